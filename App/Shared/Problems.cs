@@ -1,0 +1,73 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+
+namespace App.Shared;
+
+/// <summary>One thing that is wrong with a request, in words for the person who sent it.</summary>
+/// <param name="Message">A sentence that is safe to show to anybody.</param>
+/// <param name="Field">The member at fault; absent where no single one is.</param>
+public sealed record Fault(string Message, string? Field = null);
+
+/// <summary>
+/// Every refusal a client can see: its status and its safe sentence.
+/// The shape is RFC 9457 with the extension <c>errors</c>, which is also what clients of the course-style API read.
+/// </summary>
+public static class Problems
+{
+    public static ProblemHttpResult Invalid(IReadOnlyList<Fault> faults) => Create(400, faults);
+
+    public static ProblemHttpResult BadRequest(string message) => Create(400, new Fault(message));
+
+    public static ProblemHttpResult EmailInUse() => Create(400, new Fault("Email in use"));
+
+    public static ProblemHttpResult InvalidCredentials(int status = 400) => Create(status, new Fault("Invalid credentials"));
+
+    public static ProblemHttpResult NotAuthorized() => Create(401, new Fault("Not authorized"));
+
+    public static ProblemHttpResult Forbidden() => Create(403, new Fault("Forbidden"));
+
+    public static ProblemHttpResult CrossOrigin() => Create(403, new Fault("Cross-origin request refused"));
+
+    public static ProblemHttpResult NotFound() => Create(404, new Fault("Not Found"));
+
+    public static ProblemHttpResult TooManyRequests(HttpContext http, TimeSpan wait)
+    {
+        RetryAfter(http, wait);
+        return Create(429, new Fault("Too many attempts. Try again later."));
+    }
+
+    public static ProblemHttpResult Unavailable(HttpContext http, TimeSpan wait)
+    {
+        RetryAfter(http, wait);
+        return Create(503, new Fault("The service is busy. Try again in a moment."));
+    }
+
+    /// <summary>For what the framework refuses by status alone (413, 415, 431, 500, …): nothing about the cause leaves the process.</summary>
+    public static ProblemHttpResult ForStatus(int status) => Create(status, new Fault(status switch
+    {
+        400 => "Bad request",
+        401 => "Not authorized",
+        403 => "Forbidden",
+        404 or 405 => "Not Found",
+        408 => "The request took too long",
+        413 => "The request is too large",
+        415 => "Unsupported content type",
+        429 => "Too many attempts. Try again later.",
+        431 => "The request headers are too large",
+        503 => "The service is busy. Try again in a moment.",
+        _ => "Something went wrong",
+    }));
+
+    private static ProblemHttpResult Create(int status, params IReadOnlyList<Fault> faults) =>
+        TypedResults.Problem(new ProblemDetails
+        {
+            Status = status,
+            Title = faults[0].Message,
+            Extensions = { ["errors"] = faults },
+        });
+
+    // RFC 9110 section 10.2.3: whole seconds, never zero, so that a client that obeys it isn't early.
+    private static void RetryAfter(HttpContext http, TimeSpan wait) =>
+        http.Response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+}
