@@ -1,0 +1,72 @@
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.DataProtection.KeyManagement;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
+using Microsoft.Extensions.Options;
+
+namespace App.Data;
+
+/// <summary>The database, the master key, and the keys of Data Protection.</summary>
+internal static class DataModule
+{
+    public static IServiceCollection AddData(this IServiceCollection services)
+    {
+        services.AddSettings<DatabaseOptions>("Database");
+        services.AddSettings<ConnectionStringOptions>("ConnectionStrings");
+        services.AddSettings<KeyOptions>("Keys");
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton(FindMasterKey);
+
+        // Version 3 has the table of passkeys. The context reads it from here, not from its own property.
+        services.Configure<IdentityOptions>(identity => identity.Stores.SchemaVersion = IdentitySchemaVersions.Version3);
+        services.AddDbContextPool<SqliteDb>((sp, db) => db
+            .UseSqlite(SqliteConnectionString(sp))
+            .AddInterceptors(new SqliteConnectionSetup())
+            .AddInterceptors(sp.GetServices<IInterceptor>()));
+        services.AddDbContextPool<SqlServerDb>((sp, db) => db
+            .UseSqlServer(sp.GetRequiredService<ConnectionStringOptions>().Default ?? "", sql =>
+            {
+                if (sp.GetRequiredService<DatabaseOptions>().MaxBatchSize is int size) sql.MaxBatchSize(size);
+            })
+            .AddInterceptors(sp.GetServices<IInterceptor>()));
+        services.AddScoped<AppDb>(sp => sp.GetRequiredService<DatabaseOptions>().Provider == DatabaseProvider.SqlServer
+            ? sp.GetRequiredService<SqlServerDb>()
+            : sp.GetRequiredService<SqliteDb>());
+
+        services.AddSingleton(new StartStep((sp, ct) => sp.GetRequiredService<DatabaseOptions>().MigrateOnStart ? MigrateAsync(sp, ct) : Task.CompletedTask));
+        services.AddSingleton(new Command("migrate", "bring the schema up to date", async (sp, _, output, ct) =>
+        {
+            await MigrateAsync(sp, ct);
+            await output.WriteLineAsync("The schema is up to date.");
+            return 0;
+        }));
+        services.AddSingleton<HourlySweep>();
+        services.AddHostedService(sp => sp.GetRequiredService<HourlySweep>());
+
+        services.AddDataProtection().SetApplicationName("gatehouse").PersistKeysToDbContext<AppDb>();
+        services.AddSingleton<IConfigureOptions<KeyManagementOptions>>(sp => new ConfigureOptions<KeyManagementOptions>(
+            options => options.XmlEncryptor = new XmlEncryptor(sp.GetRequiredService<MasterKey>())));
+        return services;
+    }
+
+    private static async Task MigrateAsync(IServiceProvider services, CancellationToken ct)
+    {
+        await using var scope = services.CreateAsyncScope();
+        await SchemaMigration.RunAsync(scope.ServiceProvider.GetRequiredService<AppDb>(), ct);
+    }
+
+    private static MasterKey FindMasterKey(IServiceProvider services) =>
+        services.GetRequiredService<KeyOptions>().MasterKey is { } text
+            ? MasterKey.TryParse(text, out var key) ? key : throw new InvalidOperationException("Keys:MasterKey must be 32 bytes of base64.")
+            : MasterKey.ReadOrCreate(Path.Combine(services.GetRequiredService<HostSettings>().DataPath, "master.key"));
+
+    private static string SqliteConnectionString(IServiceProvider services)
+    {
+        if (services.GetRequiredService<ConnectionStringOptions>().Default is { Length: > 0 } given) return given;
+        var folder = services.GetRequiredService<HostSettings>().DataPath;
+        Directory.CreateDirectory(folder);
+        return new SqliteConnectionStringBuilder { DataSource = Path.Combine(folder, "gatehouse.db"), DefaultTimeout = 5 }.ToString();
+    }
+}

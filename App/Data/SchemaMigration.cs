@@ -1,0 +1,54 @@
+using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Data;
+
+/// <summary>
+/// Brings the schema up to date, safely with several processes at once.
+/// On SQL Server, EF Core's lock belongs to the connection and dies with it. On SQLite it is a row, which a killed process leaves behind
+/// and every later start would wait for, for ever: there, a lock on a file (which the kernel gives back) stands in front of it.
+/// </summary>
+internal static class SchemaMigration
+{
+    public static async Task RunAsync(AppDb db, CancellationToken ct)
+    {
+        if (!db.Database.IsSqlite())
+        {
+            await db.Database.MigrateAsync(ct);
+            return;
+        }
+
+        var file = new SqliteConnectionStringBuilder(db.Database.GetConnectionString()).DataSource;
+        await using var alone = await LockAsync(file + ".migrating", ct);
+        if (!(await db.Database.GetPendingMigrationsAsync(ct)).Any()) return;
+        await ForgetStaleLockAsync(db, ct);
+        await db.Database.MigrateAsync(ct);
+    }
+
+    private static async Task<FileStream> LockAsync(string path, CancellationToken ct)
+    {
+        for (; ; await Task.Delay(TimeSpan.FromMilliseconds(50), ct))
+        {
+            try
+            {
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException) when (File.Exists(path))
+            {
+                // Another process is migrating; it will let go, or the kernel will for it.
+            }
+        }
+    }
+
+    private static async Task ForgetStaleLockAsync(AppDb db, CancellationToken ct)
+    {
+        try
+        {
+            await db.Database.ExecuteSqlRawAsync("""DELETE FROM "__EFMigrationsLock" """, ct);
+        }
+        catch (SqliteException e) when (e.SqliteErrorCode == 1)
+        {
+            // No such table: nobody has ever migrated here.
+        }
+    }
+}
