@@ -1,0 +1,77 @@
+using App.Data;
+using App.Events;
+
+namespace App.Tokens;
+
+/// <summary>
+/// Replaces the current signing key when it is due, keeps the ring current when another process changed the keys,
+/// and drops retired keys from it when their last token has expired.
+/// </summary>
+internal sealed partial class RotateOnSchedule(
+    IServiceScopeFactory scopes, SigningKeyRing ring, RevocationIndex index, KeyOptions options, TimeProvider time, ILogger<RotateOnSchedule> logger) : BackgroundService
+{
+    /// <summary>A key is published at least this long before its first scheduled use, so that every cache of the JWKS has it.</summary>
+    public static readonly TimeSpan PublishedBefore = TimeSpan.FromDays(1);
+
+    private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (ring.IsShared) return;
+        index.Applied += OnApplied;
+        using var timer = new PeriodicTimer(Interval, time);
+        while (await timer.WaitForNextTickAsync(stoppingToken)) await RunOnceAsync(stoppingToken);
+    }
+
+    internal async Task RunOnceAsync(CancellationToken ct)
+    {
+        try
+        {
+            await using var scope = scopes.CreateAsyncScope();
+            var keys = scope.ServiceProvider.GetRequiredService<SigningKeys>();
+            if (await IsDueAsync(keys, ct) && await keys.RotateAsync(ct) is SigningKeys.Outcome.Done done) Rotated(done.CurrentKeyId);
+            await ring.LoadAsync(ct);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogFailed(e.Message);
+        }
+    }
+
+    private async Task<bool> IsDueAsync(SigningKeys keys, CancellationToken ct)
+    {
+        var all = await keys.ListAsync(ct);
+        var now = time.GetUtcNow();
+        return all.Any(k => k.State == SigningKeyState.Current && now - k.ActivatedAt >= options.RotateAfter)
+            && all.Any(k => k.State == SigningKeyState.Next && now - k.CreatedAt >= PublishedBefore);
+    }
+
+    private void OnApplied(SecurityEvent entry)
+    {
+        if (entry.Type == EventTypes.SigningKeyChanged) _ = ReloadAsync();
+    }
+
+    private async Task ReloadAsync()
+    {
+        try
+        {
+            await ring.LoadAsync();
+        }
+        catch (Exception e)
+        {
+            LogFailed(e.Message); // The next turn of the schedule tries again.
+        }
+    }
+
+    public override void Dispose()
+    {
+        index.Applied -= OnApplied;
+        base.Dispose();
+    }
+
+    [LoggerMessage(3001, LogLevel.Information, "Signing keys rotated; {KeyId} is current")]
+    private partial void Rotated(string keyId);
+
+    [LoggerMessage(3002, LogLevel.Error, "Looking after the signing keys failed: {Cause}")]
+    private partial void LogFailed(string cause);
+}

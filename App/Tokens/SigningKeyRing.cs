@@ -1,0 +1,117 @@
+using System.Collections.Frozen;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using App.Data;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.IdentityModel.Tokens;
+
+namespace App.Tokens;
+
+/// <summary>
+/// The keys in memory: which one signs, which ones verify, and what the world is told of them.
+/// A snapshot, replaced whole when the keys change; asking it costs a dictionary look-up.
+/// </summary>
+internal sealed class SigningKeyRing(IServiceScopeFactory scopes, MasterKey masterKey, TokenOptions options, TimeProvider time)
+{
+    private volatile Snapshot _now = Snapshot.Empty;
+
+    /// <summary>True in migration mode: one shared secret, nothing to publish.</summary>
+    public bool IsShared => options.SharedSecret is not null;
+
+    public SigningCredentials Signing => _now.Signing ?? throw new InvalidOperationException("The signing keys have not been loaded.");
+
+    /// <summary>The public keys as a JWK set (RFC 7517), its entity tag, and the current one as PEM.</summary>
+    public PublishedKeys Published => _now.Published;
+
+    public SecurityKey? Find(string keyId) => _now.Verifying.GetValueOrDefault(keyId);
+
+    /// <summary>Takes the keys from the database. Cheap enough to call at every hint that they may have changed.</summary>
+    /// <exception cref="CryptographicException">The current key was encrypted under another master key.</exception>
+    public async Task LoadAsync(CancellationToken ct = default)
+    {
+        if (options.SharedSecret is { } secret)
+        {
+            var shared = new SymmetricSecurityKey(Encoding.UTF8.GetBytes(secret));
+            _now = new Snapshot(new SigningCredentials(shared, SecurityAlgorithms.HmacSha256), FrozenDictionary<string, SecurityKey>.Empty, PublishedKeys.None);
+            return;
+        }
+
+        await using var scope = scopes.CreateAsyncScope();
+        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+        var horizon = time.GetUtcNow() - TokenOptions.LongestLifetime - TokenOptions.ClockSkew;
+        var keys = await db.SigningKeys.AsNoTracking()
+            .Where(k => k.State == SigningKeyState.Current || k.State == SigningKeyState.Next
+                || (k.State == SigningKeyState.Retired && k.EndedAt > horizon))
+            .ToListAsync(ct);
+        if (keys.Find(k => k.State == SigningKeyState.Current) is not { } current) return;
+        Use(current, keys);
+    }
+
+    /// <summary>Takes these keys; the ones in the database are left alone. What <see cref="LoadAsync"/> ends in.</summary>
+    public void Use(SigningKey current, IReadOnlyCollection<SigningKey> all)
+    {
+        var signing = _now.Signing?.Key.KeyId == current.Id ? _now.Signing : Credentials(current);
+        var verifying = all.ToFrozenDictionary(k => k.Id, k => _now.Verifying.GetValueOrDefault(k.Id) ?? PublicKey(k), StringComparer.Ordinal);
+        _now = new Snapshot(signing, verifying, PublishedKeys.Of(current, all));
+    }
+
+    private SigningCredentials Credentials(SigningKey key)
+    {
+        var ecdsa = ECDsa.Create();
+        ecdsa.ImportPkcs8PrivateKey(masterKey.Decrypt(key.PrivateKey, SigningKeys.Purpose), out _);
+        return new SigningCredentials(new ECDsaSecurityKey(ecdsa) { KeyId = key.Id }, SecurityAlgorithms.EcdsaSha256);
+    }
+
+    private static ECDsaSecurityKey PublicKey(SigningKey key)
+    {
+        var ecdsa = ECDsa.Create();
+        ecdsa.ImportSubjectPublicKeyInfo(key.PublicKey, out _);
+        return new ECDsaSecurityKey(ecdsa) { KeyId = key.Id };
+    }
+
+    private sealed record Snapshot(SigningCredentials? Signing, FrozenDictionary<string, SecurityKey> Verifying, PublishedKeys Published)
+    {
+        public static readonly Snapshot Empty = new(null, FrozenDictionary<string, SecurityKey>.Empty, PublishedKeys.None);
+    }
+}
+
+/// <summary>What the world may know of the keys, ready to be sent.</summary>
+internal sealed record PublishedKeys(byte[] JwkSet, string EntityTag, byte[] Pem)
+{
+    public static readonly PublishedKeys None = new([], "", []);
+
+    public static PublishedKeys Of(SigningKey current, IEnumerable<SigningKey> all)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            json.WriteStartArray("keys");
+            foreach (var key in all.OrderBy(k => k.State).ThenBy(k => k.Id, StringComparer.Ordinal)) Write(json, key);
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        var set = buffer.ToArray();
+        var pem = PemEncoding.WriteString("PUBLIC KEY", current.PublicKey) + "\n";
+        return new PublishedKeys(set, $"\"{Base64UrlEncoder.Encode(SHA256.HashData(set))}\"", Encoding.ASCII.GetBytes(pem));
+    }
+
+    // Written member by member: a serializer given a key object would one day publish its private half too.
+    private static void Write(Utf8JsonWriter json, SigningKey key)
+    {
+        using var ecdsa = ECDsa.Create();
+        ecdsa.ImportSubjectPublicKeyInfo(key.PublicKey, out _);
+        var point = ecdsa.ExportParameters(false).Q;
+        json.WriteStartObject();
+        json.WriteString("kty", "EC");
+        json.WriteString("crv", "P-256");
+        json.WriteString("x", Base64UrlEncoder.Encode(point.X));
+        json.WriteString("y", Base64UrlEncoder.Encode(point.Y));
+        json.WriteString("kid", key.Id);
+        json.WriteString("use", "sig");
+        json.WriteString("alg", "ES256");
+        json.WriteEndObject();
+    }
+}

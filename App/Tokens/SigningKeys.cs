@@ -1,0 +1,126 @@
+using System.Security.Cryptography;
+using App.Audit;
+using App.Data;
+using App.Events;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.IdentityModel.Tokens;
+
+namespace App.Tokens;
+
+/// <summary>
+/// What may happen to signing keys: they are made, rotated (next → current → retired) and revoked, each in one transaction with its event.
+/// Two processes that do the same thing at once do it once: the unique index and the state as concurrency token make one of them lose, quietly.
+/// </summary>
+internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLog events, AuditLog audit, SigningKeyRing ring, TimeProvider time)
+{
+    public const string Purpose = "signing keys";
+
+    private static readonly TimeSpan Concerned = TokenOptions.LongestLifetime + TokenOptions.ClockSkew;
+
+    public abstract record Outcome
+    {
+        public sealed record Done(string CurrentKeyId) : Outcome;
+        public sealed record NotFound : Outcome;
+
+        /// <summary>Another process was faster; the keys are as it left them.</summary>
+        public sealed record Overtaken : Outcome;
+    }
+
+    public async Task<IReadOnlyList<SigningKey>> ListAsync(CancellationToken ct) =>
+        await db.SigningKeys.AsNoTracking().OrderByDescending(k => k.CreatedAt).ToListAsync(ct);
+
+    /// <summary>On a first start makes a current and a next key; afterwards nothing.</summary>
+    public async Task EnsureAsync(CancellationToken ct)
+    {
+        if (await db.SigningKeys.AnyAsync(k => k.State == SigningKeyState.Current, ct)) return;
+        var now = time.GetUtcNow();
+        var current = Create(SigningKeyState.Current, now);
+        current.ActivatedAt = now;
+        db.SigningKeys.AddRange(current, Create(SigningKeyState.Next, now));
+        await SaveAsync(current.Id, ct);
+    }
+
+    /// <summary>The next key signs from now on; the current one retires; a new next one is published.</summary>
+    public async Task<Outcome> RotateAsync(CancellationToken ct)
+    {
+        var (current, next) = await ReadPairAsync(ct);
+        if (current is null || next is null) return new Outcome.NotFound();
+        Promote(current, SigningKeyState.Retired, next, "rotated");
+        return await SaveAsync(next.Id, ct);
+    }
+
+    /// <summary>Tokens signed by this key are refused at once, everywhere. If it was the current one, the next takes over.</summary>
+    public async Task<Outcome> RevokeAsync(string keyId, CancellationToken ct)
+    {
+        var (current, next) = await ReadPairAsync(ct);
+        var key = await db.SigningKeys.SingleOrDefaultAsync(k => k.Id == keyId && k.State != SigningKeyState.Revoked, ct);
+        if (key is null || current is null || next is null) return new Outcome.NotFound();
+
+        if (key == current)
+        {
+            Promote(current, SigningKeyState.Revoked, next, "revoked");
+            return await SaveAsync(next.Id, ct);
+        }
+
+        if (key == next) db.SigningKeys.Add(Create(SigningKeyState.Next, time.GetUtcNow()));
+        End(key, SigningKeyState.Revoked, "revoked");
+        return await SaveAsync(current.Id, ct);
+    }
+
+    private void Promote(SigningKey current, SigningKeyState end, SigningKey next, string reason)
+    {
+        End(current, end, reason);
+        next.State = SigningKeyState.Current;
+        next.ActivatedAt = time.GetUtcNow();
+        db.SigningKeys.Add(Create(SigningKeyState.Next, time.GetUtcNow()));
+    }
+
+    private void End(SigningKey key, SigningKeyState end, string reason)
+    {
+        key.State = end;
+        key.EndedAt = time.GetUtcNow();
+        key.PrivateKey = null;
+        events.SigningKeyChanged(key.Id, reason, Concerned);
+        audit.Add("signing-key-" + reason, detail: key.Id);
+    }
+
+    private async Task<(SigningKey? Current, SigningKey? Next)> ReadPairAsync(CancellationToken ct)
+    {
+        var pair = await db.SigningKeys.Where(k => k.State == SigningKeyState.Current || k.State == SigningKeyState.Next).ToListAsync(ct);
+        return (pair.Find(k => k.State == SigningKeyState.Current), pair.Find(k => k.State == SigningKeyState.Next));
+    }
+
+    private async Task<Outcome> SaveAsync(string currentKeyId, CancellationToken ct)
+    {
+        try
+        {
+            await db.SaveChangesAsync(ct);
+            return new Outcome.Done(currentKeyId);
+        }
+        catch (DbUpdateException e) when (e is DbUpdateConcurrencyException || UniqueViolation.Is(e))
+        {
+            db.ChangeTracker.Clear();
+            return new Outcome.Overtaken();
+        }
+        finally
+        {
+            await ring.LoadAsync(ct);
+        }
+    }
+
+    private SigningKey Create(SigningKeyState state, DateTimeOffset now)
+    {
+        using var ecdsa = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var pkcs8 = ecdsa.ExportPkcs8PrivateKey();
+        var key = new SigningKey
+        {
+            Id = Base64UrlEncoder.Encode(new ECDsaSecurityKey(ecdsa).ComputeJwkThumbprint()),
+            State = state,
+            PublicKey = ecdsa.ExportSubjectPublicKeyInfo(),
+            PrivateKey = masterKey.Encrypt(pkcs8, Purpose),
+            CreatedAt = now,
+        };
+        CryptographicOperations.ZeroMemory(pkcs8);
+        return key;
+    }
+}

@@ -1,0 +1,77 @@
+using System.Text.Json;
+
+namespace App.Tokens;
+
+/// <summary>Reads one JSON object the way RFC 8725 section 2.6 asks for: members unique, one text, valid UTF-8, of bounded depth.</summary>
+internal static class StrictJson
+{
+    private const int MaxDepth = 8;
+
+    /// <returns>The members by name; null for anything else than one well-formed object.</returns>
+    public static Dictionary<string, JsonElement>? Read(ReadOnlyMemory<byte> utf8)
+    {
+        if (!System.Text.Unicode.Utf8.IsValid(utf8.Span)) return null;
+        try
+        {
+            using var document = JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
+            if (document.RootElement.ValueKind != JsonValueKind.Object) return null;
+            var members = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
+            foreach (var member in document.RootElement.Clone().EnumerateObject())
+                if (!members.TryAdd(member.Name, member.Value)) return null;
+            return members;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            return null; // InvalidOperationException: a name or a string with half a surrogate pair.
+        }
+    }
+}
+
+/// <summary>Typed reading of members; every method says whether the member is there and of the type.</summary>
+internal static class StrictMembers
+{
+    public static bool TryText(this Dictionary<string, JsonElement> members, string name, out string value)
+    {
+        value = "";
+        if (!members.TryGetValue(name, out var member) || member.ValueKind != JsonValueKind.String) return false;
+        try
+        {
+            value = member.GetString()!;
+            return value.Length > 0;
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Whole seconds (NumericDate, RFC 7519 section 2): a number without fraction or exponent, never a string.</summary>
+    public static bool TrySeconds(this Dictionary<string, JsonElement> members, string name, out long value)
+    {
+        value = 0;
+        return members.TryGetValue(name, out var member) && member.ValueKind == JsonValueKind.Number && member.TryGetInt64(out value) && value >= 0;
+    }
+
+    public static bool TryId(this Dictionary<string, JsonElement> members, string name, out Guid value)
+    {
+        value = default;
+        return members.TryText(name, out var text) && Guid.TryParseExact(text, "D", out value) && text == value.ToString();
+    }
+
+    /// <summary>True where the member is absent, too.</summary>
+    public static bool TryTexts(this Dictionary<string, JsonElement> members, string name, out IReadOnlyList<string> values)
+    {
+        values = [];
+        if (!members.TryGetValue(name, out var member)) return true;
+        if (member.ValueKind != JsonValueKind.Array || member.EnumerateArray().Any(v => v.ValueKind != JsonValueKind.String)) return false;
+        try
+        {
+            values = [.. member.EnumerateArray().Select(v => v.GetString()!)];
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
+    }
+}

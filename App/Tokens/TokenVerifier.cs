@@ -1,0 +1,65 @@
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
+
+namespace App.Tokens;
+
+/// <summary>
+/// Decides whether a text is a genuine access token of ours for this audience, now.
+/// The strict form first, then Microsoft.IdentityModel for the signature, issuer, audience and type. No state but the keys.
+/// </summary>
+internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, PublicUrl publicUrl, TimeProvider time)
+{
+    private static readonly JsonWebTokenHandler Handler = new() { MapInboundClaims = false, MaximumTokenSizeInBytes = StrictToken.MaxLength };
+
+    public async ValueTask<TokenVerdict> VerifyAsync(string token)
+    {
+        var algorithm = ring.IsShared ? SecurityAlgorithms.HmacSha256 : SecurityAlgorithms.EcdsaSha256;
+        if (StrictToken.Parse(token, algorithm, out var reason) is not { } strict) return new TokenVerdict.Refused(reason);
+        if (!IsInTime(strict, out reason)) return new TokenVerdict.Refused(reason);
+        if ((ring.IsShared ? ring.Signing.Key : ring.Find(strict.KeyId)) is not { } key) return new TokenVerdict.Refused("signed by an unknown key");
+
+        var result = await Handler.ValidateTokenAsync(token, Parameters(key, algorithm));
+        return result.IsValid ? new TokenVerdict.Genuine(strict.User) : new TokenVerdict.Refused(Reason(result.Exception));
+    }
+
+    /// <summary>
+    /// True until <c>exp</c> and 30 s have passed, for a token seen before.
+    /// </summary>
+    public bool IsAlive(CurrentUser user) => IsAlive(user.ExpiresAt, time.GetUtcNow().ToUnixTimeSeconds());
+
+    private static bool IsAlive(long expiresAt, long now) => now - expiresAt < TokenOptions.ClockSkew.TotalSeconds;
+
+    private bool IsInTime(StrictToken token, out string reason)
+    {
+        var now = time.GetUtcNow().ToUnixTimeSeconds();
+        var skew = (long)TokenOptions.ClockSkew.TotalSeconds;
+        var (issued, expires) = (token.User.IssuedAt, token.User.ExpiresAt);
+        reason = !IsAlive(expires, now) ? "expired"
+            : issued > now + skew || token.NotBefore > now + skew ? "not valid yet"
+            : expires <= issued || expires - issued > TokenOptions.LongestLifetime.TotalSeconds || token.NotBefore > expires ? "lifetime out of bounds"
+            : "";
+        return reason.Length == 0;
+    }
+
+    private TokenValidationParameters Parameters(SecurityKey key, string algorithm) => new()
+    {
+        ValidIssuer = publicUrl.Issuer,
+        ValidAudience = options.Audience,
+        ValidAlgorithms = [algorithm],
+        ValidTypes = [StrictToken.Type],
+        IssuerSigningKey = key,
+        TryAllIssuerSigningKeys = true, // "all" is the one that the token's kid named
+        RequireExpirationTime = true,
+        RequireSignedTokens = true,
+        IgnoreTrailingSlashWhenValidatingAudience = false,
+        ValidateLifetime = false, // done above: the library would take the time from the wall, not from TimeProvider
+    };
+
+    private static string Reason(Exception? exception) => exception switch
+    {
+        SecurityTokenInvalidIssuerException => "issued by somebody else",
+        SecurityTokenInvalidAudienceException => "meant for somebody else",
+        SecurityTokenInvalidSignatureException or SecurityTokenSignatureKeyNotFoundException => "signature doesn't match",
+        _ => "refused by the validator",
+    };
+}

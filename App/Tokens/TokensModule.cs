@@ -1,0 +1,40 @@
+namespace App.Tokens;
+
+/// <summary>A token is minted, a token is checked, keys come and go.</summary>
+internal static class TokensModule
+{
+    public static IServiceCollection AddTokens(this IServiceCollection services)
+    {
+        services.AddSettings<TokenOptions>("Tokens");
+        services.AddSingleton<SigningKeyRing>();
+        services.AddSingleton<AccessTokens>();
+        services.AddSingleton<TokenVerifier>();
+        services.AddScoped<SigningKeys>();
+        services.AddSingleton<RotateOnSchedule>();
+        services.AddHostedService(sp => sp.GetRequiredService<RotateOnSchedule>());
+        services.AddSingleton(new StartStep(LoadKeysAsync));
+        services.AddSingleton(new Command("keys", "keys list | rotate | revoke KID", KeyCommands.RunAsync));
+        return services;
+    }
+
+    public static void MapTokens(this IEndpointRouteBuilder routes)
+    {
+        var known = routes.MapGroup("/.well-known").WithTags("Keys").AllowAnonymous();
+        known.MapGet("/jwks.json", WellKnown.Keys).Produces(304).ProducesProblem(404);
+        known.MapGet("/public-key.pem", WellKnown.Pem).Produces(304).ProducesProblem(404);
+        known.MapGet("/openid-configuration", WellKnown.Configuration);
+    }
+
+    // Makes the first keys where there are none and puts the ring in order.
+    private static async Task LoadKeysAsync(IServiceProvider services, CancellationToken ct)
+    {
+        var ring = services.GetRequiredService<SigningKeyRing>();
+        if (!ring.IsShared)
+        {
+            await using var scope = services.CreateAsyncScope();
+            await scope.ServiceProvider.GetRequiredService<SigningKeys>().EnsureAsync(ct);
+        }
+
+        await ring.LoadAsync(ct);
+    }
+}
