@@ -1,0 +1,45 @@
+using App.Data;
+using App.Events;
+using App.Tokens;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Sessions;
+
+/// <summary>
+/// The one answer to "is this token good, now?", whichever door asks. A text seen before costs a hash and two look-ups in memory;
+/// a new one is verified and its session looked up once, which also refuses what a restored backup or a deleted user would leave behind.
+/// </summary>
+internal sealed class CheckToken(VerifiedTokens verified, TokenVerifier verifier, RevocationIndex revocations, TimeProvider time)
+{
+    /// <returns>The ready result for the pipeline; null when the token is not good.</returns>
+    public ValueTask<AuthenticateResult?> RunAsync(string text, Carrier carrier, HttpContext http)
+    {
+        if (text.Length > StrictToken.MaxLength * 2) return default;
+        var key = VerifiedTokens.Key.Of(text, carrier);
+        if (verified.Find(key) is not { } known) return VerifyAsync(text, key, http);
+        if (IsInForce(CurrentUser.From(known.Principal)!)) return ValueTask.FromResult<AuthenticateResult?>(known);
+        verified.Remove(key);
+        return default;
+    }
+
+    public bool IsInForce(CurrentUser user) => verifier.IsAlive(user) && !revocations.IsRevoked(user.SessionId, user.KeyId);
+
+    private async ValueTask<AuthenticateResult?> VerifyAsync(string text, VerifiedTokens.Key key, HttpContext http)
+    {
+        var token = key.Carrier == Carrier.Cookie ? SessionCookies.Unwrap(text) : text;
+        if (token is null || await verifier.VerifyAsync(token) is not TokenVerdict.Genuine(var user)) return null;
+        var session = await ById(http.RequestServices.GetRequiredService<AppDb>(), user.SessionId);
+        if (session is null || session.UserId != user.Id || session.RevokedAt is not null || session.ExpiresAt <= time.GetUtcNow()) return null;
+
+        var result = AuthenticateResult.Success(new AuthenticationTicket(user.ToPrincipal(), SessionHandler.Scheme));
+        verified.Add(key, result);
+        // Asked after adding: a revocation that came between the look-up and here is in the index, if not in what was read.
+        return IsInForce(user) ? result : null;
+    }
+
+    private sealed record Life(Guid UserId, DateTimeOffset? RevokedAt, DateTimeOffset ExpiresAt);
+
+    private static readonly Func<AppDb, Guid, Task<Life?>> ById = EF.CompileAsyncQuery((AppDb db, Guid id) =>
+        db.Set<Session>().Where(s => s.Id == id).Select(s => new Life(s.UserId, s.RevokedAt, s.ExpiresAt)).SingleOrDefault());
+}

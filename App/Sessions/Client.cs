@@ -1,0 +1,16 @@
+namespace App.Sessions;
+
+/// <summary>From where a request came, as far as it is worth remembering.</summary>
+public sealed record Client(string Address, string UserAgent)
+{
+    private const int LongestUserAgent = 256;
+
+    public static Client Of(HttpContext http)
+    {
+        ArgumentNullException.ThrowIfNull(http);
+        var address = http.Connection.RemoteIpAddress;
+        if (address is { IsIPv4MappedToIPv6: true }) address = address.MapToIPv4();
+        var agent = http.Request.Headers.UserAgent.ToString();
+        return new Client(address?.ToString() ?? "", agent.Length > LongestUserAgent ? agent[..LongestUserAgent] : agent);
+    }
+}

@@ -1,0 +1,54 @@
+using App.Data;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Sessions;
+
+/// <summary>A session as its owner sees it.</summary>
+/// <param name="Current">The one that asks.</param>
+/// <param name="Kind"><c>desktop</c>, <c>phone</c> or <c>program</c>.</param>
+/// <param name="Amr">How the person proved who they are (RFC 8176).</param>
+/// <param name="LastSeenAt">The last renewal.</param>
+/// <param name="ExpiresAt">When it ends by itself if it isn't used until then.</param>
+/// <param name="EndedAt">When it was ended; absent while it lives.</param>
+internal sealed record SessionView(
+    Guid Id, bool Current, string Browser, string Os, string Kind, string Address, IReadOnlyList<string> Amr,
+    DateTimeOffset StartedAt, DateTimeOffset LastSeenAt, DateTimeOffset ExpiresAt, DateTimeOffset? EndedAt);
+
+/// <summary>The live sessions of a person, the asking one first, then the most recently seen.</summary>
+internal sealed class ListSessions(AppDb db, SessionOptions options, TimeProvider time)
+{
+    private const int Most = 200;
+
+    public static async Task<Ok<IReadOnlyList<SessionView>>> HandleAsync(CurrentUser user, ListSessions list, CancellationToken ct) =>
+        TypedResults.Ok(await list.OfAsync(user, ct));
+
+    /// <summary>One of the caller's own, living or ended.</summary>
+    public static async Task<Results<Ok<SessionView>, ProblemHttpResult>> HandleOneAsync(Guid id, CurrentUser user, ListSessions list, CancellationToken ct) =>
+        await list.OneAsync(user, id, ct) is { } session ? TypedResults.Ok(session) : Problems.NotFound();
+
+    public async Task<IReadOnlyList<SessionView>> OfAsync(CurrentUser user, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var seenAfter = now - options.IdleLifetime;
+        var rows = await db.Sessions.AsNoTracking()
+            .Where(s => s.UserId == user.Id && s.RevokedAt == null && s.ExpiresAt > now && s.LastSeenAt > seenAfter)
+            .OrderByDescending(s => s.Id == user.SessionId).ThenByDescending(s => s.LastSeenAt)
+            .Take(Most)
+            .ToListAsync(ct);
+        return rows.ConvertAll(s => View(s, user));
+    }
+
+    public async Task<SessionView?> OneAsync(CurrentUser user, Guid id, CancellationToken ct) =>
+        await db.Sessions.AsNoTracking().SingleOrDefaultAsync(s => s.Id == id && s.UserId == user.Id, ct) is { } session ? View(session, user) : null;
+
+    private SessionView View(Session session, CurrentUser user)
+    {
+        var device = Device.Parse(session.UserAgent);
+        var idleEnd = session.LastSeenAt + options.IdleLifetime;
+        return new SessionView(
+            session.Id, session.Id == user.SessionId, device.Browser, device.Os, device.Kind, session.Address,
+            session.Amr.Split(' ', StringSplitOptions.RemoveEmptyEntries),
+            session.StartedAt, session.LastSeenAt, idleEnd < session.ExpiresAt ? idleEnd : session.ExpiresAt, session.RevokedAt);
+    }
+}

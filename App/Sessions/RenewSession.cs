@@ -1,0 +1,121 @@
+using System.ComponentModel.DataAnnotations;
+using System.Security.Cryptography;
+using System.Text.Json.Serialization;
+using App.Data;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Sessions;
+
+public sealed class RefreshRequest
+{
+    [Required, MaxLength(1024), JsonPropertyName("refresh_token")]
+    public string RefreshToken { get; set; } = "";
+}
+
+/// <summary>
+/// A refresh token becomes its successor and a new access token (contract section 3). The cookie renewal and the endpoint both end here.
+/// Losers of a race show the direct parent within ten seconds and get the same successor; any other reuse means that two parties hold
+/// the token, and ends the session (RFC 9700 section 4.14.2).
+/// </summary>
+internal sealed partial class RenewSession(
+    AppDb db, RefreshKey refreshKey, Grants grants, RevokeSessions revoke, SessionOptions options, TimeProvider time, ILogger<RenewSession> logger)
+{
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
+
+    public abstract record Outcome
+    {
+        public sealed record Renewed(Grant Grant) : Outcome;
+        public sealed record Refused : Outcome;
+    }
+
+    public static async Task<Results<Ok<TokenAnswer>, ProblemHttpResult>> HandleAsync(RefreshRequest request, RenewSession renew, CancellationToken ct) =>
+        await renew.TryAsync(request.RefreshToken, ct) switch
+        {
+            Outcome.Renewed(var grant) => TypedResults.Ok(grant.ToAnswer()),
+            _ => Problems.NotAuthorized(),
+        };
+
+    public async Task<Outcome> TryAsync(string? presented, CancellationToken ct)
+    {
+        if (RefreshToken.Parse(presented, refreshKey) is not { } token) return new Outcome.Refused();
+        var hash = token.Hash();
+
+        // Twice: whoever loses the race to rotate finds itself, at the second look, holding the parent.
+        for (var look = 0; look < 2; look++)
+        {
+            var found = await ReadAsync(token.SessionId, ct);
+            if (found is not var (session, user, roles) || !IsAlive(session)) return new Outcome.Refused();
+
+            if (Same(hash, session.RefreshHash))
+            {
+                var successor = token.Successor(refreshKey);
+                if (await RotateAsync(session, hash, successor, ct)) return Renewed(successor);
+            }
+            else if (Same(hash, session.ParentHash) && (time.GetUtcNow() - session.RotatedAt!.Value).Duration() <= Grace)
+            {
+                return Renewed(token.Successor(refreshKey));
+            }
+            else
+            {
+                await revoke.RunAsync(s => s.Id == session.Id, "refresh-reuse", ct);
+                Reused(session.UserId, session.Id);
+                return new Outcome.Refused();
+            }
+
+            Outcome.Renewed Renewed(RefreshToken successor) =>
+                new(grants.Create(StartSession.Describe(user, session, roles), successor, session.ExpiresAt));
+        }
+
+        return new Outcome.Refused();
+    }
+
+    private bool IsAlive(Session session)
+    {
+        var now = time.GetUtcNow();
+        return session.RevokedAt is null && now < session.ExpiresAt && now < session.LastSeenAt + options.IdleLifetime;
+    }
+
+    // The condition on the hash lets one of many win; the one on RevokedAt lets no renewal win against a revoke.
+    private async Task<bool> RotateAsync(Session session, byte[] hash, RefreshToken successor, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var next = successor.Hash();
+        return await db.Sessions
+            .Where(s => s.Id == session.Id && s.RefreshHash == hash && s.RevokedAt == null)
+            .ExecuteUpdateAsync(set => set
+                .SetProperty(s => s.RefreshHash, next)
+                .SetProperty(s => s.ParentHash, hash)
+                .SetProperty(s => s.RotatedAt, now)
+                .SetProperty(s => s.LastSeenAt, now), ct) == 1;
+    }
+
+    private async Task<(Session Session, User User, IReadOnlyList<string> Roles)?> ReadAsync(Guid sessionId, CancellationToken ct)
+    {
+        Session? session = null;
+        User? user = null;
+        List<string> roles = [];
+        await foreach (var row in BySession(db, sessionId).WithCancellation(ct))
+        {
+            (session, user) = (row.Session, row.User);
+            if (row.Role is not null) roles.Add(row.Role);
+        }
+
+        return session is null ? null : (session, user!, roles);
+    }
+
+    private static bool Same(byte[] hash, byte[]? other) => other is not null && CryptographicOperations.FixedTimeEquals(hash, other);
+
+    private sealed record Row(Session Session, User User, string? Role);
+
+    // Session, user and roles in one round trip: a row per role, or one without.
+    private static readonly Func<AppDb, Guid, IAsyncEnumerable<Row>> BySession = EF.CompileAsyncQuery((AppDb db, Guid id) =>
+        from session in db.Set<Session>().AsNoTracking()
+        where session.Id == id
+        join user in db.Users.AsNoTracking() on session.UserId equals user.Id
+        from role in db.UserRoles.Where(r => r.UserId == user.Id).Join(db.Roles, r => r.RoleId, role => role.Id, (_, role) => role.Name).DefaultIfEmpty()
+        select new Row(session, user, role));
+
+    [LoggerMessage(4001, LogLevel.Warning, "A refresh token of user {UserId} was used twice; session {SessionId} has been ended")]
+    private partial void Reused(Guid userId, Guid sessionId);
+}

@@ -1,0 +1,47 @@
+using System.Linq.Expressions;
+using App.Audit;
+using App.Data;
+using App.Events;
+using App.Tokens;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Sessions;
+
+/// <summary>
+/// Ends sessions: the row, its event and its audit entry in one transaction, exactly once however many ask at the same time.
+/// Every way out of a session leads through here.
+/// </summary>
+internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog audit, TokenOptions tokens, TimeProvider time)
+{
+    private TimeSpan Concerned => tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew);
+
+    /// <returns>The ids of those that were alive and now aren't.</returns>
+    public async Task<IReadOnlyList<Guid>> RunAsync(Expression<Func<Session, bool>> which, string reason, CancellationToken ct)
+    {
+        await using var transaction = await db.Database.BeginTransactionAsync(ct);
+        var ended = await InUnitOfWorkAsync(which, reason, ct);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return ended;
+    }
+
+    /// <summary>The same, inside a transaction of the caller's, who saves and commits.</summary>
+    public async Task<IReadOnlyList<Guid>> InUnitOfWorkAsync(Expression<Func<Session, bool>> which, string reason, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var alive = await db.Sessions.AsNoTracking().Where(which).Where(s => s.RevokedAt == null).Select(s => new { s.Id, s.UserId }).ToListAsync(ct);
+        var ended = new List<Guid>(alive.Count);
+        foreach (var session in alive)
+        {
+            // Whoever changes the row writes the event; the others find it changed.
+            var changed = await db.Sessions.Where(s => s.Id == session.Id && s.RevokedAt == null)
+                .ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedAt, now).SetProperty(s => s.RevokedBecause, reason), ct);
+            if (changed == 0) continue;
+            events.SessionRevoked(session.UserId, session.Id, reason, Concerned);
+            audit.Add("session-ended", session.UserId, session.Id, detail: reason);
+            ended.Add(session.Id);
+        }
+
+        return ended;
+    }
+}

@@ -1,0 +1,87 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.Extensions.Primitives;
+
+namespace App.Sessions;
+
+/// <summary>What the cookies of a request say. Two different values under one name are a sign of tampering: neither counts.</summary>
+internal readonly record struct PresentedCookies(string? Session, string? Refresh)
+{
+    public bool Any => Session is not null || Refresh is not null;
+}
+
+/// <summary>
+/// The two cookies (contract section 3). The value of the first is, byte for byte, what Express <c>cookie-session({signed:false})</c> writes:
+/// base64 in the standard alphabet, padded and not percent-encoded, which is why the framework's own cookie writer isn't used.
+/// </summary>
+internal sealed class SessionCookies(CookieNames names)
+{
+    private const string Expired = "; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT";
+
+    /// <summary>
+    /// Reads both from the raw header. Clients may echo a whole <c>Set-Cookie</c> line back, several joined by commas:
+    /// attributes then look like cookies of other names and are passed over.
+    /// </summary>
+    public PresentedCookies Read(HttpRequest request)
+    {
+        string? session = null, refresh = null;
+        var tampered = false;
+        foreach (var header in request.Headers.Cookie)
+        {
+            foreach (var range in header.AsSpan().SplitAny(';', ','))
+            {
+                var pair = header.AsSpan(range).Trim(' ');
+                var equals = pair.IndexOf('=');
+                if (equals <= 0) continue;
+                if (pair[..equals].SequenceEqual(names.Session)) Take(ref session, pair[(equals + 1)..], ref tampered);
+                else if (pair[..equals].SequenceEqual(names.Refresh)) Take(ref refresh, pair[(equals + 1)..], ref tampered);
+            }
+        }
+
+        return tampered ? new PresentedCookies("", "") : new PresentedCookies(session, refresh);
+    }
+
+    /// <summary>The access token inside the first cookie's value: <c>{"jwt":"…"}</c>, other members ignored as Express does.</summary>
+    public static string? Unwrap(string value)
+    {
+        // A base64 text of n characters holds at most 3n/4 bytes; white space inside, which the decoder would forgive, can't be in a cookie.
+        var bytes = new byte[(value.Length / 4 * 3) + 3];
+        if (value.Length > Tokens.StrictToken.MaxLength * 2 || !Convert.TryFromBase64String(value, bytes, out var written)) return null;
+        return Tokens.StrictJson.Read(bytes.AsMemory(0, written)) is { } members && Tokens.StrictMembers.TryText(members, "jwt", out var token) ? token : null;
+    }
+
+    /// <summary>Sets both cookies on this answer, the session first, in place of any of ours it already had.</summary>
+    public void Write(HttpContext http, Grant grant)
+    {
+        var value = Convert.ToBase64String(Encoding.UTF8.GetBytes($$"""{"jwt":"{{grant.AccessToken}}"}"""));
+        var expires = grant.SessionExpiresAt.UtcDateTime.ToString("R", CultureInfo.InvariantCulture);
+        var secure = Secure(http);
+        Replace(http,
+            $"{names.Session}={value}; path=/{Domain}; samesite=lax{secure}; httponly",
+            $"{names.Refresh}={grant.RefreshToken}; path=/; expires={expires}{Domain}; samesite=lax{secure}; httponly");
+    }
+
+    /// <summary>Clears both; the first line is, byte for byte, what the course's sign-out sends.</summary>
+    public void Clear(HttpContext http)
+    {
+        var end = $"{Expired}{Domain}{Secure(http)}; httponly";
+        Replace(http, $"{names.Session}={end}", $"{names.Refresh}={end}");
+    }
+
+    private string Domain => names.Domain is null ? "" : "; domain=" + names.Domain;
+
+    private static string Secure(HttpContext http) => http.Request.IsHttps ? "; secure" : "";
+
+    private void Replace(HttpContext http, string session, string refresh)
+    {
+        var others = http.Response.Headers.SetCookie.Where(line =>
+            !line!.StartsWith(names.Session + "=", StringComparison.Ordinal) && !line.StartsWith(names.Refresh + "=", StringComparison.Ordinal));
+        http.Response.Headers.SetCookie = new StringValues([session, refresh, .. others]);
+    }
+
+    private static void Take(ref string? held, ReadOnlySpan<char> value, ref bool tampered)
+    {
+        if (held is not null && !value.SequenceEqual(held)) tampered = true;
+        held ??= value.ToString();
+    }
+}

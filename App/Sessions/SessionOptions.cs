@@ -1,0 +1,41 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+
+namespace App.Sessions;
+
+public sealed class SessionOptions : IValidatableObject
+{
+    [Range(typeof(TimeSpan), "00:01:00", "365.00:00:00")]
+    [Description("A session ends this long after sign-in, however much it is used.")]
+    public TimeSpan AbsoluteLifetime { get; set; } = TimeSpan.FromDays(30);
+
+    [Range(typeof(TimeSpan), "00:01:00", "365.00:00:00")]
+    [Description("A session ends when it has not been renewed for this long.")]
+    public TimeSpan IdleLifetime { get; set; } = TimeSpan.FromDays(14);
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (IdleLifetime > AbsoluteLifetime)
+            yield return new ValidationResult("must not be longer than Sessions:AbsoluteLifetime", [nameof(IdleLifetime)]);
+    }
+}
+
+public sealed class CookieNames : IValidatableObject
+{
+    [Required, RegularExpression("^[A-Za-z0-9_.-]{1,60}$")]
+    [Description("Cookie that carries the access token, as Express `cookie-session` writes it.")]
+    public string Session { get; set; } = "session";
+
+    [Required, RegularExpression("^[A-Za-z0-9_.-]{1,60}$")]
+    [Description("Cookie that carries the refresh token.")]
+    public string Refresh { get; set; } = "session_refresh";
+
+    [RegularExpression("^[A-Za-z0-9.-]{1,200}$")]
+    [Description("`Domain` of both cookies, to share them with sub-domains; none when unset, which is safest.")]
+    public string? Domain { get; set; }
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (Session == Refresh) yield return new ValidationResult("must differ from Cookies:Session", [nameof(Refresh)]);
+    }
+}

@@ -1,0 +1,49 @@
+using App.Data;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Sessions;
+
+/// <summary>A session row, its life, its list; and who the caller of each request is.</summary>
+internal static class SessionsModule
+{
+    public static IServiceCollection AddSessions(this IServiceCollection services)
+    {
+        services.AddSettings<SessionOptions>("Sessions");
+        services.AddSettings<CookieNames>("Cookies");
+        services.AddSingleton<SessionCookies>();
+        services.AddSingleton<RefreshKey>();
+        services.AddSingleton<Grants>();
+        services.AddSingleton<VerifiedTokens>();
+        services.AddSingleton<CheckToken>();
+        services.AddSingleton<SessionWatch>();
+        services.AddScoped<StartSession>();
+        services.AddScoped<RenewSession>();
+        services.AddScoped<RevokeSessions>();
+        services.AddScoped<EndSession>();
+        services.AddScoped<ListSessions>();
+        services.AddSingleton<Sweep>(sp => new Sweep((db, now, ct) => ForgetAsync(db, now - sp.GetRequiredService<SessionOptions>().IdleLifetime, now, ct)));
+        services.AddAuthentication(SessionHandler.Scheme).AddScheme<AuthenticationSchemeOptions, SessionHandler>(SessionHandler.Scheme, null);
+        services.AddAuthorization();
+        return services;
+    }
+
+    public static void MapSessions(this IEndpointRouteBuilder routes)
+    {
+        routes.MapPost("/api/tokens/refresh", RenewSession.HandleAsync).WithTags("Tokens").AllowAnonymous().ProducesProblem(400).ProducesProblem(401);
+
+        var mine = routes.MapGroup("/api/sessions").WithTags("Sessions").RequireAuthorization().ProducesProblem(401);
+        mine.MapGet("", ListSessions.HandleAsync);
+        mine.MapGet("/{id:guid}", ListSessions.HandleOneAsync).ProducesProblem(404);
+        mine.MapDelete("/{id:guid}", EndSession.HandleAsync).ProducesProblem(404);
+        mine.MapDelete("", EndSession.HandleOthersAsync);
+    }
+
+    // An ended session stays a week, for its owner to look back at.
+    private static Task ForgetAsync(AppDb db, DateTimeOffset idleSince, DateTimeOffset now, CancellationToken ct)
+    {
+        var week = TimeSpan.FromDays(7);
+        var (ended, idle) = (now - week, idleSince - week);
+        return db.Sessions.Where(s => s.ExpiresAt < ended || s.RevokedAt < ended || s.LastSeenAt < idle).ExecuteDeleteAsync(ct);
+    }
+}

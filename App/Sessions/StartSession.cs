@@ -1,0 +1,55 @@
+using App.Audit;
+using App.Data;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Sessions;
+
+/// <summary>A person who has just proved who they are gets a session. Saved by the caller, together with what led to it.</summary>
+internal sealed class StartSession(AppDb db, Grants grants, RevokeSessions revoke, AuditLog audit, SessionOptions options, TimeProvider time)
+{
+    /// <param name="amr">How they proved it, RFC 8176.</param>
+    /// <param name="replaced">The session this browser held until now: it ends, so that nobody can plant one that a victim signs in to.</param>
+    public async Task<Grant> BeginAsync(User user, IReadOnlyList<string> amr, Client client, CurrentUser? replaced, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var sessionId = Guid.CreateVersion7(now);
+        var refreshToken = RefreshToken.First(sessionId);
+        var session = new Session
+        {
+            Id = sessionId,
+            UserId = user.Id,
+            StartedAt = now,
+            LastSeenAt = now,
+            AuthenticatedAt = now,
+            ExpiresAt = now + options.AbsoluteLifetime,
+            Amr = string.Join(' ', amr),
+            Address = client.Address,
+            UserAgent = client.UserAgent,
+            RefreshHash = refreshToken.Hash(),
+        };
+        db.Sessions.Add(session);
+        audit.Add("signed-in", user.Id, sessionId, client.Address, session.Amr);
+        if (replaced is not null) await revoke.InUnitOfWorkAsync(s => s.Id == replaced.SessionId, "replaced", ct);
+
+        var roles = await db.UserRoles.Where(r => r.UserId == user.Id)
+            .Join(db.Roles, r => r.RoleId, role => role.Id, (_, role) => role.Name!).ToListAsync(ct);
+        return grants.Create(Describe(user, session, roles), refreshToken, session.ExpiresAt);
+    }
+
+    public static CurrentUser Describe(User user, Session session, IReadOnlyList<string> roles) => new()
+    {
+        Id = user.Id,
+        SessionId = session.Id,
+        Email = user.Email!,
+        EmailVerified = user.EmailConfirmed,
+        Name = user.Name,
+        Roles = roles,
+        Amr = session.Amr.Split(' ', StringSplitOptions.RemoveEmptyEntries),
+        AuthTime = session.AuthenticatedAt.ToUnixTimeSeconds(),
+        // Set anew for each token.
+        TokenId = "",
+        IssuedAt = 0,
+        ExpiresAt = 0,
+        KeyId = "",
+    };
+}
