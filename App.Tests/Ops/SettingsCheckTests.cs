@@ -1,0 +1,150 @@
+using System.ComponentModel.DataAnnotations;
+using App.Ops;
+using App.Shared;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace App.Tests.Ops;
+
+public class SettingsCheckTests
+{
+    [Theory]
+    [InlineData("Demo:Lifetime=soon", "Demo:Lifetime is \"soon\", which isn't a length of time. Give 00:00:30 to 01:00:00.")]
+    [InlineData("Demo:Lifetime=300", "Demo:Lifetime is \"300\", which is out of bounds. Give 00:00:30 to 01:00:00.")]
+    [InlineData("Demo:Size=0", "Demo:Size is \"0\", which is out of bounds. Give 1 to 10.")]
+    [InlineData("Demo:Size=many", "Demo:Size is \"many\", which isn't a whole number. Give 1 to 10.")]
+    [InlineData("Demo:Size=99999999999", "Demo:Size is \"99999999999\", which isn't a whole number. Give 1 to 10.")]
+    [InlineData("Demo:On=yes", "Demo:On is \"yes\". Give true or false.")]
+    [InlineData("Demo:Colour=Pink", "Demo:Colour is \"Pink\". Give Red or Green.")]
+    [InlineData("Demo:Colour=7", "Demo:Colour is \"7\". Give Red or Green.")]
+    [InlineData("Demo:Home=nowhere", "Demo:Home is \"nowhere\", which is out of bounds. Give an http or https URL.")]
+    [InlineData("Demo:Sise=3", "Demo:Sise is no setting. Did you mean Demo:Size?")]
+    [InlineData("Demo:Inner:Dept=3", "Demo:Inner:Dept is no setting. Did you mean Demo:Inner:Depth?")]
+    [InlineData("Demo:Inner:Depth=9", "Demo:Inner:Depth is \"9\", which is out of bounds. Give 0 to 5.")]
+    [InlineData("Demo:Inner=9", "Demo:Inner is \"9\", but it is a group of settings: Demo:Inner:Depth.")]
+    [InlineData("Demo:Names=ada", "Demo:Names is \"ada\", but it is a list. Give Demo:Names:0, Demo:Names:1, … one value each.")]
+    [InlineData("Demo:Size:Big=1", "Demo:Size is one value, not a group of them. Give 1 to 10.")]
+    [InlineData("Demo:People:0:Agge=1", "Demo:People:0:Agge is no setting. Did you mean Demo:People:0:Age?")]
+    [InlineData("Demo:People:0:Age=old", "Demo:People:0:Age is \"old\", which isn't a whole number. Give 0 to 150.")]
+    [InlineData("Demo:People:0:Age=13", "Demo:People:0:Age is \"13\": brings bad luck")]
+    [InlineData("Dmeo:Size=3", "Dmeo is no setting. Did you mean Demo?")]
+    [InlineData("Demo:Size=1\n2", "Demo:Size is \"1 2\", which isn't a whole number. Give 1 to 10.")]
+    public void A_fault_names_the_key_the_value_and_the_cure(string setting, string line) => Assert.Equal([line], FaultsOf(setting));
+
+    [Fact]
+    public void All_faults_of_all_sections_come_at_once()
+    {
+        var faults = FaultsOf("Demo:Size=0", "Demo:Lifetime=soon", "Other:Key=", "Demo:Nmaes:0=x", "Rule=broken");
+
+        Assert.Equal(5, faults.Count);
+        Assert.Contains("Other:Key isn't set.", faults);
+        Assert.Contains("The rule is broken.", faults);
+    }
+
+    [Fact]
+    public void A_secret_is_never_printed()
+    {
+        var fault = Assert.Single(FaultsOf("Demo:MasterKey=hunter2"));
+
+        Assert.Equal("Demo:MasterKey is set to a secret, which is out of bounds. Give at least 32 characters.", fault);
+    }
+
+    [Fact]
+    public void A_fault_is_one_short_line()
+    {
+        var fault = Assert.Single(FaultsOf($"Demo:Size={new string('9', 5000)}"));
+
+        Assert.True(fault.Length < 200);
+    }
+
+    [Fact]
+    public void Settings_in_bounds_are_no_fault() => Assert.Empty(FaultsOf(
+        "Demo:Size=10", "demo:lifetime=00:05:00", "Demo:Names:0=a", "Demo:Names:1=b", "Demo:Colour=green", "Demo:Inner:Depth=2", "Demo:People:0:Age=40", "PATH=/bin"));
+
+    [Fact]
+    public void A_list_that_is_set_replaces_the_default_one()
+    {
+        using var services = ServicesOf("Demo:Names:0=a");
+
+        Assert.Equal(["a"], services.GetRequiredService<Demo>().Names);
+        using var untouched = ServicesOf();
+        Assert.Equal(["ada", "bob"], untouched.GetRequiredService<Demo>().Names);
+    }
+
+    [Fact]
+    public void An_open_section_tolerates_other_keys() => Assert.Empty(FaultsOf("Free:Anything=1"));
+
+    [Theory]
+    [InlineData("https://id.example.com", true)]
+    [InlineData("https://id.example.com/auth", true)]
+    [InlineData("http://localhost:5080", true)]
+    [InlineData("id.example.com", false)]
+    [InlineData("https://id.example.com/", false)]
+    [InlineData("https://id.example.com?x=1", false)]
+    [InlineData("https://id.example.com#x", false)]
+    [InlineData("https://u@id.example.com", false)]
+    [InlineData("ftp://id.example.com", false)]
+    [InlineData("", false)]
+    public void The_issuer_is_a_bare_base_url(string issuer, bool good)
+    {
+        var settings = new HostSettings { Issuer = issuer };
+
+        Assert.Equal(good, !settings.Validate(new ValidationContext(settings)).Any());
+    }
+
+    private static IReadOnlyList<string> FaultsOf(params string[] settings)
+    {
+        using var services = ServicesOf(settings);
+        return SettingsCheck.Faults(services);
+    }
+
+    private static ServiceProvider ServicesOf(params string[] settings)
+    {
+        var pairs = settings.Select(s => s.Split('=', 2)).Select(p => KeyValuePair.Create(p[0], (string?)p[1])).Prepend(new("Other:Key", "x"));
+        var services = new ServiceCollection();
+        services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(pairs.DistinctBy(p => p.Key)).AddInMemoryCollection(pairs.Skip(1)).Build());
+        services.AddSettings<Demo>("Demo").AddSettings<Other>("Other").AddSettings<Free>("Free", open: true);
+        services.AddSettingsRule(sp => sp.GetRequiredService<IConfiguration>()["Rule"] == "broken" ? ["The rule is broken."] : []);
+        services.AddSettingsRule(sp => sp.GetRequiredService<Demo>().Size == 11 ? ["Never."] : []);
+        return services.BuildServiceProvider();
+    }
+
+    public enum Colour
+    {
+        Red,
+        Green,
+    }
+
+    internal sealed class Demo
+    {
+        [Range(typeof(TimeSpan), "00:00:30", "01:00:00")] public TimeSpan Lifetime { get; set; } = TimeSpan.FromMinutes(5);
+        [Range(1, 10)] public int Size { get; set; } = 5;
+        public bool On { get; set; }
+        public Colour Colour { get; set; }
+        [Url] public string? Home { get; set; }
+        [Secret, MinLength(32)] public string? MasterKey { get; set; }
+        public Inner Inner { get; set; } = new();
+        public string[] Names { get; set; } = ["ada", "bob"];
+        public List<Person> People { get; } = [];
+    }
+
+    internal sealed class Inner
+    {
+        [Range(0, 5)] public int Depth { get; set; }
+    }
+
+    internal sealed class Person : IValidatableObject
+    {
+        [Range(0, 150)] public int Age { get; set; }
+
+        public IEnumerable<ValidationResult> Validate(ValidationContext validationContext) =>
+            Age == 13 ? [new ValidationResult("brings bad luck", [nameof(Age)])] : [];
+    }
+
+    internal sealed class Other
+    {
+        [Required] public string? Key { get; set; }
+    }
+
+    internal sealed class Free;
+}

@@ -1,0 +1,99 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+using Scalar.AspNetCore;
+
+namespace App.Ops;
+
+/// <summary>OpenAPI 3.1 at <c>/openapi/v1.json</c> and a reader at <c>/docs</c>, scripts included served by ourselves.</summary>
+internal static class ApiDocs
+{
+    // The reader draws its styles at run time, so this one page, which shows nothing personal and posts no form of ours,
+    // allows inline styles. Scripts stay nonce-only: 'strict-dynamic' isn't needed, 'unsafe-inline' and 'unsafe-eval' never.
+    private const string ReaderPolicy =
+        "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+        + "connect-src 'self'; worker-src 'self' blob:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'";
+
+    public static IServiceCollection AddApiDocs(this IServiceCollection services) => services.AddOpenApi("v1", options =>
+    {
+        options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
+        options.AddDocumentTransformer(Describe);
+        options.AddSchemaTransformer(AddErrors);
+    });
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        if (!routes.ServiceProvider.GetRequiredService<DocsOptions>().Enabled) return;
+
+        routes.MapOpenApi();
+        routes.MapScalarApiReference("/docs", (options, http) =>
+        {
+            var nonce = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(18));
+            options.WithTitle(http.RequestServices.GetRequiredService<Brand>().Name + " API")
+                .WithNonce(nonce)
+                .DisableDefaultFonts()
+                .DisableTelemetry()
+                .DisableAgent()
+                .DisableMcp()
+                .HideClientButton()
+                .HideDeveloperTools();
+            http.Response.Headers.ContentSecurityPolicy = ReaderPolicy.Replace("{nonce}", nonce, StringComparison.Ordinal);
+        });
+    }
+
+    private static Task Describe(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken ct)
+    {
+        var brand = context.ApplicationServices.GetRequiredService<Brand>().Name;
+        document.Info = new OpenApiInfo
+        {
+            Title = brand + " API",
+            Version = "v1",
+            Description = $"{brand} signs people in once and gives every service the same short-lived token, by cookie or by bearer header. "
+                + "Every refusal is `application/problem+json` (RFC 9457) with the extension `errors`.",
+        };
+        document.Servers = [new OpenApiServer { Url = context.ApplicationServices.GetRequiredService<PublicUrl>().Issuer }];
+        document.Components ??= new OpenApiComponents();
+        document.Components.SecuritySchemes ??= new Dictionary<string, IOpenApiSecurityScheme>();
+        document.Components.SecuritySchemes["bearer"] = new OpenApiSecurityScheme
+        {
+            Type = SecuritySchemeType.Http,
+            Scheme = "bearer",
+            BearerFormat = "JWT",
+            Description = "An access token (RFC 9068). It decides even where a cookie is sent too.",
+        };
+        document.Components.SecuritySchemes["cookie"] = new OpenApiSecurityScheme
+        {
+            Type = SecuritySchemeType.ApiKey,
+            In = ParameterLocation.Cookie,
+            Name = "session",
+            Description = "The same token in the session cookie: base64 of `{\"jwt\":\"…\"}`.",
+        };
+        return Task.CompletedTask;
+    }
+
+    private static Task AddErrors(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken ct)
+    {
+        if (!typeof(ProblemDetails).IsAssignableFrom(context.JsonTypeInfo.Type)) return Task.CompletedTask;
+        schema.Properties ??= new Dictionary<string, IOpenApiSchema>();
+        schema.Properties["errors"] = new OpenApiSchema
+        {
+            Type = JsonSchemaType.Array,
+            Description = "What is wrong, one entry per fault.",
+            Items = new OpenApiSchema
+            {
+                Type = JsonSchemaType.Object,
+                Required = new HashSet<string> { "message" },
+                Properties = new Dictionary<string, IOpenApiSchema>
+                {
+                    ["message"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "A sentence for the person who sent the request." },
+                    ["field"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "The member at fault; absent where no single one is." },
+                },
+            },
+        };
+        schema.Required ??= new HashSet<string>();
+        schema.Required.Add("errors");
+        return Task.CompletedTask;
+    }
+}

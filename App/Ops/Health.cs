@@ -1,0 +1,81 @@
+using System.Text.Json.Serialization;
+
+namespace App.Ops;
+
+/// <summary>Something the service can't work without, asked whether it is there.</summary>
+public sealed record Readiness(string Name, Func<IServiceProvider, CancellationToken, Task<bool>> Check);
+
+/// <summary>What a load balancer or an orchestrator asks. Neither answer says more than a stranger may know.</summary>
+public sealed partial class Health(IServiceScopeFactory scopes, IEnumerable<Readiness> checks, TimeProvider time, ILogger<Health> logger)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+    private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head];
+    private readonly Lock one = new();
+    private (long At, Task<HealthReport> Report)? latest;
+
+    /// <summary>Runs the registered checks, at most once in a second however many ask.</summary>
+    public Task<HealthReport> ReadyAsync(CancellationToken ct)
+    {
+        lock (one)
+        {
+            if (latest is not { } l || time.GetElapsedTime(l.At) >= TimeSpan.FromSeconds(1)) latest = (time.GetTimestamp(), AskAsync());
+            return latest.Value.Report.WaitAsync(ct);
+        }
+    }
+
+    internal static void Map(IEndpointRouteBuilder routes)
+    {
+        var health = routes.MapGroup("/health").WithTags("Health");
+        health.MapMethods("/live", Methods, static () => TypedResults.Ok(new HealthReport("live")))
+            .WithName("Live").WithSummary("The process runs");
+        health.MapMethods("/ready", Methods, static async (Health health, CancellationToken ct) =>
+                await health.ReadyAsync(ct) is var report && report.Errors is null
+                    ? TypedResults.Json(report)
+                    : TypedResults.Json(report, statusCode: StatusCodes.Status503ServiceUnavailable))
+            .WithName("Ready").WithSummary("The service can serve: each of its parts is there")
+            .Produces<HealthReport>().Produces<HealthReport>(StatusCodes.Status503ServiceUnavailable);
+    }
+
+    private async Task<HealthReport> AskAsync()
+    {
+        await Task.Yield();
+        var failing = new List<string>();
+        await using var scope = scopes.CreateAsyncScope();
+        foreach (var check in checks)
+        {
+            if (!await IsThereAsync(check, scope.ServiceProvider)) failing.Add(check.Name);
+        }
+
+        return new HealthReport(
+            failing.Count == 0 ? "ready" : "not ready",
+            checks.ToDictionary(c => c.Name, c => failing.Contains(c.Name) ? "failing" : "ok"),
+            failing.Count == 0 ? null : [.. failing.Select(f => new Fault($"{f} isn't ready"))]);
+    }
+
+    // The callers share the answer, so none of them can cancel it: patience alone ends a check.
+    private async Task<bool> IsThereAsync(Readiness check, IServiceProvider services)
+    {
+        using var patience = new CancellationTokenSource(Patience, time);
+        try
+        {
+            return await check.Check(services, patience.Token).WaitAsync(patience.Token);
+        }
+        catch (Exception e)
+        {
+            NotReady(check.Name, e.GetType().Name, e.Message);
+            return false;
+        }
+    }
+
+    [LoggerMessage(2011, LogLevel.Warning, "{Part} isn't ready: {Exception}: {Reason}")]
+    private partial void NotReady(string part, string exception, string reason);
+}
+
+/// <summary>The state of the service, or of each of its parts.</summary>
+/// <param name="Status"><c>live</c>, <c>ready</c> or <c>not ready</c>.</param>
+/// <param name="Checks">Each part: <c>ok</c> or <c>failing</c>.</param>
+/// <param name="Errors">One sentence per failing part; absent when all is well.</param>
+public sealed record HealthReport(
+    string Status,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, string>? Checks = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Fault>? Errors = null);

@@ -1,0 +1,120 @@
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration.CommandLine;
+using Microsoft.Extensions.Configuration.EnvironmentVariables;
+using Microsoft.Extensions.Configuration.KeyPerFile;
+using Microsoft.Extensions.FileProviders;
+
+namespace App.Ops;
+
+/// <summary>
+/// Where settings come from, the later over the earlier:
+/// <c>appsettings.json</c>, <c>appsettings.{Environment}.json</c>, environment variables (<c>Section__Key</c>),
+/// the secrets folder (one file per key, <c>Section__Key</c>), the command line (<c>--Section:Key=value</c>).
+/// </summary>
+public static class Hosting
+{
+    private const string DefaultSecrets = "/run/secrets";
+
+    public static WebApplicationBuilder CreateBuilder(string[] args)
+    {
+        WebApplicationBuilder builder;
+        try
+        {
+            builder = WebApplication.CreateBuilder(new WebApplicationOptions
+            {
+                // Settings are read once: a watcher per file would only promise what isn't so.
+                Args = ["--hostBuilder:reloadConfigOnChange=false", .. args],
+                ContentRootPath = AppContext.BaseDirectory,
+            });
+            AddSources(builder.Configuration);
+        }
+        catch (Exception e) when (e is InvalidDataException or FormatException or IOException or UnauthorizedAccessException)
+        {
+            // A file that isn't JSON or can't be read; the inner message has line and position, never a value.
+            throw new SettingsException([OneLine(e.InnerException is null ? e.Message : $"{e.Message} {e.InnerException.Message}")]);
+        }
+
+        builder.WebHost.ConfigureKestrel(Limit);
+        builder.Services.Configure<FormOptions>(Limit);
+
+        // Otherwise Development throws for bad input what Production answers with a status.
+        builder.Services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = false);
+        return builder;
+    }
+
+    /// <summary>
+    /// Writes on stderr, one line per fault, why the process can't start.
+    /// False for anything that an operator can't cure by settings, which deserves its stack trace.
+    /// </summary>
+    public static bool Explains(Exception exception)
+    {
+        ArgumentNullException.ThrowIfNull(exception);
+        IReadOnlyList<string> faults = exception switch
+        {
+            SettingsException settings => settings.Faults,
+            IOException { InnerException: AddressInUseException } => [$"Urls: {exception.Message} End the other process or set Urls to a free address."],
+            _ => [],
+        };
+        foreach (var fault in faults) Console.Error.WriteLine(OneLine(fault));
+        return faults.Count > 0;
+    }
+
+    internal static string OneLine(string text) => string.Concat(text.Select(c => char.IsControl(c) ? ' ' : c));
+
+    private static void AddSources(ConfigurationManager configuration)
+    {
+        IList<IConfigurationSource> sources = configuration.Sources;
+
+        // ASPNETCORE_URLS and its like are read before appsettings.json, which holds `Urls` and so would win over them.
+        var environment = Last(sources, s => s is EnvironmentVariablesConfigurationSource { Prefix: null or "" });
+        sources.Insert(environment, new EnvironmentVariablesConfigurationSource { Prefix = "ASPNETCORE_" });
+
+        var folder = configuration["SECRETS_DIR"];
+        if (folder is { Length: > 0 } && !Directory.Exists(folder))
+            throw new SettingsException([$"SECRETS_DIR is \"{folder}\": no such folder. Create it or unset the variable; unset, {DefaultSecrets} is read where it exists."]);
+        folder = folder is { Length: > 0 } ? Path.GetFullPath(folder) : DefaultSecrets;
+        if (!Directory.Exists(folder)) return;
+
+        sources.Insert(Last(sources, s => s is CommandLineConfigurationSource), new KeyPerFileConfigurationSource
+        {
+            FileProvider = new PhysicalFileProvider(folder),
+            Optional = true,
+            ReloadOnChange = false,
+        });
+    }
+
+    private static int Last(IList<IConfigurationSource> sources, Func<IConfigurationSource, bool> wanted)
+    {
+        for (var i = sources.Count - 1; i >= 0; i--)
+        {
+            if (wanted(sources[i])) return i;
+        }
+
+        return sources.Count;
+    }
+
+    // Nothing that this service reads is large, and nobody honest is slow at sending it.
+    private static void Limit(KestrelServerOptions kestrel)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.MaxRequestBodySize = 64 * 1024;
+        kestrel.Limits.MaxRequestHeadersTotalSize = 32 * 1024;
+        kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
+        kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
+        kestrel.Limits.Http2.MaxStreamsPerConnection = 100;
+        kestrel.Limits.Http2.MaxRequestHeaderFieldSize = 32 * 1024;
+    }
+
+    private static void Limit(FormOptions forms)
+    {
+        forms.ValueCountLimit = 64;
+        forms.KeyLengthLimit = 256;
+        forms.ValueLengthLimit = 16 * 1024;
+        forms.BufferBodyLengthLimit = 64 * 1024;
+        forms.MultipartBodyLengthLimit = 64 * 1024;
+        forms.MultipartHeadersCountLimit = 8;
+        forms.MultipartHeadersLengthLimit = 2 * 1024;
+    }
+}

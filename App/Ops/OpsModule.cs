@@ -1,0 +1,61 @@
+namespace App.Ops;
+
+/// <summary>What keeps the service up and its edges tight: settings, limits, errors, headers, guards, health, the API's description.</summary>
+public static class OpsModule
+{
+    public static WebApplicationBuilder AddOps(this WebApplicationBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        var services = builder.Services;
+        services.AddSettings<HostSettings>("");
+        services.AddSettings<Brand>("Brand");
+        services.AddSettings<ProxyOptions>("Proxy");
+        services.AddSettings<CorsOptions>("Cors");
+        services.AddSettings<RateLimitOptions>("RateLimits");
+        services.AddSettings<DocsOptions>("Docs");
+        services.AddSettingsRule(Proxy.Faults);
+
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<PublicUrl>();
+        services.AddSingleton<Health>();
+        services.AddFrameworkProblems();
+        services.AddCors();
+        services.AddRateLimits();
+        services.AddApiDocs();
+        return builder;
+    }
+
+    /// <summary>Something that <c>/health/ready</c> asks before it says yes.</summary>
+    public static IServiceCollection AddReadiness(this IServiceCollection services, string name, Func<IServiceProvider, CancellationToken, Task<bool>> check) =>
+        services.AddSingleton(new Readiness(name, check));
+
+    /// <summary>Throws a <see cref="SettingsException"/> with every fault of every section, or does nothing.</summary>
+    public static void CheckSettings(this WebApplication app)
+    {
+        ArgumentNullException.ThrowIfNull(app);
+        if (SettingsCheck.Faults(app.Services) is { Count: > 0 } faults) throw new SettingsException(faults);
+    }
+
+    /// <summary>All that comes before authentication. The order is what makes an error, a refusal and a redirect alike bear the headers.</summary>
+    public static WebApplication UseOps(this WebApplication app)
+    {
+        app.CheckSettings();
+        app.UseProxy();
+        app.UseMiddleware<SecurityHeaders>();
+        app.UseMiddleware<ErrorAnswers>();
+        app.UseRouting();
+        app.Use(SecurityHeaders.LeaveCachingToAssets);
+        app.UseOwnCors();
+        app.UseMiddleware<CrossSiteGuard>();
+        app.UseRateLimiter();
+        return app;
+    }
+
+    public static WebApplication MapOps(this WebApplication app)
+    {
+        ArgumentNullException.ThrowIfNull(app);
+        Health.Map(app);
+        ApiDocs.Map(app);
+        return app;
+    }
+}

@@ -1,0 +1,59 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Threading.RateLimiting;
+
+namespace App.Ops;
+
+/// <summary>How much one address may ask for (section <c>RateLimits</c>).</summary>
+public sealed class RateLimitOptions
+{
+    [Range(1, 100_000)]
+    [Description("Credential requests (sign-in, sign-up, tokens) that one address, or one IPv6 /64, may make in a minute.")]
+    public int PerAddressPerMinute { get; set; } = 600;
+}
+
+/// <summary>
+/// One policy, for every door that takes a credential: endpoints ask for it with <c>.RequireRateLimiting(RateLimits.Credentials)</c>,
+/// pages with <c>@attribute [EnableRateLimiting(RateLimits.Credentials)]</c>. All of them count together, and only POSTs do.
+/// </summary>
+public static class RateLimits
+{
+    public const string Credentials = "credentials";
+
+    private const int Segments = 12;
+
+    internal static IServiceCollection AddRateLimits(this IServiceCollection services) => services.AddRateLimiter(limiter =>
+    {
+        limiter.RejectionStatusCode = StatusCodes.Status429TooManyRequests;
+
+        // Within one segment the oldest requests leave the window; the body is written where all errors are.
+        limiter.OnRejected = static (rejected, _) =>
+        {
+            rejected.HttpContext.Response.Headers.RetryAfter = (60 / Segments).ToString(CultureInfo.InvariantCulture);
+            return ValueTask.CompletedTask;
+        };
+        limiter.AddPolicy(Credentials, static http => HttpMethods.IsPost(http.Request.Method)
+            ? RateLimitPartition.GetSlidingWindowLimiter(Network(http.Connection.RemoteIpAddress), _ => new SlidingWindowRateLimiterOptions
+            {
+                PermitLimit = http.RequestServices.GetRequiredService<RateLimitOptions>().PerAddressPerMinute,
+                Window = TimeSpan.FromMinutes(1),
+                SegmentsPerWindow = Segments,
+                QueueLimit = 0,
+            })
+            : RateLimitPartition.GetNoLimiter(IPAddress.None));
+    });
+
+    /// <summary>Who counts as one: an IPv4 address, or the /64 that any IPv6 customer gets at least.</summary>
+    internal static IPAddress Network(IPAddress? address)
+    {
+        if (address is null) return IPAddress.None;
+        if (address.IsIPv4MappedToIPv6) return address.MapToIPv4();
+        if (address.AddressFamily != AddressFamily.InterNetworkV6) return address;
+        var bytes = address.GetAddressBytes();
+        bytes.AsSpan(8).Clear();
+        return new IPAddress(bytes);
+    }
+}
