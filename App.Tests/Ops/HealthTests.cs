@@ -33,7 +33,7 @@ public class HealthTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, not.StatusCode);
         Assert.Equal(
             """{"status":"not ready","checks":{"database":"failing","keys":"failing"},"errors":[{"message":"database isn't ready"},{"message":"keys isn't ready"}]}""",
-            (await not.Content.ReadAsStringAsync()).Replace(",\"field\":null", "", StringComparison.Ordinal));
+            await not.Content.ReadAsStringAsync());
 
         there = true;
         await host.SendAsync(HttpMethod.Get, "/health/ready");

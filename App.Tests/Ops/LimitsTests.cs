@@ -2,7 +2,6 @@ using System.Net;
 using System.Net.Sockets;
 using App.Ops;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
 
 namespace App.Tests.Ops;
 

@@ -1,5 +1,3 @@
-using System.Text.Json.Serialization;
-
 namespace App.Ops;
 
 /// <summary>Something the service can't work without, asked whether it is there.</summary>
@@ -77,5 +75,5 @@ public sealed partial class Health(IServiceScopeFactory scopes, IEnumerable<Read
 /// <param name="Errors">One sentence per failing part; absent when all is well.</param>
 public sealed record HealthReport(
     string Status,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, string>? Checks = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Fault>? Errors = null);
+    IReadOnlyDictionary<string, string>? Checks = null,
+    IReadOnlyList<Fault>? Errors = null);

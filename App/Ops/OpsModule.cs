@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace App.Ops;
 
 /// <summary>What keeps the service up and its edges tight: settings, limits, errors, headers, guards, health, the API's description.</summary>
@@ -17,6 +19,14 @@ public static class OpsModule
 
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<PublicUrl>();
+
+        // Members that are null are absent, one member has one value, and nothing of ours nests deeply.
+        services.ConfigureHttpJsonOptions(json =>
+        {
+            json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+            json.SerializerOptions.AllowDuplicateProperties = false;
+            json.SerializerOptions.MaxDepth = 16;
+        });
         services.AddSingleton<Health>();
         services.AddFrameworkProblems();
         services.AddCors();

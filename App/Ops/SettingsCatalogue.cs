@@ -93,7 +93,7 @@ internal static class SettingsCatalogue
         AllowedValuesAttribute a => string.Join(" or ", a.Values.Select(Text)),
         UrlAttribute => "an http or https URL",
         EmailAddressAttribute => "an e-mail address",
-        RegularExpressionAttribute r => r.ErrorMessage ?? $"a text that matches {r.Pattern}",
+        RegularExpressionAttribute r => r.ErrorMessage ?? $"a text that matches `{r.Pattern}`",
         RequiredAttribute => null,
         _ => attribute.ErrorMessage,
     };
