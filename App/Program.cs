@@ -1,14 +1,37 @@
+using App.Accounts;
+using App.Audit;
+using App.Data;
+using App.Events;
 using App.Ops;
+using App.Passwords;
+using App.Sessions;
+using App.Tokens;
+using App.Ui;
 
 try
 {
     var builder = Hosting.CreateBuilder(args);
     builder.AddOps();
+    builder.Services
+        .AddData()
+        .AddUi()
+        .AddPasswords<User>()
+        .AddAudit()
+        .AddEvents()
+        .AddTokens()
+        .AddSessions()
+        .AddAccounts();
+
     var app = builder.Build();
     app.UseOps();
+    app.UseAuthentication();
+    app.UseAuthorization();
     app.MapOps();
-    await app.RunAsync();
-    return 0;
+    app.MapUi();
+    app.MapTokens();
+    app.MapSessions();
+    app.MapAccounts();
+    return await app.LaunchAsync(args);
 }
 catch (Exception e) when (Hosting.Explains(e))
 {

@@ -16,6 +16,7 @@ internal static class DataModule
         services.AddSettings<DatabaseOptions>("Database");
         services.AddSettings<ConnectionStringOptions>("ConnectionStrings");
         services.AddSettings<KeyOptions>("Keys");
+        services.AddSettingsRule(MasterKeyFaults);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton(FindMasterKey);
 
@@ -36,12 +37,12 @@ internal static class DataModule
             : sp.GetRequiredService<SqliteDb>());
 
         services.AddSingleton(new StartStep((sp, ct) => sp.GetRequiredService<DatabaseOptions>().MigrateOnStart ? MigrateAsync(sp, ct) : Task.CompletedTask));
-        services.AddSingleton(new Command("migrate", "bring the schema up to date", async (sp, _, output, ct) =>
+        services.AddSingleton(new Command("migrate", "migrate (brings the schema up to date)", async (sp, _, output, ct) =>
         {
             await MigrateAsync(sp, ct);
             await output.WriteLineAsync("The schema is up to date.");
             return 0;
-        }));
+        }, Prepared: false));
         services.AddSingleton<HourlySweep>();
         services.AddHostedService(sp => sp.GetRequiredService<HourlySweep>());
 
@@ -57,9 +58,18 @@ internal static class DataModule
         await SchemaMigration.RunAsync(scope.ServiceProvider.GetRequiredService<AppDb>(), ct);
     }
 
+    private static IEnumerable<string> MasterKeyFaults(IServiceProvider services)
+    {
+        var text = services.GetRequiredService<KeyOptions>().MasterKey;
+        if (text is not null && !MasterKey.TryParse(text, out _))
+            yield return "Keys:MasterKey isn't 32 bytes of base64. Make one with: openssl rand -base64 32";
+        else if (text is null && services.GetRequiredService<IHostEnvironment>().IsProduction())
+            yield return "Keys:MasterKey isn't set, and Production makes none by itself. Give 32 random bytes in base64 (openssl rand -base64 32) as Keys__MasterKey in the environment or the secrets folder.";
+    }
+
     private static MasterKey FindMasterKey(IServiceProvider services) =>
-        services.GetRequiredService<KeyOptions>().MasterKey is { } text
-            ? MasterKey.TryParse(text, out var key) ? key : throw new InvalidOperationException("Keys:MasterKey must be 32 bytes of base64.")
+        MasterKey.TryParse(services.GetRequiredService<KeyOptions>().MasterKey, out var key)
+            ? key
             : MasterKey.ReadOrCreate(Path.Combine(services.GetRequiredService<HostSettings>().DataPath, "master.key"));
 
     private static string SqliteConnectionString(IServiceProvider services)

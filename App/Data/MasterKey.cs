@@ -44,7 +44,7 @@ public sealed class MasterKey
         if (!File.Exists(path)) Create(path);
         return TryParse(File.ReadAllText(path), out var key)
             ? key
-            : throw new InvalidOperationException($"{path} holds no master key (32 bytes of base64). Restore it, or remove it together with the database.");
+            : throw new SettingsException([$"{path} holds no master key (32 bytes of base64). Restore it, or remove it together with the database."]);
     }
 
     public byte[] Derive(string purpose) =>

@@ -42,13 +42,7 @@ internal static class SchemaMigration
 
     private static async Task ForgetStaleLockAsync(AppDb db, CancellationToken ct)
     {
-        try
-        {
-            await db.Database.ExecuteSqlRawAsync("""DELETE FROM "__EFMigrationsLock" """, ct);
-        }
-        catch (SqliteException e) when (e.SqliteErrorCode == 1)
-        {
-            // No such table: nobody has ever migrated here.
-        }
+        var locked = await db.Database.SqlQueryRaw<int>("SELECT count(*) AS Value FROM sqlite_master WHERE name = '__EFMigrationsLock'").SingleAsync(ct);
+        if (locked > 0) await db.Database.ExecuteSqlRawAsync("DELETE FROM __EFMigrationsLock", ct);
     }
 }

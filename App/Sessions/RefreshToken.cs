@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using App.Data;
@@ -33,7 +34,7 @@ internal sealed class RefreshToken
     {
         Span<byte> bytes = stackalloc byte[Size];
         if (text is null || text.Length != Base64Url.GetEncodedLength(Size)
-            || !Base64Url.TryDecodeFromChars(text, bytes, out var written) || written != Size) return null;
+            || Base64Url.DecodeFromChars(text, bytes, out _, out var written) != OperationStatus.Done || written != Size) return null;
         var token = new RefreshToken(new Guid(bytes[..16], bigEndian: true), bytes.Slice(16, SecretSize).ToArray());
         return CryptographicOperations.FixedTimeEquals(token.Tag(key), bytes[^TagSize..]) ? token : null;
     }

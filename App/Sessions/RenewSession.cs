@@ -30,7 +30,8 @@ internal sealed partial class RenewSession(
     }
 
     public static async Task<Results<Ok<TokenAnswer>, ProblemHttpResult>> HandleAsync(RefreshRequest request, RenewSession renew, CancellationToken ct) =>
-        await renew.TryAsync(request.RefreshToken, ct) switch
+        request.RefreshToken is not { Length: > 0 } ? Problems.Invalid([new Fault("You must supply a refresh token", "refresh_token")])
+        : await renew.TryAsync(request.RefreshToken, ct) switch
         {
             Outcome.Renewed(var grant) => TypedResults.Ok(grant.ToAnswer()),
             _ => Problems.NotAuthorized(),
@@ -81,13 +82,16 @@ internal sealed partial class RenewSession(
     {
         var now = time.GetUtcNow();
         var next = successor.Hash();
-        return await db.Sessions
+        await using var transaction = await db.BeginWriteAsync(ct);
+        var changed = await db.Sessions
             .Where(s => s.Id == session.Id && s.RefreshHash == hash && s.RevokedAt == null)
             .ExecuteUpdateAsync(set => set
                 .SetProperty(s => s.RefreshHash, next)
                 .SetProperty(s => s.ParentHash, hash)
                 .SetProperty(s => s.RotatedAt, now)
-                .SetProperty(s => s.LastSeenAt, now), ct) == 1;
+                .SetProperty(s => s.LastSeenAt, now), ct);
+        await transaction.CommitAsync(ct);
+        return changed == 1;
     }
 
     private async Task<(Session Session, User User, IReadOnlyList<string> Roles)?> ReadAsync(Guid sessionId, CancellationToken ct)

@@ -18,7 +18,7 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
     /// <returns>The ids of those that were alive and now aren't.</returns>
     public async Task<IReadOnlyList<Guid>> RunAsync(Expression<Func<Session, bool>> which, string reason, CancellationToken ct)
     {
-        await using var transaction = await db.Database.BeginTransactionAsync(ct);
+        await using var transaction = await db.BeginWriteAsync(ct);
         var ended = await InUnitOfWorkAsync(which, reason, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);

@@ -1,4 +1,5 @@
 using System.Text.Encodings.Web;
+using App.Ops;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.StaticAssets;
 using Microsoft.Extensions.Options;
@@ -55,7 +56,7 @@ internal sealed class SessionHandler(
     /// <summary>A page sends a stranger to sign-in and remembers where they wanted to go; everything else gets 401 (RFC 6750 section 3).</summary>
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
-        if (PageRequest.Is(Context))
+        if (!ApiPaths.Contain(Request.Path))
         {
             var wanted = HttpMethods.IsGet(Request.Method) ? $"{Request.PathBase}{Request.Path}{Request.QueryString}" : "/account";
             Response.Redirect("/account/sign-in?returnUrl=" + Uri.EscapeDataString(wanted));
@@ -68,7 +69,7 @@ internal sealed class SessionHandler(
 
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties)
     {
-        if (!PageRequest.Is(Context)) return Problems.Forbidden().ExecuteAsync(Context);
+        if (ApiPaths.Contain(Request.Path)) return Problems.Forbidden().ExecuteAsync(Context);
         Response.StatusCode = StatusCodes.Status403Forbidden; // the page follows from the status
         return Task.CompletedTask;
     }

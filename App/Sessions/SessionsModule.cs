@@ -40,7 +40,7 @@ internal static class SessionsModule
     }
 
     // An ended session stays a week, for its owner to look back at.
-    private static Task ForgetAsync(AppDb db, DateTimeOffset idleSince, DateTimeOffset now, CancellationToken ct)
+    private static Task<int> ForgetAsync(AppDb db, DateTimeOffset idleSince, DateTimeOffset now, CancellationToken ct)
     {
         var week = TimeSpan.FromDays(7);
         var (ended, idle) = (now - week, idleSince - week);

@@ -6,4 +6,6 @@ public sealed record StartStep(Func<IServiceProvider, CancellationToken, Task> R
 /// <summary>A command of the executable: <c>App NAME …</c> does this instead of serving.</summary>
 /// <param name="Usage">One line for the list of commands.</param>
 /// <param name="RunAsync">Services, arguments after the name, output; returns the exit code.</param>
-public sealed record Command(string Name, string Usage, Func<IServiceProvider, string[], TextWriter, CancellationToken, Task<int>> RunAsync);
+/// <param name="Prepared">Whether the start steps run first, as they do before serving.</param>
+public sealed record Command(
+    string Name, string Usage, Func<IServiceProvider, string[], TextWriter, CancellationToken, Task<int>> RunAsync, bool Prepared = true);

@@ -27,7 +27,7 @@ internal sealed class SigningKeyRing(IServiceScopeFactory scopes, MasterKey mast
     public SecurityKey? Find(string keyId) => _now.Verifying.GetValueOrDefault(keyId);
 
     /// <summary>Takes the keys from the database. Cheap enough to call at every hint that they may have changed.</summary>
-    /// <exception cref="CryptographicException">The current key was encrypted under another master key.</exception>
+    /// <exception cref="SettingsException">The current key was encrypted under another master key.</exception>
     public async Task LoadAsync(CancellationToken ct = default)
     {
         if (options.SharedSecret is { } secret)
@@ -59,7 +59,16 @@ internal sealed class SigningKeyRing(IServiceScopeFactory scopes, MasterKey mast
     private SigningCredentials Credentials(SigningKey key)
     {
         var ecdsa = ECDsa.Create();
-        ecdsa.ImportPkcs8PrivateKey(masterKey.Decrypt(key.PrivateKey, SigningKeys.Purpose), out _);
+        try
+        {
+            ecdsa.ImportPkcs8PrivateKey(masterKey.Decrypt(key.PrivateKey, SigningKeys.Purpose), out _);
+        }
+        catch (CryptographicException)
+        {
+            // Making a new key here would silently sign everybody out, or hide that the wrong database is attached.
+            throw new SettingsException([$"Keys:MasterKey is not the one that signing key {key.Id} was stored under. Give the master key that belongs to this database."]);
+        }
+
         return new SigningCredentials(new ECDsaSecurityKey(ecdsa) { KeyId = key.Id }, SecurityAlgorithms.EcdsaSha256);
     }
 

@@ -87,15 +87,11 @@ internal sealed record StrictToken(string KeyId, string Issuer, IReadOnlyList<st
         : claims.ContainsKey("aud") && claims.TryTexts("aud", out var many) ? many
         : null;
 
-    // The framework's decoder forgives padding, white space and stray bits in the last character; one token must have one spelling.
+    // The framework's decoder refuses stray bits in the last character but forgives padding and white space; one token must have one spelling.
     private static byte[]? Decode(ReadOnlySpan<char> segment)
     {
-        if (segment.IndexOfAnyExcept(Base64UrlAlphabet) >= 0 || segment.Length % 4 == 1) return null;
-        var bytes = Base64Url.DecodeFromChars(segment);
-        Span<char> last = stackalloc char[4];
-        var tail = bytes.AsSpan(bytes.Length / 3 * 3);
-        if (tail.IsEmpty) return bytes;
-        var written = Base64Url.EncodeToChars(tail, last);
-        return segment[^written..].SequenceEqual(last[..written]) ? bytes : null;
+        if (segment.IndexOfAnyExcept(Base64UrlAlphabet) >= 0) return null;
+        var bytes = new byte[Base64Url.GetMaxDecodedLength(segment.Length)];
+        return Base64Url.DecodeFromChars(segment, bytes, out _, out var written) == OperationStatus.Done && written == bytes.Length ? bytes : null;
     }
 }

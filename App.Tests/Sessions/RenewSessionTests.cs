@@ -1,0 +1,191 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using App.Events;
+using App.Sessions;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Sessions;
+
+public sealed class RenewSessionTests : IAsyncLifetime
+{
+    private readonly TestApp _app = TestApp.Start();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task A_refresh_token_becomes_its_successor_and_a_new_access_token()
+    {
+        var user = await _app.SignUpAsync();
+        _app.Time.Advance(TimeSpan.FromMinutes(4));
+
+        var renewed = await RefreshAsync(_app, user.RefreshToken);
+
+        Assert.Equal(HttpStatusCode.OK, renewed.Status);
+        Assert.NotEqual(user.RefreshToken, renewed.RefreshToken);
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(bearer: renewed.AccessToken));
+        Assert.Equal(HttpStatusCode.OK, (await RefreshAsync(_app, renewed.RefreshToken)).Status);
+    }
+
+    [Fact]
+    public async Task The_answer_is_what_an_OAuth_client_expects()
+    {
+        var user = await _app.SignUpAsync();
+        var answer = await _app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken });
+        var body = await answer.Content.ReadFromJsonAsync<JsonElement>();
+
+        Assert.Equal(["access_token", "token_type", "expires_in", "refresh_token", "session_id"], body.EnumerateObject().Select(m => m.Name));
+        Assert.Equal("Bearer", body.GetProperty("token_type").GetString());
+        Assert.Equal(300, body.GetProperty("expires_in").GetInt32());
+        Assert.Equal(user.SessionId, body.GetProperty("session_id").GetGuid());
+        Assert.True(answer.Headers.CacheControl!.NoStore);
+        Assert.False(answer.Headers.Contains("Set-Cookie"));
+    }
+
+    [Fact] // ATTACKS 138
+    public async Task Twenty_parallel_renewals_over_two_replicas_sign_nobody_out_and_agree_on_one_successor()
+    {
+        await using var replica = _app.StartReplica();
+        var user = await _app.SignUpAsync();
+        var token = user.RefreshToken;
+        for (var round = 0; round < 100; round++)
+        {
+            var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => RefreshAsync(i % 2 == 0 ? _app : replica, token)));
+
+            Assert.All(answers, a => Assert.Equal(HttpStatusCode.OK, a.Status));
+            token = Assert.Single(answers.Select(a => a.RefreshToken).Distinct());
+            _app.Time.Advance(TimeSpan.FromMinutes(1));
+            replica.Time.Advance(TimeSpan.FromMinutes(1));
+        }
+
+        Assert.Equal(0, await _app.DbAsync(db => db.SecurityEvents.CountAsync()));
+    }
+
+    [Fact]
+    public async Task The_direct_parent_gets_the_same_successor_for_ten_seconds()
+    {
+        var user = await _app.SignUpAsync();
+        var first = await RefreshAsync(_app, user.RefreshToken);
+        _app.Time.Advance(TimeSpan.FromSeconds(10));
+
+        Assert.Equal(first.RefreshToken, (await RefreshAsync(_app, user.RefreshToken)).RefreshToken);
+    }
+
+    [Fact] // ATTACKS 137
+    public async Task Reuse_after_the_grace_ends_the_session_every_time()
+    {
+        for (var round = 0; round < 100; round++)
+        {
+            var user = round == 0 ? await _app.SignUpAsync("reuse@example.test") : await _app.SignInAsync(new("reuse@example.test", TestApp.Password, default, "", "", ""));
+            var renewed = await RefreshAsync(_app, user.RefreshToken);
+            _app.Time.Advance(TimeSpan.FromSeconds(11));
+
+            Assert.Equal(HttpStatusCode.Unauthorized, (await RefreshAsync(_app, user.RefreshToken)).Status);
+            Assert.Equal(HttpStatusCode.Unauthorized, (await RefreshAsync(_app, renewed.RefreshToken)).Status);
+            Assert.Null(await _app.WhoAmIAsync(bearer: renewed.AccessToken));
+        }
+
+        Assert.Equal(100, await _app.DbAsync(db => db.SecurityEvents.CountAsync(e => e.Reason == "refresh-reuse")));
+    }
+
+    [Fact]
+    public async Task A_grandparent_ends_the_session_even_inside_the_grace()
+    {
+        var user = await _app.SignUpAsync();
+        var child = await RefreshAsync(_app, user.RefreshToken);
+        var grandchild = await RefreshAsync(_app, child.RefreshToken);
+
+        Assert.Equal(HttpStatusCode.Unauthorized, (await RefreshAsync(_app, user.RefreshToken)).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await RefreshAsync(_app, grandchild.RefreshToken)).Status);
+    }
+
+    [Fact]
+    public async Task Nonsense_that_names_a_session_does_not_end_it()
+    {
+        var user = await _app.SignUpAsync();
+        var bytes = System.Buffers.Text.Base64Url.DecodeFromChars(user.RefreshToken);
+        bytes[20] ^= 1;
+        var forged = System.Buffers.Text.Base64Url.EncodeToString(bytes);
+
+        Assert.Equal(HttpStatusCode.Unauthorized, (await RefreshAsync(_app, forged)).Status);
+        Assert.Equal(HttpStatusCode.OK, (await RefreshAsync(_app, user.RefreshToken)).Status);
+    }
+
+    [Theory] // ATTACKS 142
+    [InlineData("")]
+    [InlineData("x")]
+    [InlineData("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+    [InlineData("access token")]
+    public async Task What_is_no_refresh_token_is_refused(string text)
+    {
+        var user = await _app.SignUpAsync();
+        var answer = await _app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = text == "access token" ? user.AccessToken : text });
+        Assert.Equal(text.Length == 0 ? HttpStatusCode.BadRequest : HttpStatusCode.Unauthorized, answer.StatusCode);
+        Assert.Equal("application/problem+json", answer.Content.Headers.ContentType!.MediaType);
+    }
+
+    [Fact] // ATTACKS 141
+    public async Task A_session_in_use_ends_at_its_absolute_limit()
+    {
+        var user = await _app.SignUpAsync();
+        var token = user.RefreshToken;
+        for (var day = 0; day < 29; day++)
+        {
+            _app.Time.Advance(TimeSpan.FromDays(1));
+            token = (await RefreshAsync(_app, token)).RefreshToken;
+        }
+
+        _app.Time.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(HttpStatusCode.Unauthorized, (await RefreshAsync(_app, token)).Status);
+    }
+
+    [Fact]
+    public async Task A_session_left_alone_ends_at_its_idle_limit()
+    {
+        var user = await _app.SignUpAsync();
+        _app.Time.Advance(TimeSpan.FromDays(14));
+        Assert.Equal(HttpStatusCode.Unauthorized, (await RefreshAsync(_app, user.RefreshToken)).Status);
+    }
+
+    [Fact]
+    public async Task No_renewal_wins_against_a_revoke()
+    {
+        for (var round = 0; round < 20; round++)
+        {
+            var user = await _app.SignUpAsync();
+            var renewals = Enumerable.Range(0, 5).Select(_ => RefreshAsync(_app, user.RefreshToken));
+            var revoke = _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{user.SessionId}", bearer: user.AccessToken);
+            var answers = await Task.WhenAll(renewals);
+            Assert.Equal(HttpStatusCode.NoContent, (await revoke).StatusCode);
+
+            foreach (var answer in answers.Where(a => a.Status == HttpStatusCode.OK))
+            {
+                Assert.Null(await _app.WhoAmIAsync(bearer: answer.AccessToken));
+                Assert.Equal(HttpStatusCode.Unauthorized, (await RefreshAsync(_app, answer.RefreshToken)).Status);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Only_hashes_of_refresh_tokens_are_stored()
+    {
+        var user = await _app.SignUpAsync();
+        var renewed = await RefreshAsync(_app, user.RefreshToken);
+        var session = await _app.DbAsync(db => db.Sessions.SingleAsync());
+        var key = _app.Get<RefreshKey>();
+
+        Assert.Equal(RefreshToken.Parse(renewed.RefreshToken, key)!.Hash(), session.RefreshHash);
+        Assert.Equal(RefreshToken.Parse(user.RefreshToken, key)!.Hash(), session.ParentHash);
+        Assert.DoesNotContain(user.RefreshToken, RefreshToken.Parse(user.RefreshToken, key)!.ToString(), StringComparison.Ordinal);
+    }
+
+    private static async Task<(HttpStatusCode Status, string AccessToken, string RefreshToken)> RefreshAsync(TestApp app, string token)
+    {
+        var answer = await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = token });
+        if (answer.StatusCode != HttpStatusCode.OK) return (answer.StatusCode, "", "");
+        var body = await answer.Content.ReadFromJsonAsync<JsonElement>();
+        return (answer.StatusCode, body.GetProperty("access_token").GetString()!, body.GetProperty("refresh_token").GetString()!);
+    }
+}

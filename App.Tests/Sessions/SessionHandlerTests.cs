@@ -1,0 +1,188 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+
+namespace App.Tests.Sessions;
+
+public sealed class SessionHandlerTests : IAsyncLifetime
+{
+    private readonly TestApp _app = TestApp.Start();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task The_same_token_opens_both_doors()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(bearer: user.AccessToken));
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: "session=" + user.SessionCookie));
+    }
+
+    [Fact] // ATTACKS 43
+    public async Task The_bearer_token_decides_where_both_are_present_and_a_bad_one_never_falls_back()
+    {
+        var ada = await _app.SignUpAsync();
+        var bob = await _app.SignUpAsync();
+
+        Assert.Equal(ada.Email, await _app.WhoAmIAsync(bearer: ada.AccessToken, cookies: bob.Cookies));
+        var refused = await _app.SendAsync(HttpMethod.Get, "/api/sessions", bearer: ada.AccessToken + "x", cookies: bob.Cookies);
+        Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
+        Assert.Equal("Bearer error=\"invalid_token\"", refused.Headers.WwwAuthenticate.ToString());
+    }
+
+    [Theory] // ATTACKS 45
+    [InlineData("Basic dXNlcjpwYXNz, Bearer {0}")]
+    [InlineData("bearer\t{0}")]
+    [InlineData("Bearer  {0}")]
+    [InlineData("Bearer")]
+    [InlineData("Bearer ")]
+    [InlineData("{0}")]
+    public async Task A_malformed_authorization_header_is_refused(string header)
+    {
+        var user = await _app.SignUpAsync();
+        var value = string.Format(System.Globalization.CultureInfo.InvariantCulture, header, user.AccessToken);
+        Assert.Equal(401, await StatusAsync(value));
+    }
+
+    [Fact] // ATTACKS 45
+    public async Task Two_authorization_headers_are_refused()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.Equal(401, await StatusAsync("Bearer " + user.AccessToken, "Bearer " + user.AccessToken));
+        Assert.Equal(200, await StatusAsync("Bearer " + user.AccessToken));
+    }
+
+    // Straight to the server: a client library would tidy the header up.
+    private async Task<int> StatusAsync(params string[] authorization) => (await _app.Server.SendAsync(http =>
+    {
+        http.Request.Method = "GET";
+        http.Request.Path = "/api/sessions";
+        http.Request.Headers.Authorization = authorization;
+    })).Response.StatusCode;
+
+    [Theory]
+    [InlineData("/api/sessions")]
+    [InlineData("/account")]
+    public async Task An_expired_access_token_is_renewed_before_the_answer(string path)
+    {
+        var user = await _app.SignUpAsync();
+        _app.Time.Advance(TimeSpan.FromMinutes(6));
+
+        var answer = await _app.SendAsync(HttpMethod.Get, path, cookies: user.Cookies);
+
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        var (session, refresh) = TestUser.SetCookies(answer);
+        Assert.NotEqual(user.RefreshToken, refresh);
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: "session=" + session));
+        if (path == "/account") Assert.Contains(user.Email, await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_lost_session_cookie_is_renewed_from_the_refresh_cookie_alone()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: "session_refresh=" + user.RefreshToken));
+    }
+
+    [Fact]
+    public async Task A_token_lives_thirty_seconds_beyond_its_expiry_and_not_longer()
+    {
+        var user = await _app.SignUpAsync();
+        _app.Time.Advance(TimeSpan.FromSeconds(329));
+        Assert.NotNull(await _app.WhoAmIAsync(bearer: user.AccessToken));
+        _app.Time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
+    }
+
+    [Fact] // ATTACKS 47, 132
+    public async Task A_signed_out_session_is_refused_on_the_very_next_request_whatever_it_shows()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.NotNull(await _app.WhoAmIAsync(bearer: user.AccessToken));
+        Assert.NotNull(await _app.WhoAmIAsync(cookies: user.Cookies));
+
+        await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: user.Cookies);
+
+        Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
+        Assert.Null(await _app.WhoAmIAsync(cookies: user.Cookies));
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _app.SendAsync(HttpMethod.Get, "/api/sessions", cookies: user.Cookies)).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).StatusCode);
+        var page = await _app.SendAsync(HttpMethod.Get, "/account/sessions", cookies: user.Cookies);
+        Assert.Equal("/account/sign-in?returnUrl=%2Faccount%2Fsessions", page.Headers.Location!.OriginalString);
+    }
+
+    [Fact]
+    public async Task A_session_ended_at_one_replica_is_refused_at_the_other_within_a_look_at_the_log()
+    {
+        await using var replica = _app.StartReplica();
+        var user = await _app.SignUpAsync();
+        Assert.NotNull(await replica.WhoAmIAsync(bearer: user.AccessToken));
+
+        await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{user.SessionId}", bearer: user.AccessToken);
+        await replica.Get<Events.FollowLog>().CatchUpAsync(CancellationToken.None);
+
+        Assert.Null(await replica.WhoAmIAsync(bearer: user.AccessToken));
+    }
+
+    [Fact]
+    public async Task A_restart_forgets_no_revocation()
+    {
+        var user = await _app.SignUpAsync();
+        await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{user.SessionId}", bearer: user.AccessToken);
+        await using var restarted = _app.StartReplica();
+        Assert.Equal(1, restarted.Get<Events.RevocationIndex>().Count);
+        Assert.Null(await restarted.WhoAmIAsync(bearer: user.AccessToken));
+    }
+
+    [Fact] // ATTACKS 36
+    public async Task A_bad_cookie_is_cleared()
+    {
+        var answer = await _app.SendAsync(HttpMethod.Get, "/api/sessions", cookies: "session=%%%%");
+        Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+        Assert.All(answer.Headers.GetValues("Set-Cookie"), line => Assert.Contains("expires=Thu, 01 Jan 1970", line, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Two_different_cookies_of_one_name_count_as_none()
+    {
+        var ada = await _app.SignUpAsync();
+        var bob = await _app.SignUpAsync();
+        Assert.Null(await _app.WhoAmIAsync(cookies: $"session={ada.SessionCookie}; session={bob.SessionCookie}"));
+        Assert.NotNull(await _app.WhoAmIAsync(cookies: $"session={ada.SessionCookie}; session={ada.SessionCookie}"));
+    }
+
+    [Fact]
+    public async Task A_whole_set_cookie_line_may_be_echoed_as_a_cookie()
+    {
+        var answer = await _app.Client.PostAsJsonAsync("/api/users/signup", new { email = "echo@example.test", password = TestApp.Password });
+        var lines = answer.Headers.GetValues("Set-Cookie").ToList();
+        Assert.Equal("echo@example.test", await _app.WhoAmIAsync(cookies: lines[0]));
+        Assert.Equal("echo@example.test", await _app.WhoAmIAsync(cookies: string.Join("; ", lines)));
+        Assert.Equal("echo@example.test", await _app.WhoAmIAsync(cookies: string.Join(",", lines)));
+    }
+
+    [Fact]
+    public async Task A_stranger_is_sent_to_sign_in_by_pages_and_gets_401_from_the_api()
+    {
+        var page = await _app.Client.GetAsync("/account?tab=1");
+        Assert.Equal(HttpStatusCode.Redirect, page.StatusCode);
+        Assert.Equal("/account/sign-in?returnUrl=%2Faccount%3Ftab%3D1", page.Headers.Location!.OriginalString);
+
+        var api = await _app.Client.GetAsync("/api/sessions");
+        Assert.Equal(HttpStatusCode.Unauthorized, api.StatusCode);
+        Assert.Equal("Bearer", api.Headers.WwwAuthenticate.ToString());
+        var body = await api.Content.ReadFromJsonAsync<JsonElement>();
+        Assert.Equal("Not authorized", body.GetProperty("errors")[0].GetProperty("message").GetString());
+    }
+
+    [Fact] // ATTACKS 35
+    public async Task A_token_of_another_installation_of_the_same_name_is_refused()
+    {
+        await using var other = TestApp.Start();
+        var user = await other.SignUpAsync();
+        Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
+        Assert.Null(await _app.WhoAmIAsync(cookies: user.Cookies));
+    }
+}

@@ -1,0 +1,224 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using App.Data;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.AspNetCore.TestHost;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
+
+namespace App.Tests;
+
+/// <summary>
+/// The whole service on a fresh, migrated database of its own. Time stands still until the test moves it.
+/// Two of them may share a database, as replicas do.
+/// </summary>
+public sealed class TestApp : IAsyncDisposable
+{
+    public const string Issuer = "https://auth.test";
+    public const string Audience = "https://api.test";
+    public const string Password = "correct horse battery staple";
+
+    // Migrating takes longer than most tests; each gets a copy of one database that was migrated once.
+    private static readonly Lazy<string> Migrated = new(MigrateOnce);
+
+    private readonly string _folder;
+    private readonly bool _ownsFolder;
+    private readonly WebApplicationFactory<Program> _factory;
+
+    private TestApp(string folder, bool ownsFolder, Dictionary<string, string?> settings)
+    {
+        (_folder, _ownsFolder) = (folder, ownsFolder);
+        _factory = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
+        {
+            host.UseEnvironment("Development");
+            host.UseSetting("DataDir", folder);
+            host.UseSetting("Issuer", Issuer);
+            host.UseSetting("Tokens:Audience", Audience);
+            host.UseSetting("RateLimits:PerAddressPerMinute", "100000");
+            foreach (var (key, value) in settings) host.UseSetting(key, value);
+            host.ConfigureTestServices(services => services.Replace(ServiceDescriptor.Singleton<TimeProvider>(Time)));
+            host.ConfigureLogging(logging => logging.AddProvider(Log));
+        });
+        Client = NewClient();
+    }
+
+    public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
+
+    public CapturedLog Log { get; } = new();
+
+    /// <summary>A client that keeps no cookies and follows no redirects: what is sent is what the test says.</summary>
+    public HttpClient Client { get; }
+
+    public IServiceProvider Services => _factory.Services;
+
+    public string Folder => _folder;
+
+    public TestServer Server => _factory.Server;
+
+    public static TestApp Start(params (string Key, string? Value)[] settings)
+    {
+        var folder = Directory.CreateTempSubdirectory("gatehouse-").FullName;
+        foreach (var file in Directory.GetFiles(Migrated.Value)) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+        return new TestApp(folder, true, settings.ToDictionary(s => s.Key, s => s.Value));
+    }
+
+    /// <summary>Another process on the same database, with a clock of its own that shows the same time.</summary>
+    public TestApp StartReplica(params (string Key, string? Value)[] settings)
+    {
+        var replica = new TestApp(_folder, false, settings.ToDictionary(s => s.Key, s => s.Value));
+        replica.Time.SetUtcNow(Time.GetUtcNow());
+        return replica;
+    }
+
+    public HttpClient NewClient() => _factory.CreateClient(new WebApplicationFactoryClientOptions
+    {
+        AllowAutoRedirect = false,
+        HandleCookies = false,
+        BaseAddress = new Uri(Issuer),
+    });
+
+    public T Get<T>() where T : notnull => Services.GetRequiredService<T>();
+
+    /// <summary>Runs something with services of its own, as a request would.</summary>
+    public async Task<T> ScopedAsync<TService, T>(Func<TService, Task<T>> run) where TService : notnull
+    {
+        await using var scope = Services.CreateAsyncScope();
+        return await run(scope.ServiceProvider.GetRequiredService<TService>());
+    }
+
+    internal Task<T> DbAsync<T>(Func<AppDb, Task<T>> run) => ScopedAsync(run);
+
+    public async Task<TestUser> SignUpAsync(string? email = null, string password = Password)
+    {
+        email ??= $"user-{Guid.NewGuid():N}@example.test";
+        var answer = await Client.PostAsJsonAsync("/api/users/signup", new { email, password });
+        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+        return await TestUser.ReadAsync(this, answer, email, password);
+    }
+
+    /// <summary>A further session of the same person.</summary>
+    public async Task<TestUser> SignInAsync(TestUser user)
+    {
+        var answer = await Client.PostAsJsonAsync("/api/users/signin", new { email = user.Email, password = user.Password });
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        return await TestUser.ReadAsync(this, answer, user.Email, user.Password);
+    }
+
+    /// <summary>A page's form as a browser posts it: every field under its name.</summary>
+    public Task<HttpResponseMessage> PostFormAsync(string path, string handler, IEnumerable<KeyValuePair<string, string>> fields, string? cookies = null)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Post, path)
+        {
+            Content = new FormUrlEncodedContent([new("_handler", handler), .. fields]),
+        };
+        if (cookies is not null) request.Headers.Add("Cookie", cookies);
+        return Client.SendAsync(request);
+    }
+
+    public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, string? bearer = null, string? cookies = null, object? json = null, params (string Name, string Value)[] headers)
+    {
+        var request = new HttpRequestMessage(method, path);
+        if (bearer is not null) request.Headers.TryAddWithoutValidation("Authorization", "Bearer " + bearer);
+        if (cookies is not null) request.Headers.TryAddWithoutValidation("Cookie", cookies);
+        if (json is not null) request.Content = JsonContent.Create(json);
+        foreach (var (name, value) in headers) request.Headers.TryAddWithoutValidation(name, value);
+        return await Client.SendAsync(request);
+    }
+
+    /// <summary>The e-mail that <c>currentuser</c> names, null for nobody.</summary>
+    public async Task<string?> WhoAmIAsync(string? bearer = null, string? cookies = null)
+    {
+        var answer = await SendAsync(HttpMethod.Get, "/api/users/currentuser", bearer, cookies);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        var user = (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("currentUser");
+        return user.ValueKind == JsonValueKind.Null ? null : user.GetProperty("email").GetString();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        await _factory.DisposeAsync();
+        if (!_ownsFolder) return;
+        Microsoft.Data.Sqlite.SqliteConnection.ClearAllPools();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static string MigrateOnce()
+    {
+        var folder = Directory.CreateTempSubdirectory("gatehouse-migrated-").FullName;
+        using (var app = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
+        {
+            host.UseEnvironment("Development");
+            host.UseSetting("DataDir", folder);
+        }))
+        {
+            _ = app.Services;
+        }
+
+        Microsoft.Data.Sqlite.SqliteConnection.ClearAllPools();
+        return folder;
+    }
+}
+
+/// <summary>Somebody who has signed in, with all that they hold.</summary>
+public sealed record TestUser(string Email, string Password, Guid Id, string AccessToken, string SessionCookie, string RefreshToken)
+{
+    /// <summary>The request header a browser would send.</summary>
+    public string Cookies => $"session={SessionCookie}; session_refresh={RefreshToken}";
+
+    public Guid SessionId => Guid.Parse(Claims.GetProperty("sid").GetString()!);
+
+    public JsonElement Claims => JsonDocument.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(AccessToken.Split('.')[1])).RootElement;
+
+    public static async Task<TestUser> ReadAsync(TestApp app, HttpResponseMessage answer, string email, string password)
+    {
+        ArgumentNullException.ThrowIfNull(app);
+        var body = await answer.Content.ReadFromJsonAsync<JsonElement>();
+        var (session, refresh) = SetCookies(answer);
+        return new TestUser(email, password, body.GetProperty("id").GetGuid(), Unwrap(session), session, refresh);
+    }
+
+    public static (string Session, string Refresh) SetCookies(HttpResponseMessage answer)
+    {
+        var lines = answer.Headers.GetValues("Set-Cookie").ToList();
+        Assert.Equal(2, lines.Count);
+        return (Value(lines[0], "session="), Value(lines[1], "session_refresh="));
+    }
+
+    public static string Unwrap(string sessionCookie) =>
+        JsonDocument.Parse(Convert.FromBase64String(sessionCookie)).RootElement.GetProperty("jwt").GetString()!;
+
+    private static string Value(string line, string prefix)
+    {
+        Assert.StartsWith(prefix, line, StringComparison.Ordinal);
+        return line[prefix.Length..line.IndexOf(';', StringComparison.Ordinal)];
+    }
+}
+
+/// <summary>Everything that was logged, as text, to look for what must not be in it.</summary>
+public sealed class CapturedLog : ILoggerProvider
+{
+    private readonly System.Collections.Concurrent.ConcurrentQueue<string> _lines = new();
+
+    public IReadOnlyCollection<string> Lines => _lines;
+
+    public ILogger CreateLogger(string categoryName) => new Writer(this, categoryName);
+
+    public void Dispose()
+    {
+    }
+
+    private sealed class Writer(CapturedLog log, string category) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            log._lines.Enqueue($"{logLevel} {category} {eventId.Id} {formatter(state, exception)} {exception}");
+    }
+}

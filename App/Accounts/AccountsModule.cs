@@ -1,0 +1,50 @@
+using App.Data;
+using App.Ops;
+using App.Passwords;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.OpenApi;
+
+namespace App.Accounts;
+
+/// <summary>A person gets in, out, and back in.</summary>
+internal static class AccountsModule
+{
+    public static IServiceCollection AddAccounts(this IServiceCollection services)
+    {
+        services.AddIdentityCore<User>().AddRoles<IdentityRole<Guid>>().AddEntityFrameworkStores<AppDb>();
+        services.AddScoped<ILookupNormalizer, EmailLookupNormalizer>();
+        services.AddScoped<GuessLimits>();
+        services.AddSingleton(GuessLimits.Sweep);
+        services.AddScoped<SignUp>();
+        services.AddScoped<SignIn>();
+        services.AddScoped<SignOut>();
+        services.AddScoped<ReadProfile>();
+        services.AddProblemFor<HashingBusyException>((http, busy) => Problems.Unavailable(http, busy.RetryAfter));
+        return services;
+    }
+
+    public static void MapAccounts(this IEndpointRouteBuilder routes)
+    {
+        var users = routes.MapGroup("/api/users").WithTags("Users").AllowAnonymous();
+        users.MapPost("/signup", SignUp.HandleAsync).RequireRateLimiting(RateLimits.Credentials)
+            .TakesJson<SignUpRequest>().ProducesProblem(400).ProducesProblem(403).ProducesProblem(429).ProducesProblem(503);
+        users.MapPost("/signin", SignIn.HandleAsync).RequireRateLimiting(RateLimits.Credentials)
+            .TakesJson<SignInRequest>().ProducesProblem(400).ProducesProblem(403).ProducesProblem(429).ProducesProblem(503);
+        users.MapPost("/signout", SignOut.HandleAsync).ProducesProblem(403);
+        users.MapGet("/currentuser", ReadCurrentUser.Handle);
+
+        routes.MapPost("/api/tokens", IssueTokens.HandleAsync).WithTags("Tokens").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials)
+            .ProducesProblem(400).ProducesProblem(401).ProducesProblem(415).ProducesProblem(429).ProducesProblem(503);
+    }
+
+    // For the description only: the framework's Accepts would answer 415 to what the course's API answers with its two errors.
+    private static RouteHandlerBuilder TakesJson<T>(this RouteHandlerBuilder route) => route.AddOpenApiOperationTransformer(async (operation, context, ct) =>
+        operation.RequestBody = new OpenApiRequestBody
+        {
+            Required = true,
+            Content = new Dictionary<string, OpenApiMediaType>
+            {
+                ["application/json"] = new() { Schema = await context.GetOrCreateSchemaAsync(typeof(T), cancellationToken: ct) },
+            },
+        });
+}

@@ -1,0 +1,54 @@
+using System.Text.Json;
+using Microsoft.Net.Http.Headers;
+
+namespace App.Accounts;
+
+/// <summary>
+/// Reads a body as the course's Express app does: what isn't JSON is no body at all (so that its fields are missing, never 415),
+/// malformed JSON is refused, and a member of the wrong type is a member that isn't there.
+/// </summary>
+internal sealed class CourseBody
+{
+    private static readonly JsonDocumentOptions Strict = new() { MaxDepth = 16, AllowDuplicateProperties = false };
+    private static readonly CourseBody Nothing = new(null);
+
+    private readonly JsonElement? _members;
+
+    private CourseBody(JsonElement? members) => _members = members;
+
+    /// <returns>Null for malformed JSON.</returns>
+    public static async Task<CourseBody?> ReadAsync(HttpRequest request, CancellationToken ct)
+    {
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || type.MediaType != "application/json") return Nothing;
+        try
+        {
+            using var buffer = new MemoryStream();
+            await request.Body.CopyToAsync(buffer, ct);
+            if (buffer.Length == 0) return Nothing;
+            using var document = JsonDocument.Parse(buffer.GetBuffer().AsMemory(0, (int)buffer.Length), Strict);
+            return document.RootElement.ValueKind switch
+            {
+                JsonValueKind.Object => new CourseBody(document.RootElement.Clone()),
+                JsonValueKind.Array => Nothing,
+                _ => null,
+            };
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
+    public string Text(string name)
+    {
+        if (_members is not { } members || !members.TryGetProperty(name, out var member) || member.ValueKind != JsonValueKind.String) return "";
+        try
+        {
+            return member.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            return ""; // half a surrogate pair is no text
+        }
+    }
+}

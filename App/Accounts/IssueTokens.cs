@@ -1,0 +1,23 @@
+using System.ComponentModel.DataAnnotations;
+using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace App.Accounts;
+
+public sealed class TokenRequest
+{
+    [Required, MaxLength(254)] public string Email { get; set; } = "";
+    [Required, MaxLength(1024)] public string Password { get; set; } = "";
+}
+
+/// <summary>Sign-in for programs: the same decision as everywhere, answered with tokens and no cookies.</summary>
+internal static class IssueTokens
+{
+    public static async Task<Results<Ok<TokenAnswer>, ProblemHttpResult>> HandleAsync(TokenRequest request, SignIn signIn, HttpContext http, CancellationToken ct)
+    {
+        var outcome = await signIn.TryAsync(new SignInRequest { Email = request.Email, Password = request.Password }, Client.Of(http), null, ct);
+        return outcome is SignIn.Outcome.SignedIn(var grant)
+            ? TypedResults.Ok(grant.ToAnswer())
+            : SignIn.Refusal(outcome, http, rejected: StatusCodes.Status401Unauthorized);
+    }
+}

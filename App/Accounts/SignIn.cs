@@ -1,0 +1,95 @@
+using System.ComponentModel.DataAnnotations;
+using App.Data;
+using App.Passwords;
+using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Accounts;
+
+public sealed class SignInRequest
+{
+    [Required, MaxLength(254)] public string Email { get; set; } = "";
+    [Required, MaxLength(1024)] public string Password { get; set; } = "";
+}
+
+/// <summary>An e-mail and a password become a session. The endpoints and the page all end here.</summary>
+internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChecks passwords, StartSession start, ILogger<SignIn> logger)
+{
+    // Longer than any password may be: nothing to compare, and no reason to hash a megabyte.
+    private const int LongestPassword = 1024;
+
+    public abstract record Outcome
+    {
+        public sealed record SignedIn(Grant Grant) : Outcome;
+        public sealed record LockedOut(TimeSpan Wait) : Outcome;
+        public sealed record Rejected : Outcome;
+        public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
+    }
+
+    public static async Task<Results<Ok<SignedInUser>, ProblemHttpResult>> HandleAsync(
+        HttpContext http, CurrentUser? current, SignIn signIn, SessionCookies cookies, CancellationToken ct)
+    {
+        if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
+        var request = new SignInRequest { Email = body.Text("email"), Password = body.Text("password") };
+        var outcome = await signIn.TryAsync(request, Client.Of(http), current, ct);
+        if (outcome is not Outcome.SignedIn(var grant)) return Refusal(outcome, http);
+        cookies.Write(http, grant);
+        return TypedResults.Ok(new SignedInUser(grant.User.Email, grant.User.Id));
+    }
+
+    /// <param name="rejected">The status of "wrong": 400 on the course's route, 401 on ours.</param>
+    public static ProblemHttpResult Refusal(Outcome outcome, HttpContext http, int rejected = 400) => outcome switch
+    {
+        Outcome.Invalid(var faults) => Problems.Invalid(faults),
+        Outcome.LockedOut(var wait) => Problems.TooManyRequests(http, wait),
+        _ => Problems.InvalidCredentials(rejected),
+    };
+
+    /// <param name="replaced">The caller's session until now, which the new one replaces.</param>
+    public async Task<Outcome> TryAsync(SignInRequest request, Client client, CurrentUser? replaced, CancellationToken ct)
+    {
+        var faults = new List<Fault>();
+        if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(new Fault("Email must be valid", "email"));
+        if (string.IsNullOrWhiteSpace(request.Password)) faults.Add(new Fault("You must supply a password", "password"));
+        if (faults.Count > 0 || email is null) return new Outcome.Invalid(faults);
+
+        if (await guesses.ReserveAsync(email.Key, ct) is { } wait) return new Outcome.LockedOut(wait);
+        var user = await db.Users.SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
+        var result = await EvaluateAsync(user, email, request.Password, ct);
+        if (user is null || result == PasswordVerificationResult.Failed)
+        {
+            Wrong(client.Address);
+            return new Outcome.Rejected();
+        }
+
+        // A hash of older making becomes one of today's while the password is at hand.
+        if (result == PasswordVerificationResult.SuccessRehashNeeded) user.PasswordHash = await passwords.HashAsync(request.Password, ct);
+
+        await using var transaction = await db.BeginWriteAsync(ct);
+        await guesses.ForgiveAsync(email.Key, wasRight: true, ct);
+        var grant = await start.BeginAsync(user, ["pwd"], client, replaced, ct);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return new Outcome.SignedIn(grant);
+    }
+
+    // An unknown user costs what a wrong password costs: the check against nobody's hash is done all the same.
+    private async Task<PasswordVerificationResult> EvaluateAsync(User? user, EmailAddress email, string password, CancellationToken ct)
+    {
+        if (password.Length > LongestPassword) return PasswordVerificationResult.Failed;
+        try
+        {
+            return await passwords.VerifyAsync(user?.PasswordHash, password, ct);
+        }
+        catch (Exception e) when (e is HashingBusyException or OperationCanceledException)
+        {
+            await guesses.ForgiveAsync(email.Key, wasRight: false, CancellationToken.None);
+            throw;
+        }
+    }
+
+    [LoggerMessage(5002, LogLevel.Information, "A sign-in from {Address} was refused")]
+    private partial void Wrong(string address);
+}
