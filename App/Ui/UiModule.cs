@@ -8,7 +8,6 @@ internal static class UiModule
 {
     public static IServiceCollection AddUi(this IServiceCollection services)
     {
-        services.AddSettings<Brand>("Brand");
         services.AddScoped<AntiforgeryStateProvider, NoFormTokens>();
         services.AddRazorComponents().AddInteractiveServerComponents();
         services.AddCascadingAuthenticationState();
