@@ -1,0 +1,30 @@
+using App.Ui;
+using Microsoft.AspNetCore.Mvc;
+
+namespace App.Sessions;
+
+/// <summary>The two buttons of the sessions page where there is no script: the same verb, answered with the page again.</summary>
+internal static class EndSessionForm
+{
+    private const string Page = "/account/sessions";
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        // The origin of every form is checked at one door, so there are no tokens in them.
+        var forms = routes.MapGroup(Page).RequireAuthorization().DisableAntiforgery().ExcludeFromDescription();
+        forms.MapPost("/end", HandleAsync);
+        forms.MapPost("/end-others", HandleOthersAsync);
+    }
+
+    private static async Task<SeeOther> HandleAsync(
+        [FromForm] Guid id, CurrentUser user, EndSession end, SessionCookies cookies, HttpContext http, CancellationToken ct)
+    {
+        var outcome = await end.TryAsync(user, id, ct);
+        if (id != user.SessionId) return new SeeOther($"{Page}?ended={(outcome is EndSession.Outcome.Ended ? 1 : 0)}");
+        cookies.Clear(http);
+        return new SeeOther("/account/sign-out");
+    }
+
+    private static async Task<SeeOther> HandleOthersAsync(CurrentUser user, EndSession end, CancellationToken ct) =>
+        new($"{Page}?ended={await end.OthersAsync(user, ct)}");
+}

@@ -1,0 +1,157 @@
+using System.Data.Common;
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Components.Authorization;
+
+namespace App.Sessions;
+
+/// <summary>
+/// Lives in a circuit, longer than any request: each look at the database has a scope of its own,
+/// and each action first asks whether it may still be done in this session's name.
+/// </summary>
+public sealed partial class SessionsLive
+{
+    private const string SignInAgain = "/account/sign-in?ended=1&returnUrl=%2Faccount%2Fsessions";
+    private static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
+    private static readonly Row All = new(null!);
+
+    private readonly CancellationTokenSource stop = new();
+    private List<Row> rows = [];
+    private CurrentUser? me;
+    private IDisposable? watching;
+    private Row? busy;
+    private string? said;
+    private string? fault;
+    private bool over;
+
+    [CascadingParameter] private Task<AuthenticationState> Authentication { get; set; } = null!;
+
+    public void Dispose()
+    {
+        watching?.Dispose();
+        stop.Cancel();
+        stop.Dispose();
+    }
+
+    protected override async Task OnInitializedAsync()
+    {
+        me = CurrentUser.From((await Authentication).User);
+        // Watch first, look then: nothing that ends in between is missed.
+        if (RendererInfo.IsInteractive && me is not null) watching = Watch.Subscribe(me.Id, _ => InvokeAsync(ShowAsync));
+        await LookAsync();
+        if (RendererInfo.IsInteractive && !over) _ = FollowAsync(stop.Token);
+    }
+
+    // What ends is told at once; what begins, or ends by itself, is found by looking.
+    private async Task FollowAsync(CancellationToken ct)
+    {
+        using var timer = new PeriodicTimer(Pace, Clock);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(ct)) await InvokeAsync(ShowAsync);
+        }
+        catch (OperationCanceledException)
+        {
+            // The page is gone.
+        }
+    }
+
+    private async Task ShowAsync()
+    {
+        if (over || stop.IsCancellationRequested) return;
+        try
+        {
+            await LookAsync();
+        }
+        catch (Exception e) when (e is OperationCanceledException || IsDatabase(e))
+        {
+            // What is shown stays; the next look may succeed.
+        }
+
+        StateHasChanged();
+    }
+
+    private async Task LookAsync()
+    {
+        if (Leave()) return;
+        var living = await InScopeAsync<ListSessions, IReadOnlyList<SessionView>>(list => list.OfAsync(me!, stop.Token));
+        if (!living.Any(s => s.Current))
+        {
+            Leave(expired: true);
+            return;
+        }
+
+        // Rows keep their place, also those that are over: nothing moves under the reader's finger.
+        foreach (var row in rows)
+        {
+            if (living.FirstOrDefault(s => s.Id == row.View.Id) is { } view) row.View = view;
+            else row.Ended ??= "Signed out";
+        }
+
+        rows.InsertRange(rows.Count > 0 ? 1 : 0, living.Where(s => !rows.Exists(r => r.View.Id == s.Id)).Select(s => new Row(s)));
+    }
+
+    private Task EndAsync(Row row) => ActAsync(row, async () =>
+    {
+        var begun = Clock.GetTimestamp();
+        await InScopeAsync<EndSession, EndSession.Outcome>(end => end.TryAsync(me!, row.View.Id, CancellationToken.None));
+        row.Ended = SessionWords.Within(Clock.GetElapsedTime(begun));
+        said = $"{row.Name}: {row.Ended}";
+    });
+
+    private Task EndOthersAsync() => ActAsync(All, async () =>
+    {
+        var begun = Clock.GetTimestamp();
+        var count = await InScopeAsync<EndSession, int>(end => end.OthersAsync(me!, CancellationToken.None));
+        var ended = SessionWords.Within(Clock.GetElapsedTime(begun));
+        foreach (var row in rows) if (!row.View.Current) row.Ended ??= ended;
+        said = $"{count} sessions: {ended}";
+    });
+
+    private async Task ActAsync(Row what, Func<Task> act)
+    {
+        if (busy is not null || Leave()) return;
+        (busy, fault) = (what, null);
+        try
+        {
+            await act();
+        }
+        catch (Exception e) when (IsDatabase(e))
+        {
+            fault = "That didn’t work just now. Nothing was lost; try again in a moment.";
+        }
+        finally
+        {
+            busy = null;
+        }
+    }
+
+    /// <summary>Says that it is over and leads to sign-in, if it is.</summary>
+    private bool Leave(bool expired = false)
+    {
+        if (!over && !expired && me is not null && !Watch.IsEnded(me)) return false;
+        if (over) return true;
+        over = true;
+        watching?.Dispose();
+        StateHasChanged();
+        if (RendererInfo.IsInteractive) Nav.NavigateTo(SignInAgain, forceLoad: true);
+        return true;
+    }
+
+    private async Task<TResult> InScopeAsync<TVerb, TResult>(Func<TVerb, Task<TResult>> act) where TVerb : notnull
+    {
+        await using var scope = Scopes.CreateAsyncScope();
+        return await act(scope.ServiceProvider.GetRequiredService<TVerb>());
+    }
+
+    private static bool IsDatabase(Exception e) => e is DbException || e.InnerException is DbException;
+
+    private sealed class Row(SessionView view)
+    {
+        public SessionView View { get; set; } = view;
+
+        /// <summary>What the row says once the session is over; null while it lives.</summary>
+        public string? Ended { get; set; }
+
+        public string Name => SessionWords.Name(View);
+    }
+}

@@ -1,0 +1,56 @@
+using System.Text;
+
+namespace App.Ui;
+
+/// <summary>Where a person goes after a detour: only to a path of this origin, whatever the query said.</summary>
+internal static class ReturnUrl
+{
+    /// <summary>The longest address that is taken back, in characters.</summary>
+    public const int MaxLength = 2048;
+
+    // More layers of percent-encoding than this have no honest use.
+    private const int MaxLayers = 4;
+
+    /// <summary>
+    /// <paramref name="returnUrl"/> if every browser and proxy reads it as a path of ours, otherwise <paramref name="fallback"/>.
+    /// What passes is printable ASCII, so it can stand in a <c>Location</c> header as it is.
+    /// </summary>
+    public static string Local(string? returnUrl, string fallback) => IsLocal(returnUrl) ? returnUrl! : fallback;
+
+    /// <summary>A page of ours that leads back to <paramref name="returnUrl"/> in the end.</summary>
+    public static string Via(string page, string? returnUrl) =>
+        string.IsNullOrEmpty(returnUrl) ? page : $"{page}?returnUrl={Uri.EscapeDataString(returnUrl)}";
+
+    /// <summary>The sign-in page, which leads back to the request's own address.</summary>
+    public static string SignIn(HttpRequest request) => Via("/account/sign-in", Of(request));
+
+    /// <summary>The address of the page being shown, to come back to.</summary>
+    public static string Of(HttpRequest request) => request.Path.ToUriComponent() + request.QueryString.ToUriComponent();
+
+    private static bool IsLocal(string? url)
+    {
+        if (string.IsNullOrEmpty(url) || url.Length > MaxLength || url[0] != '/') return false;
+        // Browsers drop tabs and line breaks and turn a backslash into a slash before they look for a host.
+        foreach (var c in url) if (c is <= ' ' or > '~' or '\\') return false;
+
+        var end = url.AsSpan().IndexOfAny('?', '#');
+        var path = end < 0 ? url : url[..end];
+        // Something between us and the browser may decode the path once more, so each layer has to be as clean as the first.
+        for (var layer = 0; layer <= MaxLayers; layer++)
+        {
+            if (!IsClean(path)) return false;
+            var decoded = Uri.UnescapeDataString(path);
+            if (decoded == path) return true;
+            path = decoded;
+        }
+        return false;
+    }
+
+    private static bool IsClean(string path)
+    {
+        foreach (var c in path) if (char.IsControl(c)) return false;
+        // Compatibility forms: a full-width slash is a slash to whoever normalises.
+        var plain = path.Normalize(NormalizationForm.FormKC);
+        return !plain.Contains('\\', StringComparison.Ordinal) && !plain.Contains("//", StringComparison.Ordinal);
+    }
+}

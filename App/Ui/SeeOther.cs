@@ -1,0 +1,23 @@
+namespace App.Ui;
+
+/// <summary>303 See Other (RFC 9110 section 15.4.4): a form's answer is a page to fetch with GET, so that reloading never posts twice.</summary>
+internal sealed class SeeOther(string path) : IResult
+{
+    public string Path { get; } = path;
+
+    public Task ExecuteAsync(HttpContext httpContext)
+    {
+        Set(httpContext, Path);
+        return Task.CompletedTask;
+    }
+
+    /// <summary>
+    /// The same from inside a page. The path stands in the header as it is:
+    /// the framework's own navigation would build an absolute address from the request's <c>Host</c>, which anybody can forge.
+    /// </summary>
+    public static void Set(HttpContext http, string path)
+    {
+        http.Response.StatusCode = HttpMethods.IsPost(http.Request.Method) ? StatusCodes.Status303SeeOther : StatusCodes.Status302Found;
+        http.Response.Headers.Location = path;
+    }
+}
