@@ -1,4 +1,3 @@
-using App.Shared;
 using Microsoft.AspNetCore.Components.Forms;
 
 namespace App.Ui;
