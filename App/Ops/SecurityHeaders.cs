@@ -44,12 +44,17 @@ internal sealed class SecurityHeaders(RequestDelegate next)
 
         headers.XContentTypeOptions = NoSniff;
         headers["Referrer-Policy"] = Referrer;
-        headers.XFrameOptions = Deny;
         headers.ContentSecurityPolicy = api ? Api : Page;
         headers.CacheControl = api ? NoStore : NoStorePage;
         headers["Cross-Origin-Opener-Policy"] = SameOrigin;
         headers["Cross-Origin-Resource-Policy"] = api && IsPublic(path) ? CrossOrigin : SameOrigin;
-        headers["Permissions-Policy"] = Permissions;
+
+        // They speak of documents, and every header costs on the busiest routes.
+        if (!api)
+        {
+            headers.XFrameOptions = Deny;
+            headers["Permissions-Policy"] = Permissions;
+        }
 
         // A developer's browser would keep it for every other service on localhost.
         if (http.Request.IsHttps && !http.Request.Host.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase))
