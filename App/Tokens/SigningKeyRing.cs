@@ -19,6 +19,8 @@ internal sealed class SigningKeyRing(IServiceScopeFactory scopes, MasterKey mast
     /// <summary>True in migration mode: one shared secret, nothing to publish.</summary>
     public bool IsShared => options.SharedSecret is not null;
 
+    public bool IsLoaded => _now.Signing is not null;
+
     public SigningCredentials Signing => _now.Signing ?? throw new InvalidOperationException("The signing keys have not been loaded.");
 
     /// <summary>The public keys as a JWK set (RFC 7517), its entity tag, and the current one as PEM.</summary>

@@ -1,3 +1,6 @@
+using App.Data;
+using App.Ops;
+
 namespace App.Tokens;
 
 /// <summary>A token is minted, a token is checked, keys come and go.</summary>
@@ -13,6 +16,12 @@ internal static class TokensModule
         services.AddSingleton<RotateOnSchedule>();
         services.AddHostedService(sp => sp.GetRequiredService<RotateOnSchedule>());
         services.AddSingleton(new StartStep(LoadKeysAsync));
+        services.AddReadiness("database", async (sp, ct) =>
+        {
+            await using var scope = sp.CreateAsyncScope();
+            return await scope.ServiceProvider.GetRequiredService<AppDb>().Database.CanConnectAsync(ct);
+        });
+        services.AddReadiness("keys", (sp, _) => Task.FromResult(sp.GetRequiredService<SigningKeyRing>().IsLoaded));
         services.AddSingleton(new Command("keys", "keys list | rotate | revoke KID", KeyCommands.RunAsync));
         return services;
     }
