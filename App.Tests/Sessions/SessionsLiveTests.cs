@@ -14,7 +14,7 @@ namespace App.Tests.Sessions;
 /// <summary>The island of the sessions page, in a circuit of the test's own over the real service.</summary>
 public sealed class SessionsLiveTests : IAsyncLifetime
 {
-    private readonly TestApp _app = TestApp.Start();
+    private readonly TestApp _app = TestApp.Start(("Sessions:IdleLifetime", "00:10:00"));
     private readonly BunitContext _page = new();
     private TestUser _user = null!;
     private CurrentUser _me = null!;
@@ -29,7 +29,6 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         _page.Services.AddScoped(sp => sp.GetRequiredService<IServiceScope>().ServiceProvider.GetRequiredService<ListSessions>());
         _page.Services.AddScoped(sp => sp.GetRequiredService<IServiceScope>().ServiceProvider.GetRequiredService<EndSession>());
         _page.Services.AddCascadingValue(_ => Task.FromResult(new AuthenticationState(_me.ToPrincipal())));
-        _page.Renderer.SetRendererInfo(new RendererInfo("Server", true));
     }
 
     public async Task DisposeAsync()
@@ -42,7 +41,7 @@ public sealed class SessionsLiveTests : IAsyncLifetime
     public async Task Ending_a_session_shows_in_its_row_how_long_it_took()
     {
         var other = await _app.SignInAsync(_user);
-        var cut = _page.Render<SessionsLive>();
+        var cut = Open();
         cut.Find(".list form").Submit();
         cut.WaitForAssertion(() => Assert.Matches(@"^Signed out in \d+\.\d\d s$", cut.Find(".gone .tag").TextContent));
         Assert.Null(await _app.WhoAmIAsync(bearer: other.AccessToken));
@@ -55,7 +54,7 @@ public sealed class SessionsLiveTests : IAsyncLifetime
     {
         await _app.SignInAsync(_user);
         await _app.SignInAsync(_user);
-        var cut = _page.Render<SessionsLive>();
+        var cut = Open();
         cut.Find("form[action$=end-others]").Submit();
         cut.WaitForAssertion(() => Assert.Equal(2, cut.FindAll(".gone .tag").Count));
         Assert.Equal("This device", cut.Find("li:first-child .tag").TextContent);
@@ -65,7 +64,7 @@ public sealed class SessionsLiveTests : IAsyncLifetime
     [Fact]
     public async Task A_new_session_appears_by_itself()
     {
-        var cut = _page.Render<SessionsLive>();
+        var cut = Open();
         Assert.Single(cut.FindAll(".list > li"));
         await _app.SignInAsync(_user);
         _app.Time.Advance(TimeSpan.FromSeconds(5));
@@ -77,7 +76,7 @@ public sealed class SessionsLiveTests : IAsyncLifetime
     public async Task A_session_that_ends_elsewhere_is_told_at_once_without_the_clock_moving()
     {
         var other = await _app.SignInAsync(_user);
-        var cut = _page.Render<SessionsLive>();
+        var cut = Open();
         await _app.PostFormAsync("/account/sign-out", "sign-out", [], other.Cookies);
         cut.WaitForAssertion(() => Assert.Equal("Signed out", cut.Find(".gone .tag").TextContent));
     }
@@ -86,7 +85,7 @@ public sealed class SessionsLiveTests : IAsyncLifetime
     public async Task When_its_own_session_ends_elsewhere_the_page_says_so_and_leaves()
     {
         var other = await _app.SignInAsync(_user);
-        var cut = _page.Render<SessionsLive>();
+        var cut = Open();
         await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{_user.SessionId}", bearer: other.AccessToken);
         cut.WaitForAssertion(() => Assert.Contains("This session was ended", cut.Find("[role=alert]").TextContent, StringComparison.Ordinal));
         Assert.Empty(cut.FindAll("form"));
@@ -103,7 +102,7 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         deaf.Dispose();
         _page.Services.AddSingleton(deaf);
         var other = await _app.SignInAsync(_user);
-        var cut = _page.Render<SessionsLive>();
+        var cut = Open();
         await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{_user.SessionId}", bearer: other.AccessToken);
         cut.Find(".list form").Submit();
         cut.WaitForAssertion(() => Assert.Contains("This session was ended", cut.Find("[role=alert]").TextContent, StringComparison.Ordinal));
@@ -113,9 +112,9 @@ public sealed class SessionsLiveTests : IAsyncLifetime
     [Fact]
     public void A_session_that_runs_out_while_the_page_is_open_is_over_too()
     {
-        var cut = _page.Render<SessionsLive>();
+        var cut = Open();
         Assert.Single(cut.FindAll(".list > li"));
-        _app.Time.Advance(TimeSpan.FromDays(15));
+        _app.Time.Advance(TimeSpan.FromMinutes(11));
         cut.WaitForAssertion(() => Assert.Contains("This session was ended", cut.Find("[role=alert]").TextContent, StringComparison.Ordinal));
     }
 
@@ -131,6 +130,12 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         await guard(null!);
         Assert.Equal(1, passed);
         Assert.Contains(_app.Services.CreateScope().ServiceProvider.GetServices<CircuitHandler>(), h => h is EndedCircuits);
+    }
+
+    private IRenderedComponent<SessionsLive> Open()
+    {
+        _page.Renderer.SetRendererInfo(new RendererInfo("Server", true));
+        return _page.Render<SessionsLive>();
     }
 
     private sealed class Fixed(CurrentUser user) : AuthenticationStateProvider
