@@ -19,7 +19,7 @@ internal sealed class UiHost : IAsyncDisposable
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ApplicationName = "App", ContentRootPath = AppContext.BaseDirectory, EnvironmentName = "Production" });
         builder.WebHost.UseTestServer().UseStaticWebAssets();
         builder.Configuration["ReloadStaticAssetsAtRuntime"] = "false"; // cached as in a published app
-        builder.Services.AddSingleton(TimeProvider.System).AddUi();
+        builder.Services.AddSingleton(TimeProvider.System).AddSingleton(new Brand()).AddUi();
         services?.Invoke(builder.Services);
         var app = builder.Build();
         app.Use((http, next) =>

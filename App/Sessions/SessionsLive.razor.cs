@@ -100,10 +100,11 @@ public sealed partial class SessionsLive
 
     private Task EndOthersAsync() => ActAsync(All, async () =>
     {
+        var others = rows.FindAll(r => r is { Ended: null, View.Current: false });
         var begun = Clock.GetTimestamp();
         var count = await InScopeAsync<EndSession, int>(end => end.OthersAsync(me!, CancellationToken.None));
         var ended = SessionWords.Within(Clock.GetElapsedTime(begun));
-        foreach (var row in rows) if (!row.View.Current) row.Ended ??= ended;
+        foreach (var row in others) row.Ended = ended;
         said = $"{count} sessions: {ended}";
     });
 

@@ -1,5 +1,6 @@
 using App.Data;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Components.Server.Circuits;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Sessions;
@@ -22,6 +23,7 @@ internal static class SessionsModule
         services.AddScoped<RevokeSessions>();
         services.AddScoped<EndSession>();
         services.AddScoped<ListSessions>();
+        services.AddScoped<CircuitHandler, EndedCircuits>();
         services.AddSingleton<Sweep>(sp => new Sweep((db, now, ct) => ForgetAsync(db, now - sp.GetRequiredService<SessionOptions>().IdleLifetime, now, ct)));
         services.AddAuthentication(SessionHandler.Scheme).AddScheme<AuthenticationSchemeOptions, SessionHandler>(SessionHandler.Scheme, null);
         services.AddAuthorization();
@@ -37,6 +39,8 @@ internal static class SessionsModule
         mine.MapGet("/{id:guid}", ListSessions.HandleOneAsync).ProducesProblem(404);
         mine.MapDelete("/{id:guid}", EndSession.HandleAsync).ProducesProblem(404);
         mine.MapDelete("", EndSession.HandleOthersAsync);
+
+        EndSessionForm.Map(routes);
     }
 
     // An ended session stays a week, for its owner to look back at.

@@ -7,10 +7,10 @@
     const input = document.getElementById(button.dataset.peek);
     button.hidden = false;
     button.onclick = () => {
-      const shown = input.type === 'password';
-      input.type = shown ? 'text' : 'password';
-      button.setAttribute('aria-pressed', shown);
-      button.textContent = shown ? 'Hide' : 'Show';
+      const show = input.type === 'password';
+      input.type = show ? 'text' : 'password';
+      button.textContent = show ? 'Hide' : 'Show';
+      button.ariaLabel = button.textContent + ' password';
     };
     input.form.addEventListener('submit', () => { input.type = 'password'; });
   }

@@ -1,0 +1,29 @@
+using System.Text.RegularExpressions;
+using AngleSharp.Dom;
+using AngleSharp.Html.Parser;
+
+namespace App.Tests.Accounts;
+
+/// <summary>The account pages as a browser without script meets them.</summary>
+internal static class PageForms
+{
+    public static Task<HttpResponseMessage> SignInAsync(this TestApp app, string email, string password, string query = "", string? cookies = null) =>
+        app.PostFormAsync("/account/sign-in" + query, "sign-in", [new("email", email), new("password", password)], cookies);
+
+    public static Task<HttpResponseMessage> SignUpAsync(this TestApp app, string email, string password, string name = "", string query = "") =>
+        app.PostFormAsync("/account/sign-up" + query, "sign-up", [new("email", email), new("password", password), new("name", name)]);
+
+    public static async Task<IDocument> PageAsync(this HttpResponseMessage answer)
+    {
+        var html = await answer.Content.ReadAsStringAsync();
+        Assert.DoesNotMatch(new Regex(" style=|<style|<base|javascript:"), html);
+        return new HtmlParser().ParseDocument(html);
+    }
+
+    public static string Location(this HttpResponseMessage answer) => answer.Headers.Location!.OriginalString;
+
+    /// <summary>Each sentence of the summary above the form.</summary>
+    public static IEnumerable<string> Faults(this IDocument page) => page.QuerySelectorAll("#errors :is(a, span)").Select(e => e.TextContent);
+
+    public static string? Value(this IDocument page, string field) => page.QuerySelector($"input[name={field}]")!.GetAttribute("value");
+}

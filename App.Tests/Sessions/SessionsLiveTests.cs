@@ -1,0 +1,145 @@
+using App.Events;
+using App.Sessions;
+using App.Shared;
+using App.Tokens;
+using Bunit;
+using Bunit.TestDoubles;
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Components.Authorization;
+using Microsoft.AspNetCore.Components.Server.Circuits;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace App.Tests.Sessions;
+
+/// <summary>The island of the sessions page, in a circuit of the test's own over the real service.</summary>
+public sealed class SessionsLiveTests : IAsyncLifetime
+{
+    private readonly TestApp _app = TestApp.Start(("Sessions:IdleLifetime", "00:10:00"));
+    private readonly BunitContext _page = new();
+    private TestUser _user = null!;
+    private CurrentUser _me = null!;
+
+    public async Task InitializeAsync()
+    {
+        _user = await _app.SignUpAsync();
+        _me = Assert.IsType<TokenVerdict.Genuine>(await _app.Get<TokenVerifier>().VerifyAsync(_user.AccessToken)).User;
+        _page.Services.AddSingleton<TimeProvider>(_app.Time);
+        _page.Services.AddSingleton(_app.Get<SessionWatch>());
+        _page.Services.AddScoped(_ => _app.Services.CreateScope());
+        _page.Services.AddScoped(sp => sp.GetRequiredService<IServiceScope>().ServiceProvider.GetRequiredService<ListSessions>());
+        _page.Services.AddScoped(sp => sp.GetRequiredService<IServiceScope>().ServiceProvider.GetRequiredService<EndSession>());
+        _page.Services.AddCascadingValue(_ => Task.FromResult(new AuthenticationState(_me.ToPrincipal())));
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _page.DisposeAsync();
+        await _app.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Ending_a_session_shows_in_its_row_how_long_it_took()
+    {
+        var other = await _app.SignInAsync(_user);
+        var cut = Open();
+        cut.Find(".list form").Submit();
+        cut.WaitForAssertion(() => Assert.Matches(@"^Signed out in \d+\.\d\d s$", cut.Find(".gone .tag").TextContent));
+        Assert.Null(await _app.WhoAmIAsync(bearer: other.AccessToken));
+        Assert.Contains("Signed out in", cut.Find("p[role=status]").TextContent, StringComparison.Ordinal);
+        Assert.Empty(cut.FindAll("form"));
+    }
+
+    [Fact]
+    public async Task Ending_all_others_leaves_this_device()
+    {
+        await _app.SignInAsync(_user);
+        await _app.SignInAsync(_user);
+        var cut = Open();
+        cut.Find("form[action$=end-others]").Submit();
+        cut.WaitForAssertion(() => Assert.Equal(2, cut.FindAll(".gone .tag").Count));
+        Assert.Equal("This device", cut.Find("li:first-child .tag").TextContent);
+        Assert.Equal(_user.Email, await _app.WhoAmIAsync(bearer: _user.AccessToken));
+    }
+
+    [Fact]
+    public async Task A_new_session_appears_by_itself()
+    {
+        var cut = Open();
+        Assert.Single(cut.FindAll(".list > li"));
+        await _app.SignInAsync(_user);
+        _app.Time.Advance(TimeSpan.FromSeconds(5));
+        cut.WaitForAssertion(() => Assert.Equal(2, cut.FindAll(".list > li").Count));
+        Assert.Equal("This device", cut.Find("li:first-child .tag").TextContent);
+    }
+
+    [Fact]
+    public async Task A_session_that_ends_elsewhere_is_told_at_once_without_the_clock_moving()
+    {
+        var other = await _app.SignInAsync(_user);
+        var cut = Open();
+        await _app.PostFormAsync("/account/sign-out", "sign-out", [], other.Cookies);
+        cut.WaitForAssertion(() => Assert.Equal("Signed out", cut.Find(".gone .tag").TextContent));
+    }
+
+    [Fact]
+    public async Task When_its_own_session_ends_elsewhere_the_page_says_so_and_leaves()
+    {
+        var other = await _app.SignInAsync(_user);
+        var cut = Open();
+        await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{_user.SessionId}", bearer: other.AccessToken);
+        cut.WaitForAssertion(() => Assert.Contains("This session was ended", cut.Find("[role=alert]").TextContent, StringComparison.Ordinal));
+        Assert.Empty(cut.FindAll("form"));
+        var left = _page.Services.GetRequiredService<BunitNavigationManager>().History.Single();
+        Assert.Equal("/account/sign-in?ended=1&returnUrl=%2Faccount%2Fsessions", left.Uri);
+        Assert.True(left.Options.ForceLoad);
+    }
+
+    [Fact]
+    public async Task A_page_whose_session_has_ended_does_nothing_more_in_its_name()
+    {
+        // The last click comes before the page has heard of the end: this one hears of nothing.
+        var deaf = new SessionWatch(_app.Get<RevocationIndex>());
+        deaf.Dispose();
+        _page.Services.AddSingleton(deaf);
+        var other = await _app.SignInAsync(_user);
+        var cut = Open();
+        await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{_user.SessionId}", bearer: other.AccessToken);
+        cut.Find(".list form").Submit();
+        cut.WaitForAssertion(() => Assert.Contains("This session was ended", cut.Find("[role=alert]").TextContent, StringComparison.Ordinal));
+        Assert.Equal(_user.Email, await _app.WhoAmIAsync(bearer: other.AccessToken));
+    }
+
+    [Fact]
+    public void A_session_that_runs_out_while_the_page_is_open_is_over_too()
+    {
+        var cut = Open();
+        Assert.Single(cut.FindAll(".list > li"));
+        _app.Time.Advance(TimeSpan.FromMinutes(11));
+        cut.WaitForAssertion(() => Assert.Contains("This session was ended", cut.Find("[role=alert]").TextContent, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_circuit_drops_what_comes_after_the_end()
+    {
+        var other = await _app.SignInAsync(_user);
+        var passed = 0;
+        var guard = new EndedCircuits(_app.Get<SessionWatch>(), new Fixed(_me)).CreateInboundActivityHandler(_ => Task.FromResult(passed++));
+        await guard(null!);
+        Assert.Equal(1, passed);
+        await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{_user.SessionId}", bearer: other.AccessToken);
+        await guard(null!);
+        Assert.Equal(1, passed);
+        Assert.Contains(_app.Services.CreateScope().ServiceProvider.GetServices<CircuitHandler>(), h => h is EndedCircuits);
+    }
+
+    private IRenderedComponent<SessionsLive> Open()
+    {
+        _page.Renderer.SetRendererInfo(new RendererInfo("Server", true));
+        return _page.Render<SessionsLive>();
+    }
+
+    private sealed class Fixed(CurrentUser user) : AuthenticationStateProvider
+    {
+        public override Task<AuthenticationState> GetAuthenticationStateAsync() => Task.FromResult(new AuthenticationState(user.ToPrincipal()));
+    }
+}

@@ -1,0 +1,105 @@
+using System.Net;
+using App.Tests.Accounts;
+
+namespace App.Tests.Sessions;
+
+/// <summary>The sessions page where there is no script.</summary>
+public sealed class SessionsPageTests
+{
+    [Fact]
+    public async Task This_session_is_first_and_has_no_end_button()
+    {
+        await using var app = TestApp.Start();
+        var user = await app.SignUpAsync();
+        await app.SignInAsync(user);
+        app.Time.Advance(TimeSpan.FromMinutes(1));
+        await app.SignInAsync(user);
+        var page = await (await app.SendAsync(HttpMethod.Get, "/account/sessions", cookies: user.Cookies)).PageAsync();
+        var rows = page.QuerySelectorAll(".list > li");
+        Assert.Equal(3, rows.Length);
+        Assert.Equal("This device", rows[0].QuerySelector(".tag")!.TextContent);
+        Assert.Null(rows[0].QuerySelector("button"));
+        Assert.All(rows.Skip(1), row => Assert.StartsWith("End session: ", row.QuerySelector("form[method=post] button")!.GetAttribute("aria-label")!, StringComparison.Ordinal));
+        Assert.NotNull(page.QuerySelector("form[action='/account/sessions/end-others'] button"));
+        Assert.Contains(page.QuerySelectorAll("script"), s => s.GetAttribute("src")!.Contains("blazor.web", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Alone_the_page_says_what_would_be_there()
+    {
+        await using var app = TestApp.Start();
+        var user = await app.SignUpAsync();
+        var page = await (await app.SendAsync(HttpMethod.Get, "/account/sessions", cookies: user.Cookies)).PageAsync();
+        Assert.Contains("Nowhere else", page.QuerySelector(".empty")!.TextContent, StringComparison.Ordinal);
+        Assert.Null(page.QuerySelector(".list button"));
+    }
+
+    [Fact]
+    public async Task Ending_one_ends_that_one()
+    {
+        await using var app = TestApp.Start();
+        var user = await app.SignUpAsync();
+        var (other, third) = (await app.SignInAsync(user), await app.SignInAsync(user));
+        var answer = await EndAsync(app, user, other.SessionId.ToString());
+        Assert.Equal(HttpStatusCode.SeeOther, answer.StatusCode);
+        Assert.Equal("/account/sessions?ended=1", answer.Location());
+        Assert.Null(await app.WhoAmIAsync(bearer: other.AccessToken));
+        Assert.Equal(user.Email, await app.WhoAmIAsync(bearer: third.AccessToken));
+        var page = await (await app.SendAsync(HttpMethod.Get, answer.Location(), cookies: user.Cookies)).PageAsync();
+        Assert.Equal("One session was ended.", page.QuerySelector(".notice")!.TextContent);
+    }
+
+    [Fact]
+    public async Task Ending_all_others_keeps_this_one()
+    {
+        await using var app = TestApp.Start();
+        var user = await app.SignUpAsync();
+        var (other, third) = (await app.SignInAsync(user), await app.SignInAsync(user));
+        var answer = await app.PostFormAsync("/account/sessions/end-others", "", [], user.Cookies);
+        Assert.Equal("/account/sessions?ended=2", answer.Location());
+        Assert.Null(await app.WhoAmIAsync(bearer: other.AccessToken));
+        Assert.Null(await app.WhoAmIAsync(bearer: third.AccessToken));
+        Assert.Equal(user.Email, await app.WhoAmIAsync(bearer: user.AccessToken));
+    }
+
+    [Fact]
+    public async Task Somebody_elses_session_is_out_of_reach()
+    {
+        await using var app = TestApp.Start();
+        var (user, stranger) = (await app.SignUpAsync(), await app.SignUpAsync());
+        Assert.Equal("/account/sessions?ended=0", (await EndAsync(app, user, stranger.SessionId.ToString())).Location());
+        Assert.Equal(stranger.Email, await app.WhoAmIAsync(bearer: stranger.AccessToken));
+    }
+
+    [Fact]
+    public async Task Ending_ones_own_signs_out()
+    {
+        await using var app = TestApp.Start();
+        var user = await app.SignUpAsync();
+        var answer = await EndAsync(app, user, user.SessionId.ToString());
+        Assert.Equal("/account/sign-out", answer.Location());
+        Assert.StartsWith("session=;", answer.Headers.GetValues("Set-Cookie").First(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(""), InlineData("x"), InlineData("' or 1=1")]
+    public async Task Nonsense_is_a_page_with_400(string id)
+    {
+        await using var app = TestApp.Start();
+        var user = await app.SignUpAsync();
+        var answer = await EndAsync(app, user, id);
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.NotNull((await answer.PageAsync()).QuerySelector("h1"));
+    }
+
+    [Fact]
+    public async Task A_stranger_is_led_to_sign_in()
+    {
+        await using var app = TestApp.Start();
+        var answer = await app.PostFormAsync("/account/sessions/end-others", "", []);
+        Assert.StartsWith("/account/sign-in?returnUrl=", answer.Location(), StringComparison.Ordinal);
+    }
+
+    private static Task<HttpResponseMessage> EndAsync(TestApp app, TestUser user, string id) =>
+        app.PostFormAsync("/account/sessions/end", "", [new("id", id)], user.Cookies);
+}
