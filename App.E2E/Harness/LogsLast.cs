@@ -1,0 +1,12 @@
+using Xunit.Abstractions;
+
+namespace App.E2E.Harness;
+
+/// <summary>The search for secrets in the logs comes after everything that could have written one there.</summary>
+public sealed class LogsLast : ITestCollectionOrderer
+{
+    public const string Name = "The logs of the run";
+
+    public IEnumerable<ITestCollection> OrderTestCollections(IEnumerable<ITestCollection> testCollections) =>
+        testCollections.OrderBy(collection => collection.DisplayName == Name).ThenBy(collection => collection.DisplayName, StringComparer.Ordinal);
+}
