@@ -28,8 +28,9 @@ public sealed class Browser : IAsyncLifetime
     }
 
     /// <summary>A browser profile of its own: no cookies, no cache.</summary>
-    internal Task<IBrowserContext> NewProfileAsync(bool script = true, ColorScheme colours = ColorScheme.Light, int width = 1024) =>
-        _chromium!.NewContextAsync(new()
+    internal async Task<IBrowserContext> NewProfileAsync(bool script = true, ColorScheme colours = ColorScheme.Light, int width = 1024)
+    {
+        var profile = await _chromium!.NewContextAsync(new()
         {
             BaseURL = Service.Address,
             JavaScriptEnabled = script,
@@ -37,6 +38,9 @@ public sealed class Browser : IAsyncLifetime
             ViewportSize = new() { Width = width, Height = 900 },
             Locale = "en-GB",
         });
+        profile.SetDefaultTimeout(10_000);
+        return profile;
+    }
 
     public async Task DisposeAsync()
     {

@@ -10,3 +10,14 @@ public sealed class LogsLast : ITestCollectionOrderer
     public IEnumerable<ITestCollection> OrderTestCollections(IEnumerable<ITestCollection> testCollections) =>
         testCollections.OrderBy(collection => collection.DisplayName == Name).ThenBy(collection => collection.DisplayName, StringComparer.Ordinal);
 }
+
+/// <summary>Nothing runs after the search, so it also clears the run's folder away.</summary>
+[CollectionDefinition(LogsLast.Name)]
+public sealed class Sweep : ICollectionFixture<Sweep>, IDisposable
+{
+    public void Dispose()
+    {
+        Service.KillAll();
+        Directory.Delete(TestRun.Folder, recursive: true);
+    }
+}

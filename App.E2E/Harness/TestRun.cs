@@ -13,7 +13,7 @@ internal static class TestRun
     private static readonly Lazy<string> TheFolder = new(MakeFolder);
     private static readonly Lazy<Task<string>> ThePublish = new(PublishAsync);
 
-    /// <summary>Gone when the run ends.</summary>
+    /// <summary>Swept by the last collection of the run (<see cref="LogsLast"/>).</summary>
     public static string Folder => TheFolder.Value;
 
     public static string Logs => Directory.CreateDirectory(Path.Combine(Folder, "logs")).FullName;
@@ -50,11 +50,7 @@ internal static class TestRun
     private static string MakeFolder()
     {
         var folder = Directory.CreateTempSubdirectory("gatehouse-e2e-").FullName;
-        AppDomain.CurrentDomain.ProcessExit += (_, _) =>
-        {
-            Service.KillAll();
-            Directory.Delete(folder, recursive: true);
-        };
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => Service.KillAll();
         return folder;
     }
 

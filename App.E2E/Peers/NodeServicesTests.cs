@@ -94,7 +94,8 @@ public sealed class NodeServicesTests : IAsyncLifetime
     {
         var parts = token.Split('.');
         var claims = Credentials.Claims(token);
-        claims["sub"] = claims["id"] = Guid.NewGuid().ToString();
+        claims["sub"] = Guid.NewGuid().ToString();
+        claims["id"] = Guid.NewGuid().ToString();
         yield return $"{parts[0]}.{Segment(claims.ToJsonString())}.{parts[2]}";
         yield return $"{parts[0]}.{parts[1]}.{(parts[2][0] == 'A' ? 'B' : 'A')}{parts[2][1..]}";
         yield return $"{Segment("""{"alg":"none","typ":"at+jwt"}""")}.{parts[1]}.";

@@ -15,7 +15,8 @@ public sealed class LogTests
         foreach (var log in logs)
         {
             var text = File.ReadAllText(log);
-            Assert.DoesNotContain("eyJ", text, StringComparison.Ordinal);
+            var token = text.IndexOf("eyJ", StringComparison.Ordinal);
+            if (token >= 0) Assert.Fail($"{log} holds a token, after: {text[Math.Max(0, token - 200)..token]}");
             AssertHoldsNoSecret(log, text);
         }
     }
@@ -30,9 +31,9 @@ public sealed class LogTests
     private static void AssertHoldsNoSecret(string file, string text)
     {
         foreach (var (secret, what) in TestRun.Secrets)
-            Assert.False(text.Contains(secret, StringComparison.Ordinal), $"{file} holds {what}: …{Around(text, secret)}");
+        {
+            var at = text.IndexOf(secret, StringComparison.Ordinal);
+            if (at >= 0) Assert.Fail($"{file} holds {what}, after: {text[Math.Max(0, at - 200)..at]}");
+        }
     }
-
-    private static string Around(string text, string secret) =>
-        text[Math.Max(0, text.IndexOf(secret, StringComparison.Ordinal) - 200)..text.IndexOf(secret, StringComparison.Ordinal)];
 }
