@@ -7,7 +7,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using System.Net.Http.Headers;
+using System.Net;
 using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
@@ -116,12 +116,17 @@ var afterLoad = ours.Megabytes;
 ours.Dispose();
 ours = Gatehouse(data);
 await ours.FirstAnswerAsync("/account/sign-in");
-Wrk.Run(ours.Address + Me, 2);
-File.WriteAllLines(Path.Combine(folder, "tokens"), minted);
-var script = Path.Combine(here, "tokens.lua");
-string[] once = ["-s", script, "--", Path.Combine(folder, "tokens"), "once"], again = ["-s", script, "--", Path.Combine(folder, "tokens"), "again"];
-table.Add($"{minted.Count} tokens never seen before", Wrk.Ratio(Wrk.Measure(floor, Me, once), Wrk.Measure(ours, Me, once)), ">= 0.29");
-table.Add($"the same {minted.Count} tokens, seen before", Wrk.Ratio(Wrk.Measure(floor, Me, again), Wrk.Measure(ours, Me, again)), "CPU <= 1.5x");
+string[] TokensOf(string name, IEnumerable<string> tokens, string turns)
+{
+    var file = Path.Combine(folder, name);
+    File.WriteAllLines(file, tokens);
+    return ["-s", Path.Combine(here, "tokens.lua"), "--", file, turns];
+}
+// A few thousand warm the code up; the rest are sent once each, for no longer than they last.
+Wrk.Run(ours.Address + Me, 2, TokensOf("warm", minted.Take(2000), "again"));
+var unseen = Wrk.Measure(ours, Me, 1, TokensOf("unseen", minted.Skip(2000), "once"));
+table.Add("token never seen before", Wrk.Ratio(Wrk.Measure(floor, Me, 1, TokensOf("unseen", minted.Skip(2000), "again")), unseen), ">= 0.29");
+table.Add($"{minted.Count} tokens, each seen before", Wrk.Compare(floor, ours, Me, TokensOf("all", minted, "again")), "CPU <= 1.5x");
 table.Add("memory at rest / after load", $"{atRest:0} / {afterLoad:0} MB (floor {floor.Megabytes:0} MB after load)", "<= 130 / 190 MB");
 ours.Dispose();
 table.Print();

@@ -4,7 +4,7 @@ using System.Globalization;
 /// <summary>Runs of wrk over one thread and 32 kept connections.</summary>
 internal static class Wrk
 {
-    public const int Seconds = 5;
+    private const int Seconds = 5;
 
     /// <summary>Alternates the two servers, each warmed for a second, and says what share of the floor's figures ours reaches.</summary>
     public static string Compare(Server floor, Server ours, string path, params string[] options)
@@ -14,8 +14,8 @@ internal static class Wrk
         var (floors, all) = (new Load(0, 0, 0), new Load(0, 0, 0));
         for (var round = 0; round < 2; round++)
         {
-            floors += Measure(floor, path, options);
-            all += Measure(ours, path, options);
+            floors += Measure(floor, path, Seconds, options);
+            all += Measure(ours, path, Seconds, options);
         }
         return Ratio(floors, all);
     }
@@ -23,16 +23,16 @@ internal static class Wrk
     public static string Ratio(Load floor, Load ours) => string.Create(CultureInfo.InvariantCulture,
         $"{ours.PerSecond / floor.PerSecond:0.00} of the floor ({ours.PerSecond:0} /s of {floor.PerSecond:0}), CPU {ours.CpuEach / floor.CpuEach:0.00}x ({ours.CpuEach:0.0} µs of {floor.CpuEach:0.0})");
 
-    public static Load Measure(Server server, string path, params string[] options)
+    public static Load Measure(Server server, string path, int seconds, params string[] options)
     {
         var start = server.CpuMicroseconds;
-        var (seconds, requests) = Run(server.Address + path, Seconds, options);
-        return new Load(seconds, requests, server.CpuMicroseconds - start);
+        var (took, requests) = Run(server.Address + path, seconds, options);
+        return new Load(took, requests, server.CpuMicroseconds - start);
     }
 
     public static (double Seconds, double Requests) Run(string url, int seconds, params string[] options)
     {
-        string[] arguments = ["-t1", "-c32", $"-d{seconds}s", .. options, url];
+        string[] arguments = ["-t1", "-c32", $"-d{seconds}s", url, .. options];
         using var wrk = Process.Start(new ProcessStartInfo("wrk", arguments) { RedirectStandardOutput = true })!;
         var output = wrk.StandardOutput.ReadToEnd();
         wrk.WaitForExit();
