@@ -57,7 +57,7 @@ public sealed class LooksTests(Browser browser)
             var page = await profile.NewPageAsync();
             await page.GotoAsync(path);
             await page.FillCredentialsAsync(new Person("nobody@example.test", "short"));
-            await page.Locator("main input[aria-invalid=true]").First.WaitForAsync();
+            await page.Locator("main [role=alert]").WaitForAsync();
             await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{path.Split('/')[^1]}-refused-{colours}-360.png"), FullPage = true });
             await AccessibleAsync(page);
         }

@@ -38,7 +38,7 @@ internal static class Pages
     public static async Task SignOutAsync(this IPage page)
     {
         await page.GotoAsync(SignOut);
-        await page.Locator("main button[type=submit]").ClickAsync();
+        await page.Locator("main form button").ClickAsync();
         await page.IsSignedOutAsync();
     }
 
