@@ -6,6 +6,7 @@ namespace App.E2E.Processes;
 [Collection("Start")]
 public sealed class StartTests
 {
+    private static readonly (string, string) Development = ("ASPNETCORE_ENVIRONMENT", "Development");
     private static readonly (string, string) Production = ("ASPNETCORE_ENVIRONMENT", "Production");
     private static readonly (string, string) MasterKey = ("Keys__MasterKey", Convert.ToBase64String(System.Security.Cryptography.RandomNumberGenerator.GetBytes(32)));
     private static readonly (string, string) Https = ("Issuer", "https://id.example.test");
@@ -25,7 +26,7 @@ public sealed class StartTests
 
     [Fact]
     public async Task A_lifetime_that_is_no_time_doesnt_start() =>
-        await RefusesAsync(["Tokens:AccessTokenLifetime"], ("Tokens__AccessTokenLifetime", "banana"));
+        await RefusesAsync(["Tokens:AccessTokenLifetime"], Development, ("Tokens__AccessTokenLifetime", "banana"));
 
     [Fact]
     public async Task Two_faults_are_said_at_once_in_two_lines() =>

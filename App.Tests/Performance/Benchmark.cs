@@ -137,7 +137,7 @@ static string Here([CallerFilePath] string path = "") => path;
 
 Server Gatehouse(string dataDir) => new(app, "App.dll",
     ("DataDir", dataDir), ("ASPNETCORE_ENVIRONMENT", "Production"), ("Issuer", "https://id.example.test"), ("Proxy__TerminatesTls", "true"),
-    ("Keys__MasterKey", Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))), ("RateLimits__PerAddressPerMinute", "1000000"));
+    ("Keys__MasterKey", Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))), ("RateLimits__PerAddressPerMinute", "100000"));
 
 string Publish(string project, string name, params string[] options)
 {
