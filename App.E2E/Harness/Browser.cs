@@ -1,0 +1,57 @@
+using Microsoft.Playwright;
+
+namespace App.E2E.Harness;
+
+/// <summary>One Chromium for the whole run, and the service that the journeys visit.</summary>
+public sealed class Browser : IAsyncLifetime
+{
+    private IPlaywright? _playwright;
+    private IBrowser? _chromium;
+    private Service? _service;
+
+    /// <summary>Logs at Debug, so that the search for secrets sees what an operator could ever switch on.</summary>
+    internal Service Service => _service!;
+
+    public async Task InitializeAsync()
+    {
+        var path = await Tool.FindOrInstallAsync(
+            [Environment.GetEnvironmentVariable("CHROMIUM_PATH") ?? "", "/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome", "chromium"],
+            ["chromium"]);
+        _playwright = await Playwright.CreateAsync();
+        _chromium = await _playwright.Chromium.LaunchAsync(new()
+        {
+            ExecutablePath = path,
+            Headless = true,
+            Args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+        });
+        _service = await Service.StartAsync(null, ("Tokens__AccessTokenLifetime", "00:00:05"), ("Logging__LogLevel__Default", "Debug"));
+    }
+
+    /// <summary>A browser profile of its own: no cookies, no cache.</summary>
+    internal async Task<IBrowserContext> NewProfileAsync(bool script = true, ColorScheme colours = ColorScheme.Light, int width = 1024)
+    {
+        var profile = await _chromium!.NewContextAsync(new()
+        {
+            BaseURL = Service.Address,
+            JavaScriptEnabled = script,
+            ColorScheme = colours,
+            ViewportSize = new() { Width = width, Height = 900 },
+            Locale = "en-GB",
+        });
+        profile.SetDefaultTimeout(10_000);
+        return profile;
+    }
+
+    public async Task DisposeAsync()
+    {
+        if (_service is not null) await _service.DisposeAsync();
+        if (_chromium is not null) await _chromium.DisposeAsync();
+        _playwright?.Dispose();
+    }
+}
+
+[CollectionDefinition(Name)]
+public sealed class InBrowser : ICollectionFixture<Browser>
+{
+    public const string Name = "In a browser";
+}

@@ -1,0 +1,119 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Net;
+
+namespace App.E2E.Harness;
+
+/// <summary>A published Gatehouse in a process of its own, on a free port and a data folder that may be shared.</summary>
+internal sealed class Service : IAsyncDisposable
+{
+    private static readonly ConcurrentDictionary<int, Process> Running = new();
+    private readonly Dictionary<string, string> _settings;
+    private Process? _process;
+
+    private Service(string dataDir, int port, Dictionary<string, string> settings)
+    {
+        DataDir = dataDir;
+        Port = port;
+        _settings = settings;
+        Client = NewClient();
+    }
+
+    public string DataDir { get; }
+    public int Port { get; }
+
+    /// <summary>localhost, not 127.0.0.1: browsers treat it as a secure context, and a relying party id can't be an address.</summary>
+    public string Address => $"http://localhost:{Port}";
+
+    /// <summary>Sends and keeps no cookies, follows no redirects.</summary>
+    public HttpClient Client { get; }
+
+    /// <summary>Starts the app as a team would try it: Development, SQLite, everything in a data folder, limits out of the tests' way.</summary>
+    public static async Task<Service> StartAsync(string? dataDir = null, params (string Key, string Value)[] settings)
+    {
+        var service = new Service(dataDir ?? TestRun.NewFolder("data"), TestRun.FreePort(), new()
+        {
+            ["ASPNETCORE_ENVIRONMENT"] = "Development",
+            ["RateLimits__PerAddressPerMinute"] = "100000",
+        });
+        service._settings["Issuer"] = service.Address;
+        foreach (var (key, value) in settings) service._settings[key] = value;
+        await service.StartAsync();
+        return service;
+    }
+
+    /// <summary>One more process on the same database and under the same issuer.</summary>
+    public Task<Service> ReplicaAsync() => StartAsync(DataDir, [.. _settings.Select(setting => (setting.Key, setting.Value))]);
+
+    /// <summary>kill -9: no handler runs, nothing is flushed.</summary>
+    public void Kill()
+    {
+        if (_process is not { } process) return;
+        process.Kill();
+        process.WaitForExit();
+        Running.TryRemove(process.Id, out _);
+        _process = null;
+    }
+
+    /// <summary>Returns when the process answers that it is ready.</summary>
+    public async Task StartAsync()
+    {
+        var start = await CommandAsync(["--urls", $"http://127.0.0.1:{Port}"], [.. _settings.Select(setting => (setting.Key, setting.Value)), ("DataDir", DataDir)]);
+        start.RedirectStandardOutput = start.RedirectStandardError = true;
+        var log = new ProcessLog(Path.Combine(TestRun.Logs, $"{Port}-{Guid.NewGuid():N}.log"));
+        _process = Process.Start(start) ?? throw new InvalidOperationException("The published app doesn't start.");
+        Running[_process.Id] = _process;
+        log.Follow(_process);
+        await WaitUntilReadyAsync(_process, log);
+    }
+
+    /// <summary>The command line of the published app with a clean environment: only what the test says.</summary>
+    public static async Task<ProcessStartInfo> CommandAsync(string[] arguments, params (string Key, string Value)[] settings)
+    {
+        var folder = await TestRun.PublishedAsync();
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(folder, "App.dll"), .. arguments]) { WorkingDirectory = TestRun.Folder };
+        foreach (var key in start.Environment.Keys.Where(key => key.StartsWith("ASPNETCORE_", StringComparison.Ordinal) || key.Contains("__", StringComparison.Ordinal)).ToList())
+            start.Environment.Remove(key);
+        foreach (var (key, value) in settings) start.Environment[key] = value;
+        return start;
+    }
+
+    public HttpClient NewClient() =>
+        new(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false, ConnectCallback = Loopback.ConnectAsync }) { BaseAddress = new Uri(Address) };
+
+    public ValueTask DisposeAsync()
+    {
+        Kill();
+        Client.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    public static void KillAll()
+    {
+        foreach (var process in Running.Values)
+        {
+            process.Kill();
+            process.WaitForExit();
+        }
+    }
+
+    private async Task WaitUntilReadyAsync(Process process, ProcessLog log)
+    {
+        var clock = Stopwatch.StartNew();
+        while (true)
+        {
+            try
+            {
+                using var answer = await Client.GetAsync("/health/ready");
+                if (answer.StatusCode == HttpStatusCode.OK) return;
+            }
+            catch (HttpRequestException)
+            {
+                // Not listening yet, or never again: the exit code says which.
+            }
+            if (process.HasExited) throw new InvalidOperationException($"The app ended with {process.ExitCode} instead of getting ready:\n{log.Text}");
+            if (clock.Elapsed > TimeSpan.FromMinutes(1)) throw new TimeoutException($"The app isn't ready after a minute:\n{log.Text}");
+            await Task.Delay(50);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
+[assembly: TestCollectionOrderer("App.E2E.Harness.LogsLast", "App.E2E")]
+
+namespace App.E2E.Harness;
+
+/// <summary>What one run of this project leaves behind: a folder with the published app, data, logs; and the secrets that may be in none of the logs.</summary>
+internal static class TestRun
+{
+    private static readonly Lazy<string> TheFolder = new(MakeFolder);
+    private static readonly Lazy<Task<string>> ThePublish = new(PublishAsync);
+
+    /// <summary>Swept by the last collection of the run (<see cref="LogsLast"/>).</summary>
+    public static string Folder => TheFolder.Value;
+
+    public static string Logs => Directory.CreateDirectory(Path.Combine(Folder, "logs")).FullName;
+
+    /// <summary>The root of the clone.</summary>
+    public static string Root { get; } = FindRoot();
+
+    /// <summary>Screenshots outlive the run: somebody looks at them.</summary>
+    public static string Screenshots =>
+        Directory.CreateDirectory(Environment.GetEnvironmentVariable("SCREENSHOTS") ?? Path.Combine(Root, "TestResults", "screenshots")).FullName;
+
+    /// <summary>Every password and refresh token the tests have used, with what it is.</summary>
+    public static ConcurrentDictionary<string, string> Secrets { get; } = new();
+
+    /// <summary>The folder of the app, published once.</summary>
+    public static Task<string> PublishedAsync() => ThePublish.Value;
+
+    public static string NewFolder(string name) => Directory.CreateDirectory(Path.Combine(Folder, $"{name}-{Guid.NewGuid():N}")).FullName;
+
+    public static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private static async Task<string> PublishAsync()
+    {
+        var folder = Path.Combine(Folder, "app");
+        await Tool.RunAsync("dotnet", ["publish", "App", "-c", "Release", "-o", folder, "--nologo", "-v", "quiet"], Root, TimeSpan.FromMinutes(5));
+        return folder;
+    }
+
+    private static string MakeFolder()
+    {
+        var folder = Directory.CreateTempSubdirectory("gatehouse-e2e-").FullName;
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => Service.KillAll();
+        return folder;
+    }
+
+    private static string FindRoot()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            if (File.Exists(Path.Combine(folder.FullName, "App.sln"))) return folder.FullName;
+        throw new InvalidOperationException($"No App.sln above {AppContext.BaseDirectory}: the tests publish the app from its clone.");
+    }
+}

@@ -1,0 +1,97 @@
+using App.E2E.Harness;
+using Deque.AxeCore.Playwright;
+using Microsoft.Playwright;
+
+namespace App.E2E.Journeys;
+
+/// <summary>Each page, light and dark, from a phone to a wide screen: accessible, still, of one origin, and pictured for somebody to look at.</summary>
+[Collection(InBrowser.Name)]
+public sealed class LooksTests(Browser browser)
+{
+    private static readonly int[] Widths = [360, 768, 1440];
+
+    public static TheoryData<string, string, bool, ColorScheme> EveryPage()
+    {
+        var pages = new TheoryData<string, string, bool, ColorScheme>();
+        foreach (var colours in new[] { ColorScheme.Light, ColorScheme.Dark })
+        {
+            pages.Add("home", Pages.Home, false, colours);
+            pages.Add("home-signed-in", Pages.Home, true, colours);
+            pages.Add("sign-in", Pages.SignIn, false, colours);
+            pages.Add("sign-up", Pages.SignUp, false, colours);
+            pages.Add("sign-out", Pages.SignOut, true, colours);
+            pages.Add("account", Pages.Account, true, colours);
+            pages.Add("sessions", Pages.Sessions, true, colours);
+            pages.Add("not-found", "/no/such/page", false, colours);
+        }
+        return pages;
+    }
+
+    [Theory]
+    [MemberData(nameof(EveryPage))]
+    public async Task A_page_is_accessible_still_and_fits_its_screen(string name, string path, bool signedIn, ColorScheme colours)
+    {
+        await using var profile = await browser.NewProfileAsync(colours: colours);
+        var page = await profile.NewPageAsync();
+        if (signedIn)
+        {
+            var ada = Person.New();
+            await page.SignUpAsync(ada);
+            await browser.Service.Client.GetTokensAsync(ada);
+        }
+        foreach (var width in Widths)
+        {
+            await page.SetViewportSizeAsync(width, 900);
+            await LookAsync(page, name, path, colours, width);
+        }
+    }
+
+    [Theory]
+    [InlineData(Pages.SignIn)]
+    [InlineData(Pages.SignUp)]
+    public async Task A_form_that_was_refused_is_accessible_too(string path)
+    {
+        foreach (var colours in new[] { ColorScheme.Light, ColorScheme.Dark })
+        {
+            await using var profile = await browser.NewProfileAsync(colours: colours, width: 360);
+            var page = await profile.NewPageAsync();
+            await page.GotoAsync(path);
+            await page.FillCredentialsAsync(new Person("nobody@example.test", "short"));
+            await page.Locator("main [role=alert]").WaitForAsync();
+            await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{path.Split('/')[^1]}-refused-{colours}-360.png"), FullPage = true });
+            await AccessibleAsync(page);
+        }
+    }
+
+    private static async Task LookAsync(IPage page, string name, string path, ColorScheme colours, int width)
+    {
+        using var watch = new PageWatch(page);
+        await watch.BeginAsync();
+        await page.GotoAsync(path, new() { WaitUntil = WaitUntilState.NetworkIdle });
+        await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{name}-{colours}-{width}.png"), FullPage = true });
+
+        Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"{path} scrolls sideways at {width} px.");
+        Assert.Equal(0, await watch.LayoutShiftAsync());
+        Assert.Empty(watch.Complaints);
+        Assert.Empty(watch.Strangers);
+        if (width == Widths[0]) await BigEnoughToTouchAsync(page);
+        if (width != Widths[1]) await AccessibleAsync(page);
+    }
+
+    private static async Task AccessibleAsync(IPage page)
+    {
+        var result = await page.RunAxe();
+        Assert.True(result.Violations.Length == 0, string.Join('\n', result.Violations.Select(violation =>
+            $"{violation.Id}: {violation.Help}: {string.Join(" | ", violation.Nodes.Select(node => node.Html))}")));
+    }
+
+    /// <summary>Controls are at least 44 px high on a phone (UX; WCAG 2.2, 2.5.5).</summary>
+    private static async Task BigEnoughToTouchAsync(IPage page)
+    {
+        var small = await page.EvaluateAsync<string[]>("""
+            [...document.querySelectorAll('button, a.btn, input:not([type=hidden]):not([type=checkbox]):not([type=radio])')]
+              .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => `${e.outerHTML.slice(0, 120)} ${e.getBoundingClientRect().height}`)
+            """);
+        Assert.Empty(small);
+    }
+}

@@ -1,0 +1,57 @@
+using Microsoft.Playwright;
+
+namespace App.E2E.Journeys;
+
+/// <summary>Notes what a page asks for and complains of while it loads.</summary>
+internal sealed class PageWatch(IPage page) : IDisposable
+{
+    private readonly List<IRequest> _requests = [];
+
+    /// <summary>Console errors and uncaught exceptions; a refusal by the content security policy is one.</summary>
+    public List<string> Complaints { get; } = [];
+
+    public IReadOnlyList<string> Urls => [.. _requests.Select(request => request.Url)];
+
+    /// <summary>Requests that leave the page's own origin.</summary>
+    public IEnumerable<string> Strangers =>
+        Urls.Where(url => !url.StartsWith("data:", StringComparison.Ordinal) && new Uri(url).Authority != new Uri(page.Url).Authority);
+
+    public async Task BeginAsync()
+    {
+        page.Request += Note;
+        page.Console += Note;
+        page.PageError += Note;
+        await page.AddInitScriptAsync("""
+            if (window.shift === undefined) {
+              window.shift = 0;
+              new PerformanceObserver(list => { for (const entry of list.getEntries()) window.shift += entry.value; }).observe({ type: 'layout-shift', buffered: true });
+            }
+            """);
+    }
+
+    public Task<double> LayoutShiftAsync() => page.EvaluateAsync<double>("window.shift");
+
+    /// <summary>Bytes over the wire, headers included.</summary>
+    public async Task<int> BytesAsync()
+    {
+        var sizes = await Task.WhenAll(_requests.Select(request => request.SizesAsync()));
+        return sizes.Sum(size => size.ResponseBodySize + size.ResponseHeadersSize);
+    }
+
+    public void Dispose()
+    {
+        page.Request -= Note;
+        page.Console -= Note;
+        page.PageError -= Note;
+    }
+
+    private void Note(object? sender, IRequest request) => _requests.Add(request);
+
+    private void Note(object? sender, IConsoleMessage message)
+    {
+        // The browser reports the status of the not-found page itself as an error.
+        if (message.Type is "error" or "warning" && !message.Text.Contains("status of 404", StringComparison.Ordinal)) Complaints.Add(message.Text);
+    }
+
+    private void Note(object? sender, string error) => Complaints.Add(error);
+}

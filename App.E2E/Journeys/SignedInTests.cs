@@ -1,0 +1,146 @@
+using System.Diagnostics;
+using App.E2E.Harness;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace App.E2E.Journeys;
+
+/// <summary>From signing up to being signed out everywhere, in a real browser.</summary>
+[Collection(InBrowser.Name)]
+public sealed class SignedInTests(Browser browser)
+{
+    [Fact]
+    public async Task Signing_up_signs_in_and_the_first_html_of_every_page_says_so()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        var ada = Person.New();
+        await page.SignUpAsync(ada);
+
+        foreach (var path in new[] { Pages.Home, Pages.Account, Pages.Sessions })
+            Assert.Contains(ada.Email, await (await profile.APIRequest.GetAsync(path)).TextAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task After_its_token_expires_a_reload_and_two_tabs_at_once_stay_signed_in()
+    {
+        await using var one = await browser.NewProfileAsync();
+        await using var two = await browser.NewProfileAsync();
+        var (ada, bob) = (Person.New(), Person.New("bob"));
+        var (page, tab) = (await one.NewPageAsync(), await two.NewPageAsync());
+        await page.SignUpAsync(ada);
+        await tab.SignUpAsync(bob);
+        var other = await two.NewPageAsync();
+        await other.GotoAsync(Pages.Account);
+        var (adas, bobs) = (await one.CookieAsync("session"), await two.CookieAsync("session"));
+
+        await ExpiredAsync(adas!);
+        await ExpiredAsync(bobs!);
+
+        await page.ReloadAsync();
+        await page.IsSignedInAsync(ada);
+        Assert.NotEqual(adas, await one.CookieAsync("session"));
+
+        await Task.WhenAll(tab.ReloadAsync(), other.ReloadAsync());
+        await tab.IsSignedInAsync(bob);
+        await other.IsSignedInAsync(bob);
+        Assert.NotEqual(bobs, await two.CookieAsync("session"));
+        await Task.WhenAll(tab.ReloadAsync(), other.ReloadAsync());
+        await tab.IsSignedInAsync(bob);
+        await other.IsSignedInAsync(bob);
+    }
+
+    [Fact]
+    public async Task After_signing_out_the_back_button_shows_nothing_personal()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        var ada = Person.New();
+        await page.SignUpAsync(ada);
+        await page.GotoAsync(Pages.Account);
+        await page.GotoAsync(Pages.Sessions);
+        await page.SignOutAsync();
+        Assert.Null(await profile.CookieAsync("session"));
+        Assert.Null(await profile.CookieAsync("session_refresh"));
+
+        for (var step = 0; step < 3; step++)
+        {
+            await page.GoBackAsync();
+            await page.IsSignedOutAsync();
+            Assert.DoesNotContain(ada.Email, await page.ContentAsync(), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_session_ended_from_another_device_is_over_there_and_its_open_page_says_so()
+    {
+        await using var here = await browser.NewProfileAsync();
+        await using var there = await browser.NewProfileAsync();
+        var (mine, theirs) = (await here.NewPageAsync(), await there.NewPageAsync());
+        var ada = Person.New();
+        await mine.SignUpAsync(ada);
+        await theirs.SignInAsync(ada, $"{Pages.SignIn}?returnUrl={Pages.Sessions}");
+        await mine.GotoAsync(Pages.Sessions);
+
+        await mine.GetByRole(AriaRole.Button, new() { Name = "End session" }).ClickAsync();
+        await theirs.WaitForURLAsync("**/account/sign-in**");
+        await theirs.IsSignedOutAsync();
+        await theirs.GotoAsync(Pages.Account);
+        await theirs.WaitForURLAsync("**/account/sign-in**");
+
+        await mine.ReloadAsync();
+        await mine.IsSignedInAsync(ada);
+        await Expect(mine.GetByRole(AriaRole.Button, new() { Name = "End session" })).ToHaveCountAsync(0);
+    }
+
+    [Fact]
+    public async Task An_open_sessions_page_leads_to_sign_in_within_a_second_of_its_end()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        var ada = Person.New();
+        await page.SignUpAsync(ada);
+        await LiveSessionsAsync(page);
+        var elsewhere = await browser.Service.Client.GetTokensAsync(ada);
+
+        var clock = Stopwatch.StartNew();
+        using var ended = await browser.Service.Client.SendAsync(HttpMethod.Delete, "/api/sessions", bearer: elsewhere.AccessToken);
+        Assert.True(ended.IsSuccessStatusCode, $"{ended.StatusCode}");
+        await page.WaitForURLAsync("**/account/sign-in**", new() { WaitUntil = WaitUntilState.Commit });
+        Assert.InRange(clock.ElapsedMilliseconds, 0, 1000);
+    }
+
+    [Fact]
+    public async Task The_sessions_page_shows_a_new_device_by_itself()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        var ada = Person.New();
+        await page.SignUpAsync(ada);
+        await LiveSessionsAsync(page);
+
+        await browser.Service.Client.GetTokensAsync(ada);
+        await Expect(page.GetByRole(AriaRole.Button, new() { Name = "End session" })).ToHaveCountAsync(1);
+    }
+
+    /// <summary>Opens the sessions page and returns once its circuit is up.</summary>
+    private static async Task LiveSessionsAsync(IPage page)
+    {
+        var live = new TaskCompletionSource();
+        page.WebSocket += (_, socket) => socket.FrameReceived += (_, _) => live.TrySetResult();
+        await page.GotoAsync(Pages.Sessions);
+        await live.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await page.WaitForLoadStateAsync(LoadState.NetworkIdle);
+    }
+
+    /// <summary>Waits until the service itself refuses the token: the lifetime of five seconds, and the skew of thirty.</summary>
+    private async Task ExpiredAsync(string session)
+    {
+        var clock = Stopwatch.StartNew();
+        while (await browser.Service.Client.WhoAmIAsync(cookie: $"session={session}") is not null)
+        {
+            Assert.True(clock.Elapsed < TimeSpan.FromMinutes(1), "The token is still accepted after a minute.");
+            await Task.Delay(250);
+        }
+    }
+}

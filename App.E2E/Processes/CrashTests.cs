@@ -1,0 +1,127 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Net;
+using App.E2E.Harness;
+using Xunit.Abstractions;
+
+namespace App.E2E.Processes;
+
+/// <summary>What was acknowledged before kill -9 is there after it, and nothing is half there.</summary>
+[Collection("Crash")]
+public sealed class CrashTests(ITestOutputHelper output)
+{
+    private const int SignUps = 500;
+    private const int AtOnce = 16;
+
+    [Fact]
+    public async Task Killed_while_500_sign_ups_and_sign_outs_are_under_way_nothing_acknowledged_is_lost()
+    {
+        await using var service = await Service.StartAsync();
+        var ledger = new Ledger();
+        var crowd = Enumerable.Range(0, AtOnce).Select(_ => Task.Run(() => ComeAndGoAsync(service, ledger))).ToArray();
+        await ledger.HalfWay.Task.WaitAsync(TimeSpan.FromMinutes(2));
+        service.Kill();
+        await Task.WhenAll(crowd);
+        output.WriteLine($"{ledger.In.Count} signed up, {ledger.Out.Count} signed out, {ledger.AskedIn.Count} and {ledger.AskedOut.Count} under way at the kill");
+
+        var clock = Stopwatch.StartNew();
+        await service.StartAsync();
+        Assert.Equal(ledger.In[0].Person.Email, await service.Client.WhoAmIAsync(bearer: ledger.In[0].Credentials.AccessToken));
+        output.WriteLine($"back after {clock.ElapsedMilliseconds} ms");
+
+        await Parallel.ForEachAsync(ledger.In, Limit, async (entry, _) => await IsAliveAsync(service, entry));
+        await Parallel.ForEachAsync(ledger.Out, Limit, async (entry, _) => await IsOverAsync(service, entry));
+        await Parallel.ForEachAsync(ledger.AskedIn.Keys, Limit, async (person, _) => await IsWholeOrAbsentAsync(service, person));
+        await Parallel.ForEachAsync(ledger.AskedOut.Keys, Limit, async (entry, _) => await IsAliveOrOverAsync(service, entry));
+    }
+
+    private static ParallelOptions Limit => new() { MaxDegreeOfParallelism = AtOnce };
+
+    /// <summary>Every other person signs out again at once.</summary>
+    private static async Task ComeAndGoAsync(Service service, Ledger ledger)
+    {
+        using var client = service.NewClient();
+        try
+        {
+            for (var number = ledger.Next(); number <= SignUps; number = ledger.Next())
+            {
+                var person = Person.New();
+                ledger.AskedIn[person] = true;
+                var entry = new Entry(person, await client.SignUpAsync(person));
+                ledger.AskedIn.TryRemove(person, out var _);
+                if (number % 2 == 0)
+                {
+                    ledger.Stays(entry);
+                    continue;
+                }
+                ledger.AskedOut[entry] = true;
+                using var gone = await client.SendAsync(HttpMethod.Post, "/api/users/signout", cookie: entry.Credentials.CookieHeader);
+                Assert.Equal(HttpStatusCode.OK, gone.StatusCode);
+                ledger.AskedOut.TryRemove(entry, out var _);
+                ledger.Leaves(entry);
+            }
+        }
+        catch (HttpRequestException)
+        {
+            // The kill: what was asked and not answered stays in the ledger as such.
+        }
+    }
+
+    private static async Task IsAliveAsync(Service service, Entry entry)
+    {
+        Assert.Equal(entry.Person.Email, await service.Client.WhoAmIAsync(bearer: entry.Credentials.AccessToken));
+        using var renewed = await service.Client.PostRefreshAsync(entry.Credentials.Refresh);
+        await Api.GrantAsync(renewed);
+    }
+
+    private static async Task IsOverAsync(Service service, Entry entry)
+    {
+        Assert.Null(await service.Client.WhoAmIAsync(cookie: entry.Credentials.CookieHeader));
+        using var refused = await service.Client.PostRefreshAsync(entry.Credentials.Refresh);
+        Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
+    }
+
+    private static async Task IsWholeOrAbsentAsync(Service service, Person person)
+    {
+        using var again = await service.Client.PostSignUpAsync(person);
+        if (again.StatusCode == HttpStatusCode.Created) return;
+        Assert.Contains("Email in use", await again.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        using var signedIn = await service.Client.PostSignInAsync(person);
+        Assert.Equal(HttpStatusCode.OK, signedIn.StatusCode);
+        Assert.Equal(person.Email, await service.Client.WhoAmIAsync(cookie: Credentials.From(signedIn).CookieHeader));
+    }
+
+    private static async Task IsAliveOrOverAsync(Service service, Entry entry)
+    {
+        var alive = await service.Client.WhoAmIAsync(bearer: entry.Credentials.AccessToken) is not null;
+        await (alive ? IsAliveAsync(service, entry) : IsOverAsync(service, entry));
+    }
+
+    private sealed record Entry(Person Person, Credentials Credentials);
+
+    /// <summary>Who was told what.</summary>
+    private sealed class Ledger
+    {
+        private readonly ConcurrentQueue<Entry> _in = new();
+        private readonly ConcurrentQueue<Entry> _out = new();
+        private int _next;
+
+        public IReadOnlyList<Entry> In => [.. _in];
+        public IReadOnlyList<Entry> Out => [.. _out];
+        public ConcurrentDictionary<Person, bool> AskedIn { get; } = new();
+        public ConcurrentDictionary<Entry, bool> AskedOut { get; } = new();
+        public TaskCompletionSource HalfWay { get; } = new();
+
+        public int Next() => Interlocked.Increment(ref _next);
+
+        public void Stays(Entry entry) => Note(_in, entry);
+
+        public void Leaves(Entry entry) => Note(_out, entry);
+
+        private void Note(ConcurrentQueue<Entry> to, Entry entry)
+        {
+            to.Enqueue(entry);
+            if (_in.Count + _out.Count >= SignUps / 2) HalfWay.TrySetResult();
+        }
+    }
+}

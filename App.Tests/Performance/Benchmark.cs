@@ -1,0 +1,227 @@
+#:package NSec.Cryptography
+
+// One command that compares Gatehouse with what the machine can do: `dotnet run App.Tests/Performance/Benchmark.cs`.
+// It alternates a bare Kestrel (Floor.cs) with a published Gatehouse, so that ratios hold on a busy machine too.
+// All traffic stays on loopback; it takes about three minutes and prints a table.
+
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+using NSec.Cryptography;
+
+const string Me = "/api/users/currentuser";
+const string Password = "seven brass lanterns";
+if (!File.Exists("/usr/bin/wrk"))
+{
+    Console.Error.WriteLine("The benchmark needs wrk: apt-get install -y wrk");
+    return 1;
+}
+var here = Path.GetDirectoryName(Here())!;
+var folder = Path.Combine(Path.GetTempPath(), "gatehouse-benchmark");
+Directory.CreateDirectory(folder);
+foreach (var old in Directory.GetDirectories(folder, "data-*")) Directory.Delete(old, recursive: true);
+var table = new Table();
+
+Console.Error.WriteLine("Publishing (ReadyToRun) …");
+var app = Publish(Path.Combine(here, "..", "..", "App"), "app", "-p:PublishReadyToRun=true", "-r", "linux-x64", "--self-contained", "false");
+var bare = Publish(Path.Combine(here, "Floor.cs"), "floor");
+
+// The start: an empty database first, then the one it has made.
+var data = Directory.CreateDirectory(Path.Combine(folder, $"data-{Guid.NewGuid():N}")).FullName;
+var empty = new List<double>();
+for (var run = 0; run < 3; run++)
+{
+    using var fresh = Gatehouse(Path.Combine(data, $"empty-{run}"));
+    empty.Add(await fresh.FirstAnswerAsync("/account/sign-in"));
+}
+var ours = Gatehouse(data);
+await ours.FirstAnswerAsync("/account/sign-in");
+var warm = new List<double>();
+for (var run = 0; run < 3; run++)
+{
+    ours.Dispose();
+    ours = Gatehouse(data);
+    warm.Add(await ours.FirstAnswerAsync("/account/sign-in"));
+}
+var atRest = ours.Megabytes;
+table.Add("cold start, migrated database", $"{warm.Min():0.00} s (of 3: {string.Join(", ", warm.Select(s => s.ToString("0.00", CultureInfo.InvariantCulture)))})", "<= 1.0 s");
+table.Add("cold start, empty database", $"{empty.Min():0.00} s (of 3: {string.Join(", ", empty.Select(s => s.ToString("0.00", CultureInfo.InvariantCulture)))})", "<= 2.0 s");
+
+// One user for everything that reads; sessions of the same user for what rotates.
+using var client = new HttpClient(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = new Uri(ours.Address) };
+using var signedUp = await client.PostAsJsonAsync("/api/users/signup", new { email = "ada@example.test", password = Password });
+signedUp.EnsureSuccessStatusCode();
+var cookie = string.Join("; ", signedUp.Headers.GetValues("Set-Cookie").Select(line => line.Split(';')[0]));
+var sessions = new List<(string Access, string Refresh)>();
+for (var session = 0; session < 32; session++) sessions.Add(await GrantAsync(await SignInAsync(client)));
+var bearer = sessions[0].Access;
+
+// The floor answers what ours does.
+var bodies = Directory.CreateDirectory(Path.Combine(folder, "bodies")).FullName;
+var reads = new List<(string Name, string Path, string Header, string Target)>
+{
+    ("who am I, bearer", Me, $"Authorization: Bearer {bearer}", ">= 0.90"),
+    ("who am I, cookie", Me, $"Cookie: {cookie}", ">= 0.90"),
+    ("JWKS", "/.well-known/jwks.json", "Accept: */*", ">= 0.95"),
+    ("discovery", "/.well-known/openid-configuration", "Accept: */*", ">= 0.95"),
+};
+foreach (var read in reads.ToList())
+{
+    using var request = new HttpRequestMessage(HttpMethod.Get, read.Path);
+    request.Headers.TryAddWithoutValidation(read.Header.Split(": ")[0], read.Header.Split(": ")[1]);
+    using var answer = await client.SendAsync(request);
+    if (answer.StatusCode == HttpStatusCode.NotFound) reads.Remove(read);
+    else File.WriteAllBytes(Path.Combine(bodies, read.Path.Replace('/', '+')), await answer.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync());
+}
+using var floor = new Server(bare, "Floor.dll", ("BODIES", bodies));
+await floor.FirstAnswerAsync(Me);
+foreach (var (name, path, header, target) in reads) table.Add(name, Wrk.Compare(floor, ours, path, "-H", header), target);
+
+// Refresh: each connection walks along its own session's chain; the tokens are kept for the next measurement.
+var minted = new ConcurrentBag<string>();
+var (before, clock) = (ours.CpuMicroseconds, Stopwatch.StartNew());
+await Task.WhenAll(sessions.Select(async session =>
+{
+    for (var refresh = session.Refresh; clock.Elapsed.TotalSeconds < 5;)
+    {
+        (var access, refresh) = await GrantAsync(await client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = refresh }));
+        minted.Add(access);
+    }
+}));
+table.Add("refresh, 32 at once", $"{minted.Count / clock.Elapsed.TotalSeconds:0} /s, {(ours.CpuMicroseconds - before) / minted.Count:0} µs CPU each", "<= 120 µs");
+
+// Passwords: as many sign-ins as the cores can hash, and nobody else notices.
+var (hashes, signIns) = (0.0, 0.0);
+for (var round = 0; round < 2; round++)
+{
+    hashes += HashesPerSecond(TimeSpan.FromSeconds(3));
+    signIns += await SignInsPerSecondAsync(TimeSpan.FromSeconds(5));
+}
+table.Add("sign-in, 16 at once", $"{signIns / 2:0} /s, {signIns / hashes:0.00} of the hash bound ({hashes / 2:0} /s on {Environment.ProcessorCount} cores)", ">= 0.95");
+var quiet = P99(TimeSpan.FromSeconds(5));
+var crowd = SignInsPerSecondAsync(TimeSpan.FromSeconds(6));
+var busy = P99(TimeSpan.FromSeconds(5));
+table.Add("who am I p99, 500 /s, quiet", $"{quiet:0.0} ms", "");
+table.Add("who am I p99, 500 /s, 16 sign-ins", $"{busy:0.0} ms, with {await crowd * 2 / hashes:0.00} of the sign-ins", "<= 4 ms, >= 0.95");
+var afterLoad = ours.Megabytes;
+
+// Tokens it has never seen: a new process knows none of those minted above.
+ours.Dispose();
+ours = Gatehouse(data);
+await ours.FirstAnswerAsync("/account/sign-in");
+string[] TokensOf(string name, IEnumerable<string> tokens, string turns)
+{
+    var file = Path.Combine(folder, name);
+    File.WriteAllLines(file, tokens);
+    return ["-s", Path.Combine(here, "tokens.lua"), "--", file, turns];
+}
+// A few thousand warm the code up; the rest are sent once each, for no longer than they last.
+Wrk.Run(ours.Address + Me, 2, TokensOf("warm", minted.Take(2000), "again"));
+var unseen = Wrk.Measure(ours, Me, 1, TokensOf("unseen", minted.Skip(2000), "once"));
+table.Add("token never seen before", Wrk.Ratio(Wrk.Measure(floor, Me, 1, TokensOf("unseen", minted.Skip(2000), "again")), unseen), ">= 0.29");
+table.Add($"{minted.Count} tokens, each seen before", Wrk.Compare(floor, ours, Me, TokensOf("all", minted, "again")), "CPU <= 1.5x");
+table.Add("memory at rest / after load", $"{atRest:0} / {afterLoad:0} MB (floor {floor.Megabytes:0} MB after load)", "<= 130 / 190 MB");
+ours.Dispose();
+table.Print();
+Directory.Delete(data, recursive: true);
+return 0;
+
+static string Here([CallerFilePath] string path = "") => path;
+
+Server Gatehouse(string dataDir) => new(app, "App.dll",
+    ("DataDir", dataDir), ("ASPNETCORE_ENVIRONMENT", "Production"), ("Issuer", "https://id.example.test"), ("Proxy__TerminatesTls", "true"),
+    ("Keys__MasterKey", Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))), ("RateLimits__PerAddressPerMinute", "100000"));
+
+string Publish(string project, string name, params string[] options)
+{
+    // Everything beside the clone: its lock files and obj folders stay as they are.
+    var target = Path.Combine(folder, name);
+    string[] arguments = ["publish", project, "-c", "Release", "-o", target, "--artifacts-path", Path.Combine(folder, $"{name}-build"),
+        $"-p:NuGetLockFilePath={Path.Combine(folder, $"{name}.lock.json")}", "--nologo", "-v", "quiet", .. options];
+    using var publish = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
+    var output = publish.StandardOutput.ReadToEnd();
+    publish.WaitForExit();
+    return publish.ExitCode == 0 ? target : throw new InvalidOperationException(output);
+}
+
+static double HashesPerSecond(TimeSpan time)
+{
+    var argon = PasswordBasedKeyDerivationAlgorithm.Argon2id(new Argon2Parameters { DegreeOfParallelism = 1, MemorySize = 19456, NumberOfPasses = 2 });
+    var (count, clock) = (0, Stopwatch.StartNew());
+    var threads = Enumerable.Range(0, Environment.ProcessorCount).Select(_ => new Thread(() =>
+    {
+        while (clock.Elapsed < time)
+        {
+            argon.DeriveBytes(Encoding.UTF8.GetBytes(Password), RandomNumberGenerator.GetBytes(16), 32);
+            Interlocked.Increment(ref count);
+        }
+    })).ToList();
+    threads.ForEach(thread => thread.Start());
+    threads.ForEach(thread => thread.Join());
+    return count / clock.Elapsed.TotalSeconds;
+}
+
+async Task<double> SignInsPerSecondAsync(TimeSpan time)
+{
+    var (count, clock) = (0, Stopwatch.StartNew());
+    await Task.WhenAll(Enumerable.Range(0, 16).Select(async _ =>
+    {
+        while (clock.Elapsed < time)
+        {
+            using var answer = await SignInAsync(client);
+            answer.EnsureSuccessStatusCode();
+            Interlocked.Increment(ref count);
+        }
+    }));
+    return count / clock.Elapsed.TotalSeconds;
+}
+
+static async Task<HttpResponseMessage> SignInAsync(HttpClient client) =>
+    await client.PostAsJsonAsync("/api/tokens", new { email = "ada@example.test", password = Password });
+
+static async Task<(string Access, string Refresh)> GrantAsync(HttpResponseMessage answer)
+{
+    using (answer)
+    {
+        var grant = (await answer.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<JsonNode>())!;
+        return (grant["access_token"]!.GetValue<string>(), grant["refresh_token"]!.GetValue<string>());
+    }
+}
+
+// Threads of its own and plain sockets, so that what is timed is the server and not this client's thread pool.
+double P99(TimeSpan time)
+{
+    const int Threads = 4, PerSecond = 500;
+    var times = new ConcurrentBag<double>();
+    var message = Encoding.ASCII.GetBytes($"GET {Me} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {bearer}\r\n\r\n");
+    var clock = Stopwatch.StartNew();
+    var threads = Enumerable.Range(0, Threads).Select(number => new Thread(() =>
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        socket.Connect(IPAddress.Loopback, ours.Port);
+        using var pause = new ManualResetEventSlim();
+        var buffer = new byte[16384];
+        for (var turn = 0; clock.Elapsed < time; turn++)
+        {
+            var due = (turn * Threads + number) * 1000.0 / PerSecond;
+            var early = due - clock.Elapsed.TotalMilliseconds;
+            if (early > 0) pause.Wait(TimeSpan.FromMilliseconds(early));
+            // A request that the one before it held up counts from when it was due.
+            var start = early > 0 ? clock.Elapsed.TotalMilliseconds : due;
+            socket.Send(message);
+            socket.Receive(buffer);
+            times.Add(clock.Elapsed.TotalMilliseconds - start);
+        }
+    })).ToList();
+    threads.ForEach(thread => thread.Start());
+    threads.ForEach(thread => thread.Join());
+    var sorted = times.Order().ToList();
+    return sorted[(int)(sorted.Count * 0.99)];
+}
