@@ -31,7 +31,7 @@ internal static class AccountsModule
         users.MapPost("/signin", SignIn.HandleAsync).RequireRateLimiting(RateLimits.Credentials)
             .TakesJson<SignInRequest>().ProducesProblem(400).ProducesProblem(403).ProducesProblem(429).ProducesProblem(503);
         users.MapPost("/signout", SignOut.HandleAsync).ProducesProblem(403);
-        users.MapGet("/currentuser", ReadCurrentUser.Handle);
+        users.MapGet("/currentuser", ReadCurrentUser.Handle).Produces<CurrentUserAnswer>();
 
         routes.MapPost("/api/tokens", IssueTokens.HandleAsync).WithTags("Tokens").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials)
             .ProducesProblem(400).ProducesProblem(401).ProducesProblem(415).ProducesProblem(429).ProducesProblem(503);

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -6,8 +8,19 @@ namespace App.Accounts;
 /// <summary>Who is calling, for anybody who asks: null for a stranger and for every token that isn't good, always 200.</summary>
 internal static class ReadCurrentUser
 {
-    public static Ok<CurrentUserAnswer> Handle(CurrentUser? user) => TypedResults.Ok(new CurrentUserAnswer(user is null ? null : new CurrentUserView(
-        user.Id, user.Email, user.Name, user.Roles, user.SessionId, user.IssuedAt, user.ExpiresAt)));
+    private const string Json = "application/json; charset=utf-8";
+
+    private static readonly byte[] Nobody = Write(null);
+
+    // The same token gets the same answer: its bytes live as long as the verified token they belong to.
+    private static readonly ConditionalWeakTable<CurrentUser, byte[]> Answers = [];
+
+    public static Utf8ContentHttpResult Handle(CurrentUser? user) =>
+        TypedResults.Text(user is null ? Nobody : Answers.GetValue(user, Write), Json);
+
+    private static byte[] Write(CurrentUser? user) => JsonSerializer.SerializeToUtf8Bytes(
+        new CurrentUserAnswer(user is null ? null : new CurrentUserView(user.Id, user.Email, user.Name, user.Roles, user.SessionId, user.IssuedAt, user.ExpiresAt)),
+        CurrentUserJson.Default.CurrentUserAnswer);
 }
 
 internal sealed record CurrentUserAnswer([property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] CurrentUserView? CurrentUser);
@@ -16,3 +29,7 @@ internal sealed record CurrentUserAnswer([property: JsonIgnore(Condition = JsonI
 /// <param name="Iat">When the token was issued, seconds since 1970.</param>
 /// <param name="Exp">When it expires, seconds since 1970.</param>
 internal sealed record CurrentUserView(Guid Id, string Email, string? Name, IReadOnlyList<string> Roles, Guid Sid, long Iat, long Exp);
+
+[JsonSerializable(typeof(CurrentUserAnswer))]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+internal sealed partial class CurrentUserJson : JsonSerializerContext;

@@ -43,7 +43,7 @@ public static class RateLimits
                 SegmentsPerWindow = Segments,
                 QueueLimit = 0,
             })
-            : RateLimitPartition.GetNoLimiter(IPAddress.None));
+            : RateLimitPartition.GetNoLimiter(IPAddress.Any));
     });
 
     /// <summary>Who counts as one: an IPv4 address, or the /64 that any IPv6 customer gets at least.</summary>
