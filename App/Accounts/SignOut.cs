@@ -24,5 +24,5 @@ internal sealed class SignOut(RevokeSessions revoke, RefreshKey refreshKey, Sess
     // A browser whose access token can no longer be renewed may still name its session by a genuine refresh token.
     private Guid? Of(HttpContext http) =>
         CurrentUser.From(http.User)?.SessionId
-        ?? (http.Request.Headers.Authorization.Count == 0 ? RefreshToken.Parse(cookies.Read(http.Request).Refresh, refreshKey)?.SessionId : null);
+        ?? (http.Request.Headers.Authorization.Count == 0 ? RefreshToken.Parse(cookies.Read(http.Request).Refresh.ToString(), refreshKey)?.SessionId : null);
 }

@@ -13,11 +13,11 @@ namespace App.Sessions;
 internal sealed class CheckToken(VerifiedTokens verified, TokenVerifier verifier, RevocationIndex revocations, TimeProvider time)
 {
     /// <returns>The ready result for the pipeline; null when the token is not good.</returns>
-    public ValueTask<AuthenticateResult?> RunAsync(string text, Carrier carrier, HttpContext http)
+    public ValueTask<AuthenticateResult?> RunAsync(ReadOnlyMemory<char> text, Carrier carrier, HttpContext http)
     {
         if (text.Length > StrictToken.MaxLength * 2) return default;
-        var key = VerifiedTokens.Key.Of(text, carrier);
-        if (verified.Find(key) is not { } known) return VerifyAsync(text, key, http);
+        var key = VerifiedTokens.Key.Of(text.Span, carrier);
+        if (verified.Find(key) is not { } known) return VerifyAsync(text.ToString(), key, http);
         if (IsInForce(CurrentUser.From(known.Principal)!)) return ValueTask.FromResult<AuthenticateResult?>(known);
         verified.Remove(key);
         return default;

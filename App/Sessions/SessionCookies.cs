@@ -5,10 +5,7 @@ using Microsoft.Extensions.Primitives;
 namespace App.Sessions;
 
 /// <summary>What the cookies of a request say. Two different values under one name are a sign of tampering: neither counts.</summary>
-internal readonly record struct PresentedCookies(string? Session, string? Refresh)
-{
-    public bool Any => Session is not null || Refresh is not null;
-}
+internal readonly record struct PresentedCookies(ReadOnlyMemory<char> Session, ReadOnlyMemory<char> Refresh, bool Any);
 
 /// <summary>
 /// The two cookies (contract section 3). The value of the first is, byte for byte, what Express <c>cookie-session({signed:false})</c> writes:
@@ -24,21 +21,21 @@ internal sealed class SessionCookies(CookieNames names)
     /// </summary>
     public PresentedCookies Read(HttpRequest request)
     {
-        string? session = null, refresh = null;
+        ReadOnlyMemory<char>? session = null, refresh = null;
         var tampered = false;
         foreach (var header in request.Headers.Cookie)
         {
             foreach (var range in header.AsSpan().SplitAny(';', ','))
             {
-                var pair = header.AsSpan(range).Trim(' ');
-                var equals = pair.IndexOf('=');
+                var pair = header.AsMemory(range).Trim(' ');
+                var equals = pair.Span.IndexOf('=');
                 if (equals <= 0) continue;
-                if (pair[..equals].SequenceEqual(names.Session)) Take(ref session, pair[(equals + 1)..], ref tampered);
-                else if (pair[..equals].SequenceEqual(names.Refresh)) Take(ref refresh, pair[(equals + 1)..], ref tampered);
+                if (pair.Span[..equals].SequenceEqual(names.Session)) Take(ref session, pair[(equals + 1)..], ref tampered);
+                else if (pair.Span[..equals].SequenceEqual(names.Refresh)) Take(ref refresh, pair[(equals + 1)..], ref tampered);
             }
         }
 
-        return tampered ? new PresentedCookies("", "") : new PresentedCookies(session, refresh);
+        return tampered ? new PresentedCookies(default, default, true) : new PresentedCookies(session ?? default, refresh ?? default, session is not null || refresh is not null);
     }
 
     /// <summary>The access token inside the first cookie's value: <c>{"jwt":"…"}</c>, other members ignored as Express does.</summary>
@@ -79,9 +76,9 @@ internal sealed class SessionCookies(CookieNames names)
         http.Response.Headers.SetCookie = new StringValues([session, refresh, .. others]);
     }
 
-    private static void Take(ref string? held, ReadOnlySpan<char> value, ref bool tampered)
+    private static void Take(ref ReadOnlyMemory<char>? held, ReadOnlyMemory<char> value, ref bool tampered)
     {
-        if (held is not null && !value.SequenceEqual(held)) tampered = true;
-        held ??= value.ToString();
+        if (held is { } earlier && !value.Span.SequenceEqual(earlier.Span)) tampered = true;
+        held ??= value;
     }
 }

@@ -33,17 +33,17 @@ internal sealed class SessionHandler(
     {
         const string prefix = "Bearer ";
         if (authorization is not [{ } line] || !line.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)) return Refused;
-        return await check.RunAsync(line[prefix.Length..], Carrier.Bearer, Context) ?? Refused;
+        return await check.RunAsync(line.AsMemory(prefix.Length), Carrier.Bearer, Context) ?? Refused;
     }
 
     private async Task<AuthenticateResult> CookieAsync()
     {
         var presented = cookies.Read(Request);
         if (!presented.Any) return AuthenticateResult.NoResult();
-        if (presented.Session is { Length: > 0 } value && await check.RunAsync(value, Carrier.Cookie, Context) is { } good) return good;
+        if (!presented.Session.IsEmpty && await check.RunAsync(presented.Session, Carrier.Cookie, Context) is { } good) return good;
 
         var renew = Context.RequestServices.GetRequiredService<RenewSession>();
-        if (presented.Refresh is { Length: > 0 } refresh && await renew.TryAsync(refresh, Context.RequestAborted) is RenewSession.Outcome.Renewed(var grant))
+        if (!presented.Refresh.IsEmpty && await renew.TryAsync(presented.Refresh.ToString(), Context.RequestAborted) is RenewSession.Outcome.Renewed(var grant))
         {
             if (!Response.HasStarted) cookies.Write(Context, grant);
             return AuthenticateResult.Success(new AuthenticationTicket(grant.User.ToPrincipal(), Scheme));

@@ -1,6 +1,8 @@
+using System.Buffers;
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using System.Text;
 using App.Tokens;
 using Microsoft.AspNetCore.Authentication;
 
@@ -53,12 +55,17 @@ internal sealed class VerifiedTokens(TokenOptions options)
     /// <summary>The hash of a presented text, and where it was presented.</summary>
     public readonly record struct Key(UInt128 High, UInt128 Low, Carrier Carrier)
     {
-        public static Key Of(string text, Carrier carrier)
+        public static Key Of(ReadOnlySpan<char> text, Carrier carrier)
         {
             Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-            SHA256.HashData(MemoryMarshal.AsBytes(text.AsSpan()), hash);
+            Span<byte> ascii = stackalloc byte[Usual];
+            // Half the bytes, half the work. A text that isn't ASCII is no token, but must still have a key of its own.
+            if (text.Length <= Usual && Ascii.FromUtf16(text, ascii, out var length) == OperationStatus.Done) SHA256.HashData(ascii[..length], hash);
+            else SHA256.HashData(MemoryMarshal.AsBytes(text), hash);
             return new Key(MemoryMarshal.Read<UInt128>(hash), MemoryMarshal.Read<UInt128>(hash[16..]), carrier);
         }
+
+        private const int Usual = 2048;
 
         // The hash is already uniform: any 32 bits of it will do.
         public override int GetHashCode() => (int)(uint)Low ^ (int)Carrier;
