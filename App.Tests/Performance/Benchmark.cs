@@ -54,13 +54,17 @@ var atRest = ours.Megabytes;
 table.Add("cold start, migrated database", $"{warm.Min():0.00} s (of 3: {string.Join(", ", warm.Select(s => s.ToString("0.00", CultureInfo.InvariantCulture)))})", "<= 1.0 s");
 table.Add("cold start, empty database", $"{empty.Min():0.00} s (of 3: {string.Join(", ", empty.Select(s => s.ToString("0.00", CultureInfo.InvariantCulture)))})", "<= 2.0 s");
 
-// One user for everything that reads; sessions of the same user for what rotates.
+// Sixteen people: one account alone would be slowed down as one that is being guessed at.
 using var client = new HttpClient(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = new Uri(ours.Address) };
-using var signedUp = await client.PostAsJsonAsync("/api/users/signup", new { email = "ada@example.test", password = Password });
-signedUp.EnsureSuccessStatusCode();
-var cookie = string.Join("; ", signedUp.Headers.GetValues("Set-Cookie").Select(line => line.Split(';')[0]));
+string[] people = [.. Enumerable.Range(0, 16).Select(number => $"ada{number}@example.test")];
+var cookie = "";
 var sessions = new List<(string Access, string Refresh)>();
-for (var session = 0; session < 32; session++) sessions.Add(await GrantAsync(await SignInAsync(client)));
+foreach (var email in people)
+{
+    using var signedUp = await client.PostAsJsonAsync("/api/users/signup", new { email, password = Password });
+    cookie = string.Join("; ", signedUp.EnsureSuccessStatusCode().Headers.GetValues("Set-Cookie").Select(line => line.Split(';')[0]));
+    for (var session = 0; session < 2; session++) sessions.Add(await GrantAsync(await SignInAsync(client, email)));
+}
 var bearer = sessions[0].Access;
 
 // The floor answers what ours does.
@@ -84,17 +88,12 @@ using var floor = new Server(bare, "Floor.dll", ("BODIES", bodies));
 await floor.FirstAnswerAsync(Me);
 foreach (var (name, path, header, target) in reads) table.Add(name, Wrk.Compare(floor, ours, path, "-H", header), target);
 
-// Refresh: each connection walks along its own session's chain; the tokens are kept for the next measurement.
+// Refresh: each connection walks along its own session's chain; the tokens are kept for the last measurement.
 var minted = new ConcurrentBag<string>();
+await RefreshAsync(TimeSpan.FromSeconds(2));
+minted.Clear();
 var (before, clock) = (ours.CpuMicroseconds, Stopwatch.StartNew());
-await Task.WhenAll(sessions.Select(async session =>
-{
-    for (var refresh = session.Refresh; clock.Elapsed.TotalSeconds < 5;)
-    {
-        (var access, refresh) = await GrantAsync(await client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = refresh }));
-        minted.Add(access);
-    }
-}));
+await RefreshAsync(TimeSpan.FromSeconds(5));
 table.Add("refresh, 32 at once", $"{minted.Count / clock.Elapsed.TotalSeconds:0} /s, {(ours.CpuMicroseconds - before) / minted.Count:0} µs CPU each", "<= 120 µs");
 
 // Passwords: as many sign-ins as the cores can hash, and nobody else notices.
@@ -171,11 +170,11 @@ static double HashesPerSecond(TimeSpan time)
 async Task<double> SignInsPerSecondAsync(TimeSpan time)
 {
     var (count, clock) = (0, Stopwatch.StartNew());
-    await Task.WhenAll(Enumerable.Range(0, 16).Select(async _ =>
+    await Task.WhenAll(people.Select(async email =>
     {
         while (clock.Elapsed < time)
         {
-            using var answer = await SignInAsync(client);
+            using var answer = await SignInAsync(client, email);
             answer.EnsureSuccessStatusCode();
             Interlocked.Increment(ref count);
         }
@@ -183,8 +182,21 @@ async Task<double> SignInsPerSecondAsync(TimeSpan time)
     return count / clock.Elapsed.TotalSeconds;
 }
 
-static async Task<HttpResponseMessage> SignInAsync(HttpClient client) =>
-    await client.PostAsJsonAsync("/api/tokens", new { email = "ada@example.test", password = Password });
+static async Task<HttpResponseMessage> SignInAsync(HttpClient client, string email) =>
+    await client.PostAsJsonAsync("/api/tokens", new { email, password = Password });
+
+async Task RefreshAsync(TimeSpan time)
+{
+    var clock = Stopwatch.StartNew();
+    await Task.WhenAll(Enumerable.Range(0, sessions.Count).Select(async number =>
+    {
+        while (clock.Elapsed < time)
+        {
+            sessions[number] = await GrantAsync(await client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = sessions[number].Refresh }));
+            minted.Add(sessions[number].Access);
+        }
+    }));
+}
 
 static async Task<(string Access, string Refresh)> GrantAsync(HttpResponseMessage answer)
 {

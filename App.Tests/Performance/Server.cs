@@ -6,8 +6,16 @@ using System.Net.Sockets;
 /// <summary>A published program on a port of its own; its CPU and memory as the kernel counts them.</summary>
 internal sealed class Server : IDisposable
 {
+    private static readonly List<Server> Running = [];
     private readonly Process _process;
     private readonly Stopwatch _since = Stopwatch.StartNew();
+
+    // A benchmark that fails leaves nobody behind.
+    static Server()
+    {
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => Running.ForEach(server => server._process.Kill());
+        AppDomain.CurrentDomain.UnhandledException += (_, _) => Running.ForEach(server => server._process.Kill());
+    }
 
     public Server(string folder, string program, params (string Key, string Value)[] settings)
     {
@@ -19,6 +27,7 @@ internal sealed class Server : IDisposable
         var start = new ProcessStartInfo("dotnet", [Path.Combine(folder, program), "--urls", Address]) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (key, value) in settings) start.Environment[key] = value;
         _process = Process.Start(start)!;
+        Running.Add(this);
         _process.OutputDataReceived += (_, _) => { };
         _process.ErrorDataReceived += (_, line) => { if (line.Data is { } text) Console.Error.WriteLine(text); };
         _process.BeginOutputReadLine();
@@ -59,6 +68,7 @@ internal sealed class Server : IDisposable
 
     public void Dispose()
     {
+        Running.Remove(this);
         _process.Kill();
         _process.WaitForExit();
         _process.Dispose();
