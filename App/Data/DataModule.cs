@@ -77,6 +77,6 @@ internal static class DataModule
         if (services.GetRequiredService<ConnectionStringOptions>().Default is { Length: > 0 } given) return given;
         var folder = services.GetRequiredService<HostSettings>().DataPath;
         Directory.CreateDirectory(folder);
-        return new SqliteConnectionStringBuilder { DataSource = Path.Combine(folder, "gatehouse.db"), DefaultTimeout = 5 }.ToString();
+        return new SqliteConnectionStringBuilder { DataSource = Path.Combine(folder, "gatehouse.db"), DefaultTimeout = 1 }.ToString();
     }
 }

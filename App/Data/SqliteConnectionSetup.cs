@@ -5,12 +5,13 @@ namespace App.Data;
 
 /// <summary>
 /// What every SQLite connection of ours starts with.
-/// <c>busy_timeout</c>: the engine waits for another writer in steps of milliseconds; the driver alone would sleep 150 ms at a time.
+/// <c>busy_timeout</c>: the engine waits for another process that writes in steps of milliseconds (the driver alone would sleep 150 ms at a time),
+/// and gives up while somebody is still waiting for the 503.
 /// <c>synchronous=FULL</c>: an acknowledged sign-out survives a power cut, not only a crash.
 /// </summary>
 internal sealed class SqliteConnectionSetup : DbConnectionInterceptor
 {
-    private const string Pragmas = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL;";
+    private const string Pragmas = "PRAGMA busy_timeout = 1900; PRAGMA synchronous = FULL;";
 
     public override void ConnectionOpened(DbConnection connection, ConnectionEndEventData eventData) => Run(connection);
 

@@ -13,7 +13,7 @@ internal sealed class WriteTransaction : IAsyncDisposable
     private static readonly ConcurrentDictionary<string, SemaphoreSlim> Gates = new(StringComparer.Ordinal);
 
     // Past this the database is as good as away: 503, not a growing line.
-    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(2);
 
     private readonly SemaphoreSlim? _gate;
     private readonly IDbContextTransaction _transaction;
