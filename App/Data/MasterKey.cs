@@ -72,21 +72,34 @@ public sealed class MasterKey
 
     public override string ToString() => "(master key)";
 
-    // Written aside and moved without overwriting: of several processes that start at once, one wins and all read the winner's.
+    // Of several processes that start at once one makes it and the others read that one: File.Move without overwriting isn't enough,
+    // it looks first and moves then. Written aside, so that whoever is killed here leaves no half key behind.
     private static void Create(string path)
     {
-        var aside = $"{path}.{Guid.NewGuid():N}";
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        using (var file = new StreamWriter(aside, Encoding.ASCII, options))
-            file.Write(Convert.ToBase64String(RandomNumberGenerator.GetBytes(Size)));
+        FileStream? alone = null;
+        SpinWait.SpinUntil(() => (alone = TryLock(path + ".making")) is not null);
+        using (alone)
+        {
+            if (File.Exists(path)) return;
+            var aside = $"{path}.{Guid.NewGuid():N}";
+            var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+            if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+            using (var file = new StreamWriter(aside, Encoding.ASCII, options))
+                file.Write(Convert.ToBase64String(RandomNumberGenerator.GetBytes(Size)));
+            File.Move(aside, path);
+        }
+    }
+
+    // The kernel gives the lock back when its holder dies.
+    private static FileStream? TryLock(string path)
+    {
         try
         {
-            File.Move(aside, path, overwrite: false);
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (IOException) when (File.Exists(path))
         {
-            File.Delete(aside);
+            return null;
         }
     }
 }

@@ -20,6 +20,8 @@ internal static class SchemaMigration
 
         var file = new SqliteConnectionStringBuilder(db.Database.GetConnectionString()).DataSource;
         await using var alone = await LockAsync(file + ".migrating", ct);
+        // So that nobody who reads waits for one who writes. It stays with the file; EF Core does it only for files that it creates itself.
+        await db.Database.ExecuteSqlRawAsync("PRAGMA journal_mode = WAL", ct);
         if (!(await db.Database.GetPendingMigrationsAsync(ct)).Any()) return;
         await ForgetStaleLockAsync(db, ct);
         await db.Database.MigrateAsync(ct);

@@ -12,43 +12,63 @@ namespace App.Events;
 /// </summary>
 internal sealed class ApplyOnCommit(RevocationIndex index) : ISaveChangesInterceptor, IDbTransactionInterceptor
 {
-    private readonly ConditionalWeakTable<DbContext, List<SecurityEvent>> _saved = [];
+    private readonly ConditionalWeakTable<DbContext, UnitOfWork> _units = [];
 
     public ValueTask<InterceptionResult<int>> SavingChangesAsync(DbContextEventData eventData, InterceptionResult<int> result, CancellationToken cancellationToken = default)
     {
-        var added = eventData.Context!.ChangeTracker.Entries<SecurityEvent>().Where(e => e.State == EntityState.Added).Select(e => e.Entity);
-        if (added.ToList() is { Count: > 0 } events) _saved.GetOrCreateValue(eventData.Context).AddRange(events);
+        var context = eventData.Context!;
+        var transaction = context.Database.CurrentTransaction?.TransactionId;
+        // Contexts are pooled, and a transaction that is disposed without a commit tells nobody: what it left behind ends here.
+        if (_units.TryGetValue(context, out var unit) && unit.Transaction != transaction) _units.Remove(context);
+        var added = context.ChangeTracker.Entries<SecurityEvent>().Where(e => e.State == EntityState.Added).Select(e => e.Entity).ToList();
+        if (added.Count > 0) _units.GetValue(context, _ => new UnitOfWork(transaction)).Saving = added;
         return ValueTask.FromResult(result);
     }
 
     public ValueTask<int> SavedChangesAsync(SaveChangesCompletedEventData eventData, int result, CancellationToken cancellationToken = default)
     {
-        if (eventData.Context!.Database.CurrentTransaction is null) Apply(eventData.Context);
+        if (!_units.TryGetValue(eventData.Context!, out var unit)) return ValueTask.FromResult(result);
+        unit.Saved.AddRange(unit.Saving);
+        unit.Saving = [];
+        // Without a transaction of the caller's, saved is committed.
+        if (unit.Transaction is null) Apply(eventData.Context!, unit);
         return ValueTask.FromResult(result);
     }
 
-    public Task SaveChangesFailedAsync(DbContextErrorEventData eventData, CancellationToken cancellationToken = default)
-    {
-        _saved.Remove(eventData.Context!);
-        return Task.CompletedTask;
-    }
+    public Task SaveChangesFailedAsync(DbContextErrorEventData eventData, CancellationToken cancellationToken = default) => DropUnsaved(eventData.Context!);
+
+    public Task SaveChangesCanceledAsync(DbContextEventData eventData, CancellationToken cancellationToken = default) => DropUnsaved(eventData.Context!);
 
     public Task TransactionCommittedAsync(DbTransaction transaction, TransactionEndEventData eventData, CancellationToken cancellationToken = default)
     {
-        Apply(eventData.Context!);
+        if (_units.TryGetValue(eventData.Context!, out var unit) && unit.Transaction == eventData.TransactionId) Apply(eventData.Context!, unit);
         return Task.CompletedTask;
     }
 
     public Task TransactionRolledBackAsync(DbTransaction transaction, TransactionEndEventData eventData, CancellationToken cancellationToken = default)
     {
-        _saved.Remove(eventData.Context!);
+        _units.Remove(eventData.Context!);
         return Task.CompletedTask;
     }
 
-    private void Apply(DbContext context)
+    // What was saved before in the same transaction still stands.
+    private Task DropUnsaved(DbContext context)
     {
-        if (!_saved.TryGetValue(context, out var events)) return;
-        _saved.Remove(context);
-        foreach (var entry in events) index.Apply(entry);
+        if (_units.TryGetValue(context, out var unit)) unit.Saving = [];
+        return Task.CompletedTask;
+    }
+
+    private void Apply(DbContext context, UnitOfWork unit)
+    {
+        _units.Remove(context);
+        foreach (var entry in unit.Saved) index.Apply(entry);
+    }
+
+    /// <param name="transaction">The caller's transaction; null where saving alone commits.</param>
+    private sealed class UnitOfWork(Guid? transaction)
+    {
+        public Guid? Transaction => transaction;
+        public List<SecurityEvent> Saving { get; set; } = [];
+        public List<SecurityEvent> Saved { get; } = [];
     }
 }

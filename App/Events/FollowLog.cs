@@ -14,9 +14,13 @@ internal sealed partial class FollowLog(IServiceScopeFactory scopes, RevocationI
     // On SQL Server a transaction that took its cursor early may commit late. Looking back this far at each turn finds its entry.
     private static readonly TimeSpan LookBack = TimeSpan.FromSeconds(20);
 
-    private readonly Queue<(DateTimeOffset SeenAt, long Cursor)> _seen = new();
+    private static readonly TimeSpan BetweenSweeps = TimeSpan.FromMinutes(1);
+
+    // Measured by the monotonic clock: a wall clock that jumps must not cut the looking back short.
+    private readonly Queue<(long SeenAt, long Cursor)> _seen = new();
     private readonly HashSet<long> _applied = [];
-    private DateTimeOffset _nextSweep;
+    private readonly SemaphoreSlim _one = new(1);
+    private long _lastSweep = time.GetTimestamp();
     private long _from;
     private bool _failing;
 
@@ -51,6 +55,25 @@ internal sealed partial class FollowLog(IServiceScopeFactory scopes, RevocationI
 
     internal async Task CatchUpAsync(CancellationToken ct)
     {
+        await _one.WaitAsync(ct);
+        try
+        {
+            await LookAsync(ct);
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    public override void Dispose()
+    {
+        _one.Dispose();
+        base.Dispose();
+    }
+
+    private async Task LookAsync(CancellationToken ct)
+    {
         await using var scope = scopes.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         var newest = _from;
@@ -60,15 +83,15 @@ internal sealed partial class FollowLog(IServiceScopeFactory scopes, RevocationI
             newest = Math.Max(newest, entry.Cursor);
         }
 
-        var now = time.GetUtcNow();
+        var now = time.GetTimestamp();
         _seen.Enqueue((now, newest));
-        while (_seen.TryPeek(out var oldest) && now - oldest.SeenAt > LookBack) _from = _seen.Dequeue().Cursor;
-        if (now < _nextSweep) return;
-        _nextSweep = now + TimeSpan.FromMinutes(1);
+        while (_seen.TryPeek(out var oldest) && time.GetElapsedTime(oldest.SeenAt, now) > LookBack) _from = _seen.Dequeue().Cursor;
+        if (time.GetElapsedTime(_lastSweep, now) < BetweenSweeps) return;
+        _lastSweep = now;
         _applied.RemoveWhere(cursor => cursor <= _from);
         index.ForgetExpired();
     }
 
-    [LoggerMessage(2001, LogLevel.Warning, "The event log can't be read; revocations of other replicas wait: {Cause}")]
+    [LoggerMessage(2501, LogLevel.Warning, "The event log can't be read; revocations of other replicas wait: {Cause}")]
     private partial void LogLost(string cause);
 }

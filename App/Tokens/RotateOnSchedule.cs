@@ -15,10 +15,16 @@ internal sealed partial class RotateOnSchedule(
 
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
+    // Before any hosted service runs on its own: a change that the follower sees first must not wait for the schedule.
+    public override Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (ring.IsShared) return Task.CompletedTask;
+        index.Applied += OnApplied;
+        return base.StartAsync(cancellationToken);
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (ring.IsShared) return;
-        index.Applied += OnApplied;
         using var timer = new PeriodicTimer(Interval, time);
         while (await timer.WaitForNextTickAsync(stoppingToken)) await RunOnceAsync(stoppingToken);
     }

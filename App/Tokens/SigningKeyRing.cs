@@ -14,7 +14,10 @@ namespace App.Tokens;
 /// </summary>
 internal sealed class SigningKeyRing(IServiceScopeFactory scopes, MasterKey masterKey, TokenOptions options, TimeProvider time)
 {
+    private readonly Lock _turn = new();
     private volatile Snapshot _now = Snapshot.Empty;
+    private long _asked;
+    private long _taken;
 
     /// <summary>True in migration mode: one shared secret, nothing to publish.</summary>
     public bool IsShared => options.SharedSecret is not null;
@@ -39,6 +42,8 @@ internal sealed class SigningKeyRing(IServiceScopeFactory scopes, MasterKey mast
             return;
         }
 
+        // Of several at once the one that began last wins: it has seen what all the others were called for. An older look must not undo it.
+        var turn = Interlocked.Increment(ref _asked);
         await using var scope = scopes.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         var horizon = time.GetUtcNow() - TokenOptions.LongestLifetime - TokenOptions.ClockSkew;
@@ -47,7 +52,12 @@ internal sealed class SigningKeyRing(IServiceScopeFactory scopes, MasterKey mast
                 || (k.State == SigningKeyState.Retired && k.EndedAt > horizon))
             .ToListAsync(ct);
         if (keys.Find(k => k.State == SigningKeyState.Current) is not { } current) return;
-        Use(current, keys);
+        lock (_turn)
+        {
+            if (turn < _taken) return;
+            Use(current, keys);
+            _taken = turn;
+        }
     }
 
     /// <summary>Takes these keys; the ones in the database are left alone. What <see cref="LoadAsync"/> ends in.</summary>

@@ -4,7 +4,7 @@ using App.Ops;
 namespace App.Tokens;
 
 /// <summary>A token is minted, a token is checked, keys come and go.</summary>
-internal static class TokensModule
+internal static partial class TokensModule
 {
     public static IServiceCollection AddTokens(this IServiceCollection services)
     {
@@ -38,7 +38,11 @@ internal static class TokensModule
     private static async Task LoadKeysAsync(IServiceProvider services, CancellationToken ct)
     {
         var ring = services.GetRequiredService<SigningKeyRing>();
-        if (!ring.IsShared)
+        if (ring.IsShared)
+        {
+            SharedSecret(services.GetRequiredService<ILogger<SigningKeyRing>>());
+        }
+        else
         {
             await using var scope = services.CreateAsyncScope();
             await scope.ServiceProvider.GetRequiredService<SigningKeys>().EnsureAsync(ct);
@@ -46,4 +50,7 @@ internal static class TokensModule
 
         await ring.LoadAsync(ct);
     }
+
+    [LoggerMessage(3003, LogLevel.Warning, "Tokens:SharedSecret is set (migration mode): every service that can verify a token with it can also mint one. Unset it once they verify by public key.")]
+    private static partial void SharedSecret(ILogger logger);
 }

@@ -1,0 +1,64 @@
+using System.Net;
+using System.Net.Http.Json;
+using App.Audit;
+using App.Events;
+using App.Sessions;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Data;
+
+public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : StorageContract(apps), IClassFixture<SqliteStorageTests.Sqlite>
+{
+    public sealed class Sqlite : Apps
+    {
+        public override TestApp One { get; } = TestApp.Start();
+
+        public override TestApp Two => _two ??= One.StartReplica();
+
+        public override Task InitializeAsync() => Task.FromResult(Two.Services);
+
+        public override async Task DisposeAsync()
+        {
+            await Two.DisposeAsync();
+            await One.DisposeAsync();
+        }
+
+        private TestApp? _two;
+    }
+
+    [Theory] // whichever of its rows can't be written
+    [InlineData("AspNetUsers")]
+    [InlineData("Sessions")]
+    [InlineData("Audit")]
+    [InlineData("SecurityEvents")]
+    public async Task A_sign_up_is_written_whole_or_not_at_all(string table)
+    {
+        await using var app = TestApp.Start();
+        var old = await app.SignUpAsync();
+        var trigger = $"CREATE TRIGGER broken BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'disk on fire'); END";
+        await app.DbAsync(db => db.Database.ExecuteSqlRawAsync(trigger));
+        var before = await CountAsync(app);
+
+        // Signed in as somebody else, so that a session is replaced in the same unit of work.
+        var answer = await app.SendAsync(HttpMethod.Post, "/api/users/signup", cookies: old.Cookies, json: new { email = "half@example.test", password = TestApp.Password });
+
+        Assert.True((int)answer.StatusCode >= 500);
+        Assert.DoesNotContain("fire", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.False(answer.Headers.Contains("Set-Cookie"));
+        Assert.Equal(before, await CountAsync(app));
+        Assert.Equal(old.Email, await app.WhoAmIAsync(bearer: old.AccessToken));
+
+        await app.DbAsync(db => db.Database.ExecuteSqlRawAsync("DROP TRIGGER broken"));
+        Assert.Equal(HttpStatusCode.Created, (await app.Client.PostAsJsonAsync("/api/users/signup", new { email = "half@example.test", password = TestApp.Password })).StatusCode);
+        Assert.Equal(old.Email, await app.WhoAmIAsync(bearer: old.AccessToken));
+    }
+
+    [Fact]
+    public async Task An_acknowledged_write_is_on_the_disk_and_readers_do_not_wait_for_writers() =>
+        Assert.Equal((2, "wal"), await apps.One.DbAsync(async db => (
+            await db.Database.SqlQueryRaw<int>("SELECT synchronous AS Value FROM pragma_synchronous").SingleAsync(), // 2 = FULL
+            await db.Database.SqlQueryRaw<string>("SELECT journal_mode AS Value FROM pragma_journal_mode").SingleAsync())));
+
+    private static Task<(int Users, int Sessions, int Ended, int Audit, int Events)> CountAsync(TestApp app) => app.DbAsync(async db => (
+        await db.Users.CountAsync(), await db.Sessions.CountAsync(), await db.Sessions.CountAsync(s => s.RevokedAt != null), await db.Audit.CountAsync(), await db.SecurityEvents.CountAsync()));
+}

@@ -1,0 +1,257 @@
+using System.Net;
+using System.Net.Http.Json;
+using App.Accounts;
+using App.Audit;
+using App.Data;
+using App.Events;
+using App.Sessions;
+using App.Tokens;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace App.Tests.Data;
+
+/// <summary>What every database must do for us. One class per provider runs it, each on a fresh, migrated database with two replicas.</summary>
+public abstract class StorageContract(StorageContract.Apps apps)
+{
+    // With a fraction that milliseconds don't hold, and an offset.
+    private static readonly DateTimeOffset Odd = new DateTimeOffset(2026, 3, 29, 2, 30, 15, TimeSpan.FromHours(5.5)).AddTicks(1_234_567);
+
+    private static readonly DateTimeOffset LongAgo = Odd.AddYears(-6);
+
+    /// <summary>Two processes on one database of this provider.</summary>
+    public abstract class Apps : IAsyncLifetime
+    {
+        public abstract TestApp One { get; }
+
+        public abstract TestApp Two { get; }
+
+        public abstract Task InitializeAsync();
+
+        public abstract Task DisposeAsync();
+    }
+
+    private TestApp One => apps.One;
+
+    private TestApp Two => apps.Two;
+
+    [StorageFact]
+    public async Task An_address_has_one_account()
+    {
+        var key = Guid.NewGuid() + "@example.test";
+        await SaveAsync(NewUser(key));
+
+        Assert.True(UniqueViolation.Is(await Assert.ThrowsAsync<DbUpdateException>(() => SaveAsync(NewUser(key)))));
+    }
+
+    [StorageFact]
+    public async Task Addresses_differ_where_their_keys_do_however_alike_the_database_may_find_them()
+    {
+        var id = Guid.NewGuid().ToString("N");
+        foreach (var key in new[] { $"strasse-{id}", $"straße-{id}", $"STRASSE-{id}", $"ｓtrasse-{id}" }) await SaveAsync(NewUser(key));
+    }
+
+    [StorageFact]
+    public async Task Twenty_sign_ups_of_one_address_at_two_replicas_make_one_account()
+    {
+        var email = $"{Guid.NewGuid():N}@example.test";
+        var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(i =>
+            (i % 2 == 0 ? One : Two).Client.PostAsJsonAsync("/api/users/signup", new { email = i % 3 == 0 ? email.ToUpperInvariant() : email, password = TestApp.Password })));
+
+        var made = Assert.Single(answers, a => a.StatusCode == HttpStatusCode.Created);
+        Assert.All(answers.Where(a => a != made), a => Assert.Equal(HttpStatusCode.BadRequest, a.StatusCode));
+        var id = (await made.Content.ReadFromJsonAsync<SignedInUser>())!.Id;
+        Assert.Equal((1, 1, 2), await One.DbAsync(async db => (
+            await db.Users.CountAsync(u => u.NormalizedEmail == email),
+            await db.Sessions.CountAsync(s => s.UserId == id),
+            await db.Audit.CountAsync(a => a.UserId == id))));
+    }
+
+    [StorageFact]
+    public async Task There_is_one_current_and_one_next_key_whoever_makes_a_second()
+    {
+        foreach (var state in new[] { SigningKeyState.Current, SigningKeyState.Next })
+        {
+            var second = new SigningKey { Id = Guid.NewGuid().ToString("N"), State = state, CreatedAt = Odd };
+            Assert.True(UniqueViolation.Is(await Assert.ThrowsAsync<DbUpdateException>(() => SaveAsync(second))));
+        }
+    }
+
+    [StorageFact]
+    public async Task There_may_be_any_number_of_retired_and_revoked_keys()
+    {
+        foreach (var state in new[] { SigningKeyState.Retired, SigningKeyState.Retired, SigningKeyState.Revoked, SigningKeyState.Revoked })
+            await SaveAsync(new SigningKey { Id = Guid.NewGuid().ToString("N"), State = state, CreatedAt = LongAgo, EndedAt = LongAgo });
+    }
+
+    [StorageFact]
+    public async Task Rotations_at_two_replicas_at_once_leave_one_current_and_one_next_key()
+    {
+        var before = await StatesAsync();
+        var outcomes = await Task.WhenAll(Enumerable.Range(0, 20).Select(i =>
+            (i % 2 == 0 ? One : Two).ScopedAsync((SigningKeys keys) => keys.RotateAsync(CancellationToken.None))));
+        var after = await StatesAsync();
+
+        var done = outcomes.Count(o => o is SigningKeys.Outcome.Done);
+        Assert.InRange(done, 1, 20);
+        Assert.Equal(1, after.GetValueOrDefault(SigningKeyState.Current));
+        Assert.Equal(1, after.GetValueOrDefault(SigningKeyState.Next));
+        Assert.Equal(done, after.GetValueOrDefault(SigningKeyState.Retired) - before.GetValueOrDefault(SigningKeyState.Retired));
+
+        Task<Dictionary<SigningKeyState, int>> StatesAsync() => One.DbAsync(db => db.SigningKeys.GroupBy(k => k.State).ToDictionaryAsync(g => g.Key, g => g.Count()));
+    }
+
+    [StorageFact]
+    public async Task The_cursor_grows_and_none_is_given_twice()
+    {
+        var first = await AppendAsync();
+        var second = await AppendAsync();
+        Assert.True(second > first);
+
+        await One.DbAsync(db => db.SecurityEvents.Where(e => e.Cursor >= first).ExecuteDeleteAsync());
+        Assert.True(await AppendAsync() > second);
+
+        async Task<long> AppendAsync()
+        {
+            var entry = NewEvent();
+            await SaveAsync(entry);
+            return entry.Cursor;
+        }
+    }
+
+    [StorageFact]
+    public async Task An_instant_comes_back_to_the_tick_and_compares_and_sorts_as_an_instant()
+    {
+        var user = NewUser();
+        await SaveAsync(user);
+        // In another offset, and in an order of local times that isn't the order of instants.
+        var (earlier, later) = (NewSession(user.Id, Odd), NewSession(user.Id, Odd.AddTicks(1).ToOffset(TimeSpan.FromHours(-8))));
+        await SaveAsync(later, earlier);
+
+        await One.DbAsync(async db =>
+        {
+            var rows = db.Sessions.AsNoTracking().Where(s => s.UserId == user.Id);
+            Assert.Equal([Odd, Odd.AddTicks(1)], await rows.OrderBy(s => s.StartedAt).Select(s => s.StartedAt).ToListAsync());
+            Assert.Equal(later.Id, await rows.Where(s => s.StartedAt > Odd).Select(s => s.Id).SingleAsync());
+            Assert.Equal(earlier.Id, await rows.Where(s => s.StartedAt <= Odd.ToOffset(TimeSpan.FromHours(9))).Select(s => s.Id).SingleAsync());
+            Assert.Equal(2, await rows.CountAsync(s => s.RevokedAt == null));
+            return 0;
+        });
+    }
+
+    [StorageFact]
+    public async Task With_a_user_go_their_sessions_and_factors_but_not_what_happened()
+    {
+        var user = await One.SignUpAsync();
+        await SaveAsync(NewPasskey(user.Id));
+        await One.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: user.Cookies);
+
+        await One.DbAsync(db => db.Users.Where(u => u.Id == user.Id).ExecuteDeleteAsync());
+
+        Assert.Equal((0, 0, 3, 1), await One.DbAsync(async db => (
+            await db.Sessions.CountAsync(s => s.UserId == user.Id),
+            await db.Set<IdentityUserPasskey<Guid>>().CountAsync(p => p.UserId == user.Id),
+            await db.Audit.CountAsync(a => a.UserId == user.Id),
+            await db.SecurityEvents.CountAsync(e => e.UserId == user.Id))));
+    }
+
+    [StorageFact]
+    public async Task Of_many_guesses_at_once_ten_are_let_through()
+    {
+        var address = $"{Guid.NewGuid():N}@example.test";
+        var waits = await Task.WhenAll(Enumerable.Range(0, 60).Select(i =>
+            (i % 2 == 0 ? One : Two).ScopedAsync((GuessLimits guesses) => guesses.ReserveAsync(address, CancellationToken.None))));
+        Assert.Equal(GuessLimits.Allowed, waits.Count(w => w is null));
+    }
+
+    [StorageFact]
+    public async Task Of_many_that_end_a_session_at_once_one_does()
+    {
+        var user = await One.SignUpAsync();
+        var ended = await Task.WhenAll(Enumerable.Range(0, 20).Select(i =>
+            (i % 2 == 0 ? One : Two).ScopedAsync((RevokeSessions revoke) => revoke.RunAsync(s => s.Id == user.SessionId, "ended-by-user", CancellationToken.None))));
+
+        Assert.Equal(user.SessionId, Assert.Single(ended.SelectMany(e => e)));
+        Assert.Equal((1, 1), await TracesAsync(user.SessionId));
+    }
+
+    [StorageFact]
+    public async Task A_failure_in_the_middle_leaves_nothing()
+    {
+        var user = await One.SignUpAsync();
+        await using var scope = One.Services.CreateAsyncScope();
+        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+        var revoke = scope.ServiceProvider.GetRequiredService<RevokeSessions>();
+        DbUpdateException failure;
+        await using (await db.BeginWriteAsync(CancellationToken.None))
+        {
+            await revoke.InUnitOfWorkAsync(s => s.Id == user.SessionId, "replaced", CancellationToken.None);
+            await db.SaveChangesAsync();
+            db.Add(NewSession(userId: Guid.NewGuid(), Odd)); // nobody's
+            failure = await Assert.ThrowsAsync<DbUpdateException>(() => db.SaveChangesAsync());
+        }
+
+        Assert.False(UniqueViolation.Is(failure));
+        Assert.Equal((0, 0), await TracesAsync(user.SessionId));
+        Assert.Null(await One.DbAsync(db => db.Sessions.Where(s => s.Id == user.SessionId).Select(s => s.RevokedAt).SingleAsync()));
+        Assert.Equal(user.Email, await One.WhoAmIAsync(bearer: user.AccessToken));
+    }
+
+    [StorageFact]
+    public async Task Whoever_renews_at_the_same_moment_gets_the_same_successor_and_the_row_holds_it()
+    {
+        var user = await One.SignUpAsync();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(i =>
+            (i % 2 == 0 ? One : Two).ScopedAsync((RenewSession renew) => renew.TryAsync(user.RefreshToken, CancellationToken.None))));
+
+        var successor = Assert.Single(answers.Select(a => Assert.IsType<RenewSession.Outcome.Renewed>(a).Grant.RefreshToken).Distinct());
+        var stored = await One.DbAsync(db => db.Sessions.Where(s => s.Id == user.SessionId).Select(s => s.RefreshHash).SingleAsync());
+        Assert.Equal(RefreshToken.Parse(successor, One.Get<RefreshKey>())!.Hash(), stored);
+    }
+
+    private Task<int> SaveAsync(params object[] rows) => One.DbAsync(db =>
+    {
+        db.AddRange(rows);
+        return db.SaveChangesAsync();
+    });
+
+    private Task<(int Events, int Audit)> TracesAsync(Guid sessionId) => One.DbAsync(async db => (
+        await db.SecurityEvents.CountAsync(e => e.SessionId == sessionId),
+        await db.Audit.CountAsync(a => a.SessionId == sessionId && a.Action == "session-ended")));
+
+    private static User NewUser(string? key = null)
+    {
+        key ??= Guid.NewGuid() + "@example.test";
+        return new User { Id = Guid.NewGuid(), Email = key, NormalizedEmail = key, UserName = key, NormalizedUserName = key, CreatedAt = Odd };
+    }
+
+    private static Session NewSession(Guid userId, DateTimeOffset at) => new()
+    {
+        Id = Guid.NewGuid(),
+        UserId = userId,
+        StartedAt = at,
+        LastSeenAt = at,
+        AuthenticatedAt = at,
+        ExpiresAt = at.AddDays(1),
+        RefreshHash = new byte[32],
+    };
+
+    private static SecurityEvent NewEvent() => new()
+    {
+        Id = Guid.NewGuid(),
+        Type = EventTypes.SessionRevoked,
+        Reason = "sign-out",
+        OccurredAt = Odd,
+        ExpiresAt = Odd,
+        UserId = Guid.NewGuid(),
+        SessionId = Guid.NewGuid(),
+    };
+
+    private static IdentityUserPasskey<Guid> NewPasskey(Guid userId) => new()
+    {
+        UserId = userId,
+        CredentialId = Guid.NewGuid().ToByteArray(),
+        Data = new IdentityPasskeyData { PublicKey = [1], AttestationObject = [1], ClientDataJson = [1], Name = "key", CreatedAt = Odd },
+    };
+}
