@@ -37,7 +37,9 @@ internal sealed partial class FollowLog(IServiceScopeFactory scopes, RevocationI
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        // The wall's own seconds, not TimeProvider's: this is a pace, not a deadline, and a test that moves its clock by a month
+        // would otherwise tick thirteen million times on the way.
+        using var timer = new PeriodicTimer(Interval);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             try
