@@ -1,3 +1,4 @@
+using App.Ops;
 using App.Shared;
 using App.Ui;
 using Microsoft.AspNetCore.Builder;
@@ -27,6 +28,7 @@ internal sealed class UiHost : IAsyncDisposable
             if (user is not null) http.User = user.ToPrincipal();
             return next();
         });
+        app.UseMiddleware<ErrorAnswers>(); // an unknown address becomes a page here
         app.UseRouting();
         app.MapUi();
         await app.StartAsync();

@@ -19,7 +19,7 @@ internal sealed class CourseBody
     /// <returns>Null for malformed JSON.</returns>
     public static async Task<CourseBody?> ReadAsync(HttpRequest request, CancellationToken ct)
     {
-        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || type.MediaType != "application/json") return Nothing;
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || !type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase)) return Nothing;
         try
         {
             using var buffer = new MemoryStream();

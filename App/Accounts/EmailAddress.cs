@@ -32,8 +32,8 @@ internal sealed record EmailAddress
     public static bool TryParse([NotNullWhen(true)] string? text, [NotNullWhen(true)] out EmailAddress? address)
     {
         address = null;
-        // string.Normalize throws on half a surrogate pair, which reads as U+FFFD; that one is in no address either.
-        if (text is null || text.Length > MaxTyped || text.EnumerateRunes().Contains(Rune.ReplacementChar)) return false;
+        // string.Normalize throws on U+FFFE and on half a surrogate pair, which reads as U+FFFD; neither is in any address.
+        if (text is null || text.Length > MaxTyped || text.EnumerateRunes().Any(rune => rune.Value is 0xFFFD or 0xFFFE)) return false;
         var typed = text.Normalize(NormalizationForm.FormC);
         var at = typed.IndexOf('@', StringComparison.Ordinal);
         if (at < 0 || !IsLocal(typed.AsSpan(0, at)) || ToAscii(typed[(at + 1)..]) is not { } domain) return false;

@@ -57,10 +57,17 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, TimeProvider ti
         var key = KeyOf(address);
         for (var turn = 0; turn < MostTurns; turn++)
         {
-            var now = time.GetUtcNow();
-            var seen = await db.Set<GuessLimit>().AsNoTracking().SingleOrDefaultAsync(g => g.Key == key, ct);
-            if (seen?.LockedUntil > now) return seen.LockedUntil - now;
-            if (await WriteAsync(Counted(seen, key, now), seen, ct)) return null;
+            // Once locked, a burst is refused by this look, which waits for nobody.
+            if (Wait(await FindAsync(key, ct)) is { } known) return known;
+
+            // Looked at again as the writer: where there is only one at a time, nobody comes between; elsewhere the version tells.
+            await using var transaction = await db.BeginWriteAsync(ct);
+            var seen = await FindAsync(key, ct);
+            if (Wait(seen) is { } wait) return wait;
+            var next = Counted(seen, key, time.GetUtcNow());
+            if (!(seen is null ? await InsertAsync(next, ct) : await UpdateAsync(next, seen.Version, ct))) continue;
+            await transaction.CommitAsync(ct);
+            return null;
         }
 
         return FirstLock;
@@ -74,13 +81,16 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, TimeProvider ti
             ? row.ExecuteDeleteAsync(ct)
             : row.ExecuteUpdateAsync(set => set
                 .SetProperty(g => g.Failures, g => g.Failures - 1)
-                .SetProperty(g => g.LockedUntil, g => g.Failures <= Allowed ? null : g.LockedUntil)
+                // Whatever lock there was before is over, or there had been no leave to guess: one that stands now came with this guess.
+                .SetProperty(g => g.Locks, g => g.LockedUntil == null ? g.Locks : g.Locks - 1)
+                .SetProperty(g => g.LockedUntil, (DateTimeOffset?)null)
                 .SetProperty(g => g.Version, g => g.Version + 1), ct);
     }
 
     private static GuessLimit Counted(GuessLimit? seen, string key, DateTimeOffset now)
     {
-        var quiet = seen is null ? Forgotten : now - seen.LastAt;
+        // Waiting for a lock to end isn't keeping quiet: otherwise the one of 16 minutes would give ten new guesses.
+        var quiet = seen is null ? Forgotten : now - (seen.LockedUntil ?? seen.LastAt);
         var failures = 1 + (quiet >= Window ? 0 : seen!.Failures);
         var locks = quiet >= Forgotten ? 0 : seen!.Locks;
         var locked = failures >= Allowed;
@@ -97,13 +107,10 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, TimeProvider ti
 
     private static TimeSpan LockAfter(int locks) => locks >= 6 ? LongestLock : FirstLock * (1 << locks);
 
-    private async Task<bool> WriteAsync(GuessLimit next, GuessLimit? seen, CancellationToken ct)
-    {
-        await using var transaction = await db.BeginWriteAsync(ct);
-        var written = seen is null ? await InsertAsync(next, ct) : await UpdateAsync(next, seen.Version, ct);
-        await transaction.CommitAsync(ct);
-        return written;
-    }
+    private Task<GuessLimit?> FindAsync(string key, CancellationToken ct) =>
+        db.Set<GuessLimit>().AsNoTracking().SingleOrDefaultAsync(g => g.Key == key, ct);
+
+    private TimeSpan? Wait(GuessLimit? limit) => limit?.LockedUntil - time.GetUtcNow() is { } wait && wait > TimeSpan.Zero ? wait : null;
 
     private async Task<bool> UpdateAsync(GuessLimit next, long seen, CancellationToken ct) =>
         await db.Set<GuessLimit>().Where(g => g.Key == next.Key && g.Version == seen).ExecuteUpdateAsync(set => set

@@ -22,6 +22,8 @@ internal sealed record SignedInUser(string Email, Guid Id);
 internal sealed partial class SignUp(
     AppDb db, PasswordPolicy policy, PasswordChecks passwords, StartSession start, AuditLog audit, TimeProvider time, ILogger<SignUp> logger)
 {
+    private const int LongestName = 200;
+
     public abstract record Outcome
     {
         public sealed record SignedUp(Grant Grant) : Outcome;
@@ -50,10 +52,11 @@ internal sealed partial class SignUp(
     public async Task<Outcome> TryAsync(SignUpRequest request, Client client, CurrentUser? replaced, CancellationToken ct)
     {
         var faults = new List<Fault>();
-        var name = string.IsNullOrWhiteSpace(request.Name) ? null : request.Name.Trim();
+        var named = !string.IsNullOrWhiteSpace(request.Name);
+        var name = named ? NameOf(request.Name!) : null;
         if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(new Fault("Email must be valid", "email"));
         faults.AddRange(policy.Check(request.Password, request.Email, name));
-        if (name is not null && (name.Length > 200 || name.Any(char.IsControl) || !name.IsNormalized())) faults.Add(new Fault("Name must be at most 200 characters of text", "name"));
+        if (named && name is null) faults.Add(new Fault("Name must be at most 200 characters of text", "name"));
         if (faults.Count > 0 || email is null) return new Outcome.Invalid(faults);
         var now = time.GetUtcNow();
         var user = new User
@@ -70,6 +73,10 @@ internal sealed partial class SignUp(
         };
         return await SaveAsync(user, client, replaced, ct);
     }
+
+    // NFC, as for everything that people type: keyboards differ in how they compose an accent. Null for what can't be a name.
+    private static string? NameOf(string typed) =>
+        PasswordText.Normalize(typed.Trim()) is { Length: <= LongestName } text && !text.Any(char.IsControl) ? text : null;
 
     // Account, session, audit and the replaced session's event: all or nothing.
     private async Task<Outcome> SaveAsync(User user, Client client, CurrentUser? replaced, CancellationToken ct)

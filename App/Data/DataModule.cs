@@ -23,10 +23,12 @@ internal static class DataModule
         // Version 3 has the table of passkeys. The context reads it from here, not from its own property.
         services.Configure<IdentityOptions>(identity => identity.Stores.SchemaVersion = IdentitySchemaVersions.Version3);
         services.AddDbContextPool<SqliteDb>((sp, db) => db
+            .ConfigureWarnings(LeaveFailuresToTheCaller)
             .UseSqlite(SqliteConnectionString(sp))
             .AddInterceptors(new SqliteConnectionSetup())
             .AddInterceptors(sp.GetServices<IInterceptor>()));
         services.AddDbContextPool<SqlServerDb>((sp, db) => db
+            .ConfigureWarnings(LeaveFailuresToTheCaller)
             .UseSqlServer(sp.GetRequiredService<ConnectionStringOptions>().Default ?? "", sql =>
             {
                 if (sp.GetRequiredService<DatabaseOptions>().MaxBatchSize is int size) sql.MaxBatchSize(size);
@@ -51,6 +53,11 @@ internal static class DataModule
             options => options.XmlEncryptor = new XmlEncryptor(sp.GetRequiredService<MasterKey>())));
         return services;
     }
+
+    // A taken address or a lost race is no error, and whatever is one is logged by those who catch it, once.
+    // SQL Server's messages hold the value that was in the way, an e-mail address for example.
+    private static void LeaveFailuresToTheCaller(WarningsConfigurationBuilder warnings) =>
+        warnings.Log((RelationalEventId.CommandError, LogLevel.Debug), (CoreEventId.SaveChangesFailed, LogLevel.Debug));
 
     private static async Task MigrateAsync(IServiceProvider services, CancellationToken ct)
     {

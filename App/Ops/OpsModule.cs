@@ -57,6 +57,7 @@ public static class OpsModule
         app.Use(SecurityHeaders.LeaveCachingToAssets);
         app.UseOwnCors();
         app.UseMiddleware<CrossSiteGuard>();
+        app.Use(FormPosts.RefuseOthers);
         app.UseRateLimiter();
         return app;
     }

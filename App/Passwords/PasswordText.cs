@@ -12,15 +12,16 @@ internal static class PasswordText
     /// <summary>UTF-16 units above which nothing is even looked at; no length that can be configured comes near it.</summary>
     public const int Bound = 8 * 1024;
 
-    /// <summary>The NFC form; null for what isn't Unicode text (a lone surrogate) or is beyond <see cref="Bound"/>.</summary>
+    /// <summary>The NFC form; null for what isn't Unicode text (a lone surrogate, U+FFFE) or is beyond <see cref="Bound"/>.</summary>
     public static string? Normalize(string password) =>
         password.Length <= Bound && IsUnicode(password) ? password.Normalize(NormalizationForm.FormC) : null;
 
     public static byte[]? ToBytes(string password) => Normalize(password) is { } text ? Encoding.UTF8.GetBytes(text) : null;
 
-    /// <summary>Whether every surrogate has its partner: string.Normalize throws otherwise.</summary>
+    /// <summary>Whether every surrogate has its partner and U+FFFE, no character and never one, is absent: string.Normalize throws otherwise.</summary>
     public static bool IsUnicode(ReadOnlySpan<char> text)
     {
+        if (text.Contains('\uFFFE')) return false;
         while (!text.IsEmpty)
         {
             if (Rune.DecodeFromUtf16(text, out _, out var units) != System.Buffers.OperationStatus.Done) return false;

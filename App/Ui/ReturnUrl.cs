@@ -48,7 +48,8 @@ internal static class ReturnUrl
 
     private static bool IsClean(string path)
     {
-        foreach (var c in path) if (char.IsControl(c)) return false;
+        // U+FFFE is no character, and string.Normalize throws on it.
+        foreach (var c in path) if (char.IsControl(c) || c == '\uFFFE') return false;
         // Compatibility forms: a full-width slash is a slash to whoever normalises.
         var plain = path.Normalize(NormalizationForm.FormKC);
         return !plain.Contains('\\', StringComparison.Ordinal) && !plain.Contains("//", StringComparison.Ordinal);

@@ -1,0 +1,312 @@
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using App.Tests.Attacks;
+
+namespace App.Tests.Accounts;
+
+/// <summary>What goes wrong at the course API, in its own words (contract section 4, "The course API, exactly"). ATTACKS, group IN.</summary>
+public sealed class CourseInputTests(OneApp fixture) : IClassFixture<OneApp>
+{
+    private const string EmailFault = "Email must be valid / email";
+    private const string LengthFault = "Password must be between 15 and 128 characters / password";
+    private const string BlankFault = "You must supply a password / password";
+    private const string SignUp = "/api/users/signup", SignIn = "/api/users/signin";
+
+    private readonly TestApp _app = fixture.App;
+
+    public static TheoryData<string?, string?> NoBody => new()
+    {
+        { null, null },
+        { "", "application/json" },
+        { "{}", "application/json" },
+        { "[]", "application/json" },
+        { """[{"email":"a@example.test","password":"correct horse battery staple"}]""", "application/json" },
+        { "email=a%40example.test&password=correct+horse+battery+staple", "application/x-www-form-urlencoded" },
+        { """{"email":"a@example.test","password":"correct horse battery staple"}""", "text/plain" },
+        { """{"email":"a@example.test","password":"correct horse battery staple"}""", "text/plain;charset=UTF-8" },
+        { """{"email":"a@example.test","password":"correct horse battery staple"}""", null },
+        { """{"email":"a@example.test","password":"correct horse battery staple"}""", "application/jsonx" },
+        { """{"email":"a@example.test","password":"correct horse battery staple"}""", "nonsense" },
+        { "<user><email>a@example.test</email></user>", "application/xml" },
+        { "--b\r\nContent-Disposition: form-data; name=\"email\"\r\n\r\na@example.test\r\n--b--\r\n", "multipart/form-data; boundary=b" },
+    };
+
+    [Theory] // ATTACKS 61, 77: the contract wants the two errors where others answer 415
+    [MemberData(nameof(NoBody))]
+    public async Task What_is_no_json_object_gives_both_errors_the_email_first(string? body, string? type)
+    {
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignUp, body, type), 400, EmailFault, LengthFault);
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignIn, body, type), 400, EmailFault, BlankFault);
+    }
+
+    [Theory] // ATTACKS 61
+    [InlineData("""{"email":1,"password":true}""")]
+    [InlineData("""{"email":null,"password":null}""")]
+    [InlineData("""{"email":["a@example.test"],"password":["correct horse battery staple"]}""")]
+    [InlineData("""{"email":{"$ne":null},"password":{"$gt":""}}""")]
+    [InlineData("""{"Email":"a@example.test","PASSWORD":"correct horse battery staple"}""")]
+    [InlineData("""{"email":"","password":""}""")]
+    [InlineData("""{"email":"\ud800@example.test","password":"\udc00"}""")]
+    public async Task A_member_of_the_wrong_type_is_a_member_that_is_not_there(string body)
+    {
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignUp, body), 400, EmailFault, LengthFault);
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignIn, body), 400, EmailFault, BlankFault);
+    }
+
+    [Theory]
+    [InlineData("{")]
+    [InlineData("{\"email\":\"a@example.test\",}")]
+    [InlineData("{'email':'a@example.test'}")]
+    [InlineData("{}{}")]
+    [InlineData("{} x")]
+    [InlineData("\"x\"")]
+    [InlineData("null")]
+    [InlineData("1")]
+    [InlineData("true")]
+    [InlineData("undefined")]
+    [InlineData("{\"email\":\"a\nb\"}")]
+    [InlineData("{\"\\ud800\":1}")]
+    [InlineData("// {}\n{}")]
+    [InlineData("\0")]
+    public async Task Malformed_json_is_400(string body)
+    {
+        foreach (var path in new[] { SignUp, SignIn }) await Answers.AssertProblemAsync(await _app.PostTextAsync(path, body), 400, "Malformed JSON");
+    }
+
+    [Theory] // ATTACKS 75
+    [InlineData("""{"email":"a@example.test","email":"b@example.test","password":"correct horse battery staple"}""")]
+    [InlineData("""{"email":"a@example.test","\u0065mail":"b@example.test","password":"correct horse battery staple"}""")]
+    [InlineData("""{"email":"a@example.test","password":"correct horse battery staple","x":{"y":1,"y":2}}""")]
+    public async Task A_member_given_twice_is_malformed(string body)
+    {
+        foreach (var path in new[] { SignUp, SignIn }) await Answers.AssertProblemAsync(await _app.PostTextAsync(path, body), 400, "Malformed JSON");
+    }
+
+    [Fact] // ATTACKS 74
+    public async Task Ten_thousand_brackets_are_malformed_and_no_stack_overflows()
+    {
+        foreach (var path in new[] { SignUp, SignIn })
+            await Answers.AssertProblemAsync(await _app.PostTextAsync(path, "{\"email\":" + new string('[', 10_000)), 400, "Malformed JSON");
+    }
+
+    [Fact]
+    public async Task Bytes_that_are_no_utf8_are_no_text()
+    {
+        byte[] body = [.. "{\"email\":\"a"u8, 0xff, 0xfe, .. "@example.test\",\"password\":\"x\"}"u8];
+        using var content = new ByteArrayContent(body);
+        content.Headers.ContentType = new("application/json");
+        await Answers.AssertProblemAsync(await _app.Client.PostAsync(SignIn, content), 400, EmailFault);
+    }
+
+    [Theory] // ATTACKS 62, 66, 71
+    [InlineData("a")]
+    [InlineData("a@")]
+    [InlineData("@b")]
+    [InlineData("a b@x.test")]
+    [InlineData("a@x")]
+    [InlineData("a@[127.0.0.1]")]
+    [InlineData("\"a\"@x.test")]
+    [InlineData("\"a\r\nBcc: x\"@x.test")]
+    [InlineData("a@x.test,b@x.test")]
+    [InlineData("a@x.test%0aCc:b@x.test")]
+    [InlineData("a\0b@x.test")]
+    [InlineData("a\u001b[31m@x.test")]
+    [InlineData("a\ufffe@x.test")]
+    [InlineData("a@\ufffex.test")]
+    [InlineData("' OR 1=1--")]
+    [InlineData("*)(uid=*")]
+    [InlineData("%")]
+    [InlineData(" user@x.test")] // ATTACKS 65: never trimmed
+    [InlineData("user@x.test ")]
+    [InlineData("us\u200ber@x.test")]
+    [InlineData("us\u00a0er@x.test")]
+    [InlineData("a\uff20x.test")]
+    [InlineData("a@b@x.test")]
+    public async Task What_is_no_address_is_refused_by_the_email_alone_and_changes_nothing(string email)
+    {
+        var before = await State.OfAsync(_app);
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignUp, Body(email, TestApp.Password)), 400, EmailFault);
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignIn, Body(email, TestApp.Password)), 400, EmailFault);
+        Assert.Equal(before, await State.OfAsync(_app));
+    }
+
+    [Fact]
+    public async Task An_address_of_320_characters_is_none() =>
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignUp, Body(new string('a', 312) + "@x.test", TestApp.Password)), 400, EmailFault);
+
+    [Theory] // ATTACKS 66
+    [InlineData("\0")]
+    [InlineData("\u001b[31m")]
+    [InlineData("\ufffe")]
+    [InlineData("a\u0085b")]
+    public async Task A_name_that_is_no_text_is_refused_by_field(string name)
+    {
+        // One of white space alone is no name at all; all of these are more than that.
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignUp, Body(Fresh(), TestApp.Password, name)), 400, "Name must be at most 200 characters of text / name");
+    }
+
+    [Fact]
+    public async Task A_name_of_200_characters_is_kept_in_one_composition_and_one_more_is_refused()
+    {
+        var email = Fresh();
+        Assert.Equal(HttpStatusCode.Created, (await _app.PostTextAsync(SignUp, Body(email, TestApp.Password, " Jose\u0301 "))).StatusCode);
+        Assert.Equal("Jos\u00e9", (await _app.DbAsync(db => Task.FromResult(db.Users.Single(u => u.Email == email)))).Name);
+        Assert.Equal(HttpStatusCode.Created, (await _app.PostTextAsync(SignUp, Body(Fresh(), TestApp.Password, new string('x', 200)))).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.PostTextAsync(SignUp, Body(Fresh(), TestApp.Password, new string('x', 201)))).StatusCode);
+        // Becomes 400 characters when composed.
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.PostTextAsync(SignUp, Body(Fresh(), TestApp.Password, new string('\u0958', 200)))).StatusCode);
+    }
+
+    [Theory] // ATTACKS 66
+    [InlineData("a\0b is a long enough password")]
+    [InlineData("\ufffe\ufffe\ufffe\ufffe\ufffe\ufffe\ufffe\ufffe\ufffe\ufffe\ufffe\ufffe\ufffe\ufffe\ufffe\ufffe")]
+    public async Task A_password_that_nobody_can_type_is_refused_and_at_sign_in_just_wrong(string password)
+    {
+        var problem = await Answers.AssertProblemAsync(await _app.PostTextAsync(SignUp, Body(Fresh(), password)), 400);
+        Assert.Equal("password", problem.GetProperty("errors")[0].GetProperty("field").GetString());
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignIn, Body(Fresh(), password)), 400, "Invalid credentials");
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(" ")]
+    [InlineData("\t \n")]
+    public async Task A_blank_password_at_sign_in_is_asked_for(string password) =>
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignIn, Body("a@example.test", password)), 400, BlankFault);
+
+    [Theory]
+    [InlineData(14)]
+    [InlineData(129)]
+    [InlineData(1024)]
+    [InlineData(60_000)] // ATTACKS 68
+    public async Task A_password_outside_the_bounds_is_refused_in_the_courses_words(int length) =>
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignUp, Body(Fresh(), new string('x', length))), 400, LengthFault);
+
+    [Theory] // ATTACKS 70
+    [InlineData("password1234567")]
+    [InlineData("gatehousegatehouse")]
+    [InlineData("weak.password@example.test")]
+    public async Task A_password_that_is_guessed_first_is_refused_with_a_reason(string password)
+    {
+        var problem = await Answers.AssertProblemAsync(await _app.PostTextAsync(SignUp, Body("weak.password@example.test", password)), 400);
+        Assert.Equal("password", Assert.Single(problem.GetProperty("errors").EnumerateArray()).GetProperty("field").GetString());
+    }
+
+    [Fact] // ATTACKS 67
+    public async Task Only_the_exact_password_signs_in()
+    {
+        const string password = "  pass phrase 🔐 ";
+        var user = await _app.SignUpAsync(Fresh(), password);
+        foreach (var other in new[] { password.Trim(), password.ToUpperInvariant(), password[..^1], password + " ", password.Replace("🔐", "🔑", StringComparison.Ordinal) })
+            await Answers.AssertProblemAsync(await _app.PostTextAsync(SignIn, Body(user.Email, other)), 400, "Invalid credentials");
+        Assert.Equal(HttpStatusCode.OK, (await _app.PostTextAsync(SignIn, Body(user.Email, password))).StatusCode);
+    }
+
+    [Fact] // ATTACKS 67: no cut at 72 bytes, one password however an accent is composed
+    public async Task Every_character_counts_and_composition_does_not()
+    {
+        var unpredictable = string.Concat(Enumerable.Range(0, 100).Select(i => (char)('a' + (i * i * 7 % 26))));
+        var user = await _app.SignUpAsync(Fresh(), unpredictable + "é");
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignIn, Body(user.Email, unpredictable + "e")), 400, "Invalid credentials");
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignIn, Body(user.Email, unpredictable[..72])), 400, "Invalid credentials");
+        Assert.Equal(HttpStatusCode.OK, (await _app.PostTextAsync(SignIn, Body(user.Email, unpredictable + "e\u0301"))).StatusCode);
+    }
+
+    [Fact] // ATTACKS 63, 84: the contract says what a taken address is told
+    public async Task A_taken_address_in_any_case_is_in_use_names_no_field_sets_no_cookie_and_changes_nothing()
+    {
+        var user = await _app.SignUpAsync();
+        var before = await State.OfAsync(_app);
+        foreach (var email in new[] { user.Email, user.Email.ToUpperInvariant(), "U" + user.Email[1..] })
+        {
+            var answer = await _app.PostTextAsync(SignUp, Body(email, TestApp.Password));
+            await Answers.AssertProblemAsync(answer, 400, "Email in use");
+            Assert.Empty(Answers.CookieLines(answer));
+        }
+
+        Assert.Equal(before, await State.OfAsync(_app));
+    }
+
+    [Fact]
+    public async Task A_race_for_one_address_has_one_winner_and_only_losers_that_read_in_use()
+    {
+        var email = Fresh();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 12).Select(i => _app.PostTextAsync(SignUp, Body(i % 2 == 0 ? email : email.ToUpperInvariant(), TestApp.Password))));
+        Assert.Single(answers, a => a.StatusCode == HttpStatusCode.Created);
+        foreach (var lost in answers.Where(a => a.StatusCode != HttpStatusCode.Created)) await Answers.AssertProblemAsync(lost, 400, "Email in use");
+    }
+
+    [Fact] // ATTACKS 81
+    public async Task A_wrong_password_and_an_unknown_address_read_the_same_name_no_field_and_set_no_cookie()
+    {
+        var user = await _app.SignUpAsync();
+        var before = await State.OfAsync(_app);
+        foreach (var email in new[] { user.Email, Fresh() })
+        {
+            var answer = await _app.PostTextAsync(SignIn, Body(email, "not the password of anybody"));
+            await Answers.AssertProblemAsync(answer, 400, "Invalid credentials");
+            Assert.Empty(Answers.CookieLines(answer));
+        }
+
+        Assert.Equal(before, await State.OfAsync(_app));
+    }
+
+    [Fact]
+    public async Task A_failed_try_sets_no_cookie_and_leaves_the_session_one_came_with()
+    {
+        var user = await _app.SignUpAsync();
+        foreach (var (path, body) in new[] { (SignUp, "{}"), (SignUp, Body(user.Email, TestApp.Password)), (SignIn, "{"), (SignIn, Body(user.Email, "wrong password altogether")) })
+        {
+            var answer = await _app.PostTextAsync(path, body, "application/json", ("Cookie", user.Cookies));
+            Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+            Assert.Empty(Answers.CookieLines(answer));
+        }
+
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: user.Cookies));
+    }
+
+    [Theory] // ATTACKS 153
+    [InlineData("\"roles\":[\"admin\"]")]
+    [InlineData("\"isAdmin\":true,\"claims\":{\"roles\":[\"admin\"]},\"permissions\":[\"*\"]")]
+    [InlineData("\"emailConfirmed\":true,\"email_verified\":true,\"EmailConfirmed\":true")]
+    [InlineData("\"id\":\"11111111-1111-4111-8111-111111111111\",\"tenant\":\"root\",\"__proto__\":{\"roles\":[\"admin\"]}")]
+    public async Task What_a_stranger_says_of_themselves_beyond_the_form_is_ignored(string members)
+    {
+        var email = Fresh();
+        var answer = await _app.PostTextAsync(SignUp, $$"""{"email":"{{email}}","password":"{{TestApp.Password}}",{{members}}}""");
+        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+        var user = await TestUser.ReadAsync(_app, answer, email, TestApp.Password);
+
+        Assert.False(user.Claims.TryGetProperty("roles", out _));
+        Assert.False(user.Claims.GetProperty("email_verified").GetBoolean());
+        Assert.NotEqual(Guid.Parse("11111111-1111-4111-8111-111111111111"), user.Id);
+        Assert.Equal(0, await _app.DbAsync(db => Task.FromResult(db.UserRoles.Count())));
+    }
+
+    [Theory]
+    [InlineData("application/json; charset=utf-8")]
+    [InlineData("Application/JSON")]
+    [InlineData("application/json;charset=UTF-8;x=y")]
+    public async Task The_spelling_of_the_content_type_does_not_matter(string type) =>
+        Assert.Equal(HttpStatusCode.Created, (await _app.PostTextAsync(SignUp, Body(Fresh(), TestApp.Password), type)).StatusCode);
+
+    [Fact]
+    public async Task Other_bounds_are_said_as_they_are_and_common_passwords_pass_where_they_may()
+    {
+        await using var course = TestApp.Start(("Passwords:MinLength", "4"), ("Passwords:MaxLength", "20"), ("Passwords:RejectCommon", "false"));
+        foreach (var password in new[] { "abc", new string('x', 21), "" })
+            await Answers.AssertProblemAsync(await course.PostTextAsync(SignUp, Body("a@example.test", password)), 400, "Password must be between 4 and 20 characters / password");
+        await Answers.AssertProblemAsync(await course.PostTextAsync(SignUp, "{}"), 400, EmailFault, "Password must be between 4 and 20 characters / password");
+
+        await course.SignUpAsync("test@test.com", "password");
+        await course.SignUpAsync("four@test.com", "1234");
+        await course.SignUpAsync("twenty@test.com", new string('p', 20));
+    }
+
+    private static string Fresh() => $"user-{Guid.NewGuid():N}@example.test";
+
+    private static string Body(string email, string password, string? name = null) => Encoding.UTF8.GetString(name is null
+        ? JsonSerializer.SerializeToUtf8Bytes(new { email, password })
+        : JsonSerializer.SerializeToUtf8Bytes(new { email, password, name }));
+}

@@ -1,0 +1,169 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json;
+using App.Accounts;
+using App.Data;
+using App.Tests.Attacks;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Accounts;
+
+/// <summary>Wrong passwords: ten are judged, then each further one waits longer, whoever the address belongs to. ATTACKS, group BF.</summary>
+public sealed class GuessLimitsTests : IAsyncLifetime
+{
+    private const string Wrong = "not the password of anybody";
+    private static readonly TimeSpan Instant = TimeSpan.FromSeconds(1);
+    private readonly TestApp _app = TestApp.Start();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Theory] // ATTACKS 89
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task The_tenth_wrong_password_locks_and_each_further_one_for_longer_known_or_not(bool known)
+    {
+        var email = known ? (await _app.SignUpAsync()).Email : "nobody@example.test";
+        for (var i = 0; i < 10; i++) await Answers.AssertProblemAsync(await GuessAsync(email), 400, "Invalid credentials");
+
+        foreach (var minutes in new[] { 1, 2, 4, 8, 16, 32, 60, 60 })
+        {
+            await LockedAsync(email, minutes * 60);
+            await WaitAsync(TimeSpan.FromMinutes(minutes) - Instant);
+            await LockedAsync(email, 1);
+            await WaitAsync(Instant);
+            await Answers.AssertProblemAsync(await GuessAsync(email), 400, "Invalid credentials");
+        }
+    }
+
+    [Fact] // ATTACKS 89
+    public async Task The_right_password_waits_too_then_works_and_starts_the_count_anew()
+    {
+        var user = await _app.SignUpAsync();
+        for (var i = 0; i < 10; i++) await GuessAsync(user.Email);
+        await LockedAsync(user.Email, 60, user.Password);
+
+        await WaitAsync(TimeSpan.FromMinutes(1));
+        Assert.Equal(HttpStatusCode.OK, (await GuessAsync(user.Email, user.Password)).StatusCode);
+        for (var i = 0; i < 10; i++) await Answers.AssertProblemAsync(await GuessAsync(user.Email), 400, "Invalid credentials");
+        await LockedAsync(user.Email, 60);
+    }
+
+    [Fact]
+    public async Task The_right_password_as_the_tenth_guess_is_right()
+    {
+        var user = await _app.SignUpAsync();
+        for (var i = 0; i < 9; i++) await GuessAsync(user.Email);
+        Assert.Equal(HttpStatusCode.OK, (await GuessAsync(user.Email, user.Password)).StatusCode);
+        Assert.Equal(0, await _app.DbAsync(db => db.Set<GuessLimit>().CountAsync()));
+    }
+
+    [Fact]
+    public async Task A_quarter_of_an_hour_without_a_guess_gives_ten_new_ones()
+    {
+        for (var i = 0; i < 9; i++) await GuessAsync("nobody@example.test");
+        await WaitAsync(TimeSpan.FromMinutes(15));
+        for (var i = 0; i < 10; i++) await Answers.AssertProblemAsync(await GuessAsync("nobody@example.test"), 400, "Invalid credentials");
+        await LockedAsync("nobody@example.test", 60);
+    }
+
+    [Fact]
+    public async Task All_doors_count_together_and_every_spelling_of_the_address_is_one()
+    {
+        var user = await _app.SignUpAsync("Ada.Lovelace@Example.test");
+        for (var i = 0; i < 10; i++)
+        {
+            using var answer = (i % 3) switch
+            {
+                0 => await GuessAsync(i % 2 == 0 ? user.Email : user.Email.ToUpperInvariant()),
+                1 => await _app.PostTextAsync("/api/tokens", Body(user.Email, Wrong)),
+                _ => await _app.PostFormAsync("/account/sign-in", "sign-in", [new("email", "ada.lovelace@example.test"), new("password", Wrong)]),
+            };
+            Assert.True(answer.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.Unauthorized, answer.StatusCode.ToString());
+        }
+
+        await LockedAsync(user.Email, 60);
+        using var tokens = await _app.PostTextAsync("/api/tokens", Body(user.Email, user.Password));
+        await Answers.AssertProblemAsync(tokens, 429, "Too many attempts. Try again later.");
+        using var page = await _app.PostFormAsync("/account/sign-in", "sign-in", [new("email", user.Email), new("password", user.Password)]);
+        Assert.Equal(HttpStatusCode.TooManyRequests, page.StatusCode);
+        Assert.Equal("60", Assert.Single(page.Headers.GetValues("Retry-After")));
+        Assert.Empty(Answers.CookieLines(page));
+    }
+
+    [Fact] // ATTACKS 91
+    public async Task One_password_tried_on_many_accounts_locks_none_of_them()
+    {
+        for (var i = 0; i < 20; i++) await Answers.AssertProblemAsync(await GuessAsync($"spray-{i}@example.test"), 400, "Invalid credentials");
+        Assert.Equal(0, await _app.DbAsync(db => db.Set<GuessLimit>().CountAsync(g => g.LockedUntil != null)));
+    }
+
+    [Theory] // ATTACKS 90
+    [InlineData(true, false)]
+    [InlineData(false, false)]
+    [InlineData(true, true)]
+    public async Task Of_two_hundred_guesses_at_once_ten_are_judged(bool known, bool twoReplicas)
+    {
+        await using var replica = _app.StartReplica();
+        var email = known ? (await _app.SignUpAsync()).Email : "nobody@example.test";
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 200).Select(i => Task.Run(() => GuessAsync(email, Wrong, twoReplicas && i % 2 == 1 ? replica : _app))));
+
+        Assert.Equal([(HttpStatusCode.BadRequest, 10), (HttpStatusCode.TooManyRequests, 190)], answers.GroupBy(a => a.StatusCode).Select(g => (g.Key, g.Count())).Order());
+        foreach (var refused in answers.Where(a => a.StatusCode == HttpStatusCode.TooManyRequests)) Assert.Equal("60", Assert.Single(refused.Headers.GetValues("Retry-After")));
+        Assert.Equal(10, (await _app.DbAsync(db => db.Set<GuessLimit>().SingleAsync())).Failures);
+    }
+
+    [Fact] // ATTACKS 90: a right guess among them, and none of the wrong ones is judged beyond the tenth
+    public async Task A_burst_of_right_passwords_signs_in_and_leaves_no_count()
+    {
+        var user = await _app.SignUpAsync();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(() => GuessAsync(user.Email, user.Password))));
+        Assert.All(answers, a => Assert.Equal(HttpStatusCode.OK, a.StatusCode));
+        Assert.Equal(HttpStatusCode.OK, (await GuessAsync(user.Email, user.Password)).StatusCode);
+        Assert.Equal(0, await _app.DbAsync(db => db.Set<GuessLimit>().CountAsync()));
+    }
+
+    [Fact]
+    public async Task The_address_is_kept_as_a_keyed_hash_alone()
+    {
+        await GuessAsync("secret.person@example.test");
+        Assert.DoesNotContain("secret.person", await State.TextAsync(_app), StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Theory] // ATTACKS 226
+    [InlineData(23, 1)]
+    [InlineData(25, 0)]
+    public async Task A_count_is_forgotten_after_a_day(int hours, int left)
+    {
+        await GuessAsync("nobody@example.test");
+        await WaitAsync(TimeSpan.FromHours(hours));
+        await _app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None);
+        Assert.Equal(left, await _app.DbAsync(db => db.Set<GuessLimit>().CountAsync()));
+    }
+
+    private Task<HttpResponseMessage> GuessAsync(string email, string password = Wrong, TestApp? app = null) => (app ?? _app).PostTextAsync("/api/users/signin", Body(email, password));
+
+    // Puts the count into the past instead of the clock into the future: every timer of the app would tick its way through the hours.
+    private Task<int> WaitAsync(TimeSpan time) => _app.DbAsync(async db =>
+    {
+        foreach (var limit in await db.Set<GuessLimit>().ToListAsync())
+        {
+            limit.LastAt -= time;
+            limit.LockedUntil -= time;
+        }
+
+        return await db.SaveChangesAsync();
+    });
+
+    private async Task LockedAsync(string email, int seconds, string password = Wrong)
+    {
+        using var answer = await GuessAsync(email, password);
+        await Answers.AssertProblemAsync(answer, 429, "Too many attempts. Try again later.");
+        Assert.Equal(seconds.ToString(CultureInfo.InvariantCulture), Assert.Single(answer.Headers.GetValues("Retry-After")));
+        Assert.Empty(Answers.CookieLines(answer));
+    }
+
+    private static string Body(string email, string password) => JsonSerializer.Serialize(new { email, password });
+}
