@@ -68,10 +68,11 @@ public sealed class LooksTests(Browser browser)
         using var watch = new PageWatch(page);
         await watch.BeginAsync();
         await page.GotoAsync(path, new() { WaitUntil = WaitUntilState.NetworkIdle });
-        await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{name}-{colours}-{width}.png"), FullPage = true });
 
         Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"{path} scrolls sideways at {width} px.");
+        // Before the picture: to take all of a page, the browser stretches its window.
         Assert.Equal(0, await watch.LayoutShiftAsync());
+        await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{name}-{colours}-{width}.png"), FullPage = true });
         Assert.Empty(watch.Complaints);
         Assert.Empty(watch.Strangers);
         if (width == Widths[0]) await BigEnoughToTouchAsync(page);
