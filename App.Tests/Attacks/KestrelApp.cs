@@ -17,6 +17,7 @@ public sealed class KestrelApp : IAsyncDisposable
         {
             host.UseEnvironment("Development");
             host.UseSetting("DataDir", _folder);
+            host.UseSetting("Urls", "http://127.0.0.1:0");
             host.UseSetting("RateLimits:PerAddressPerMinute", "100000");
             foreach (var (key, value) in settings) host.UseSetting(key, value);
         });
