@@ -121,7 +121,7 @@ public sealed class SessionHandlerTests : IAsyncLifetime
         Assert.NotNull(await replica.WhoAmIAsync(bearer: user.AccessToken));
 
         await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{user.SessionId}", bearer: user.AccessToken);
-        await replica.Get<Events.FollowLog>().CatchUpAsync(CancellationToken.None);
+        await replica.Get<App.Events.FollowLog>().CatchUpAsync(CancellationToken.None);
 
         Assert.Null(await replica.WhoAmIAsync(bearer: user.AccessToken));
     }
@@ -132,7 +132,7 @@ public sealed class SessionHandlerTests : IAsyncLifetime
         var user = await _app.SignUpAsync();
         await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{user.SessionId}", bearer: user.AccessToken);
         await using var restarted = _app.StartReplica();
-        Assert.Equal(1, restarted.Get<Events.RevocationIndex>().Count);
+        Assert.Equal(1, restarted.Get<App.Events.RevocationIndex>().Count);
         Assert.Null(await restarted.WhoAmIAsync(bearer: user.AccessToken));
     }
 

@@ -1,0 +1,119 @@
+using App.Accounts;
+using App.Audit;
+using App.Data;
+using App.Events;
+using App.Sessions;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Data;
+
+/// <summary>ATTACKS 226: no table grows without end, and nothing goes that somebody still needs.</summary>
+public sealed class HourlySweepTests : IAsyncLifetime
+{
+    private readonly TestApp _app = TestApp.Start();
+    private DateTimeOffset _now;
+
+    public Task InitializeAsync()
+    {
+        _ = _app.Services;
+        _now = _app.Time.GetUtcNow();
+        return Task.CompletedTask;
+    }
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task It_drops_what_has_expired_and_nothing_else()
+    {
+        var user = await _app.SignUpAsync();
+        await AddAsync(
+            // Gone a week after the end, whichever end: absolute, revoked, idle.
+            Session("expired, 8 days", user, expires: -8), Session("expired, 6 days", user, expires: -6),
+            Session("revoked, 8 days", user, revoked: -8), Session("revoked, 6 days", user, revoked: -6),
+            Session("idle, 22 days", user, seen: -22), Session("idle, 20 days", user, seen: -20),
+            Session("alive", user),
+            Event("expired, 2 h", -2), Event("expired, 0.5 h", -0.5), Event("in force", 0.1),
+            Row("a year and a day", -366), Row("a year less a day", -364),
+            Limit("25 h", -25), Limit("23 h", -23));
+
+        await _app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None);
+
+        await _app.DbAsync(async db =>
+        {
+            Assert.Equal(["alive", "expired, 6 days", "idle, 20 days", "revoked, 6 days"], await db.Sessions.Where(s => s.UserAgent != "").OrderBy(s => s.UserAgent).Select(s => s.UserAgent).ToListAsync());
+            Assert.Equal(["expired, 0.5 h", "in force"], await db.SecurityEvents.OrderBy(e => e.Reason).Select(e => e.Reason).ToListAsync());
+            Assert.Equal(["a year less a day"], await db.Audit.Where(a => a.Detail != null && a.Detail.StartsWith("a year")).Select(a => a.Detail).ToListAsync());
+            Assert.Equal(["23 h"], await db.Set<GuessLimit>().Select(g => g.Key).ToListAsync());
+            Assert.Equal(1, await db.Users.CountAsync());
+            return 0;
+        });
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(bearer: user.AccessToken));
+        Assert.Equal(2, (await Tokens.SigningKeysTests.KeysAsync(_app)).Count);
+    }
+
+    [Fact]
+    public async Task It_runs_every_hour()
+    {
+        await AddAsync(Limit("old", -30));
+        _app.Time.Advance(TimeSpan.FromMinutes(59));
+        Assert.Equal(1, await CountAsync());
+        _app.Time.Advance(TimeSpan.FromMinutes(1));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (await CountAsync() > 0) await Task.Delay(20, patience.Token);
+    }
+
+    [Fact]
+    public async Task One_slice_that_fails_keeps_no_other_from_forgetting()
+    {
+        await AddAsync(Limit("old", -30));
+        await _app.DbAsync(db => db.Database.ExecuteSqlRawAsync("DROP TABLE Audit"));
+        await _app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None);
+
+        Assert.Equal(0, await CountAsync());
+        Assert.Single(_app.Log.Lines, l => l.StartsWith("Error App.Data.HourlySweep 1101", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Replicas_may_sweep_at_once()
+    {
+        await using var replica = _app.StartReplica();
+        await AddAsync([.. Enumerable.Range(0, 200).Select(i => Limit($"old {i}", -30))]);
+        await Task.WhenAll(_app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None), replica.Get<HourlySweep>().RunOnceAsync(CancellationToken.None));
+
+        Assert.Equal(0, await CountAsync());
+        Assert.DoesNotContain(_app.Log.Lines.Concat(replica.Log.Lines), l => l.StartsWith("Error", StringComparison.Ordinal));
+    }
+
+    private Task<int> CountAsync() => _app.DbAsync(db => db.Set<GuessLimit>().CountAsync());
+
+    private Task<int> AddAsync(params object[] rows) => _app.DbAsync(db =>
+    {
+        db.AddRange(rows);
+        return db.SaveChangesAsync();
+    });
+
+    private Session Session(string name, TestUser user, int expires = 30, int? revoked = null, int seen = 0) => new()
+    {
+        Id = Guid.NewGuid(),
+        UserId = user.Id,
+        UserAgent = name,
+        StartedAt = _now.AddDays(-30),
+        LastSeenAt = _now.AddDays(seen),
+        ExpiresAt = _now.AddDays(expires),
+        AuthenticatedAt = _now,
+        RevokedAt = revoked is int day ? _now.AddDays(day) : null,
+    };
+
+    private SecurityEvent Event(string name, double expires) => new()
+    {
+        Id = Guid.NewGuid(),
+        Type = "other",
+        Reason = name,
+        OccurredAt = _now.AddHours(-3),
+        ExpiresAt = _now.AddHours(expires),
+    };
+
+    private AuditEntry Row(string name, int days) => new() { Action = "signed-in", Detail = name, At = _now.AddDays(days) };
+
+    private GuessLimit Limit(string key, int hours) => new() { Key = key, LastAt = _now.AddHours(hours) };
+}

@@ -1,0 +1,167 @@
+using System.Net.Http.Json;
+using App.Audit;
+using App.Events;
+using App.Tests.Data;
+using App.Tokens;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Events;
+
+/// <summary>The table of contract section 6, as far as the causes exist: each writes exactly one entry per session or key concerned, and one audit row beside it.</summary>
+public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
+{
+    private static readonly Dictionary<string, Cause> Causes = new()
+    {
+        ["sign-out, with cookies"] = new("sign-out", async c => await c.App.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: c.User.Cookies)),
+        ["sign-out, with a bearer token"] = new("sign-out", async c => await c.App.SendAsync(HttpMethod.Post, "/api/users/signout", bearer: c.User.AccessToken)),
+        ["sign-out, with the refresh token alone"] = new("sign-out", async c => await c.App.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: "session_refresh=" + c.User.RefreshToken)),
+        ["sign-out, three times"] = new("sign-out", async c =>
+        {
+            for (var i = 0; i < 3; i++) await c.App.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: c.User.Cookies);
+        }),
+        ["sign-out, twenty at once"] = new("sign-out", async c => await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => c.App.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: c.User.Cookies)))),
+        ["end session, one's own"] = new("ended-by-user", async c => await c.App.SendAsync(HttpMethod.Delete, $"/api/sessions/{c.User.SessionId}", bearer: c.User.AccessToken)),
+        ["end session, another"] = new("ended-by-user", async c =>
+        {
+            var other = await c.App.SignInAsync(c.User);
+            await c.App.SendAsync(HttpMethod.Delete, $"/api/sessions/{c.User.SessionId}", bearer: other.AccessToken);
+        }),
+        ["end session, by the page's button"] = new("ended-by-user", async c =>
+            await c.App.PostFormAsync("/account/sessions/end", "", [new("id", c.User.SessionId.ToString())], c.User.Cookies)),
+        ["end all others"] = new("ended-by-user", async c =>
+        {
+            var here = await c.SignInMoreAsync(3);
+            await c.App.SendAsync(HttpMethod.Delete, "/api/sessions", bearer: here.AccessToken);
+        }, Concerned: 3),
+        ["end all others, by the page's button"] = new("ended-by-user", async c =>
+        {
+            var here = await c.SignInMoreAsync(2);
+            await c.App.PostFormAsync("/account/sessions/end-others", "", [], here.Cookies);
+        }, Concerned: 2),
+        ["refresh reuse"] = new("refresh-reuse", async c =>
+        {
+            await c.RefreshAsync();
+            c.App.Time.Advance(TimeSpan.FromSeconds(11));
+            for (var i = 0; i < 3; i++) await c.RefreshAsync();
+        }),
+        ["replaced, at a sign-in in the same browser"] = new("replaced", async c =>
+            await c.App.SendAsync(HttpMethod.Post, "/api/users/signin", cookies: c.User.Cookies, json: new { email = c.User.Email, password = c.User.Password })),
+        ["replaced, at a sign-up in the same browser"] = new("replaced", async c =>
+            await c.App.SendAsync(HttpMethod.Post, "/api/users/signup", cookies: c.User.Cookies, json: new { email = $"{Guid.NewGuid():N}@example.test", password = TestApp.Password })),
+        ["key rotate"] = new("rotated", async c => await c.KeysAsync("rotate")),
+        ["key revoke, current"] = new("revoked", async c => await c.KeysAsync("revoke", await c.KeyAsync(SigningKeyState.Current))),
+        ["key revoke, next"] = new("revoked", async c => await c.KeysAsync("revoke", await c.KeyAsync(SigningKeyState.Next))),
+        ["key revoke, retired"] = new("revoked", async c => await c.KeysAsync("revoke", await c.RetiredKeyAsync())),
+    };
+
+    // What must write nothing.
+    private static readonly Dictionary<string, Func<Case, Task>> Silence = new()
+    {
+        ["sign-in elsewhere"] = async c => await c.App.SignInAsync(c.User),
+        ["a wrong password in the same browser"] = async c =>
+            await c.App.SendAsync(HttpMethod.Post, "/api/users/signin", cookies: c.User.Cookies, json: new { email = c.User.Email, password = "wrong wrong wrong wrong" }),
+        ["renewal"] = async c => await c.RefreshAsync(),
+        ["sign-out of nobody"] = async c => await c.App.SendAsync(HttpMethod.Post, "/api/users/signout"),
+        ["sign-out with somebody's session id and a forged token"] = async c =>
+            await c.App.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: "session_refresh=" + c.User.RefreshToken[..40] + new string('A', c.User.RefreshToken.Length - 40)),
+        ["end the session of another person"] = async c =>
+        {
+            var stranger = await c.App.SignUpAsync();
+            await c.App.SendAsync(HttpMethod.Delete, $"/api/sessions/{c.User.SessionId}", bearer: stranger.AccessToken);
+        },
+        ["end all others where there are none"] = async c => await c.App.SendAsync(HttpMethod.Delete, "/api/sessions", bearer: c.User.AccessToken),
+        ["revoke of an unknown key"] = async c => await c.KeysAsync("revoke", "unknown"),
+    };
+
+    public static TheoryData<string> Names => [.. Causes.Keys];
+
+    public static TheoryData<string> Silent => [.. Silence.Keys];
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public async Task One_entry_for_each_concerned(string name)
+    {
+        var cause = Causes[name];
+        var c = await BeginAsync();
+        await cause.RunAsync(c);
+
+        var (events, audit) = await SinceAsync(c);
+        Assert.Equal(cause.Concerned, events.Count);
+        Assert.All(events, e => Assert.Equal(cause.Reason, e.Reason));
+        if (cause.Reason is "rotated" or "revoked")
+        {
+            var entry = events[0];
+            Assert.Equal((EventTypes.SigningKeyChanged, null, null), (entry.Type, entry.UserId, entry.SessionId));
+            Assert.Equal("signing-key-" + cause.Reason, Assert.Single(audit, a => a.Detail == entry.KeyId).Action);
+            Assert.Equal(entry.OccurredAt + TokenOptions.LongestLifetime + TokenOptions.ClockSkew, entry.ExpiresAt);
+            return;
+        }
+
+        Assert.Contains(events, e => e.SessionId == c.User.SessionId);
+        Assert.Equal(events.Count, events.Select(e => e.SessionId).Distinct().Count());
+        Assert.All(events, e =>
+        {
+            Assert.Equal((EventTypes.SessionRevoked, c.User.Id), (e.Type, e.UserId!.Value));
+            Assert.True(e.ExpiresAt >= e.OccurredAt + TimeSpan.FromMinutes(5) + TokenOptions.ClockSkew);
+            Assert.Single(audit, a => a.Action == "session-ended" && a.SessionId == e.SessionId && a.UserId == c.User.Id && a.Detail == cause.Reason);
+        });
+        Assert.Equal(events.Count, audit.Count(a => a.Action == "session-ended"));
+        Assert.Null(await c.App.WhoAmIAsync(bearer: c.User.AccessToken));
+    }
+
+    [Theory]
+    [MemberData(nameof(Silent))]
+    public async Task Nothing_for_what_ends_nothing(string name)
+    {
+        var c = await BeginAsync();
+        await Silence[name](c);
+        var (events, audit) = await SinceAsync(c);
+        Assert.Empty(events);
+        Assert.DoesNotContain(audit, a => a.Action == "session-ended");
+        Assert.Equal(c.User.Email, await c.App.WhoAmIAsync(bearer: c.User.AccessToken));
+    }
+
+    private async Task<Case> BeginAsync()
+    {
+        var user = await shared.App.SignUpAsync();
+        return new Case(
+            shared.App, user,
+            await shared.App.DbAsync(db => db.SecurityEvents.MaxAsync(e => (long?)e.Cursor)) ?? 0,
+            await shared.App.DbAsync(db => db.Audit.MaxAsync(a => a.Id)));
+    }
+
+    private static async Task<(List<SecurityEvent> Events, List<AuditEntry> Audit)> SinceAsync(Case c) => (
+        await c.App.DbAsync(db => db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > c.Cursor).ToListAsync()),
+        await c.App.DbAsync(db => db.Audit.AsNoTracking().Where(a => a.Id > c.AuditId).ToListAsync()));
+
+    private sealed record Cause(string Reason, Func<Case, Task> RunAsync, int Concerned = 1);
+
+    private sealed record Case(TestApp App, TestUser User, long Cursor, long AuditId)
+    {
+        public async Task<TestUser> SignInMoreAsync(int times)
+        {
+            var last = User;
+            for (var i = 0; i < times; i++) last = await App.SignInAsync(User);
+            return last;
+        }
+
+        public Task<HttpResponseMessage> RefreshAsync() => App.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = User.RefreshToken });
+
+        public async Task KeysAsync(params string[] args)
+        {
+            await using var output = new StringWriter();
+            await KeyCommands.RunAsync(App.Services, args, output, CancellationToken.None);
+        }
+
+        public Task<string> KeyAsync(SigningKeyState state) => App.DbAsync(db => db.SigningKeys.Where(k => k.State == state).Select(k => k.Id).SingleAsync());
+
+        public Task<string> RetiredKeyAsync() => App.DbAsync(async db =>
+        {
+            var key = await db.SigningKeys.SingleAsync(k => k.State == SigningKeyState.Current);
+            var retired = new SigningKey { Id = Guid.NewGuid().ToString("N"), State = SigningKeyState.Retired, PublicKey = key.PublicKey, CreatedAt = key.CreatedAt, EndedAt = App.Time.GetUtcNow() };
+            db.Add(retired);
+            await db.SaveChangesAsync();
+            return retired.Id;
+        });
+    }
+}

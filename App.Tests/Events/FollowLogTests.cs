@@ -1,0 +1,146 @@
+using App.Events;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace App.Tests.Events;
+
+public sealed class FollowLogTests : IAsyncLifetime
+{
+    private readonly TestApp _app = TestApp.Start();
+    private FollowLog Log => _app.Get<FollowLog>();
+    private RevocationIndex Index => _app.Get<RevocationIndex>();
+
+    public Task InitializeAsync() => Task.FromResult(_app.Services);
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task What_another_process_writes_is_known_after_a_look()
+    {
+        var session = await WriteAsync();
+        await Log.CatchUpAsync(CancellationToken.None);
+        Assert.True(Index.IsRevoked(session));
+    }
+
+    [Fact]
+    public async Task It_looks_by_itself_five_times_a_second()
+    {
+        var session = await WriteAsync();
+        await Tokens.SigningKeysTests.Eventually(() => Index.IsRevoked(session));
+    }
+
+    [Fact]
+    public async Task An_entry_that_commits_late_under_an_early_cursor_is_found()
+    {
+        await WriteAsync(cursor: 1000);
+        await Log.CatchUpAsync(CancellationToken.None);
+        for (var second = 3; second <= 18; second += 3)
+        {
+            _app.Time.Advance(TimeSpan.FromSeconds(3));
+            var late = await WriteAsync(cursor: 1000 - second);
+            await Log.CatchUpAsync(CancellationToken.None);
+            Assert.True(Index.IsRevoked(late), $"{second} s late");
+        }
+    }
+
+    [Fact]
+    public async Task A_jump_of_the_wall_clock_does_not_cut_the_looking_back_short()
+    {
+        var clock = new JumpyClock(_app.Time.GetUtcNow());
+        var index = new RevocationIndex(clock);
+        using var log = new FollowLog(_app.Get<IServiceScopeFactory>(), index, clock, NullLogger<FollowLog>.Instance);
+        await WriteAsync(cursor: 1000);
+        foreach (var minutes in new[] { 0, 10, -10, 0 })
+        {
+            clock.Wall = _app.Time.GetUtcNow().AddMinutes(minutes);
+            await log.CatchUpAsync(CancellationToken.None);
+        }
+
+        var late = await WriteAsync(cursor: 999);
+        await log.CatchUpAsync(CancellationToken.None);
+        Assert.True(index.IsRevoked(late));
+    }
+
+    [Fact]
+    public async Task Each_entry_is_news_once_however_often_it_is_read()
+    {
+        var news = 0;
+        Index.Applied += _ => Interlocked.Increment(ref news);
+        for (var i = 0; i < 20; i++) await WriteAsync();
+        await WriteAsync(type: EventTypes.SigningKeyChanged);
+        await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => Log.CatchUpAsync(CancellationToken.None)));
+        Assert.Equal(21, news);
+    }
+
+    [Fact]
+    public async Task A_database_that_is_away_is_waited_for_and_said_once()
+    {
+        await ExecuteAsync("ALTER TABLE SecurityEvents RENAME TO Away");
+        for (var i = 0; i < 5; i++)
+        {
+            await Assert.ThrowsAnyAsync<System.Data.Common.DbException>(() => Log.CatchUpAsync(CancellationToken.None));
+        }
+
+        await Tokens.SigningKeysTests.Eventually(() => Lost() > 0);
+        await ExecuteAsync("ALTER TABLE Away RENAME TO SecurityEvents");
+        var session = await WriteAsync();
+        await Tokens.SigningKeysTests.Eventually(() => Index.IsRevoked(session));
+        Assert.Equal(1, Lost());
+
+        int Lost() => _app.Log.Lines.Count(l => l.StartsWith("Warning App.Events.FollowLog", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_start_takes_in_every_revocation_still_in_force_however_many_came_after()
+    {
+        var first = await WriteAsync();
+        var expired = await WriteAsync(expires: _app.Time.GetUtcNow());
+        for (var i = 0; i < 150; i++) await WriteAsync(type: "other");
+
+        await using var replica = _app.StartReplica();
+        Assert.True(replica.Get<RevocationIndex>().IsRevoked(first));
+        Assert.False(replica.Get<RevocationIndex>().IsRevoked(expired));
+    }
+
+    [Fact]
+    public async Task What_it_has_read_does_not_pile_up_in_memory()
+    {
+        for (var minute = 0; minute < 30; minute++)
+        {
+            for (var i = 0; i < 10; i++) await WriteAsync();
+            _app.Time.Advance(TimeSpan.FromMinutes(1));
+            await Log.CatchUpAsync(CancellationToken.None);
+        }
+
+        // 6 minutes of life and 15 of slack, at ten a minute.
+        Assert.InRange(Index.Count, 150, 230);
+        _app.Time.Advance(TimeSpan.FromMinutes(30));
+        await Log.CatchUpAsync(CancellationToken.None);
+        Assert.Equal(0, Index.Count);
+    }
+
+    // By SQL, as a process does that this one knows nothing of.
+    private async Task<Guid> WriteAsync(long? cursor = null, string type = EventTypes.SessionRevoked, DateTimeOffset? expires = null)
+    {
+        var session = Guid.NewGuid();
+        var now = _app.Time.GetUtcNow();
+        await _app.DbAsync(db => db.Database.ExecuteSqlAsync($"""
+            INSERT INTO SecurityEvents (Cursor, Id, Type, OccurredAt, ExpiresAt, UserId, SessionId, KeyId, Reason)
+            VALUES ({cursor}, {Guid.NewGuid()}, {type}, {now.UtcTicks}, {(expires ?? now.AddMinutes(6)).UtcTicks}, {Guid.NewGuid()}, {session}, NULL, 'sign-out')
+            """));
+        return session;
+    }
+
+    private Task<int> ExecuteAsync(string sql) => _app.DbAsync(db => db.Database.ExecuteSqlRawAsync(sql));
+
+    /// <summary>The clock on the wall jumps, the monotonic one stands: the library's fake clock moves both.</summary>
+    private sealed class JumpyClock(DateTimeOffset now) : TimeProvider
+    {
+        public DateTimeOffset Wall { get; set; } = now;
+
+        public override DateTimeOffset GetUtcNow() => Wall;
+
+        public override long GetTimestamp() => 1;
+    }
+}

@@ -1,0 +1,159 @@
+using System.Text;
+using App.Sessions;
+using App.Shared;
+using Microsoft.AspNetCore.Http;
+
+namespace App.Tests.Sessions;
+
+public sealed class SessionCookiesTests
+{
+    private static readonly SessionCookies Cookies = new(new CookieNames());
+
+    [Theory]
+    [InlineData("", null, null)]
+    [InlineData("other=1; sessions=x; xsession=y", null, null)]
+    [InlineData("session=a", "a", null)]
+    [InlineData("session_refresh=b", null, "b")]
+    [InlineData("session=a; session_refresh=b", "a", "b")]
+    [InlineData("session_refresh=b;session=a", "a", "b")]
+    [InlineData("x=1; session=a==; y=2", "a==", null)]
+    [InlineData("session=a; session=a", "a", null)]
+    [InlineData("session=a; path=/; samesite=lax; httponly", "a", null)]
+    [InlineData("session=a; path=/; samesite=lax; httponly,session_refresh=b; path=/; expires=Thu, 01 Jan 2026 00:00:00 GMT", "a", "b")]
+    [InlineData("session=", "", null)]
+    [InlineData("session", null, null)]
+    [InlineData("=a", null, null)]
+    [InlineData("SESSION=a", null, null)]
+    [InlineData("session =a", null, null)]
+    [InlineData(" session=a ", "a", null)]
+    [InlineData("session=\"a\"", "\"a\"", null)]
+    [InlineData(";;,;=;session=a;;", "a", null)]
+    // Two values under one name: somebody planted one, and which can't be known.
+    [InlineData("session=a; session=b", "", "")]
+    [InlineData("session=a; session_refresh=x; session_refresh=y", "", "")]
+    [InlineData("session=a, session=b", "", "")]
+    public void The_header_is_read_as_it_stands(string header, string? session, string? refresh) =>
+        Assert.Equal((session ?? "", refresh ?? "", session is not null || refresh is not null), Read(header));
+
+    [Fact]
+    public void Several_headers_are_one()
+    {
+        Assert.Equal(("a", "b", true), Read("session=a", "session_refresh=b"));
+        Assert.Equal(("", "", true), Read("session=a", "session=b"));
+    }
+
+    [Fact]
+    public void The_value_is_what_cookie_session_writes() =>
+        Assert.Equal("a.b.c", SessionCookies.Unwrap("eyJqd3QiOiJhLmIuYyJ9")); // Buffer.from('{"jwt":"a.b.c"}').toString('base64')
+
+    [Theory]
+    [InlineData("""{"jwt":"t"}""", "t")]
+    [InlineData("""{ "jwt" : "t" }""", "t")]
+    [InlineData("""{"views":1,"jwt":"t","user":{"a":[1]}}""", "t")]
+    [InlineData("""{"\u006awt":"t"}""", "t")]
+    [InlineData("""{"jwt":"t","jwt":"u"}""", null)]
+    [InlineData("""{"JWT":"t"}""", null)]
+    [InlineData("""{"jwt":null}""", null)]
+    [InlineData("""{"jwt":""}""", null)]
+    [InlineData("""{"jwt":["t"]}""", null)]
+    [InlineData("""{"jwt":{"toString":"t"}}""", null)]
+    [InlineData("""{"jwt":"t"}x""", null)]
+    [InlineData("""[{"jwt":"t"}]""", null)]
+    [InlineData("\"t\"", null)]
+    [InlineData("{}", null)]
+    [InlineData("", null)]
+    public void The_token_is_taken_from_one_plain_object(string json, string? token) =>
+        Assert.Equal(token, SessionCookies.Unwrap(Convert.ToBase64String(Encoding.UTF8.GetBytes(json))));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("%%%")]
+    [InlineData("eyJqd3QiOiJ0In0")] // without its padding
+    [InlineData("eyJqd3QiOiJ0In0%3D")] // percent-encoded
+    [InlineData("\"eyJqd3QiOiJ0In0=\"")]
+    [InlineData("eyJqd3QiOiJ0In0=AAAA")]
+    [InlineData("////")]
+    public void What_is_not_base64_holds_nothing(string value) => Assert.Null(SessionCookies.Unwrap(value));
+
+    [Fact]
+    public void A_value_too_long_for_any_token_is_not_looked_at() => Assert.Null(SessionCookies.Unwrap(new string('A', 1 << 20)));
+
+    [Theory]
+    [InlineData(false, "")]
+    [InlineData(true, "; secure")]
+    public void Sign_out_sends_the_very_bytes_of_the_course(bool https, string secure)
+    {
+        var http = Http(https);
+        Cookies.Clear(http);
+        Assert.Equal(
+            [$"session=; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT{secure}; httponly", $"session_refresh=; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT{secure}; httponly"],
+            http.Response.Headers.SetCookie.Select(line => line!));
+    }
+
+    [Theory]
+    [InlineData(false, "")]
+    [InlineData(true, "; secure")]
+    public void A_grant_is_written_as_both_cookies_the_session_first(bool https, string secure)
+    {
+        var http = Http(https);
+        Cookies.Write(http, Granted("a.b.c", "r1"));
+        Assert.Equal(
+            [$"session=eyJqd3QiOiJhLmIuYyJ9; path=/; samesite=lax{secure}; httponly", $"session_refresh=r1; path=/; expires=Sat, 31 Jan 2026 00:00:00 GMT; samesite=lax{secure}; httponly"],
+            http.Response.Headers.SetCookie.Select(line => line!));
+    }
+
+    [Fact]
+    public void The_last_word_replaces_ours_and_leaves_others_alone()
+    {
+        var http = Http(https: true);
+        http.Response.Headers.SetCookie = "theme=dark; path=/";
+        Cookies.Write(http, Granted("a.b.c", "r1"));
+        Cookies.Write(http, Granted("d.e.f", "r2"));
+        Cookies.Clear(http);
+
+        var lines = http.Response.Headers.SetCookie.ToArray();
+        Assert.Equal(3, lines.Length);
+        Assert.StartsWith("session=;", lines[0], StringComparison.Ordinal);
+        Assert.StartsWith("session_refresh=;", lines[1], StringComparison.Ordinal);
+        Assert.Equal("theme=dark; path=/", lines[2]);
+    }
+
+    [Fact]
+    public void Names_and_domain_are_settings()
+    {
+        var cookies = new SessionCookies(new CookieNames { Session = "sid", Refresh = "rid", Domain = "example.test" });
+        var http = Http(https: true);
+        cookies.Write(http, Granted("a.b.c", "r1"));
+        Assert.All(http.Response.Headers.SetCookie, line => Assert.Contains("; domain=example.test; samesite=lax; secure; httponly", line, StringComparison.Ordinal));
+
+        Assert.Equal(("a", "b", true), Read(cookies, "session=x; sid=a; rid=b"));
+    }
+
+    private static (string Session, string Refresh, bool Any) Read(params string[] headers) => Read(Cookies, headers);
+
+    private static (string Session, string Refresh, bool Any) Read(SessionCookies cookies, params string[] headers)
+    {
+        var request = new DefaultHttpContext().Request;
+        request.Headers.Cookie = headers;
+        var read = cookies.Read(request);
+        return (read.Session.ToString(), read.Refresh.ToString(), read.Any);
+    }
+
+    private static DefaultHttpContext Http(bool https) => new() { Request = { IsHttps = https } };
+
+    private static Grant Granted(string accessToken, string refreshToken)
+    {
+        var user = new CurrentUser
+        {
+            Id = Guid.NewGuid(),
+            SessionId = Guid.NewGuid(),
+            TokenId = "t",
+            Email = "a@example.test",
+            IssuedAt = 0,
+            ExpiresAt = 0,
+            AuthTime = 0,
+            KeyId = "k",
+        };
+        return new Grant(user, accessToken, refreshToken, TimeSpan.FromMinutes(5), new DateTimeOffset(2026, 1, 31, 0, 0, 0, TimeSpan.Zero));
+    }
+}
