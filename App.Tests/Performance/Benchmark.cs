@@ -38,8 +38,8 @@ var data = Directory.CreateDirectory(Path.Combine(folder, $"data-{Guid.NewGuid()
 var empty = new List<double>();
 for (var run = 0; run < 3; run++)
 {
-    using var fresh = Gatehouse(Path.Combine(data, $"empty-{run}"));
-    empty.Add(await fresh.FirstAnswerAsync("/account/sign-in"));
+    using var first = Gatehouse(Path.Combine(data, $"empty-{run}"));
+    empty.Add(await first.FirstAnswerAsync("/account/sign-in"));
 }
 var ours = Gatehouse(data);
 await ours.FirstAnswerAsync("/account/sign-in");
@@ -88,13 +88,20 @@ using var floor = new Server(bare, "Floor.dll", ("BODIES", bodies));
 await floor.FirstAnswerAsync(Me);
 foreach (var (name, path, header, target) in reads) table.Add(name, Wrk.Compare(floor, ours, path, "-H", header), target);
 
-// Refresh: each connection walks along its own session's chain; the tokens are kept for the last measurement.
+// Refresh: each connection walks along its own session's chain.
 var minted = new ConcurrentBag<string>();
 await RefreshAsync(TimeSpan.FromSeconds(2));
 minted.Clear();
 var (before, clock) = (ours.CpuMicroseconds, Stopwatch.StartNew());
 await RefreshAsync(TimeSpan.FromSeconds(5));
 table.Add("refresh, 32 at once", $"{minted.Count / clock.Elapsed.TotalSeconds:0} /s, {(ours.CpuMicroseconds - before) / minted.Count:0} µs CPU each", "<= 120 µs");
+
+// For the last measurement: a parent shown again within its ten seconds is good for one more access token, at no write.
+await Task.WhenAll(sessions.Select(async session =>
+{
+    for (var start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start).TotalSeconds < 8;)
+        minted.Add((await GrantAsync(await client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = session.Refresh }))).Access);
+}));
 
 // Passwords: as many sign-ins as the cores can hash, and nobody else notices.
 var (hashes, signIns) = (0.0, 0.0);
@@ -121,10 +128,11 @@ string[] TokensOf(string name, IEnumerable<string> tokens, string turns)
     File.WriteAllLines(file, tokens);
     return ["-s", Path.Combine(here, "tokens.lua"), "--", file, turns];
 }
-// A few thousand warm the code up; the rest are sent once each, for no longer than they last.
-Wrk.Run(ours.Address + Me, 2, TokensOf("warm", minted.Take(2000), "again"));
-var unseen = Wrk.Measure(ours, Me, 1, TokensOf("unseen", minted.Skip(2000), "once"));
-table.Add("token never seen before", Wrk.Ratio(Wrk.Measure(floor, Me, 1, TokensOf("unseen", minted.Skip(2000), "again")), unseen), ">= 0.29");
+// Half of them make the code warm; the others are sent once each, for no longer than they last.
+string[] warmUp = [.. minted.Take(minted.Count / 2)], fresh = [.. minted.Skip(minted.Count / 2)];
+Wrk.Run(ours.Address + Me, 4, TokensOf("warm", warmUp, "again"));
+var unseen = Wrk.Measure(ours, Me, 1, TokensOf("unseen", fresh, "once"));
+table.Add("token never seen before", Wrk.Ratio(Wrk.Measure(floor, Me, 1, TokensOf("unseen", fresh, "again")), unseen), ">= 0.29");
 table.Add($"{minted.Count} tokens, each seen before", Wrk.Compare(floor, ours, Me, TokensOf("all", minted, "again")), "CPU <= 1.5x");
 table.Add("memory at rest / after load", $"{atRest:0} / {afterLoad:0} MB (floor {floor.Megabytes:0} MB after load)", "<= 130 / 190 MB");
 ours.Dispose();
