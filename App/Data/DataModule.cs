@@ -1,6 +1,8 @@
+using System.Data.Common;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.DataProtection.KeyManagement;
 using Microsoft.AspNetCore.Identity;
+using Microsoft.Data.SqlClient;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
@@ -17,6 +19,7 @@ internal static class DataModule
         services.AddSettings<ConnectionStringOptions>("ConnectionStrings");
         services.AddSettings<KeyOptions>("Keys");
         services.AddSettingsRule(MasterKeyFaults);
+        services.AddSettingsRule(StorageFaults);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton(FindMasterKey);
 
@@ -38,7 +41,7 @@ internal static class DataModule
             ? sp.GetRequiredService<SqlServerDb>()
             : sp.GetRequiredService<SqliteDb>());
 
-        services.AddSingleton(new StartStep((sp, ct) => sp.GetRequiredService<DatabaseOptions>().MigrateOnStart ? MigrateAsync(sp, ct) : Task.CompletedTask));
+        services.AddSingleton(new StartStep((sp, ct) => sp.GetRequiredService<DatabaseOptions>().MigrateOnStart ? MigrateAsync(sp, ct) : ExpectMigratedAsync(sp, ct)));
         services.AddSingleton(new Command("migrate", "migrate (brings the schema up to date)", async (sp, _, output, ct) =>
         {
             await MigrateAsync(sp, ct);
@@ -65,6 +68,38 @@ internal static class DataModule
         await SchemaMigration.RunAsync(scope.ServiceProvider.GetRequiredService<AppDb>(), ct);
     }
 
+    private static async Task ExpectMigratedAsync(IServiceProvider services, CancellationToken ct)
+    {
+        await using var scope = services.CreateAsyncScope();
+        if ((await scope.ServiceProvider.GetRequiredService<AppDb>().Database.GetPendingMigrationsAsync(ct)).Any())
+            throw new SettingsException(["Database:MigrateOnStart is false and the schema isn't up to date. Run `App migrate` first."]);
+    }
+
+    private static IEnumerable<string> StorageFaults(IServiceProvider services)
+    {
+        var (host, given) = (services.GetRequiredService<HostSettings>(), services.GetRequiredService<ConnectionStringOptions>().Default);
+        var provider = services.GetRequiredService<DatabaseOptions>().Provider;
+        if (File.Exists(host.DataPath)) yield return $"DataDir is \"{host.DataDir}\", which is a file. Give a folder; it is made where it is missing.";
+        if (provider == DatabaseProvider.SqlServer && string.IsNullOrWhiteSpace(given))
+            yield return "ConnectionStrings:Default isn't set, and Database:Provider is SqlServer. Give SQL Server's connection string, from the environment or a secret file.";
+        else if (!string.IsNullOrWhiteSpace(given) && !IsConnectionString(provider, given))
+            yield return $"ConnectionStrings:Default isn't a connection string for Database:Provider {provider}.";
+    }
+
+    private static bool IsConnectionString(DatabaseProvider provider, string text)
+    {
+        try
+        {
+            DbConnectionStringBuilder builder = provider == DatabaseProvider.SqlServer ? new SqlConnectionStringBuilder() : new SqliteConnectionStringBuilder();
+            builder.ConnectionString = text;
+            return true;
+        }
+        catch (Exception e) when (e is ArgumentException or FormatException)
+        {
+            return false;
+        }
+    }
+
     private static IEnumerable<string> MasterKeyFaults(IServiceProvider services)
     {
         var text = services.GetRequiredService<KeyOptions>().MasterKey;
@@ -83,7 +118,7 @@ internal static class DataModule
     {
         if (services.GetRequiredService<ConnectionStringOptions>().Default is { Length: > 0 } given) return given;
         var folder = services.GetRequiredService<HostSettings>().DataPath;
-        Directory.CreateDirectory(folder);
+        PrivateFolder.Ensure(folder);
         return new SqliteConnectionStringBuilder { DataSource = Path.Combine(folder, "gatehouse.db"), DefaultTimeout = 1 }.ToString();
     }
 }

@@ -40,7 +40,7 @@ public sealed class MasterKey
     /// <summary>The development key: made once, in a file that only its owner may read.</summary>
     public static MasterKey ReadOrCreate(string path)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        PrivateFolder.Ensure(Path.GetDirectoryName(path)!);
         if (!File.Exists(path)) Create(path);
         return TryParse(File.ReadAllText(path), out var key)
             ? key

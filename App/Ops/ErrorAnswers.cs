@@ -117,9 +117,12 @@ internal sealed partial class ErrorAnswers(RequestDelegate next, IEnumerable<Exc
     private static bool IsBare(HttpResponse response) =>
         response is { HasStarted: false, StatusCode: >= 400 and < 600, ContentLength: null } && string.IsNullOrEmpty(response.ContentType);
 
+    // Cookies stay: a renewal that happened before the error has used its refresh token up, and the browser must get the successor.
     private static void Empty(HttpContext http)
     {
+        var cookies = http.Response.Headers.SetCookie;
         http.Response.Clear();
+        http.Response.Headers.SetCookie = cookies;
         SecurityHeaders.Write(http);
     }
 

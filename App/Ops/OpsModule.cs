@@ -53,13 +53,21 @@ public static class OpsModule
         app.UseProxy();
         app.UseMiddleware<SecurityHeaders>();
         app.UseMiddleware<ErrorAnswers>();
+        app.Use(HeadAsGet);
         app.UseRouting();
         app.Use(SecurityHeaders.LeaveCachingToAssets);
         app.UseOwnCors();
         app.UseMiddleware<CrossSiteGuard>();
-        app.Use(FormPosts.RefuseOthers);
+        app.Use(FormPosts.RefuseUnreadable);
         app.UseRateLimiter();
         return app;
+    }
+
+    // RFC 9110 section 9.3.2: HEAD is GET without the body, which the server leaves away by itself.
+    private static Task HeadAsGet(HttpContext http, RequestDelegate next)
+    {
+        if (HttpMethods.IsHead(http.Request.Method)) http.Request.Method = HttpMethods.Get;
+        return next(http);
     }
 
     public static WebApplication MapOps(this WebApplication app)

@@ -65,13 +65,10 @@ internal static class Proxy
         else if (Uri.TryCreate(host.Issuer, UriKind.Absolute, out var issuer) && issuer.Scheme == Uri.UriSchemeHttp && !issuer.IsLoopback)
             yield return $"Issuer is \"{host.Issuer}\": Production is reached over https. Give the https URL that people use.";
 
-        string[] endpoints =
-        [
-            .. host.Urls.Split(';'),
-            .. configuration.GetSection("Kestrel:Endpoints").GetChildren().Select(e => e["Url"] ?? ""),
-            .. configuration["HTTPS_PORTS"] is { Length: > 0 } ? ["https:"] : Array.Empty<string>(),
-        ];
-        if (!services.GetRequiredService<ProxyOptions>().TerminatesTls && !endpoints.Any(e => e.Trim().StartsWith("https:", StringComparison.OrdinalIgnoreCase)))
+        // Kestrel's own endpoints, where there are any, take the place of Urls.
+        var own = configuration.GetSection("Kestrel:Endpoints").GetChildren().Select(e => e["Url"] ?? "").ToList();
+        var endpoints = own.Count > 0 ? own : [.. host.Urls.Split(';', StringSplitOptions.RemoveEmptyEntries)];
+        if (!services.GetRequiredService<ProxyOptions>().TerminatesTls && !endpoints.All(e => e.Trim().StartsWith("https:", StringComparison.OrdinalIgnoreCase)))
             yield return $"Proxy:TerminatesTls is false and Urls is \"{host.Urls}\": Production on plain http. Set Proxy:TerminatesTls=true behind a proxy that ends TLS, or give an https address with a certificate (Kestrel:Endpoints).";
     }
 }

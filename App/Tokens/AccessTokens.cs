@@ -8,6 +8,8 @@ internal sealed class AccessTokens(SigningKeyRing ring, TokenOptions options, Pu
 {
     private static readonly JsonWebTokenHandler Handler = new() { SetDefaultTimesOnTokenCreation = false };
 
+    private const int LongestName = 120;
+
     public TimeSpan Lifetime => options.AccessTokenLifetime;
 
     /// <summary>Signs the claims of <paramref name="user"/>, whose times and token id the caller has set.</summary>
@@ -27,7 +29,7 @@ internal sealed class AccessTokens(SigningKeyRing ring, TokenOptions options, Pu
             ["email"] = user.Email,
             ["email_verified"] = user.EmailVerified,
         };
-        if (user.Name is not null) claims["name"] = user.Name;
+        if (user.Name is not null) claims["name"] = Fit(user.Name);
         if (user.Roles.Count > 0) claims["roles"] = user.Roles;
         if (user.Amr.Count > 0) claims["amr"] = user.Amr;
 
@@ -38,6 +40,20 @@ internal sealed class AccessTokens(SigningKeyRing ring, TokenOptions options, Pu
             Claims = claims,
             SigningCredentials = ring.Signing,
         });
+    }
+
+    // A name may be 200 characters, a token 1 KB: what doesn't fit is cut at a whole character. Beyond ASCII, JSON escapes six for one.
+    private static string Fit(string name)
+    {
+        var (room, length) = (LongestName, 0);
+        foreach (var rune in name.EnumerateRunes())
+        {
+            room -= rune.IsAscii ? 1 : 6 * rune.Utf16SequenceLength;
+            if (room < 0) return name[..length];
+            length += rune.Utf16SequenceLength;
+        }
+
+        return name;
     }
 
     /// <summary>The times and ids of a new token, from now on.</summary>

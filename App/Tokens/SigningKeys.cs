@@ -111,10 +111,12 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
     private SigningKey Create(SigningKeyState state, DateTimeOffset now)
     {
         using var ecdsa = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var id = Base64UrlEncoder.Encode(new ECDsaSecurityKey(ecdsa).ComputeJwkThumbprint());
+        if (id.StartsWith('-')) return Create(state, now); // a command line would take it for an option
         var pkcs8 = ecdsa.ExportPkcs8PrivateKey();
         var key = new SigningKey
         {
-            Id = Base64UrlEncoder.Encode(new ECDsaSecurityKey(ecdsa).ComputeJwkThumbprint()),
+            Id = id,
             State = state,
             PublicKey = ecdsa.ExportSubjectPublicKeyInfo(),
             PrivateKey = masterKey.Encrypt(pkcs8, Purpose),

@@ -28,9 +28,9 @@ internal static partial class TokensModule
 
     public static void MapTokens(this IEndpointRouteBuilder routes)
     {
-        var known = routes.MapGroup("/.well-known").WithTags("Keys").AllowAnonymous();
-        known.MapGet("/jwks.json", WellKnown.Keys).Produces(304).ProducesProblem(404);
-        known.MapGet("/public-key.pem", WellKnown.Pem).Produces(304).ProducesProblem(404);
+        var known = routes.MapGroup("/.well-known").WithTags("Keys").AllowAnonymous().WithMetadata(new SameForEverybody());
+        known.MapGet("/jwks.json", WellKnown.Keys).Produces(200, contentType: WellKnown.JwkSet).Produces(304).ProducesProblem(404);
+        known.MapGet("/public-key.pem", WellKnown.Pem).Produces(200, contentType: WellKnown.PemFile).Produces(304).ProducesProblem(404);
         known.MapGet("/openid-configuration", WellKnown.Configuration);
     }
 

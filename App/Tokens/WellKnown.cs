@@ -3,19 +3,28 @@ using Microsoft.Net.Http.Headers;
 
 namespace App.Tokens;
 
+/// <summary>
+/// Marks a route whose answer is the same for everybody and may be kept by shared caches: nobody is signed in there,
+/// so that no renewed cookie is ever stored with it.
+/// </summary>
+internal sealed class SameForEverybody;
+
 /// <summary>What a service needs to check our tokens by itself.</summary>
 internal static class WellKnown
 {
+    public const string JwkSet = "application/jwk-set+json";
+    public const string PemFile = "application/x-pem-file";
+
     // Long enough to be worth caching, far shorter than the day for which a key is published before its first use.
     private const string Cacheable = "public, max-age=300";
 
     /// <summary>The public keys, next, current and retired, as a JWK set (RFC 7517). 404 in migration mode.</summary>
     public static Results<FileContentHttpResult, ProblemHttpResult> Keys(HttpContext http, SigningKeyRing ring) =>
-        Published(http, ring, ring.Published.JwkSet, "application/jwk-set+json");
+        Published(http, ring, ring.Published.JwkSet, JwkSet);
 
     /// <summary>The current public key as SubjectPublicKeyInfo in PEM, the form that goes into <c>JWT_KEY</c>. 404 in migration mode.</summary>
     public static Results<FileContentHttpResult, ProblemHttpResult> Pem(HttpContext http, SigningKeyRing ring) =>
-        Published(http, ring, ring.Published.Pem, "application/x-pem-file");
+        Published(http, ring, ring.Published.Pem, PemFile);
 
     /// <summary>The discovery document (RFC 8414): true to what exists, from the configured issuer and never from the request's host.</summary>
     public static JsonHttpResult<Dictionary<string, object>> Configuration(HttpContext http, SigningKeyRing ring, PublicUrl publicUrl)
