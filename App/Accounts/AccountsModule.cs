@@ -1,6 +1,7 @@
 using App.Data;
 using App.Ops;
 using App.Passwords;
+using App.Sessions;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.OpenApi;
 
@@ -26,14 +27,14 @@ internal static class AccountsModule
     public static void MapAccounts(this IEndpointRouteBuilder routes)
     {
         var users = routes.MapGroup("/api/users").WithTags("Users").AllowAnonymous();
-        users.MapPost("/signup", SignUp.HandleAsync).RequireRateLimiting(RateLimits.Credentials)
+        users.MapPost("/signup", SignUp.HandleAsync).WithMetadata(new NewSession()).RequireRateLimiting(RateLimits.Credentials)
             .TakesJson<SignUpRequest>().ProducesProblem(400).ProducesProblem(403).ProducesProblem(429).ProducesProblem(503);
-        users.MapPost("/signin", SignIn.HandleAsync).RequireRateLimiting(RateLimits.Credentials)
+        users.MapPost("/signin", SignIn.HandleAsync).WithMetadata(new NewSession()).RequireRateLimiting(RateLimits.Credentials)
             .TakesJson<SignInRequest>().ProducesProblem(400).ProducesProblem(403).ProducesProblem(429).ProducesProblem(503);
         users.MapPost("/signout", SignOut.HandleAsync).ProducesProblem(403);
         users.MapGet("/currentuser", ReadCurrentUser.Handle).Produces<CurrentUserAnswer>();
 
-        routes.MapPost("/api/tokens", IssueTokens.HandleAsync).WithTags("Tokens").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials)
+        routes.MapPost("/api/tokens", IssueTokens.HandleAsync).WithMetadata(new NewSession()).WithTags("Tokens").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials)
             .ProducesProblem(400).ProducesProblem(401).ProducesProblem(415).ProducesProblem(429).ProducesProblem(503);
     }
 

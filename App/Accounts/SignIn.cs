@@ -29,11 +29,11 @@ internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChec
     }
 
     public static async Task<Results<Ok<SignedInUser>, ProblemHttpResult>> HandleAsync(
-        HttpContext http, CurrentUser? current, SignIn signIn, SessionCookies cookies, CancellationToken ct)
+        HttpContext http, HeldSessions held, SignIn signIn, SessionCookies cookies, CancellationToken ct)
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
         var request = new SignInRequest { Email = body.Text("email"), Password = body.Text("password") };
-        var outcome = await signIn.TryAsync(request, Client.Of(http), current, ct);
+        var outcome = await signIn.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct);
         if (outcome is not Outcome.SignedIn(var grant)) return Refusal(outcome, http);
         cookies.Write(http, grant);
         return TypedResults.Ok(new SignedInUser(grant.User.Email, grant.User.Id));
@@ -47,8 +47,8 @@ internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChec
         _ => Problems.InvalidCredentials(rejected),
     };
 
-    /// <param name="replaced">The caller's session until now, which the new one replaces.</param>
-    public async Task<Outcome> TryAsync(SignInRequest request, Client client, CurrentUser? replaced, CancellationToken ct)
+    /// <param name="replaced">The sessions this browser held until now, which the new one replaces.</param>
+    public async Task<Outcome> TryAsync(SignInRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
     {
         var faults = new List<Fault>();
         if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(new Fault("Email must be valid", "email"));

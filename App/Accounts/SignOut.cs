@@ -6,8 +6,8 @@ namespace App.Accounts;
 /// <summary>Nothing, as JSON.</summary>
 internal sealed record Nothing;
 
-/// <summary>Ends the caller's session and clears both cookies. Asking twice, or without one, is no error.</summary>
-internal sealed class SignOut(RevokeSessions revoke, RefreshKey refreshKey, SessionCookies cookies)
+/// <summary>Ends every session that the caller holds and clears both cookies. Asking twice, or without one, is no error.</summary>
+internal sealed class SignOut(RevokeSessions revoke, HeldSessions held, SessionCookies cookies)
 {
     public static async Task<Ok<Nothing>> HandleAsync(HttpContext http, SignOut signOut, CancellationToken ct)
     {
@@ -17,12 +17,9 @@ internal sealed class SignOut(RevokeSessions revoke, RefreshKey refreshKey, Sess
 
     public async Task RunAsync(HttpContext http, CancellationToken ct)
     {
-        if (Of(http) is { } sessionId) await revoke.RunAsync(s => s.Id == sessionId, "sign-out", ct);
-        cookies.Clear(http);
+        var sessions = held.Of(http);
+        if (sessions.Count > 0) await revoke.RunAsync(s => sessions.Contains(s.Id), "sign-out", ct);
+        // Where a bearer token decided, cookies beside it were not looked at: their session lives, so they stay.
+        if (!SessionHandler.BearsToken(http.Request) || !cookies.Read(http.Request).Any) cookies.Clear(http);
     }
-
-    // A browser whose access token can no longer be renewed may still name its session by a genuine refresh token.
-    private Guid? Of(HttpContext http) =>
-        CurrentUser.From(http.User)?.SessionId
-        ?? (http.Request.Headers.Authorization.Count == 0 ? RefreshToken.Parse(cookies.Read(http.Request).Refresh.ToString(), refreshKey)?.SessionId : null);
 }

@@ -32,11 +32,11 @@ internal sealed partial class SignUp(
     }
 
     public static async Task<Results<Created<SignedInUser>, ProblemHttpResult>> HandleAsync(
-        HttpContext http, CurrentUser? current, SignUp signUp, SessionCookies cookies, CancellationToken ct)
+        HttpContext http, HeldSessions held, SignUp signUp, SessionCookies cookies, CancellationToken ct)
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
         var request = new SignUpRequest { Email = body.Text("email"), Password = body.Text("password"), Name = body.Text("name") };
-        switch (await signUp.TryAsync(request, Client.Of(http), current, ct))
+        switch (await signUp.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct))
         {
             case Outcome.SignedUp(var grant):
                 cookies.Write(http, grant);
@@ -48,8 +48,8 @@ internal sealed partial class SignUp(
         }
     }
 
-    /// <param name="replaced">The caller's session until now, which the new one replaces.</param>
-    public async Task<Outcome> TryAsync(SignUpRequest request, Client client, CurrentUser? replaced, CancellationToken ct)
+    /// <param name="replaced">The sessions this browser held until now, which the new one replaces.</param>
+    public async Task<Outcome> TryAsync(SignUpRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
     {
         var faults = new List<Fault>();
         var named = !string.IsNullOrWhiteSpace(request.Name);
@@ -79,7 +79,7 @@ internal sealed partial class SignUp(
         PasswordText.Normalize(typed.Trim()) is { Length: <= LongestName } text && !text.Any(char.IsControl) ? text : null;
 
     // Account, session, audit and the replaced session's event: all or nothing.
-    private async Task<Outcome> SaveAsync(User user, Client client, CurrentUser? replaced, CancellationToken ct)
+    private async Task<Outcome> SaveAsync(User user, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
     {
         try
         {

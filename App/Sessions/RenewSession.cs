@@ -26,7 +26,8 @@ internal sealed partial class RenewSession(
     public abstract record Outcome
     {
         public sealed record Renewed(Grant Grant) : Outcome;
-        public sealed record Refused : Outcome;
+        /// <param name="Genuine">It was one of ours once; its session is over, or nobody's any more.</param>
+        public sealed record Refused(bool Genuine) : Outcome;
     }
 
     public static async Task<Results<Ok<TokenAnswer>, ProblemHttpResult>> HandleAsync(RefreshRequest request, RenewSession renew, CancellationToken ct) =>
@@ -39,14 +40,14 @@ internal sealed partial class RenewSession(
 
     public async Task<Outcome> TryAsync(string? presented, CancellationToken ct)
     {
-        if (RefreshToken.Parse(presented, refreshKey) is not { } token) return new Outcome.Refused();
+        if (RefreshToken.Parse(presented, refreshKey) is not { } token) return new Outcome.Refused(Genuine: false);
         var hash = token.Hash();
 
         // Twice: whoever loses the race to rotate finds itself, at the second look, holding the parent.
         for (var look = 0; look < 2; look++)
         {
             var found = await ReadAsync(token.SessionId, ct);
-            if (found is not var (session, user, roles) || !IsAlive(session)) return new Outcome.Refused();
+            if (found is not var (session, user, roles) || !IsAlive(session)) return new Outcome.Refused(Genuine: true);
 
             if (Same(hash, session.RefreshHash))
             {
@@ -61,14 +62,14 @@ internal sealed partial class RenewSession(
             {
                 await revoke.RunAsync(s => s.Id == session.Id, "refresh-reuse", ct);
                 Reused(session.UserId, session.Id);
-                return new Outcome.Refused();
+                return new Outcome.Refused(Genuine: true);
             }
 
             Outcome.Renewed Renewed(RefreshToken successor) =>
                 new(grants.Create(StartSession.Describe(user, session, roles), successor, session.ExpiresAt));
         }
 
-        return new Outcome.Refused();
+        return new Outcome.Refused(Genuine: true);
     }
 
     private bool IsAlive(Session session)

@@ -28,15 +28,24 @@ internal sealed class SessionCookies(CookieNames names)
             foreach (var range in header.AsSpan().SplitAny(';', ','))
             {
                 var pair = header.AsMemory(range).Trim(' ');
-                var equals = pair.Span.IndexOf('=');
-                if (equals <= 0) continue;
-                if (pair.Span[..equals].SequenceEqual(names.Session)) Take(ref session, pair[(equals + 1)..], ref tampered);
-                else if (pair.Span[..equals].SequenceEqual(names.Refresh)) Take(ref refresh, pair[(equals + 1)..], ref tampered);
+                if (ValueOf(names.Session, pair) is { } first) Take(ref session, first, ref tampered);
+                else if (ValueOf(names.Refresh, pair) is { } second) Take(ref refresh, second, ref tampered);
             }
         }
 
         return tampered ? new PresentedCookies(default, default, true) : new PresentedCookies(session ?? default, refresh ?? default, session is not null || refresh is not null);
     }
+
+    /// <summary>Every refresh token that the request shows, also where there are several.</summary>
+    public IEnumerable<string> RefreshTokens(HttpRequest request) =>
+        from header in request.Headers.Cookie
+        from pair in header.Split(';', ',')
+        let value = ValueOf(names.Refresh, pair.AsMemory().Trim(' '))
+        where value is not null
+        select value.Value.ToString();
+
+    private static ReadOnlyMemory<char>? ValueOf(string name, ReadOnlyMemory<char> pair) =>
+        pair.Length > name.Length && pair.Span[name.Length] == '=' && pair.Span.StartsWith(name) ? pair[(name.Length + 1)..] : null;
 
     /// <summary>The access token inside the first cookie's value: <c>{"jwt":"…"}</c>, other members ignored as Express does.</summary>
     public static string? Unwrap(string value)
@@ -73,7 +82,9 @@ internal sealed class SessionCookies(CookieNames names)
     {
         var others = http.Response.Headers.SetCookie.Where(line =>
             !line!.StartsWith(names.Session + "=", StringComparison.Ordinal) && !line.StartsWith(names.Refresh + "=", StringComparison.Ordinal));
-        http.Response.Headers.SetCookie = new StringValues([session, refresh, .. others]);
+        // Cookies from before a Domain was set would stand beside the new ones and contradict them.
+        string[] former = names.Domain is null ? [] : [$"{names.Session}={Expired}; httponly", $"{names.Refresh}={Expired}; httponly"];
+        http.Response.Headers.SetCookie = new StringValues([session, refresh, .. former, .. others]);
     }
 
     private static void Take(ref ReadOnlyMemory<char>? held, ReadOnlyMemory<char> value, ref bool tampered)

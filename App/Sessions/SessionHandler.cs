@@ -1,11 +1,15 @@
 using System.Text.Encodings.Web;
 using App.Ops;
+using App.Tokens;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.StaticAssets;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Primitives;
 
 namespace App.Sessions;
+
+/// <summary>Marks a route that makes a session of its own: the old one is neither renewed nor cleared on the way in.</summary>
+internal sealed class NewSession;
 
 /// <summary>
 /// One token, two doors: a bearer header, or the session cookie with renewal. If a request has both, the header decides alone:
@@ -19,15 +23,24 @@ internal sealed class SessionHandler(
 
     private static readonly AuthenticateResult Refused = AuthenticateResult.Fail("The token is not good.");
 
+    /// <summary>True where a bearer token is shown, well-formed or not. Another scheme, such as a proxy's Basic, is nobody's token.</summary>
+    public static bool BearsToken(HttpRequest request)
+    {
+        foreach (var line in request.Headers.Authorization)
+            if (line?.Contains("bearer", StringComparison.OrdinalIgnoreCase) == true) return true;
+        return false;
+    }
+
     protected override Task<AuthenticateResult> HandleAuthenticateAsync()
     {
-        var authorization = Request.Headers.Authorization;
-        if (authorization.Count > 0) return BearerAsync(authorization);
-        // Styles and scripts are the same for everybody; a renewal there would be spent on nothing.
-        if (Request.Headers.Cookie.Count == 0 || Context.GetEndpoint()?.Metadata.GetMetadata<StaticAssetDescriptor>() is not null)
-            return Task.FromResult(AuthenticateResult.NoResult());
+        if (BearsToken(Request)) return BearerAsync(Request.Headers.Authorization);
+        // What is the same for everybody needs nobody signed in, and must not carry a renewal.
+        if (Request.Headers.Cookie.Count == 0 || IsSameForEverybody(Context.GetEndpoint())) return Task.FromResult(AuthenticateResult.NoResult());
         return CookieAsync();
     }
+
+    private static bool IsSameForEverybody(Endpoint? endpoint) =>
+        endpoint is not null && (endpoint.Metadata.GetMetadata<StaticAssetDescriptor>() is not null || endpoint.Metadata.GetMetadata<SameForEverybody>() is not null);
 
     private async Task<AuthenticateResult> BearerAsync(StringValues authorization)
     {
@@ -40,17 +53,27 @@ internal sealed class SessionHandler(
     {
         var presented = cookies.Read(Request);
         if (!presented.Any) return AuthenticateResult.NoResult();
-        if (!presented.Session.IsEmpty && await check.RunAsync(presented.Session, Carrier.Cookie, Context) is { } good) return good;
+        var good = presented.Session.IsEmpty ? null : await check.RunAsync(presented.Session, Carrier.Cookie, Context);
+        if (good is not null && (presented.Refresh.IsEmpty || !check.IsExpired(CurrentUser.From(good.Principal)!))) return good;
+        if (Context.GetEndpoint()?.Metadata.GetMetadata<NewSession>() is not null) return good ?? AuthenticateResult.NoResult();
 
-        var renew = Context.RequestServices.GetRequiredService<RenewSession>();
-        if (!presented.Refresh.IsEmpty && await renew.TryAsync(presented.Refresh.ToString(), Context.RequestAborted) is RenewSession.Outcome.Renewed(var grant))
+        var genuine = false;
+        if (!presented.Refresh.IsEmpty)
         {
-            if (!Response.HasStarted) cookies.Write(Context, grant);
-            return AuthenticateResult.Success(new AuthenticationTicket(grant.User.ToPrincipal(), Scheme));
+            var renew = Context.RequestServices.GetRequiredService<RenewSession>();
+            var outcome = await renew.TryAsync(presented.Refresh.ToString(), Context.RequestAborted);
+            if (outcome is RenewSession.Outcome.Renewed(var grant))
+            {
+                if (!Response.HasStarted) cookies.Write(Context, grant);
+                return AuthenticateResult.Success(new AuthenticationTicket(grant.User.ToPrincipal(), Scheme));
+            }
+
+            genuine = outcome is RenewSession.Outcome.Refused { Genuine: true };
         }
 
-        if (!Response.HasStarted) cookies.Clear(Context);
-        return Refused;
+        // Cookies that were once ours may be on their way out already, overtaken by a new sign-in whose answer this one must not undo.
+        if (!genuine && !Response.HasStarted) cookies.Clear(Context);
+        return good is not null && check.IsInForce(CurrentUser.From(good.Principal)!) ? good : Refused;
     }
 
     /// <summary>A page sends a stranger to sign-in and remembers where they wanted to go; everything else gets 401 (RFC 6750 section 3).</summary>
@@ -63,7 +86,7 @@ internal sealed class SessionHandler(
             return Task.CompletedTask;
         }
 
-        Response.Headers.WWWAuthenticate = Request.Headers.Authorization.Count > 0 ? """Bearer error="invalid_token" """.TrimEnd() : "Bearer";
+        Response.Headers.WWWAuthenticate = BearsToken(Request) ? """Bearer error="invalid_token" """.TrimEnd() : "Bearer";
         return Problems.NotAuthorized().ExecuteAsync(Context);
     }
 

@@ -13,6 +13,7 @@ internal static class SessionsModule
         services.AddSettings<SessionOptions>("Sessions");
         services.AddSettings<CookieNames>("Cookies");
         services.AddSingleton<SessionCookies>();
+        services.AddSingleton<HeldSessions>();
         services.AddSingleton<RefreshKey>();
         services.AddSingleton<Grants>();
         services.AddSingleton<VerifiedTokens>();

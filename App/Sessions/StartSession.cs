@@ -8,8 +8,8 @@ namespace App.Sessions;
 internal sealed class StartSession(AppDb db, Grants grants, RevokeSessions revoke, AuditLog audit, SessionOptions options, TimeProvider time)
 {
     /// <param name="amr">How they proved it, RFC 8176.</param>
-    /// <param name="replaced">The session this browser held until now: it ends, so that nobody can plant one that a victim signs in to.</param>
-    public async Task<Grant> BeginAsync(User user, IReadOnlyList<string> amr, Client client, CurrentUser? replaced, CancellationToken ct)
+    /// <param name="replaced">The sessions this browser held until now: they end, so that nobody can plant one that a victim signs in to.</param>
+    public async Task<Grant> BeginAsync(User user, IReadOnlyList<string> amr, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
     {
         var now = time.GetUtcNow();
         var sessionId = Guid.CreateVersion7(now);
@@ -29,7 +29,7 @@ internal sealed class StartSession(AppDb db, Grants grants, RevokeSessions revok
         };
         db.Sessions.Add(session);
         audit.Add("signed-in", user.Id, sessionId, client.Address, session.Amr);
-        if (replaced is not null) await revoke.InUnitOfWorkAsync(s => s.Id == replaced.SessionId, "replaced", ct);
+        if (replaced.Count > 0) await revoke.InUnitOfWorkAsync(s => replaced.Contains(s.Id), "replaced", ct);
 
         var roles = await db.UserRoles.Where(r => r.UserId == user.Id)
             .Join(db.Roles, r => r.RoleId, role => role.Id, (_, role) => role.Name!).ToListAsync(ct);
