@@ -38,7 +38,7 @@ internal static class DataModule
             ? sp.GetRequiredService<SqlServerDb>()
             : sp.GetRequiredService<SqliteDb>());
 
-        services.AddSingleton(new StartStep((sp, ct) => sp.GetRequiredService<DatabaseOptions>().MigrateOnStart ? MigrateAsync(sp, ct) : Task.CompletedTask));
+        services.AddSingleton(new StartStep((sp, ct) => sp.GetRequiredService<DatabaseOptions>().MigrateOnStart ? MigrateAsync(sp, ct) : DemandSchemaAsync(sp, ct)));
         services.AddSingleton(new Command("migrate", "migrate (brings the schema up to date)", async (sp, _, output, ct) =>
         {
             await MigrateAsync(sp, ct);
@@ -63,6 +63,13 @@ internal static class DataModule
     {
         await using var scope = services.CreateAsyncScope();
         await SchemaMigration.RunAsync(scope.ServiceProvider.GetRequiredService<AppDb>(), ct);
+    }
+
+    private static async Task DemandSchemaAsync(IServiceProvider services, CancellationToken ct)
+    {
+        await using var scope = services.CreateAsyncScope();
+        if ((await scope.ServiceProvider.GetRequiredService<AppDb>().Database.GetPendingMigrationsAsync(ct)).Any())
+            throw new SettingsException(["Database:MigrateOnStart is false, and the schema isn't up to date. Run `App migrate` first, or set it to true."]);
     }
 
     private static IEnumerable<string> MasterKeyFaults(IServiceProvider services)
