@@ -73,7 +73,8 @@ public sealed class SchemaMigrationTests : IDisposable
     {
         await using var services = Unprepared(("Database:MigrateOnStart", "false"));
         var step = services.GetServices<StartStep>().First();
-        await step.RunAsync(services, CancellationToken.None);
+        var refusal = await Assert.ThrowsAsync<SettingsException>(() => step.RunAsync(services, CancellationToken.None));
+        Assert.StartsWith("Database:MigrateOnStart is false, and the schema isn't up to date.", Assert.Single(refusal.Faults), StringComparison.Ordinal);
         await using (var scope = services.CreateAsyncScope())
             Assert.NotEmpty(await scope.ServiceProvider.GetRequiredService<AppDb>().Database.GetPendingMigrationsAsync());
 
@@ -84,6 +85,7 @@ public sealed class SchemaMigrationTests : IDisposable
         Assert.Equal("The schema is up to date." + Environment.NewLine, output.ToString());
         await using (var scope = services.CreateAsyncScope())
             Assert.Empty(await scope.ServiceProvider.GetRequiredService<AppDb>().Database.GetPendingMigrationsAsync());
+        await step.RunAsync(services, CancellationToken.None);
     }
 
     private TestApp Start()

@@ -1,8 +1,6 @@
-using System.Data.Common;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.DataProtection.KeyManagement;
 using Microsoft.AspNetCore.Identity;
-using Microsoft.Data.SqlClient;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
@@ -19,7 +17,7 @@ internal static class DataModule
         services.AddSettings<ConnectionStringOptions>("ConnectionStrings");
         services.AddSettings<KeyOptions>("Keys");
         services.AddSettingsRule(MasterKeyFaults);
-        services.AddSettingsRule(StorageFaults);
+        services.AddSettingsRule(StorageSettings.Faults);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton(FindMasterKey);
 
@@ -41,7 +39,7 @@ internal static class DataModule
             ? sp.GetRequiredService<SqlServerDb>()
             : sp.GetRequiredService<SqliteDb>());
 
-        services.AddSingleton(new StartStep((sp, ct) => sp.GetRequiredService<DatabaseOptions>().MigrateOnStart ? MigrateAsync(sp, ct) : ExpectMigratedAsync(sp, ct)));
+        services.AddSingleton(new StartStep((sp, ct) => sp.GetRequiredService<DatabaseOptions>().MigrateOnStart ? MigrateAsync(sp, ct) : DemandSchemaAsync(sp, ct)));
         services.AddSingleton(new Command("migrate", "migrate (brings the schema up to date)", async (sp, _, output, ct) =>
         {
             await MigrateAsync(sp, ct);
@@ -68,36 +66,11 @@ internal static class DataModule
         await SchemaMigration.RunAsync(scope.ServiceProvider.GetRequiredService<AppDb>(), ct);
     }
 
-    private static async Task ExpectMigratedAsync(IServiceProvider services, CancellationToken ct)
+    private static async Task DemandSchemaAsync(IServiceProvider services, CancellationToken ct)
     {
         await using var scope = services.CreateAsyncScope();
         if ((await scope.ServiceProvider.GetRequiredService<AppDb>().Database.GetPendingMigrationsAsync(ct)).Any())
-            throw new SettingsException(["Database:MigrateOnStart is false and the schema isn't up to date. Run `App migrate` first."]);
-    }
-
-    private static IEnumerable<string> StorageFaults(IServiceProvider services)
-    {
-        var (host, given) = (services.GetRequiredService<HostSettings>(), services.GetRequiredService<ConnectionStringOptions>().Default);
-        var provider = services.GetRequiredService<DatabaseOptions>().Provider;
-        if (File.Exists(host.DataPath)) yield return $"DataDir is \"{host.DataDir}\", which is a file. Give a folder; it is made where it is missing.";
-        if (provider == DatabaseProvider.SqlServer && string.IsNullOrWhiteSpace(given))
-            yield return "ConnectionStrings:Default isn't set, and Database:Provider is SqlServer. Give SQL Server's connection string, from the environment or a secret file.";
-        else if (!string.IsNullOrWhiteSpace(given) && !IsConnectionString(provider, given))
-            yield return $"ConnectionStrings:Default isn't a connection string for Database:Provider {provider}.";
-    }
-
-    private static bool IsConnectionString(DatabaseProvider provider, string text)
-    {
-        try
-        {
-            DbConnectionStringBuilder builder = provider == DatabaseProvider.SqlServer ? new SqlConnectionStringBuilder() : new SqliteConnectionStringBuilder();
-            builder.ConnectionString = text;
-            return true;
-        }
-        catch (Exception e) when (e is ArgumentException or FormatException)
-        {
-            return false;
-        }
+            throw new SettingsException(["Database:MigrateOnStart is false, and the schema isn't up to date. Run `App migrate` first, or set it to true."]);
     }
 
     private static IEnumerable<string> MasterKeyFaults(IServiceProvider services)
