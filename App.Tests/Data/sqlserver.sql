@@ -11,7 +11,7 @@ GO
 BEGIN TRANSACTION;
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE TABLE [AspNetRoles] (
@@ -25,7 +25,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE TABLE [AspNetUsers] (
@@ -52,7 +52,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE TABLE [Audit] (
@@ -69,7 +69,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE TABLE [DataProtectionKeys] (
@@ -82,12 +82,14 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE TABLE [GuessLimits] (
         [Key] varchar(43) NOT NULL,
         [Failures] int NOT NULL,
+        [Pending] int NOT NULL,
+        [PendingSince] datetimeoffset NULL,
         [Locks] int NOT NULL,
         [LastAt] datetimeoffset NOT NULL,
         [LockedUntil] datetimeoffset NULL,
@@ -98,7 +100,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE TABLE [SecurityEvents] (
@@ -117,7 +119,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE TABLE [SigningKeys] (
@@ -134,7 +136,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE TABLE [AspNetRoleClaims] (
@@ -149,7 +151,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE TABLE [AspNetUserClaims] (
@@ -164,7 +166,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE TABLE [AspNetUserLogins] (
@@ -179,7 +181,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE TABLE [AspNetUserPasskeys] (
@@ -193,7 +195,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE TABLE [AspNetUserRoles] (
@@ -207,7 +209,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE TABLE [AspNetUserTokens] (
@@ -222,7 +224,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE TABLE [Sessions] (
@@ -247,7 +249,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE INDEX [IX_AspNetRoleClaims_RoleId] ON [AspNetRoleClaims] ([RoleId]);
@@ -255,7 +257,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     EXEC(N'CREATE UNIQUE INDEX [RoleNameIndex] ON [AspNetRoles] ([NormalizedName]) WHERE [NormalizedName] IS NOT NULL');
@@ -263,7 +265,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE INDEX [IX_AspNetUserClaims_UserId] ON [AspNetUserClaims] ([UserId]);
@@ -271,7 +273,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE INDEX [IX_AspNetUserLogins_UserId] ON [AspNetUserLogins] ([UserId]);
@@ -279,7 +281,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE INDEX [IX_AspNetUserPasskeys_UserId] ON [AspNetUserPasskeys] ([UserId]);
@@ -287,7 +289,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE INDEX [IX_AspNetUserRoles_RoleId] ON [AspNetUserRoles] ([RoleId]);
@@ -295,7 +297,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     EXEC(N'CREATE UNIQUE INDEX [EmailIndex] ON [AspNetUsers] ([NormalizedEmail]) WHERE [NormalizedEmail] IS NOT NULL');
@@ -303,7 +305,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     EXEC(N'CREATE UNIQUE INDEX [UserNameIndex] ON [AspNetUsers] ([NormalizedUserName]) WHERE [NormalizedUserName] IS NOT NULL');
@@ -311,7 +313,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE INDEX [IX_Audit_UserId_Id] ON [Audit] ([UserId], [Id]);
@@ -319,7 +321,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE INDEX [IX_GuessLimits_LastAt] ON [GuessLimits] ([LastAt]);
@@ -327,7 +329,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE INDEX [IX_SecurityEvents_ExpiresAt] ON [SecurityEvents] ([ExpiresAt]);
@@ -335,7 +337,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE UNIQUE INDEX [IX_SecurityEvents_Id] ON [SecurityEvents] ([Id]);
@@ -343,7 +345,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE INDEX [IX_Sessions_ExpiresAt] ON [Sessions] ([ExpiresAt]);
@@ -351,7 +353,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     CREATE INDEX [IX_Sessions_UserId_RevokedAt] ON [Sessions] ([UserId], [RevokedAt]);
@@ -359,7 +361,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     EXEC(N'CREATE UNIQUE INDEX [IX_SigningKeys_State] ON [SigningKeys] ([State]) WHERE State IN (''Current'', ''Next'')');
@@ -367,11 +369,11 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261123140657_Initial'
+    WHERE [MigrationId] = N'20261123154705_Initial'
 )
 BEGIN
     INSERT INTO [__EFMigrationsHistory] ([MigrationId], [ProductVersion])
-    VALUES (N'20261123140657_Initial', N'10.0.14');
+    VALUES (N'20261123154705_Initial', N'10.0.14');
 END;
 
 COMMIT;

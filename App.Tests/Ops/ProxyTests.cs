@@ -62,7 +62,7 @@ public class ProxyTests
     [InlineData(0, "Issuer=http://localhost:5080", "Proxy:TerminatesTls=true")]
     [InlineData(1, "Issuer=http://id.example.com", "Proxy:TerminatesTls=true")]
     [InlineData(1, "Issuer=https://id.example.com")]
-    [InlineData(0, "Issuer=https://id.example.com", "urls=http://localhost:5080;https://localhost:5443")]
+    [InlineData(1, "Issuer=https://id.example.com", "urls=http://localhost:5080;https://localhost:5443")]
     [InlineData(0, "Issuer=https://id.example.com", "Kestrel:Endpoints:Main:Url=https://localhost:5443")]
     public void Production_starts_with(int faults, params string[] settings)
     {

@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
 using App.Data;
+using App.Passwords;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
@@ -11,7 +12,13 @@ namespace App.Accounts;
 internal sealed class GuessLimit : IEntityTypeConfiguration<GuessLimit>
 {
     public string Key { get; set; } = "";
+    /// <summary>Judged, and wrong.</summary>
     public int Failures { get; set; }
+
+    /// <summary>Under way: their verdicts aren't in yet.</summary>
+    public int Pending { get; set; }
+
+    public DateTimeOffset? PendingSince { get; set; }
     public int Locks { get; set; }
     public DateTimeOffset LastAt { get; set; }
     public DateTimeOffset? LockedUntil { get; set; }
@@ -29,8 +36,9 @@ internal sealed class GuessLimit : IEntityTypeConfiguration<GuessLimit>
 }
 
 /// <summary>
-/// The exact limit on guessing. A guess is counted as wrong before it is evaluated and taken back when it was right, so that however many
-/// arrive at once, no more are evaluated than the limit allows: the tenth within 15 minutes locks, and each further one locks for longer.
+/// The exact limit on guessing: the tenth wrong password within 15 minutes locks, and each further one locks for longer.
+/// A guess takes a place before it is evaluated and gives it back with its verdict, so that however many arrive at once, no more are
+/// under way than may still be wrong; the others wait for a verdict. Right ones never count.
 /// </summary>
 internal sealed class GuessLimits(AppDb db, MasterKey masterKey, TimeProvider time)
 {
@@ -41,8 +49,12 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, TimeProvider ti
     private static readonly TimeSpan LongestLock = TimeSpan.FromHours(1);
     private static readonly TimeSpan Forgotten = TimeSpan.FromDays(1);
 
-    // Every turn of the loop means that somebody else's guess was counted, and after ten the answer is a lock.
-    private const int MostTurns = 100;
+    // A process that is killed takes its verdicts with it; nobody has learned them.
+    private static readonly TimeSpan PendingLapses = TimeSpan.FromSeconds(30);
+
+    // Between two looks for a place, in the wall's own time: it is a pace, not a deadline.
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(40);
+    private const int MostLooks = 250;
 
     public static readonly Sweep Sweep = new((db, now, ct) =>
     {
@@ -50,71 +62,112 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, TimeProvider ti
         return db.Set<GuessLimit>().Where(g => g.LastAt < horizon).ExecuteDeleteAsync(ct);
     });
 
-    /// <summary>Asks leave for one guess.</summary>
+    /// <summary>Asks leave for one guess. Whoever gets it owes one of the three verdicts below.</summary>
     /// <returns>Null to go ahead; otherwise how long to wait.</returns>
+    /// <exception cref="HashingBusyException">Others' guesses for this address have been under way for too long.</exception>
     public async Task<TimeSpan?> ReserveAsync(string address, CancellationToken ct)
     {
         var key = KeyOf(address);
-        for (var turn = 0; turn < MostTurns; turn++)
+        for (var look = 0; look < MostLooks; look++)
         {
             // Once locked, a burst is refused by this look, which waits for nobody.
-            if (Wait(await FindAsync(key, ct)) is { } known) return known;
-
-            // Looked at again as the writer: where there is only one at a time, nobody comes between; elsewhere the version tells.
-            await using var transaction = await db.BeginWriteAsync(ct);
             var seen = await FindAsync(key, ct);
             if (Wait(seen) is { } wait) return wait;
-            var next = Counted(seen, key, time.GetUtcNow());
-            if (!(seen is null ? await InsertAsync(next, ct) : await UpdateAsync(next, seen.Version, ct))) continue;
-            await transaction.CommitAsync(ct);
-            return null;
+            if (!HasRoom(seen)) await Task.Delay(Pace, ct);
+            else if (await ChangeAsync(key, TakePlace, ct)) return null;
         }
 
-        return FirstLock;
+        throw new HashingBusyException(Pace * MostLooks);
     }
 
-    /// <summary>The guess was right, or could not be evaluated: it doesn't count. Part of the caller's unit of work.</summary>
-    public Task ForgiveAsync(string address, bool wasRight, CancellationToken ct)
+    /// <summary>The guess was wrong.</summary>
+    public async Task CountWrongAsync(string address)
+    {
+        // Also when the caller has gone: a guess that was judged counts.
+        while (!await ChangeAsync(KeyOf(address), CountFailure, CancellationToken.None))
+        {
+            // Somebody else's verdict came between; on SQLite that can't happen, elsewhere one of them always gets through.
+        }
+    }
+
+    /// <summary>The guess was right: the count starts anew. Part of the caller's unit of work.</summary>
+    public async Task ForgetAsync(string address, CancellationToken ct)
     {
         var row = db.Set<GuessLimit>().Where(g => g.Key == KeyOf(address));
-        return wasRight
-            ? row.ExecuteDeleteAsync(ct)
-            : row.ExecuteUpdateAsync(set => set
-                .SetProperty(g => g.Failures, g => g.Failures - 1)
-                // Whatever lock there was before is over, or there had been no leave to guess: one that stands now came with this guess.
-                .SetProperty(g => g.Locks, g => g.LockedUntil == null ? g.Locks : g.Locks - 1)
-                .SetProperty(g => g.LockedUntil, (DateTimeOffset?)null)
-                .SetProperty(g => g.Version, g => g.Version + 1), ct);
+        await row.ExecuteUpdateAsync(set => set
+            .SetProperty(g => g.Failures, 0)
+            .SetProperty(g => g.Locks, 0)
+            .SetProperty(g => g.LockedUntil, (DateTimeOffset?)null)
+            .SetProperty(g => g.Pending, g => g.Pending - 1)
+            .SetProperty(g => g.Version, g => g.Version + 1), ct);
+        await row.Where(g => g.Pending <= 0).ExecuteDeleteAsync(ct);
     }
 
-    private static GuessLimit Counted(GuessLimit? seen, string key, DateTimeOffset now)
+    /// <summary>The guess could not be judged: as if it had not been made.</summary>
+    public Task GiveBackAsync(string address) => db.Set<GuessLimit>()
+        .Where(g => g.Key == KeyOf(address) && g.Pending > 0)
+        .ExecuteUpdateAsync(set => set.SetProperty(g => g.Pending, g => g.Pending - 1).SetProperty(g => g.Version, g => g.Version + 1), CancellationToken.None);
+
+    private bool HasRoom(GuessLimit? seen)
     {
-        // Waiting for a lock to end isn't keeping quiet: otherwise the one of 16 minutes would give ten new guesses.
-        var quiet = seen is null ? Forgotten : now - (seen.LockedUntil ?? seen.LastAt);
-        var failures = 1 + (quiet >= Window ? 0 : seen!.Failures);
-        var locks = quiet >= Forgotten ? 0 : seen!.Locks;
-        var locked = failures >= Allowed;
-        return new GuessLimit
-        {
-            Key = key,
-            Failures = failures,
-            Locks = locked ? locks + 1 : locks,
-            LastAt = now,
-            LockedUntil = locked ? now + LockAfter(locks) : null,
-            Version = (seen?.Version ?? 0) + 1,
-        };
+        var (failures, pending) = (FailuresOf(seen), PendingOf(seen));
+        // Beyond the tenth, one at a time: each may lock.
+        return failures + pending < Math.Max(Allowed, failures + 1);
     }
+
+    private GuessLimit? TakePlace(GuessLimit? seen)
+    {
+        if (Wait(seen) is not null || !HasRoom(seen)) return null;
+        var now = time.GetUtcNow();
+        var next = seen ?? new GuessLimit { LastAt = now };
+        (next.Failures, next.Locks) = (FailuresOf(seen), LocksOf(seen));
+        (next.Pending, next.PendingSince) = (PendingOf(seen) + 1, now);
+        return next;
+    }
+
+    private GuessLimit CountFailure(GuessLimit? seen)
+    {
+        var now = time.GetUtcNow();
+        var next = seen ?? new GuessLimit();
+        (next.Failures, next.Locks) = (FailuresOf(seen) + 1, LocksOf(seen));
+        (next.Pending, next.LastAt) = (Math.Max(0, PendingOf(seen) - 1), now);
+        if (next.Failures >= Allowed) next.LockedUntil = now + LockAfter(next.Locks++);
+        return next;
+    }
+
+    // Waiting for a lock to end isn't keeping quiet: otherwise the one of 16 minutes would give ten new guesses.
+    private TimeSpan QuietSince(GuessLimit seen) => time.GetUtcNow() - (seen.LockedUntil ?? seen.LastAt);
+
+    private int FailuresOf(GuessLimit? seen) => seen is null || QuietSince(seen) >= Window ? 0 : seen.Failures;
+
+    private int LocksOf(GuessLimit? seen) => seen is null || QuietSince(seen) >= Forgotten ? 0 : seen.Locks;
+
+    private int PendingOf(GuessLimit? seen) => seen?.PendingSince is not { } since || time.GetUtcNow() - since > PendingLapses ? 0 : seen.Pending;
+
+    private TimeSpan? Wait(GuessLimit? seen) => seen?.LockedUntil - time.GetUtcNow() is { } wait && wait > TimeSpan.Zero ? wait : null;
 
     private static TimeSpan LockAfter(int locks) => locks >= 6 ? LongestLock : FirstLock * (1 << locks);
 
-    private Task<GuessLimit?> FindAsync(string key, CancellationToken ct) =>
-        db.Set<GuessLimit>().AsNoTracking().SingleOrDefaultAsync(g => g.Key == key, ct);
+    private Task<GuessLimit?> FindAsync(string key, CancellationToken ct) => db.Set<GuessLimit>().AsNoTracking().SingleOrDefaultAsync(g => g.Key == key, ct);
 
-    private TimeSpan? Wait(GuessLimit? limit) => limit?.LockedUntil - time.GetUtcNow() is { } wait && wait > TimeSpan.Zero ? wait : null;
+    // Looked at as the writer: where there is only one at a time, nobody comes between; elsewhere the version tells.
+    private async Task<bool> ChangeAsync(string key, Func<GuessLimit?, GuessLimit?> change, CancellationToken ct)
+    {
+        await using var transaction = await db.BeginWriteAsync(ct);
+        var seen = await FindAsync(key, ct);
+        var version = seen?.Version;
+        if (change(seen) is not { } next) return false;
+        (next.Key, next.Version) = (key, (version ?? 0) + 1);
+        if (!(version is { } expected ? await UpdateAsync(next, expected, ct) : await InsertAsync(next, ct))) return false;
+        await transaction.CommitAsync(ct);
+        return true;
+    }
 
     private async Task<bool> UpdateAsync(GuessLimit next, long seen, CancellationToken ct) =>
         await db.Set<GuessLimit>().Where(g => g.Key == next.Key && g.Version == seen).ExecuteUpdateAsync(set => set
             .SetProperty(g => g.Failures, next.Failures)
+            .SetProperty(g => g.Pending, next.Pending)
+            .SetProperty(g => g.PendingSince, next.PendingSince)
             .SetProperty(g => g.Locks, next.Locks)
             .SetProperty(g => g.LastAt, next.LastAt)
             .SetProperty(g => g.LockedUntil, next.LockedUntil)

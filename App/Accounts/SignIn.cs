@@ -56,38 +56,40 @@ internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChec
         if (faults.Count > 0 || email is null) return new Outcome.Invalid(faults);
 
         if (await guesses.ReserveAsync(email.Key, ct) is { } wait) return new Outcome.LockedOut(wait);
-        var user = await db.Users.SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
-        var result = await EvaluateAsync(user, email, request.Password, ct);
-        if (user is null || result == PasswordVerificationResult.Failed)
+        try
         {
-            Wrong(client.Address);
-            return new Outcome.Rejected();
+            var user = await db.Users.SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
+            // An unknown user costs what a wrong password costs: the check against nobody's hash is done all the same.
+            var result = request.Password.Length > LongestPassword
+                ? PasswordVerificationResult.Failed
+                : await passwords.VerifyAsync(user?.PasswordHash, request.Password, ct);
+            if (user is not null && result != PasswordVerificationResult.Failed)
+                return new Outcome.SignedIn(await BeginAsync(user, email, request.Password, result, client, replaced, ct));
+        }
+        catch
+        {
+            await guesses.GiveBackAsync(email.Key);
+            throw;
         }
 
+        await guesses.CountWrongAsync(email.Key);
+        Wrong(client.Address);
+        return new Outcome.Rejected();
+    }
+
+    // The session, its audit, the replaced one's event and the end of the count: all or nothing.
+    private async Task<Grant> BeginAsync(
+        User user, EmailAddress email, string password, PasswordVerificationResult result, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
+    {
         // A hash of older making becomes one of today's while the password is at hand.
-        if (result == PasswordVerificationResult.SuccessRehashNeeded) user.PasswordHash = await passwords.HashAsync(request.Password, ct);
+        if (result == PasswordVerificationResult.SuccessRehashNeeded) user.PasswordHash = await passwords.HashAsync(password, ct);
 
         await using var transaction = await db.BeginWriteAsync(ct);
-        await guesses.ForgiveAsync(email.Key, wasRight: true, ct);
+        await guesses.ForgetAsync(email.Key, ct);
         var grant = await start.BeginAsync(user, ["pwd"], client, replaced, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
-        return new Outcome.SignedIn(grant);
-    }
-
-    // An unknown user costs what a wrong password costs: the check against nobody's hash is done all the same.
-    private async Task<PasswordVerificationResult> EvaluateAsync(User? user, EmailAddress email, string password, CancellationToken ct)
-    {
-        if (password.Length > LongestPassword) return PasswordVerificationResult.Failed;
-        try
-        {
-            return await passwords.VerifyAsync(user?.PasswordHash, password, ct);
-        }
-        catch (Exception e) when (e is HashingBusyException or OperationCanceledException)
-        {
-            await guesses.ForgiveAsync(email.Key, wasRight: false, CancellationToken.None);
-            throw;
-        }
+        return grant;
     }
 
     [LoggerMessage(5002, LogLevel.Information, "A sign-in from {Address} was refused")]

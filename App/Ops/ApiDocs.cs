@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
@@ -21,6 +22,7 @@ internal static class ApiDocs
         options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
         options.AddDocumentTransformer(Describe);
         options.AddSchemaTransformer(AddErrors);
+        options.AddOperationTransformer(AddWhatHoldsEverywhere);
     });
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -71,6 +73,27 @@ internal static class ApiDocs
             Description = "The same token in the session cookie: base64 of `{\"jwt\":\"…\"}`.",
         };
         return Task.CompletedTask;
+    }
+
+    // What the edges answer for every route of a kind: said once, here, so that no route can forget it.
+    private static async Task AddWhatHoldsEverywhere(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken ct)
+    {
+        var endpoint = context.Description.ActionDescriptor.EndpointMetadata;
+        var changes = context.Description.HttpMethod is not ("GET" or "HEAD");
+        var problem = await context.GetOrCreateSchemaAsync(typeof(ProblemDetails), cancellationToken: ct);
+        if (changes) Add("403", "Made by another site's page");
+        if (operation.RequestBody is not null) Add("413", "Larger than 64 KiB");
+        if (changes || endpoint.OfType<IAuthorizeData>().Any()) Add("503", "Busy, or the database is away; see Retry-After");
+        if (!endpoint.OfType<IAuthorizeData>().Any() || endpoint.OfType<IAllowAnonymous>().Any()) return;
+        operation.Security = [Requires("bearer"), Requires("cookie")];
+
+        void Add(string status, string description) => (operation.Responses ??= []).TryAdd(status, new OpenApiResponse
+        {
+            Description = description,
+            Content = new Dictionary<string, OpenApiMediaType> { ["application/problem+json"] = new() { Schema = problem } },
+        });
+
+        OpenApiSecurityRequirement Requires(string scheme) => new() { [new OpenApiSecuritySchemeReference(scheme, context.Document)] = [] };
     }
 
     private static Task AddErrors(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken ct)

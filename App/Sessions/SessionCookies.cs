@@ -45,7 +45,7 @@ internal sealed class SessionCookies(CookieNames names)
         select value.Value.ToString();
 
     private static ReadOnlyMemory<char>? ValueOf(string name, ReadOnlyMemory<char> pair) =>
-        pair.Length > name.Length && pair.Span[name.Length] == '=' && pair.Span.StartsWith(name) ? pair[(name.Length + 1)..] : null;
+        pair.Length > name.Length && pair.Span[name.Length] == '=' && pair.Span.StartsWith(name) ? pair[(name.Length + 1)..] : default(ReadOnlyMemory<char>?);
 
     /// <summary>The access token inside the first cookie's value: <c>{"jwt":"…"}</c>, other members ignored as Express does.</summary>
     public static string? Unwrap(string value)

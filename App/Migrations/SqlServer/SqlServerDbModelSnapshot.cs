@@ -41,6 +41,12 @@ namespace App.Migrations.SqlServer
                     b.Property<int>("Locks")
                         .HasColumnType("int");
 
+                    b.Property<int>("Pending")
+                        .HasColumnType("int");
+
+                    b.Property<DateTimeOffset?>("PendingSince")
+                        .HasColumnType("datetimeoffset");
+
                     b.Property<long>("Version")
                         .HasColumnType("bigint");
 

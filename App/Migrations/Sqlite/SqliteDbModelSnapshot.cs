@@ -36,6 +36,12 @@ namespace App.Migrations.Sqlite
                     b.Property<int>("Locks")
                         .HasColumnType("INTEGER");
 
+                    b.Property<int>("Pending")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long?>("PendingSince")
+                        .HasColumnType("INTEGER");
+
                     b.Property<long>("Version")
                         .HasColumnType("INTEGER");
 
