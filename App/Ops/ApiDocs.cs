@@ -1,5 +1,8 @@
 using System.Buffers.Text;
+using System.Globalization;
 using System.Security.Cryptography;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
@@ -21,6 +24,8 @@ internal static class ApiDocs
         options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
         options.AddDocumentTransformer(Describe);
         options.AddSchemaTransformer(AddErrors);
+        options.AddSchemaTransformer(LeaveOutNulls);
+        options.AddOperationTransformer(AddEdges);
     });
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -70,6 +75,42 @@ internal static class ApiDocs
             Name = "session",
             Description = "The same token in the session cookie: base64 of `{\"jwt\":\"…\"}`.",
         };
+        return Task.CompletedTask;
+    }
+
+    // A member that is null is absent from every answer, unless it says otherwise of itself.
+    private static Task LeaveOutNulls(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken ct)
+    {
+        foreach (var member in context.JsonTypeInfo.Properties)
+        {
+            var kept = member.AttributeProvider?.GetCustomAttributes(typeof(JsonIgnoreAttribute), false) is [JsonIgnoreAttribute { Condition: JsonIgnoreCondition.Never }];
+            if (member.IsGetNullable && !kept) schema.Required?.Remove(member.Name);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    // What the edges answer before, or instead of, a route of the API: no route has to say it of itself.
+    private static Task AddEdges(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken ct)
+    {
+        var route = context.Description;
+        if (route.RelativePath?.StartsWith("api/", StringComparison.OrdinalIgnoreCase) != true) return Task.CompletedTask;
+        List<int> edges = [StatusCodes.Status503ServiceUnavailable];
+        if (route.HttpMethod is not ("GET" or "HEAD")) edges.Add(StatusCodes.Status403Forbidden);
+        if (route.ActionDescriptor.EndpointMetadata.OfType<IAcceptsMetadata>().Any()) edges.AddRange([StatusCodes.Status413PayloadTooLarge, StatusCodes.Status415UnsupportedMediaType]);
+        operation.Responses ??= [];
+        foreach (var status in edges)
+        {
+            operation.Responses.TryAdd(status.ToString(CultureInfo.InvariantCulture), new OpenApiResponse
+            {
+                Description = Problems.ForStatus(status).ProblemDetails.Title,
+                Content = new Dictionary<string, OpenApiMediaType>
+                {
+                    ["application/problem+json"] = new() { Schema = new OpenApiSchemaReference(nameof(ProblemDetails), context.Document) },
+                },
+            });
+        }
+
         return Task.CompletedTask;
     }
 
