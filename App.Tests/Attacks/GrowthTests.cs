@@ -9,7 +9,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace App.Tests.Attacks;
 
-/// <summary>No table and no memory grows without end, whoever knocks how often (ATTACKS 226, 12).</summary>
+/// <summary>No table and no memory grows without end, whoever knocks how often (ATTACKS 226).</summary>
 public sealed class GrowthTests : IAsyncLifetime
 {
     private readonly TestApp _app = TestApp.Start(("Tokens:CacheSize", "1000"));
