@@ -48,7 +48,7 @@ public sealed class RawHttpTests(RawHttpTests.Fixture fixture) : IClassFixture<R
     public async Task A_content_length_that_lies_gets_a_refusal_and_no_second_request()
     {
         // Shorter than the body: the rest is no request.
-        var shorter = await _app.SendRawAsync($"POST /api/users/signin HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{Credentials}");
+        var shorter = await _app.SendRawAsync($"POST /api/users/signin HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{Credentials}\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 400", shorter, StringComparison.Ordinal);
         Assert.DoesNotContain("HTTP/1.1 200", shorter, StringComparison.Ordinal);
 

@@ -28,14 +28,14 @@ internal static class AccountsModule
     {
         var users = routes.MapGroup("/api/users").WithTags("Users").AllowAnonymous();
         users.MapPost("/signup", SignUp.HandleAsync).WithMetadata(new NewSession()).RequireRateLimiting(RateLimits.Credentials)
-            .TakesJson<SignUpRequest>().ProducesProblem(400).ProducesProblem(403).ProducesProblem(429).ProducesProblem(503);
+            .TakesJson<SignUpRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);
         users.MapPost("/signin", SignIn.HandleAsync).WithMetadata(new NewSession()).RequireRateLimiting(RateLimits.Credentials)
-            .TakesJson<SignInRequest>().ProducesProblem(400).ProducesProblem(403).ProducesProblem(429).ProducesProblem(503);
-        users.MapPost("/signout", SignOut.HandleAsync).ProducesProblem(403);
+            .TakesJson<SignInRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);
+        users.MapPost("/signout", SignOut.HandleAsync);
         users.MapGet("/currentuser", ReadCurrentUser.Handle).Produces<CurrentUserAnswer>();
 
         routes.MapPost("/api/tokens", IssueTokens.HandleAsync).WithMetadata(new NewSession()).WithTags("Tokens").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials)
-            .ProducesProblem(400).ProducesProblem(401).ProducesProblem(415).ProducesProblem(429).ProducesProblem(503);
+            .ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);
     }
 
     // For the description only: the framework's Accepts would answer 415 to what the course's API answers with its two errors.

@@ -1,6 +1,9 @@
 using System.Buffers.Text;
+using System.Globalization;
 using System.Security.Cryptography;
+using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
@@ -22,7 +25,9 @@ internal static class ApiDocs
         options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
         options.AddDocumentTransformer(Describe);
         options.AddSchemaTransformer(AddErrors);
-        options.AddOperationTransformer(AddWhatHoldsEverywhere);
+        options.AddSchemaTransformer(LeaveOutNulls);
+        options.AddOperationTransformer(AddEdges);
+        options.AddOperationTransformer(AddSecurity);
     });
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -75,23 +80,47 @@ internal static class ApiDocs
         return Task.CompletedTask;
     }
 
-    // What the edges answer for every route of a kind: said once, here, so that no route can forget it.
-    private static async Task AddWhatHoldsEverywhere(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken ct)
+    // A member that is null is absent from every answer, unless it says otherwise of itself.
+    private static Task LeaveOutNulls(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken ct)
+    {
+        foreach (var member in context.JsonTypeInfo.Properties)
+        {
+            var kept = member.AttributeProvider?.GetCustomAttributes(typeof(JsonIgnoreAttribute), false) is [JsonIgnoreAttribute { Condition: JsonIgnoreCondition.Never }];
+            if (member.IsGetNullable && !kept) schema.Required?.Remove(member.Name);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    // What the edges answer before, or instead of, a route of the API: no route has to say it of itself.
+    private static Task AddEdges(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken ct)
+    {
+        var route = context.Description;
+        if (route.RelativePath?.StartsWith("api/", StringComparison.OrdinalIgnoreCase) != true) return Task.CompletedTask;
+        List<int> edges = [StatusCodes.Status503ServiceUnavailable];
+        if (route.HttpMethod is not ("GET" or "HEAD")) edges.Add(StatusCodes.Status403Forbidden);
+        if (route.ActionDescriptor.EndpointMetadata.OfType<IAcceptsMetadata>().Any()) edges.AddRange([StatusCodes.Status413PayloadTooLarge, StatusCodes.Status415UnsupportedMediaType]);
+        operation.Responses ??= [];
+        foreach (var status in edges)
+        {
+            operation.Responses.TryAdd(status.ToString(CultureInfo.InvariantCulture), new OpenApiResponse
+            {
+                Description = Problems.ForStatus(status).ProblemDetails.Title,
+                Content = new Dictionary<string, OpenApiMediaType>
+                {
+                    ["application/problem+json"] = new() { Schema = new OpenApiSchemaReference(nameof(ProblemDetails), context.Document) },
+                },
+            });
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private static Task AddSecurity(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken ct)
     {
         var endpoint = context.Description.ActionDescriptor.EndpointMetadata;
-        var changes = context.Description.HttpMethod is not ("GET" or "HEAD");
-        var problem = await context.GetOrCreateSchemaAsync(typeof(ProblemDetails), cancellationToken: ct);
-        if (changes) Add("403", "Made by another site's page");
-        if (operation.RequestBody is not null) Add("413", "Larger than 64 KiB");
-        if (changes || endpoint.OfType<IAuthorizeData>().Any()) Add("503", "Busy, or the database is away; see Retry-After");
-        if (!endpoint.OfType<IAuthorizeData>().Any() || endpoint.OfType<IAllowAnonymous>().Any()) return;
-        operation.Security = [Requires("bearer"), Requires("cookie")];
-
-        void Add(string status, string description) => (operation.Responses ??= []).TryAdd(status, new OpenApiResponse
-        {
-            Description = description,
-            Content = new Dictionary<string, OpenApiMediaType> { ["application/problem+json"] = new() { Schema = problem } },
-        });
+        if (endpoint.OfType<IAuthorizeData>().Any() && !endpoint.OfType<IAllowAnonymous>().Any()) operation.Security = [Requires("bearer"), Requires("cookie")];
+        return Task.CompletedTask;
 
         OpenApiSecurityRequirement Requires(string scheme) => new() { [new OpenApiSecuritySchemeReference(scheme, context.Document)] = [] };
     }

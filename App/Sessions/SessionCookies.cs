@@ -44,8 +44,9 @@ internal sealed class SessionCookies(CookieNames names)
         where value is not null
         select value.Value.ToString();
 
+    // The cast is needed: a bare null would become an array, and the array an empty value that is there.
     private static ReadOnlyMemory<char>? ValueOf(string name, ReadOnlyMemory<char> pair) =>
-        pair.Length > name.Length && pair.Span[name.Length] == '=' && pair.Span.StartsWith(name) ? pair[(name.Length + 1)..] : default(ReadOnlyMemory<char>?);
+        pair.Length > name.Length && pair.Span[name.Length] == '=' && pair.Span.StartsWith(name) ? pair[(name.Length + 1)..] : (ReadOnlyMemory<char>?)null;
 
     /// <summary>The access token inside the first cookie's value: <c>{"jwt":"…"}</c>, other members ignored as Express does.</summary>
     public static string? Unwrap(string value)

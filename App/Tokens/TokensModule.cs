@@ -29,9 +29,9 @@ internal static partial class TokensModule
     public static void MapTokens(this IEndpointRouteBuilder routes)
     {
         var known = routes.MapGroup("/.well-known").WithTags("Keys").AllowAnonymous().WithMetadata(new SameForEverybody());
-        known.MapGet("/jwks.json", WellKnown.Keys).Produces(200, contentType: WellKnown.JwkSet).Produces(304).ProducesProblem(404);
-        known.MapGet("/public-key.pem", WellKnown.Pem).Produces(200, contentType: WellKnown.PemFile).Produces(304).ProducesProblem(404);
-        known.MapGet("/openid-configuration", WellKnown.Configuration);
+        known.MapGet("/jwks.json", WellKnown.Keys).Produces<object>(200, WellKnown.JwkSet).Produces(304).ProducesProblem(404);
+        known.MapGet("/public-key.pem", WellKnown.Pem).Produces<string>(200, WellKnown.PemFile).Produces(304).ProducesProblem(404);
+        known.MapGet("/openid-configuration", WellKnown.Configuration).Produces<object>(200, "application/json");
     }
 
     // Makes the first keys where there are none and puts the ring in order.

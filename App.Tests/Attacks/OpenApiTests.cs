@@ -1,0 +1,160 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace App.Tests.Attacks;
+
+/// <summary>The API's description tells the truth: every route is in it, and every answer that we can provoke is one it names, in status, type and shape.</summary>
+public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
+{
+    private readonly TestApp _app = fixture.App;
+
+    [Fact]
+    public async Task Every_route_of_the_api_is_described_and_nothing_else_is()
+    {
+        var document = await Answers.JsonAsync(await _app.Client.GetAsync("/openapi/v1.json"));
+        Assert.StartsWith("3.1", document.GetProperty("openapi").GetString(), StringComparison.Ordinal);
+        var described = document.GetProperty("paths").EnumerateObject()
+            .SelectMany(p => p.Value.EnumerateObject().Select(o => $"{o.Name.ToUpperInvariant()} {p.Name}"))
+            .Where(r => r.Contains(" /api/", StringComparison.Ordinal) || r.Contains(" /.well-known/", StringComparison.Ordinal)).Order();
+        var mapped = _app.Services.GetServices<EndpointDataSource>().SelectMany(s => s.Endpoints).OfType<RouteEndpoint>()
+            .Select(e => (Path: "/" + e.RoutePattern.RawText!.Trim('/').Replace(":guid", "", StringComparison.Ordinal), Methods: e.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? []))
+            .Where(e => e.Path.StartsWith("/api/", StringComparison.Ordinal) || e.Path.StartsWith("/.well-known/", StringComparison.Ordinal))
+            .SelectMany(e => e.Methods.Select(m => $"{m} {e.Path}")).Distinct().Order();
+
+        Assert.Equal(mapped, described);
+        Assert.Contains("POST /api/users/signup", mapped);
+    }
+
+    [Fact]
+    public async Task Every_answer_we_can_provoke_is_described_as_it_is()
+    {
+        var document = await Answers.JsonAsync(await _app.Client.GetAsync("/openapi/v1.json"));
+        var seen = new HashSet<string>();
+        await foreach (var (method, template, answer) in ProvokeAsync())
+        {
+            using (answer)
+            {
+                var name = $"{method} {template} {(int)answer.StatusCode}";
+                var operation = document.GetProperty("paths").GetProperty(template).GetProperty(method.ToLowerInvariant());
+                Assert.True(operation.GetProperty("responses").TryGetProperty(((int)answer.StatusCode).ToString(System.Globalization.CultureInfo.InvariantCulture), out var response), $"{name} isn't described");
+                seen.Add(name);
+
+                var text = await answer.Content.ReadAsStringAsync();
+                if (text.Length == 0) continue;
+                var type = answer.Content.Headers.ContentType!.MediaType!;
+                Assert.True(response.TryGetProperty("content", out var content) && content.TryGetProperty(type, out _), $"{name} isn't described as {type}");
+                if (!type.Contains("json", StringComparison.Ordinal) || !content.GetProperty(type).TryGetProperty("schema", out var schema)) continue;
+                var body = JsonDocument.Parse(text).RootElement;
+                Assert.Equal([], Schema.Faults(document, schema, body, name));
+                if ((int)answer.StatusCode >= 400) Assert.NotEmpty(Answers.Faults(body));
+            }
+        }
+
+        // And what it promises can be met, but for what takes a failing machine.
+        var promised = document.GetProperty("paths").EnumerateObject().Where(p => p.Name.StartsWith("/api/", StringComparison.Ordinal))
+            .SelectMany(p => p.Value.EnumerateObject().SelectMany(o => o.Value.GetProperty("responses").EnumerateObject().Select(r => $"{o.Name.ToUpperInvariant()} {p.Name} {r.Name}")))
+            .Where(r => !r.EndsWith(" 503", StringComparison.Ordinal) && !r.EndsWith(" 413", StringComparison.Ordinal) && !r.EndsWith(" 429", StringComparison.Ordinal));
+        Assert.Equal([], promised.Except(seen));
+    }
+
+    private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokeAsync()
+    {
+        const string signUp = "/api/users/signup", signIn = "/api/users/signin", tokens = "/api/tokens", refresh = "/api/tokens/refresh", sessions = "/api/sessions", session = "/api/sessions/{id}";
+        var user = await _app.SignUpAsync();
+        var foreign = ("Origin", "https://evil.example");
+        var right = JsonSerializer.Serialize(new { email = user.Email, password = user.Password });
+        var wrong = JsonSerializer.Serialize(new { email = user.Email, password = "wrong for sure and long" });
+
+        yield return ("POST", signUp, await _app.PostTextAsync(signUp, """{"email":"openapi@example.test","password":"correct horse battery staple","name":"Ada"}"""));
+        foreach (var path in new[] { signUp, signIn, tokens, refresh })
+        {
+            foreach (var body in new[] { "", "{", "{}", "null", "[]", right, wrong }) yield return ("POST", path, await _app.PostTextAsync(path, body));
+            yield return ("POST", path, await _app.PostTextAsync(path, right, "text/plain"));
+            yield return ("POST", path, await _app.PostTextAsync(path, right, "application/json", foreign, ("Cookie", user.Cookies)));
+        }
+
+        foreach (var cookies in new[] { null, "session=nonsense" })
+        {
+            yield return ("GET", "/api/users/currentuser", await _app.SendAsync(HttpMethod.Get, "/api/users/currentuser", cookies: cookies));
+            yield return ("POST", "/api/users/signout", await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: cookies));
+            yield return ("GET", sessions, await _app.SendAsync(HttpMethod.Get, sessions, cookies: cookies));
+            yield return ("DELETE", sessions, await _app.SendAsync(HttpMethod.Delete, sessions, cookies: cookies));
+            yield return ("GET", session, await _app.SendAsync(HttpMethod.Get, $"/api/sessions/{Guid.NewGuid()}", cookies: cookies));
+            yield return ("DELETE", session, await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{Guid.NewGuid()}", cookies: cookies));
+        }
+
+        yield return ("POST", "/api/users/signout", await _app.SendAsync(HttpMethod.Post, "/api/users/signout", headers: foreign));
+        yield return ("DELETE", sessions, await _app.SendAsync(HttpMethod.Delete, sessions, cookies: user.Cookies, headers: foreign));
+        yield return ("DELETE", session, await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{user.SessionId}", cookies: user.Cookies, headers: foreign));
+        yield return ("POST", refresh, await _app.PostTextAsync(refresh, """{"refresh_token":"nonsense"}"""));
+        yield return ("POST", refresh, await _app.PostTextAsync(refresh, JsonSerializer.Serialize(new { refresh_token = (await _app.SignInAsync(user)).RefreshToken })));
+        yield return ("GET", "/api/users/currentuser", await _app.SendAsync(HttpMethod.Get, "/api/users/currentuser", user.AccessToken));
+        yield return ("GET", sessions, await _app.SendAsync(HttpMethod.Get, sessions, user.AccessToken));
+        yield return ("GET", session, await _app.SendAsync(HttpMethod.Get, $"/api/sessions/{user.SessionId}", user.AccessToken));
+        yield return ("GET", session, await _app.SendAsync(HttpMethod.Get, $"/api/sessions/{Guid.NewGuid()}", user.AccessToken));
+        yield return ("DELETE", session, await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{Guid.NewGuid()}", user.AccessToken));
+        yield return ("DELETE", sessions, await _app.SendAsync(HttpMethod.Delete, sessions, user.AccessToken));
+        yield return ("DELETE", session, await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{user.SessionId}", user.AccessToken));
+
+        foreach (var path in new[] { "/.well-known/jwks.json", "/.well-known/public-key.pem", "/.well-known/openid-configuration", "/health/live", "/health/ready" })
+            yield return ("GET", path, await _app.Client.GetAsync(path));
+        var tag = (await _app.Client.GetAsync("/.well-known/jwks.json")).Headers.ETag!.ToString();
+        yield return ("GET", "/.well-known/jwks.json", await _app.SendAsync(HttpMethod.Get, "/.well-known/jwks.json", headers: ("If-None-Match", tag)));
+
+        for (var i = 0; i < 12; i++)
+        {
+            foreach (var path in new[] { signIn, tokens }) yield return ("POST", path, await _app.PostTextAsync(path, wrong));
+        }
+    }
+
+    /// <summary>As much of JSON Schema as the description uses.</summary>
+    private static class Schema
+    {
+        public static List<string> Faults(JsonElement document, JsonElement schema, JsonElement value, string at)
+        {
+            if (schema.TryGetProperty("$ref", out var reference))
+            {
+                schema = document;
+                foreach (var step in reference.GetString()!.Split('/').Skip(1)) schema = schema.GetProperty(step);
+                return Faults(document, schema, value, at);
+            }
+
+            if (schema.TryGetProperty("oneOf", out var choices))
+                return choices.EnumerateArray().Any(c => Faults(document, c, value, at).Count == 0) ? [] : [$"{at} is none of its choices"];
+
+            var faults = new List<string>();
+            if (schema.TryGetProperty("type", out var type))
+            {
+                string[] allowed = type.ValueKind == JsonValueKind.Array ? [.. type.EnumerateArray().Select(t => t.GetString()!)] : [type.GetString()!];
+                if (!allowed.Contains(TypeOf(value)) && !(TypeOf(value) == "integer" && allowed.Contains("number"))) faults.Add($"{at} is {TypeOf(value)}, not {string.Join(" or ", allowed)}");
+            }
+
+            if (value.ValueKind == JsonValueKind.Object)
+            {
+                if (schema.TryGetProperty("required", out var required))
+                    faults.AddRange(required.EnumerateArray().Select(r => r.GetString()!).Where(r => !value.TryGetProperty(r, out _)).Select(r => $"{at}.{r} is missing"));
+                if (!schema.TryGetProperty("properties", out var properties)) return faults;
+                foreach (var member in value.EnumerateObject())
+                {
+                    if (properties.TryGetProperty(member.Name, out var inner)) faults.AddRange(Faults(document, inner, member.Value, $"{at}.{member.Name}"));
+                    else if (!schema.TryGetProperty("additionalProperties", out _)) faults.Add($"{at}.{member.Name} isn't described");
+                }
+            }
+
+            if (value.ValueKind == JsonValueKind.Array && schema.TryGetProperty("items", out var items))
+                foreach (var item in value.EnumerateArray()) faults.AddRange(Faults(document, items, item, at + "[]"));
+            return faults;
+        }
+
+        private static string TypeOf(JsonElement value) => value.ValueKind switch
+        {
+            JsonValueKind.Object => "object",
+            JsonValueKind.Array => "array",
+            JsonValueKind.String => "string",
+            JsonValueKind.True or JsonValueKind.False => "boolean",
+            JsonValueKind.Number => value.TryGetInt64(out _) ? "integer" : "number",
+            _ => "null",
+        };
+    }
+}
