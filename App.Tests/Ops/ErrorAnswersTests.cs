@@ -23,6 +23,11 @@ public sealed class ErrorAnswersTests : IAsyncLifetime
             app.MapGet("/api/constraint", () => Throw(new SqliteException("UNIQUE constraint failed", 19)));
             app.MapGet("/api/tea", () => Throw(new AggregateException(new TeapotException())));
             app.MapGet("/api/status/{status:int}", (int status) => TypedResults.StatusCode(status));
+            app.MapGet("/api/renewed", (HttpContext http) =>
+            {
+                http.Response.Headers.SetCookie = "session_refresh=successor";
+                return Throw(new InvalidOperationException("after the renewal"));
+            });
             app.MapGet("/api/own", () => Problems.EmailInUse());
             app.MapPost("/api/form", async (HttpRequest request) => (await request.ReadFormAsync()).Count);
             app.MapGet("/account/boom", () => Throw(new InvalidOperationException("secret detail")));
@@ -32,6 +37,14 @@ public sealed class ErrorAnswersTests : IAsyncLifetime
         services => services.AddProblemFor<TeapotException>((_, _) => Problems.ForStatus(418)));
 
     public async Task DisposeAsync() => await host.DisposeAsync();
+
+    [Fact]
+    public async Task A_cookie_that_was_renewed_before_the_error_still_reaches_the_browser()
+    {
+        using var answer = await host.Client.GetAsync("/api/renewed");
+        Assert.Equal(HttpStatusCode.InternalServerError, answer.StatusCode);
+        Assert.Equal("session_refresh=successor", Assert.Single(answer.Headers.GetValues("Set-Cookie")));
+    }
 
     [Theory]
     [InlineData("GET", "/api/nothing", 404, "Not Found")]
