@@ -34,12 +34,11 @@ internal sealed class VerifiedTokens(TokenOptions options)
 
     public void Add(in Key key, AuthenticateResult result)
     {
-        var (young, _) = _now;
-        young[key] = result;
-        if (young.Count <= options.CacheSize / 2) return;
+        var now = _now;
+        if (!now.Young.TryAdd(key, result) || Interlocked.Increment(ref now.Added) <= options.CacheSize / 2) return;
         lock (_turn)
         {
-            if (ReferenceEquals(_now.Young, young)) _now = new Generations([], young);
+            if (ReferenceEquals(_now, now)) _now = new Generations([], now.Young);
         }
     }
 
@@ -50,7 +49,11 @@ internal sealed class VerifiedTokens(TokenOptions options)
         old.TryRemove(key, out _);
     }
 
-    private sealed record Generations(ConcurrentDictionary<Key, AuthenticateResult> Young, ConcurrentDictionary<Key, AuthenticateResult> Old);
+    private sealed record Generations(ConcurrentDictionary<Key, AuthenticateResult> Young, ConcurrentDictionary<Key, AuthenticateResult> Old)
+    {
+        // Counted beside the dictionary: asking it for its count takes every one of its locks.
+        public int Added;
+    }
 
     /// <summary>The hash of a presented text, and where it was presented.</summary>
     public readonly record struct Key(UInt128 High, UInt128 Low, Carrier Carrier)

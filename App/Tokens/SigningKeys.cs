@@ -94,7 +94,9 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
     {
         try
         {
+            await using var transaction = await db.BeginWriteAsync(ct);
             await db.SaveChangesAsync(ct);
+            await transaction.CommitAsync(ct);
             return new Outcome.Done(currentKeyId);
         }
         catch (DbUpdateException e) when (e is DbUpdateConcurrencyException || UniqueViolation.Is(e))
