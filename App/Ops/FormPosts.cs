@@ -9,16 +9,13 @@ namespace App.Ops;
 /// </summary>
 internal static class FormPosts
 {
-    public static async Task RefuseUnreadable(HttpContext http, RequestDelegate next)
-    {
-        var request = http.Request;
-        if (!HttpMethods.IsPost(request.Method) || await IsReadableAsync(http))
-        {
-            await next(http);
-            return;
-        }
+    public static Task RefuseUnreadable(HttpContext http, RequestDelegate next) =>
+        HttpMethods.IsPost(http.Request.Method) ? JudgeAsync(http, next) : next(http);
 
-        http.Response.StatusCode = request.HasFormContentType || IsPage(http) ? StatusCodes.Status400BadRequest : StatusCodes.Status415UnsupportedMediaType;
+    private static async Task JudgeAsync(HttpContext http, RequestDelegate next)
+    {
+        if (await IsReadableAsync(http)) await next(http);
+        else http.Response.StatusCode = http.Request.HasFormContentType || IsPage(http) ? StatusCodes.Status400BadRequest : StatusCodes.Status415UnsupportedMediaType;
     }
 
     private static async ValueTask<bool> IsReadableAsync(HttpContext http)
