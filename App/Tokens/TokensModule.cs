@@ -1,5 +1,8 @@
+using System.Text;
 using App.Data;
+using App.Events;
 using App.Ops;
+using Microsoft.IdentityModel.JsonWebTokens;
 
 namespace App.Tokens;
 
@@ -12,6 +15,7 @@ internal static partial class TokensModule
         services.AddSingleton<SigningKeyRing>();
         services.AddSingleton<AccessTokens>();
         services.AddSingleton<TokenVerifier>();
+        services.AddSingleton(SignerOfEvents);
         services.AddScoped<SigningKeys>();
         services.AddSingleton<RotateOnSchedule>();
         services.AddHostedService(sp => sp.GetRequiredService<RotateOnSchedule>());
@@ -32,6 +36,15 @@ internal static partial class TokensModule
         known.MapGet("/jwks.json", WellKnown.Keys).Produces<object>(200, WellKnown.JwkSet).Produces(304).ProducesProblem(404);
         known.MapGet("/public-key.pem", WellKnown.Pem).Produces<string>(200, WellKnown.PemFile).Produces(304).ProducesProblem(404);
         known.MapGet("/openid-configuration", WellKnown.Configuration).Produces<object>(200, "application/json");
+    }
+
+    // A type of its own (RFC 8417 section 2.3): nobody who checks the type takes an event for an access token.
+    private static SetSigner SignerOfEvents(IServiceProvider services)
+    {
+        var ring = services.GetRequiredService<SigningKeyRing>();
+        var handler = new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false };
+        var type = new Dictionary<string, object> { ["typ"] = "secevent+jwt" };
+        return new SetSigner(claims => handler.CreateToken(Encoding.UTF8.GetString(claims.Span), ring.Signing, type));
     }
 
     // Makes the first keys where there are none and puts the ring in order.

@@ -1,0 +1,35 @@
+using System.Security.Claims;
+
+namespace App.Events;
+
+/// <summary>
+/// A service that has proved who it is, by HTTP Basic or a client-credentials token.
+/// An endpoint that demands the policy <see cref="Policy"/> takes it as a parameter.
+/// </summary>
+/// <param name="Id">The service's id, its OAuth <c>client_id</c>.</param>
+/// <param name="Audience">The audience that this service alone accepts; null where it takes the tokens meant for everybody.</param>
+public sealed record CallingService(string Id, string? Audience)
+{
+    /// <summary>The authorization policy of routes that only services may call.</summary>
+    public const string Policy = "service";
+
+    /// <summary>The service behind a principal; null for anybody else.</summary>
+    public static CallingService? From(ClaimsPrincipal? principal) => (principal?.Identity as CallingServiceIdentity)?.Service;
+
+    /// <summary>Lets a Minimal API endpoint take the service as a parameter: required where it isn't nullable.</summary>
+    public static ValueTask<CallingService?> BindAsync(HttpContext http)
+    {
+        ArgumentNullException.ThrowIfNull(http);
+        return ValueTask.FromResult(From(http.User));
+    }
+
+    public ClaimsPrincipal ToPrincipal() => new(new CallingServiceIdentity(this));
+}
+
+/// <summary>The claims view of a <see cref="CallingService"/>, for the framework's own policies.</summary>
+internal sealed class CallingServiceIdentity(CallingService service) : ClaimsIdentity([new Claim("client_id", service.Id)], "Service", "client_id", "roles")
+{
+    public CallingService Service { get; } = service;
+
+    public override ClaimsIdentity Clone() => new CallingServiceIdentity(Service);
+}
