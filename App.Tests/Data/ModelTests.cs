@@ -1,6 +1,7 @@
 using App.Data;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Metadata;
 using Microsoft.EntityFrameworkCore.Migrations;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -17,6 +18,19 @@ public sealed class ModelTests(SharedApp shared) : IClassFixture<SharedApp>
 
     [Fact]
     public void A_model_change_without_a_migration_for_SQL_Server_is_red() => AssertNoPendingChanges<SqlServerDb>("SqlServer");
+
+    [Fact] // The start takes the compiled model, which knows nothing of what changed since.
+    public void A_model_change_without_compiling_the_model_is_red()
+    {
+        using var scope = shared.App.Services.CreateScope();
+        foreach (AppDb db in (AppDb[])[scope.ServiceProvider.GetRequiredService<SqliteDb>(), scope.ServiceProvider.GetRequiredService<SqlServerDb>()])
+        {
+            Assert.Equal(db.GetType().Name + "Model", db.Model.GetType().Name);
+            Assert.True(
+                Shape(db.GetService<IDesignTimeModel>().Model).SequenceEqual(Shape(db.Model)),
+                "The model changed. Compile it anew: the commands are in the README.");
+        }
+    }
 
     [Fact]
     public void Both_providers_have_the_same_tables_and_columns()
@@ -81,6 +95,15 @@ public sealed class ModelTests(SharedApp shared) : IClassFixture<SharedApp>
         var migrator = scope.ServiceProvider.GetRequiredService<SqlServerDb>().GetService<IMigrator>();
         return migrator.GenerateScript(options: MigrationsSqlGenerationOptions.Idempotent).ReplaceLineEndings("\n");
     }
+
+    private static List<string> Shape(IReadOnlyModel model) => [.. model.GetEntityTypes().SelectMany(entity =>
+        entity.GetProperties().Select(p => $"{entity.Name}.{p.Name} {p.ClrType} {p.IsNullable} {p.GetMaxLength()} {p.IsConcurrencyToken} {p.ValueGenerated} {p.GetColumnName()}")
+            .Concat(entity.GetKeys().Select(key => $"{entity.Name} key {Names(key.Properties)}"))
+            .Concat(entity.GetIndexes().Select(index => $"{entity.Name} index {Names(index.Properties)} {index.IsUnique}"))
+            .Concat(entity.GetForeignKeys().Select(key => $"{entity.Name} to {key.PrincipalEntityType.Name} {Names(key.Properties)} {key.DeleteBehavior}")))
+        .Order(StringComparer.Ordinal)];
+
+    private static string Names(IEnumerable<IReadOnlyProperty> properties) => string.Join(',', properties.Select(p => p.Name));
 
     private static List<string> Columns(AppDb db) => [.. db.Model.GetEntityTypes()
         .SelectMany(entity => entity.GetProperties().Select(p => $"{entity.GetTableName()}.{p.Name} {(p.IsNullable ? "null" : "not null")} {p.GetMaxLength()}"))

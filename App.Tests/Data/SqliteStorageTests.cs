@@ -54,10 +54,28 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
     }
 
     [Fact]
-    public async Task An_acknowledged_write_is_on_the_disk_and_readers_do_not_wait_for_writers() =>
-        Assert.Equal((2, "wal"), await apps.One.DbAsync(async db => (
-            await db.Database.SqlQueryRaw<int>("SELECT synchronous AS Value FROM pragma_synchronous").SingleAsync(), // 2 = FULL
+    public async Task A_commit_leaves_the_disk_to_the_shared_flush_and_readers_do_not_wait_for_writers() =>
+        Assert.Equal((1, "wal"), await apps.One.DbAsync(async db => (
+            await db.Database.SqlQueryRaw<int>("SELECT synchronous AS Value FROM pragma_synchronous").SingleAsync(), // 1 = NORMAL
             await db.Database.SqlQueryRaw<string>("SELECT journal_mode AS Value FROM pragma_journal_mode").SingleAsync())));
+
+    [Fact] // Nobody may be told "done" of what the disk refused: here the log can't be opened for the flush.
+    public async Task A_write_that_the_disk_refuses_is_not_acknowledged()
+    {
+        await using var app = TestApp.Start();
+        var log = Path.Combine(app.Folder, "gatehouse.db-wal");
+        await app.SignUpAsync();
+        File.Move(log, log + ".away");
+        Directory.CreateDirectory(log);
+
+        var answer = await app.Client.PostAsJsonAsync("/api/users/signup", new { email = "unflushed@example.test", password = TestApp.Password });
+
+        Directory.Delete(log);
+        File.Move(log + ".away", log);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        Assert.False(answer.Headers.Contains("Set-Cookie"));
+        await app.SignUpAsync();
+    }
 
     private static Task<(int Users, int Sessions, int Ended, int Audit, int Events)> CountAsync(TestApp app) => app.DbAsync(async db => (
         await db.Users.CountAsync(), await db.Sessions.CountAsync(), await db.Sessions.CountAsync(s => s.RevokedAt != null), await db.Audit.CountAsync(), await db.SecurityEvents.CountAsync()));

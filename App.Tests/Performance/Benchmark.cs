@@ -84,7 +84,7 @@ foreach (var read in reads.ToList())
     if (answer.StatusCode == HttpStatusCode.NotFound) reads.Remove(read);
     else File.WriteAllBytes(Path.Combine(bodies, read.Path.Replace('/', '+')), await answer.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync());
 }
-using var floor = new Server(bare, "Floor.dll", ("BODIES", bodies));
+using var floor = new Server(bare, "Floor.dll", ("BODIES", bodies), ("Logging__LogLevel__Default", "Warning"));
 await floor.FirstAnswerAsync(Me);
 foreach (var (name, path, header, target) in reads) table.Add(name, Wrk.Compare(floor, ours, path, "-H", header), target);
 

@@ -6,47 +6,63 @@ namespace App.Data;
 
 /// <summary>
 /// A transaction that is going to write. SQLite has one writer at a time: waiting for it inside the engine would block a thread of the pool
-/// per waiter and starve requests that only read, so writers of one process queue here, asynchronously. Disposed without commit, it never was.
+/// per waiter and starve requests that only read, so writers of one process queue here, asynchronously. The disk is waited for after the
+/// next one has been let in (<see cref="SharedSync"/>). Disposed without commit, it never was.
 /// </summary>
 internal sealed class WriteTransaction : IAsyncDisposable
 {
-    private static readonly ConcurrentDictionary<string, SemaphoreSlim> Gates = new(StringComparer.Ordinal);
+    private static readonly ConcurrentDictionary<string, Queue> Queues = new(StringComparer.Ordinal);
 
     // Past this the database is as good as away: 503, not a growing line.
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(2);
 
-    private readonly SemaphoreSlim? _gate;
+    private readonly Queue? _queue;
     private readonly IDbContextTransaction _transaction;
+    private bool _ended;
 
-    private WriteTransaction(SemaphoreSlim? gate, IDbContextTransaction transaction) => (_gate, _transaction) = (gate, transaction);
+    private WriteTransaction(Queue? queue, IDbContextTransaction transaction) => (_queue, _transaction) = (queue, transaction);
 
     public static async Task<WriteTransaction> BeginAsync(AppDb db, CancellationToken ct)
     {
-        var gate = db.Database.IsSqlite() ? Gates.GetOrAdd(db.Database.GetConnectionString()!, _ => new SemaphoreSlim(1)) : null;
-        if (gate is not null && !await gate.WaitAsync(LongestWait, ct)) throw new DatabaseBusyException();
+        var queue = db.Database.IsSqlite() ? Queues.GetOrAdd(db.Database.GetConnectionString()!, _ => new Queue(db.Database.GetDbConnection().DataSource)) : null;
+        if (queue is not null && !await queue.Gate.WaitAsync(LongestWait, ct)) throw new DatabaseBusyException();
         try
         {
-            return new WriteTransaction(gate, await db.Database.BeginTransactionAsync(ct));
+            return new WriteTransaction(queue, await db.Database.BeginTransactionAsync(ct));
         }
         catch
         {
-            gate?.Release();
+            queue?.Gate.Release();
             throw;
         }
     }
 
-    public Task CommitAsync(CancellationToken ct) => _transaction.CommitAsync(ct);
+    /// <summary>Returns when what was written survives a power cut.</summary>
+    public async Task CommitAsync(CancellationToken ct)
+    {
+        await _transaction.CommitAsync(ct);
+        await DisposeAsync();
+        if (_queue is not null) await _queue.Sync.WaitAsync();
+    }
 
     public async ValueTask DisposeAsync()
     {
+        if (_ended) return;
+        _ended = true;
         try
         {
             await _transaction.DisposeAsync();
         }
         finally
         {
-            _gate?.Release();
+            _queue?.Gate.Release();
         }
+    }
+
+    private sealed class Queue(string file)
+    {
+        public SemaphoreSlim Gate { get; } = new(1);
+        public SharedSync Sync { get; } = new(file + "-wal");
     }
 }
 

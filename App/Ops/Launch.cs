@@ -8,7 +8,10 @@ internal static partial class Launch
     {
         if (args is [var name, .. var rest] && !name.StartsWith('-')) return await CommandAsync(app, name, [.. rest.TakeWhile(a => !a.StartsWith("--", StringComparison.Ordinal))]);
 
+        // Two cores: while one brings the database and the keys in, the other makes the routes ready.
+        var routes = Task.Run(() => ((IEndpointRouteBuilder)app).DataSources.Sum(source => source.Endpoints.Count));
         await PrepareAsync(app);
+        await routes;
         app.Lifetime.ApplicationStarted.Register(() => Ready(app.Logger, app.Services.GetRequiredService<Brand>().Name, string.Join(", ", app.Urls)));
         await app.RunAsync();
         return 0;

@@ -2,7 +2,6 @@ using App.Data;
 using App.Events;
 using App.Tokens;
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.EntityFrameworkCore;
 
 namespace App.Sessions;
 
@@ -32,7 +31,7 @@ internal sealed class CheckToken(VerifiedTokens verified, TokenVerifier verifier
     {
         var token = key.Carrier == Carrier.Cookie ? SessionCookies.Unwrap(text) : text;
         if (token is null || await verifier.VerifyAsync(token) is not TokenVerdict.Genuine(var user)) return null;
-        var session = await ById(http.RequestServices.GetRequiredService<AppDb>(), user.SessionId);
+        var session = await http.RequestServices.GetRequiredService<AppDb>().FindLifeAsync(user.SessionId, http.RequestAborted);
         if (session is null || session.UserId != user.Id || session.RevokedAt is not null || session.ExpiresAt <= time.GetUtcNow()) return null;
 
         var result = AuthenticateResult.Success(new AuthenticationTicket(user.ToPrincipal(), SessionHandler.Scheme));
@@ -40,9 +39,4 @@ internal sealed class CheckToken(VerifiedTokens verified, TokenVerifier verifier
         // Asked after adding: a revocation that came between the look-up and here is in the index, if not in what was read.
         return IsInForce(user) ? result : null;
     }
-
-    private sealed record Life(Guid UserId, DateTimeOffset? RevokedAt, DateTimeOffset ExpiresAt);
-
-    private static readonly Func<AppDb, Guid, Task<Life?>> ById = EF.CompileAsyncQuery((AppDb db, Guid id) =>
-        db.Set<Session>().Where(s => s.Id == id).Select(s => new Life(s.UserId, s.RevokedAt, s.ExpiresAt)).SingleOrDefault());
 }

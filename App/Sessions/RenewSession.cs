@@ -3,7 +3,6 @@ using System.Security.Cryptography;
 using System.Text.Json.Serialization;
 using App.Data;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.EntityFrameworkCore;
 
 namespace App.Sessions;
 
@@ -46,7 +45,7 @@ internal sealed partial class RenewSession(
         // Twice: whoever loses the race to rotate finds itself, at the second look, holding the parent.
         for (var look = 0; look < 2; look++)
         {
-            var found = await ReadAsync(token.SessionId, ct);
+            var found = await db.FindRenewableAsync(token.SessionId, ct);
             if (found is not var (session, user, roles) || !IsAlive(session)) return new Outcome.Refused(Genuine: true);
 
             if (Same(hash, session.RefreshHash))
@@ -78,48 +77,15 @@ internal sealed partial class RenewSession(
         return session.RevokedAt is null && now < session.ExpiresAt && now < session.LastSeenAt + options.IdleLifetime;
     }
 
-    // The condition on the hash lets one of many win; the one on RevokedAt lets no renewal win against a revoke.
     private async Task<bool> RotateAsync(Session session, byte[] hash, RefreshToken successor, CancellationToken ct)
     {
-        var now = time.GetUtcNow();
-        var next = successor.Hash();
         await using var transaction = await db.BeginWriteAsync(ct);
-        var changed = await db.Sessions
-            .Where(s => s.Id == session.Id && s.RefreshHash == hash && s.RevokedAt == null)
-            .ExecuteUpdateAsync(set => set
-                .SetProperty(s => s.RefreshHash, next)
-                .SetProperty(s => s.ParentHash, hash)
-                .SetProperty(s => s.RotatedAt, now)
-                .SetProperty(s => s.LastSeenAt, now), ct);
+        var rotated = await db.RotateAsync(session.Id, hash, successor.Hash(), time.GetUtcNow(), ct);
         await transaction.CommitAsync(ct);
-        return changed == 1;
-    }
-
-    private async Task<(Session Session, User User, IReadOnlyList<string> Roles)?> ReadAsync(Guid sessionId, CancellationToken ct)
-    {
-        Session? session = null;
-        User? user = null;
-        List<string> roles = [];
-        await foreach (var row in BySession(db, sessionId).WithCancellation(ct))
-        {
-            (session, user) = (row.Session, row.User);
-            if (row.Role is not null) roles.Add(row.Role);
-        }
-
-        return session is null ? null : (session, user!, roles);
+        return rotated;
     }
 
     private static bool Same(byte[] hash, byte[]? other) => other is not null && CryptographicOperations.FixedTimeEquals(hash, other);
-
-    private sealed record Row(Session Session, User User, string? Role);
-
-    // Session, user and roles in one round trip: a row per role, or one without.
-    private static readonly Func<AppDb, Guid, IAsyncEnumerable<Row>> BySession = EF.CompileAsyncQuery((AppDb db, Guid id) =>
-        from session in db.Set<Session>().AsNoTracking()
-        where session.Id == id
-        join user in db.Users.AsNoTracking() on session.UserId equals user.Id
-        from role in db.UserRoles.Where(r => r.UserId == user.Id).Join(db.Roles, r => r.RoleId, role => role.Id, (_, role) => role.Name).DefaultIfEmpty()
-        select new Row(session, user, role));
 
     [LoggerMessage(4001, LogLevel.Warning, "A refresh token of user {UserId} was used twice; session {SessionId} has been ended")]
     private partial void Reused(Guid userId, Guid sessionId);

@@ -62,3 +62,71 @@ internal static class SessionTable
         public DbSet<Session> Sessions => db.Set<Session>();
     }
 }
+
+/// <summary>A session as a renewal needs it.</summary>
+internal sealed record RenewableSession(Session Session, User User, IReadOnlyList<string> Roles);
+
+/// <summary>Whose a session is, and whether it still lives.</summary>
+internal sealed record SessionLife(Guid UserId, DateTimeOffset? RevokedAt, DateTimeOffset ExpiresAt);
+
+/// <summary>The statements of renewal, and the look-up that each new token costs.</summary>
+internal static class SessionSql
+{
+    // Session, user and roles in one round trip: a row per role, or one without.
+    private const string Renewable = """
+        SELECT s."UserId", s."ExpiresAt", s."LastSeenAt", s."AuthenticatedAt", s."RevokedAt", s."Amr", s."RefreshHash", s."ParentHash", s."RotatedAt",
+               u."Email", u."EmailConfirmed", u."Name", r."Name"
+        FROM "Sessions" s JOIN "AspNetUsers" u ON u."Id" = s."UserId"
+        LEFT JOIN "AspNetUserRoles" ur ON ur."UserId" = u."Id" LEFT JOIN "AspNetRoles" r ON r."Id" = ur."RoleId"
+        WHERE s."Id" = @id
+        """;
+
+    // The condition on the hash lets one of many win; the one on RevokedAt lets no renewal win against a revoke.
+    private const string Rotate = """
+        UPDATE "Sessions" SET "RefreshHash" = @next, "ParentHash" = @hash, "RotatedAt" = @now, "LastSeenAt" = @now
+        WHERE "Id" = @id AND "RefreshHash" = @hash AND "RevokedAt" IS NULL
+        """;
+
+    private const string Life = """SELECT "UserId", "RevokedAt", "ExpiresAt" FROM "Sessions" WHERE "Id" = @id""";
+
+    extension(AppDb db)
+    {
+        public async Task<RenewableSession?> FindRenewableAsync(Guid id, CancellationToken ct)
+        {
+            RenewableSession? found = null;
+            List<string> roles = [];
+            await db.ReadAsync(Renewable, row =>
+            {
+                if (row.TextOrNull(12) is { } role) roles.Add(role);
+                if (found is not null) return;
+                var session = new Session
+                {
+                    Id = id,
+                    UserId = row.GetGuid(0),
+                    ExpiresAt = row.Time(1),
+                    LastSeenAt = row.Time(2),
+                    AuthenticatedAt = row.Time(3),
+                    RevokedAt = row.TimeOrNull(4),
+                    Amr = row.GetString(5),
+                    RefreshHash = row.GetFieldValue<byte[]>(6),
+                    ParentHash = row.IsDBNull(7) ? null : row.GetFieldValue<byte[]>(7),
+                    RotatedAt = row.TimeOrNull(8),
+                };
+                var user = new User { Id = session.UserId, Email = row.GetString(9), EmailConfirmed = row.GetBoolean(10), Name = row.TextOrNull(11) };
+                found = new RenewableSession(session, user, roles);
+            }, ct, ("@id", id));
+            return found;
+        }
+
+        /// <returns>False where somebody else rotated it, or ended the session, since it was looked at.</returns>
+        public async Task<bool> RotateAsync(Guid id, byte[] hash, byte[] next, DateTimeOffset now, CancellationToken ct) =>
+            await db.WriteAsync(Rotate, ct, ("@id", id), ("@hash", hash), ("@next", next), ("@now", now)) == 1;
+
+        public async Task<SessionLife?> FindLifeAsync(Guid id, CancellationToken ct)
+        {
+            SessionLife? found = null;
+            await db.ReadAsync(Life, row => found = new SessionLife(row.GetGuid(0), row.TimeOrNull(1), row.Time(2)), ct, ("@id", id));
+            return found;
+        }
+    }
+}

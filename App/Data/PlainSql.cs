@@ -1,0 +1,72 @@
+using System.Data.Common;
+using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage;
+
+namespace App.Data;
+
+/// <summary>
+/// Statements as text, for the two or three that run with every renewal and every new token: LINQ would be most of their price, since an
+/// update's expression is compiled anew each time. One text serves both databases; only an instant is stored differently (<see cref="UtcTicks"/>).
+/// </summary>
+internal static class PlainSql
+{
+    extension(AppDb db)
+    {
+        /// <summary>Runs in the caller's transaction where there is one.</summary>
+        public async Task<int> WriteAsync(string sql, CancellationToken ct, params (string Name, object Value)[] parameters)
+        {
+            await db.Database.OpenConnectionAsync(ct);
+            try
+            {
+                await using var command = db.Command(sql, parameters);
+                return await command.ExecuteNonQueryAsync(ct);
+            }
+            finally
+            {
+                await db.Database.CloseConnectionAsync();
+            }
+        }
+
+        public async Task ReadAsync(string sql, Action<DbDataReader> row, CancellationToken ct, params (string Name, object Value)[] parameters)
+        {
+            await db.Database.OpenConnectionAsync(ct);
+            try
+            {
+                await using var command = db.Command(sql, parameters);
+                await using var reader = await command.ExecuteReaderAsync(ct);
+                while (await reader.ReadAsync(ct)) row(reader);
+            }
+            finally
+            {
+                await db.Database.CloseConnectionAsync();
+            }
+        }
+
+        private DbCommand Command(string sql, (string Name, object Value)[] parameters)
+        {
+            var command = db.Database.GetDbConnection().CreateCommand();
+            command.CommandText = sql;
+            command.Transaction = db.Database.CurrentTransaction?.GetDbTransaction();
+            foreach (var (name, value) in parameters)
+            {
+                var parameter = command.CreateParameter();
+                parameter.ParameterName = name;
+                parameter.Value = command is SqliteCommand && value is DateTimeOffset time ? time.UtcTicks : value;
+                command.Parameters.Add(parameter);
+            }
+
+            return command;
+        }
+    }
+
+    extension(DbDataReader reader)
+    {
+        public DateTimeOffset Time(int column) =>
+            reader is SqliteDataReader ? new DateTimeOffset(reader.GetInt64(column), TimeSpan.Zero) : reader.GetFieldValue<DateTimeOffset>(column);
+
+        public DateTimeOffset? TimeOrNull(int column) => reader.IsDBNull(column) ? null : reader.Time(column);
+
+        public string? TextOrNull(int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
+    }
+}
