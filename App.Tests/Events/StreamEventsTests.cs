@@ -50,7 +50,7 @@ public sealed class StreamEventsTests : IAsyncLifetime
     [Fact]
     public async Task Each_entry_is_a_SET_that_a_stock_library_verifies_and_that_nobody_takes_for_an_access_token()
     {
-        await using var feed = await Feed.OpenAsync(_app, "orders@https://orders.test", "?cursor=0");
+        await using var feed = await Feed.OpenAsync(_app, "orders@orders-api", "?cursor=0");
         await using var all = await Feed.OpenAsync(_app, query: "?cursor=0");
         var user = await _app.SignUpAsync();
         await EndAsync(user);
@@ -82,7 +82,7 @@ public sealed class StreamEventsTests : IAsyncLifetime
         var revoked = await feed.EventAsync();
         Assert.Equal("signing-key-changed", revoked.Event);
         var token = new JsonWebToken(revoked.Data.GetProperty("set").GetString());
-        Assert.Equal(("https://orders.test", _app.Get<SigningKeyRing>().Signing.Key.KeyId), (token.Audiences.Single(), token.Kid));
+        Assert.Equal(("orders-api", _app.Get<SigningKeyRing>().Signing.Key.KeyId), (token.Audiences.Single(), token.Kid));
         Assert.NotEqual(revoked.Data.GetProperty("kid").GetString(), token.Kid);
     }
 
