@@ -36,12 +36,13 @@ internal static class EventsModule
         feed.MapPost("/poll", PollEvents.HandleAsync);
     }
 
-    // An hour of grace, for whoever was away; a month for a reader's place. The mark goes first: a reader may start over too early, never too late.
+    // An hour of grace for whoever was away, a day for an instance, a month for the place of one that polls.
+    // The mark goes first: a reader may start over too early, never too late.
     private static async Task PruneAsync(AppDb db, DateTimeOffset now, CancellationToken ct)
     {
         var horizon = now - TimeSpan.FromHours(1);
-        var forgotten = now - TimeSpan.FromDays(30);
-        await db.FeedReaders.Where(r => r.ContactAt < forgotten).ExecuteDeleteAsync(ct);
+        var (day, month) = (now - TimeSpan.FromDays(1), now - TimeSpan.FromDays(30));
+        await db.FeedReaders.Where(r => r.ContactAt < month || (r.ContactAt < day && r.Instance != FeedReader.Poll)).ExecuteDeleteAsync(ct);
         if (await db.SecurityEvents.Where(e => e.ExpiresAt < horizon).MaxAsync(e => (long?)e.Cursor, ct) is not { } last) return;
         await db.EventCounter.Where(c => c.PrunedTo < last).ExecuteUpdateAsync(set => set.SetProperty(c => c.PrunedTo, last), ct);
         await db.SecurityEvents.Where(e => e.ExpiresAt < horizon && e.Cursor <= last).ExecuteDeleteAsync(ct);

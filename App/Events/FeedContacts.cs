@@ -15,6 +15,7 @@ internal sealed partial class FeedContacts(
     EventFeed feed, IServiceScopeFactory scopes, TimeProvider time, IMeterFactory meters, ILogger<FeedContacts> logger) : BackgroundService
 {
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan Remembered = TimeSpan.FromHours(1);
     private const int MostMeasured = 1000;
 
     private readonly ConcurrentDictionary<(string Service, string Instance), Reader> _readers = new();
@@ -50,9 +51,11 @@ internal sealed partial class FeedContacts(
         try
         {
             var notes = new List<(Reader Reader, DateTimeOffset ContactAt, List<(long Cursor, DateTimeOffset At)> Acks)>();
-            foreach (var reader in _readers.Values)
+            var idleSince = time.GetUtcNow() - Remembered;
+            foreach (var (key, reader) in _readers)
             {
                 if (reader.Take() is var (contact, acks)) notes.Add((reader, contact, acks));
+                else if (reader.ContactAt < idleSince) _readers.TryRemove(key, out _);
             }
 
             if (notes.Count == 0) return;
@@ -124,6 +127,8 @@ internal sealed partial class FeedContacts(
 
     private void Note(CallingService service, string instance, long cursor)
     {
+        // One spelling: SQL Server tells keys apart without case, and two that it finds alike would block all others.
+        instance = instance.ToUpperInvariant();
         var reader = _readers.GetOrAdd((service.Id, instance), _ => new Reader(service, instance));
         var from = reader.Note(service, time.GetUtcNow(), cursor);
         if (cursor > 0)
@@ -169,13 +174,14 @@ internal sealed partial class FeedContacts(
 
         public CallingService Service { get; private set; } = service;
         public string Instance => instance;
+        public DateTimeOffset ContactAt { get; private set; }
 
         /// <returns>What had been applied before, if this is more; the same cursor otherwise.</returns>
         public long Note(CallingService now, DateTimeOffset at, long cursor)
         {
             lock (_turn)
             {
-                (Service, _contact) = (now, at);
+                (Service, _contact, ContactAt) = (now, at, at);
                 if (cursor <= _applied) return cursor;
                 var before = _applied;
                 _applied = cursor;
