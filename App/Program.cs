@@ -28,6 +28,7 @@ try
     app.UseAuthorization();
     app.MapOps();
     app.MapUi();
+    app.MapEvents();
     app.MapTokens();
     app.MapSessions();
     app.MapAccounts();

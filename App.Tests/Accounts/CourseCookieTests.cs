@@ -89,7 +89,7 @@ public sealed class CourseCookieTests(OneApp fixture) : IClassFixture<OneApp>
 
         Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
         Assert.Equal("sign-out", await EndAsync(user));
-        Assert.Equal(1, await _app.DbAsync(db => db.Set<App.Events.SecurityEvent>().CountAsync(e => e.SessionId == user.SessionId)));
+        Assert.Equal(1, await _app.DbAsync(db => db.Set<App.Events.LoggedEvent>().CountAsync(e => e.SessionId == user.SessionId)));
     }
 
     [Theory]

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.AspNetCore.TestHost;
 
 namespace App.Tests.Attacks;
 
@@ -20,6 +21,7 @@ public sealed class KestrelApp : IAsyncDisposable
             host.UseSetting("Urls", "http://127.0.0.1:0");
             host.UseSetting("RateLimits:PerAddressPerMinute", "100000");
             foreach (var (key, value) in settings) host.UseSetting(key, value);
+            host.ConfigureTestServices(Events.TestServiceScheme.AddTo);
         });
         _factory.UseKestrel(0);
         _factory.StartServer();
@@ -30,6 +32,8 @@ public sealed class KestrelApp : IAsyncDisposable
     public Uri Address { get; }
 
     public HttpClient Client { get; }
+
+    public IServiceProvider Services => _factory.Services;
 
     public static KestrelApp Start(params (string Key, string Value)[] settings) => new(settings);
 

@@ -55,6 +55,6 @@ public sealed class AuditLogTests : IAsyncLifetime
             + JsonSerializer.Serialize(await _app.DbAsync(db => Events(db).ToListAsync()));
         Assert.All([user.Email, user.Password, "not the right", user.AccessToken, user.RefreshToken, "eyJ"], secret => Assert.DoesNotContain(secret, all, StringComparison.Ordinal));
 
-        static IQueryable<App.Events.SecurityEvent> Events(AppDb db) => db.Set<App.Events.SecurityEvent>().AsNoTracking();
+        static IQueryable<App.Events.LoggedEvent> Events(AppDb db) => db.Set<App.Events.LoggedEvent>().AsNoTracking();
     }
 }

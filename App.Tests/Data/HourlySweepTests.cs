@@ -42,6 +42,7 @@ public sealed class HourlySweepTests : IAsyncLifetime
         {
             Assert.Equal(["alive", "expired, 6 days", "idle, 20 days", "revoked, 6 days"], await db.Sessions.Where(s => s.UserAgent != "").OrderBy(s => s.UserAgent).Select(s => s.UserAgent).ToListAsync());
             Assert.Equal(["expired, 0.5 h", "in force"], await db.SecurityEvents.OrderBy(e => e.Reason).Select(e => e.Reason).ToListAsync());
+            Assert.Equal(1, await db.EventCounter.Select(c => c.PrunedTo).SingleAsync());
             Assert.Equal(["a year less a day"], await db.Audit.Where(a => a.Detail != null && a.Detail.StartsWith("a year")).Select(a => a.Detail).ToListAsync());
             Assert.Equal(["23 h"], await db.Set<GuessLimit>().Select(g => g.Key).ToListAsync());
             Assert.Equal(1, await db.Users.CountAsync());
@@ -104,8 +105,11 @@ public sealed class HourlySweepTests : IAsyncLifetime
         RevokedAt = revoked is int day ? _now.AddDays(day) : null,
     };
 
-    private SecurityEvent Event(string name, double expires) => new()
+    private long _cursor;
+
+    private LoggedEvent Event(string name, double expires) => new()
     {
+        Cursor = ++_cursor,
         Id = Guid.NewGuid(),
         Type = "other",
         Reason = name,

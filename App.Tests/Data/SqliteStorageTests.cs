@@ -30,7 +30,7 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
     [InlineData("AspNetUsers")]
     [InlineData("Sessions")]
     [InlineData("Audit")]
-    [InlineData("SecurityEvents")]
+    [InlineData("SecurityEventLog")]
     public async Task A_sign_up_is_written_whole_or_not_at_all(string table)
     {
         await using var app = TestApp.Start();

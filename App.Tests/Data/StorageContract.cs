@@ -112,12 +112,7 @@ public abstract class StorageContract(StorageContract.Apps apps)
         await One.DbAsync(db => db.SecurityEvents.Where(e => e.Cursor >= first).ExecuteDeleteAsync());
         Assert.True(await AppendAsync() > second);
 
-        async Task<long> AppendAsync()
-        {
-            var entry = NewEvent();
-            await SaveAsync(entry);
-            return entry.Cursor;
-        }
+        Task<long> AppendAsync() => AppendToAsync(One, 1);
     }
 
     [StorageFact]
@@ -175,7 +170,7 @@ public abstract class StorageContract(StorageContract.Apps apps)
     {
         var user = await One.SignUpAsync();
         var ended = await Task.WhenAll(Enumerable.Range(0, 20).Select(i =>
-            (i % 2 == 0 ? One : Two).ScopedAsync((RevokeSessions revoke) => revoke.RunAsync(s => s.Id == user.SessionId, "ended-by-user", CancellationToken.None))));
+            (i % 2 == 0 ? One : Two).ScopedAsync((RevokeSessions revoke) => revoke.RunAsync(s => s.Id == user.SessionId, Causes.EndedByUser, CancellationToken.None))));
 
         Assert.Equal(user.SessionId, Assert.Single(ended.SelectMany(e => e)));
         Assert.Equal((1, 1), await TracesAsync(user.SessionId));
@@ -191,7 +186,7 @@ public abstract class StorageContract(StorageContract.Apps apps)
         DbUpdateException failure;
         await using (await db.BeginWriteAsync(CancellationToken.None))
         {
-            await revoke.InUnitOfWorkAsync(s => s.Id == user.SessionId, "replaced", CancellationToken.None);
+            await revoke.InUnitOfWorkAsync(s => s.Id == user.SessionId, Causes.Replaced, CancellationToken.None);
             await db.SaveChangesAsync();
             db.Add(NewSession(userId: Guid.NewGuid(), Odd)); // nobody's
             failure = await Assert.ThrowsAsync<DbUpdateException>(() => db.SaveChangesAsync());
@@ -213,6 +208,50 @@ public abstract class StorageContract(StorageContract.Apps apps)
         var successor = Assert.Single(answers.Select(a => Assert.IsType<RenewSession.Outcome.Renewed>(a).Grant.RefreshToken).Distinct());
         var stored = await One.DbAsync(db => db.Sessions.Where(s => s.Id == user.SessionId).Select(s => s.RefreshHash).SingleAsync());
         Assert.Equal(RefreshToken.Parse(successor, One.Get<RefreshKey>())!.Hash(), stored);
+    }
+
+    [StorageFact]
+    public async Task The_log_has_no_gap_and_no_late_entry_for_a_reader_while_two_replicas_write()
+    {
+        var before = await One.DbAsync(db => db.EventCounter.Select(c => c.Value).SingleAsync());
+        using var done = new CancellationTokenSource();
+        var reader = Task.Run(async () =>
+        {
+            // By cursor alone: whatever would turn up below a cursor that was read is never found.
+            var (read, last) = (new List<long>(), before);
+            for (var more = true; more;)
+            {
+                more = !done.IsCancellationRequested;
+                var next = await Two.DbAsync(db => db.SecurityEvents.Where(e => e.Cursor > last).OrderBy(e => e.Cursor).Select(e => e.Cursor).ToListAsync());
+                read.AddRange(next);
+                last = next.Count > 0 ? next[^1] : last;
+            }
+
+            return read;
+        });
+        await Task.WhenAll(Enumerable.Range(0, 40).Select(i => AppendToAsync(i % 2 == 0 ? One : Two, 1 + (i % 3))));
+        await done.CancelAsync();
+
+        var total = Enumerable.Range(0, 40).Sum(i => 1 + (i % 3));
+        Assert.Equal(Enumerable.Range(1, total).Select(i => before + i), await reader);
+    }
+
+    [StorageFact]
+    public async Task A_cursor_that_was_rolled_back_is_given_out_again()
+    {
+        var first = await AppendToAsync(One, 1);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => AppendToAsync(One, 1, new CancellationToken(true)));
+        Assert.Equal(first + 1, await AppendToAsync(Two, 1));
+    }
+
+    private static async Task<long> AppendToAsync(TestApp app, int count, CancellationToken commit = default)
+    {
+        await using var scope = app.Services.CreateAsyncScope();
+        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+        await using var transaction = await db.BeginWriteAsync(CancellationToken.None);
+        for (var i = 0; i < count; i++) scope.ServiceProvider.GetRequiredService<SecurityEventLog>().SessionRevoked(Causes.SignOut, Guid.NewGuid(), Guid.NewGuid(), TimeSpan.FromMinutes(6));
+        await transaction.CommitAsync(commit);
+        return await db.EventCounter.Select(c => c.Value).SingleAsync(CancellationToken.None);
     }
 
     private Task<int> SaveAsync(params object[] rows) => One.DbAsync(db =>
@@ -242,8 +281,9 @@ public abstract class StorageContract(StorageContract.Apps apps)
         RefreshHash = new byte[32],
     };
 
-    private static SecurityEvent NewEvent() => new()
+    private static LoggedEvent NewEvent() => new()
     {
+        Cursor = -Random.Shared.NextInt64(1, long.MaxValue), // far from those that are given out
         Id = Guid.NewGuid(),
         Type = EventTypes.SessionRevoked,
         Reason = "sign-out",

@@ -379,3 +379,128 @@ END;
 COMMIT;
 GO
 
+BEGIN TRANSACTION;
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125123806_Feed'
+)
+BEGIN
+    DROP TABLE [SecurityEvents];
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125123806_Feed'
+)
+BEGIN
+    ALTER TABLE [AspNetUsers] ADD [TokensNotBefore] bigint NULL;
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125123806_Feed'
+)
+BEGIN
+    CREATE TABLE [EventCounter] (
+        [Id] int NOT NULL,
+        [Value] bigint NOT NULL,
+        [PrunedTo] bigint NOT NULL,
+        CONSTRAINT [PK_EventCounter] PRIMARY KEY ([Id])
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125123806_Feed'
+)
+BEGIN
+    CREATE TABLE [FeedReaders] (
+        [Service] nvarchar(100) NOT NULL,
+        [Instance] nvarchar(64) NOT NULL,
+        [Audience] nvarchar(200) NULL,
+        [ContactAt] datetimeoffset NOT NULL,
+        [Applied] bigint NOT NULL,
+        [Ahead] nvarchar(max) NULL,
+        [Acks] nvarchar(4000) NOT NULL,
+        CONSTRAINT [PK_FeedReaders] PRIMARY KEY ([Service], [Instance])
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125123806_Feed'
+)
+BEGIN
+    CREATE TABLE [SecurityEventLog] (
+        [Cursor] bigint NOT NULL,
+        [Id] uniqueidentifier NOT NULL,
+        [Type] nvarchar(60) NOT NULL,
+        [OccurredAt] datetimeoffset NOT NULL,
+        [ExpiresAt] datetimeoffset NOT NULL,
+        [UserId] uniqueidentifier NULL,
+        [SessionId] uniqueidentifier NULL,
+        [KeyId] nvarchar(64) NULL,
+        [NotBefore] bigint NULL,
+        [Audiences] nvarchar(2000) NULL,
+        [Reason] nvarchar(40) NOT NULL,
+        CONSTRAINT [PK_SecurityEventLog] PRIMARY KEY ([Cursor])
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125123806_Feed'
+)
+BEGIN
+    IF EXISTS (SELECT * FROM [sys].[identity_columns] WHERE [name] IN (N'Id', N'PrunedTo', N'Value') AND [object_id] = OBJECT_ID(N'[EventCounter]'))
+        SET IDENTITY_INSERT [EventCounter] ON;
+    EXEC(N'INSERT INTO [EventCounter] ([Id], [PrunedTo], [Value])
+    VALUES (1, CAST(0 AS bigint), CAST(0 AS bigint))');
+    IF EXISTS (SELECT * FROM [sys].[identity_columns] WHERE [name] IN (N'Id', N'PrunedTo', N'Value') AND [object_id] = OBJECT_ID(N'[EventCounter]'))
+        SET IDENTITY_INSERT [EventCounter] OFF;
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125123806_Feed'
+)
+BEGIN
+    CREATE INDEX [IX_FeedReaders_ContactAt] ON [FeedReaders] ([ContactAt]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125123806_Feed'
+)
+BEGIN
+    CREATE INDEX [IX_SecurityEventLog_ExpiresAt] ON [SecurityEventLog] ([ExpiresAt]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125123806_Feed'
+)
+BEGIN
+    CREATE UNIQUE INDEX [IX_SecurityEventLog_Id] ON [SecurityEventLog] ([Id]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125123806_Feed'
+)
+BEGIN
+    CREATE INDEX [IX_SecurityEventLog_SessionId] ON [SecurityEventLog] ([SessionId]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125123806_Feed'
+)
+BEGIN
+    INSERT INTO [__EFMigrationsHistory] ([MigrationId], [ProductVersion])
+    VALUES (N'20261125123806_Feed', N'10.0.14');
+END;
+
+COMMIT;
+GO
+

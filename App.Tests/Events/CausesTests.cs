@@ -10,7 +10,7 @@ namespace App.Tests.Events;
 /// <summary>The table of contract section 6, as far as the causes exist: each writes exactly one entry per session or key concerned, and one audit row beside it.</summary>
 public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
 {
-    private static readonly Dictionary<string, Cause> Causes = new()
+    private static readonly Dictionary<string, Door> Doors = new()
     {
         ["sign-out, with cookies"] = new("sign-out", async c => await c.App.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: c.User.Cookies)),
         ["sign-out, with a bearer token"] = new("sign-out", async c => await c.App.SendAsync(HttpMethod.Post, "/api/users/signout", bearer: c.User.AccessToken)),
@@ -73,7 +73,7 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
         ["revoke of an unknown key"] = async c => await c.KeysAsync("revoke", "unknown"),
     };
 
-    public static TheoryData<string> Names => [.. Causes.Keys];
+    public static TheoryData<string> Names => [.. Doors.Keys];
 
     public static TheoryData<string> Silent => [.. Silence.Keys];
 
@@ -81,7 +81,7 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
     [MemberData(nameof(Names))]
     public async Task One_entry_for_each_concerned(string name)
     {
-        var cause = Causes[name];
+        var cause = Doors[name];
         var c = await BeginAsync();
         await cause.RunAsync(c);
 
@@ -109,6 +109,25 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Null(await c.App.WhoAmIAsync(bearer: c.User.AccessToken));
     }
 
+    [Fact]
+    public void Every_cause_that_exists_has_a_door_here_and_every_door_a_cause() =>
+        Assert.Equal(Causes.All.Where(c => c.Exists).Select(c => c.Reason).Order(), Doors.Values.Select(d => d.Reason).Distinct().Order());
+
+    [Fact]
+    public void The_table_has_every_cause_there_is_and_the_code_uses_none_that_is_not_said_to_exist()
+    {
+        var declared = typeof(Causes).GetFields().Where(f => f.FieldType == typeof(Cause)).ToDictionary(f => f.Name, f => (Cause)f.GetValue(null)!);
+        Assert.Equal(declared.Values.OrderBy(c => c.Reason, StringComparer.Ordinal), Causes.All.OrderBy(c => c.Reason, StringComparer.Ordinal));
+        Assert.Equal(Causes.All.Count, Causes.All.Select(c => c.Reason).Distinct().Count());
+        Assert.All(Causes.All, c => Assert.InRange(c.Reason.Length, 1, 40));
+        Assert.All(Causes.All, c => Assert.Contains(c.Type, EventTypes.All));
+
+        var used = Directory.EnumerateFiles(Repository.PathOf("App"), "*.cs", SearchOption.AllDirectories)
+            .Where(f => !f.EndsWith("Causes.cs", StringComparison.Ordinal) && !f.Contains("/obj/", StringComparison.Ordinal))
+            .SelectMany(f => System.Text.RegularExpressions.Regex.Matches(File.ReadAllText(f), @"\bCauses\.(\w+)").Select(m => m.Groups[1].Value)).Distinct().Order().ToList();
+        Assert.Equal(declared.Where(c => c.Value.Exists).Select(c => c.Key).Order(), used);
+    }
+
     [Theory]
     [MemberData(nameof(Silent))]
     public async Task Nothing_for_what_ends_nothing(string name)
@@ -130,11 +149,11 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await shared.App.DbAsync(db => db.Audit.MaxAsync(a => a.Id)));
     }
 
-    private static async Task<(List<SecurityEvent> Events, List<AuditEntry> Audit)> SinceAsync(Case c) => (
+    private static async Task<(List<LoggedEvent> Events, List<AuditEntry> Audit)> SinceAsync(Case c) => (
         await c.App.DbAsync(db => db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > c.Cursor).ToListAsync()),
         await c.App.DbAsync(db => db.Audit.AsNoTracking().Where(a => a.Id > c.AuditId).ToListAsync()));
 
-    private sealed record Cause(string Reason, Func<Case, Task> RunAsync, int Concerned = 1);
+    private sealed record Door(string Reason, Func<Case, Task> RunAsync, int Concerned = 1);
 
     private sealed record Case(TestApp App, TestUser User, long Cursor, long AuditId)
     {

@@ -70,7 +70,7 @@ public sealed class RevocationIndexTests
     }
 
     // As RevokeSessions writes it: the life of a token and twice the skew.
-    private SecurityEvent Ended(Guid session) => new()
+    private LoggedEvent Ended(Guid session) => new()
     {
         Type = EventTypes.SessionRevoked,
         Reason = "sign-out",
@@ -79,7 +79,7 @@ public sealed class RevocationIndexTests
         ExpiresAt = _time.GetUtcNow() + TimeSpan.FromMinutes(6),
     };
 
-    private SecurityEvent KeyChanged(string key, string reason) => new()
+    private LoggedEvent KeyChanged(string key, string reason) => new()
     {
         Type = EventTypes.SigningKeyChanged,
         Reason = reason,

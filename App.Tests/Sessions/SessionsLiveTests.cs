@@ -50,6 +50,21 @@ public sealed class SessionsLiveTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task With_services_the_row_says_live_who_is_behind_and_then_that_it_is_over_everywhere()
+    {
+        var billing = new CallingService("billing", null);
+        _app.Get<FeedContacts>().Seen(billing, "");
+        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+        await _app.SignInAsync(_user);
+        var cut = Open();
+        cut.Find(".list form").Submit();
+        cut.WaitForAssertion(() => Assert.Equal("Signed out here; waiting for billing (0 s behind)", cut.Find(".gone .tag").TextContent), TimeSpan.FromSeconds(10));
+        _app.Get<FeedContacts>().Applied(billing, "", 1);
+        cut.WaitForAssertion(() => Assert.Equal("Signed out everywhere in 0.1 s", cut.Find(".gone .tag").TextContent), TimeSpan.FromSeconds(10));
+        Assert.Contains("Signed out everywhere", cut.Find("p[role=status]").TextContent, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Ending_all_others_leaves_this_device()
     {
         await _app.SignInAsync(_user);

@@ -94,7 +94,7 @@ public sealed class VerifiedTokensTests
         Assert.Equal(2, app.Get<VerifiedTokens>().Count);
 
         // The index alone knows, as when another replica has just written it.
-        app.Get<RevocationIndex>().Apply(new SecurityEvent
+        app.Get<RevocationIndex>().Apply(new LoggedEvent
         {
             Type = EventTypes.SessionRevoked,
             Reason = "sign-out",

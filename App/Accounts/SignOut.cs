@@ -1,3 +1,4 @@
+using App.Events;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -18,7 +19,7 @@ internal sealed class SignOut(RevokeSessions revoke, HeldSessions held, SessionC
     public async Task RunAsync(HttpContext http, CancellationToken ct)
     {
         var sessions = held.Of(http);
-        if (sessions.Count > 0) await revoke.RunAsync(s => sessions.Contains(s.Id), "sign-out", ct);
+        if (sessions.Count > 0) await revoke.RunAsync(s => sessions.Contains(s.Id), Causes.SignOut, ct);
         // Where a bearer token decided, cookies beside it were not looked at: their session lives, so they stay.
         if (!SessionHandler.BearsToken(http.Request) || !cookies.Read(http.Request).Any) cookies.Clear(http);
     }

@@ -9,4 +9,7 @@ public sealed class User : IdentityUser<Guid>
     public string? Name { get; set; }
 
     public DateTimeOffset CreatedAt { get; set; }
+
+    /// <summary>Seconds since 1970: tokens issued then or before are refused, and new ones are minted with a later <c>iat</c>. Null until something made that necessary.</summary>
+    public long? TokensNotBefore { get; set; }
 }

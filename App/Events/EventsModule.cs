@@ -4,23 +4,47 @@ using Microsoft.EntityFrameworkCore.Diagnostics;
 
 namespace App.Events;
 
-/// <summary>The ordered log of security events, and what this process knows of it.</summary>
+/// <summary>The ordered log of security events, what this process knows of it, and how others follow it.</summary>
 internal static class EventsModule
 {
     public static IServiceCollection AddEvents(this IServiceCollection services)
     {
         services.AddScoped<SecurityEventLog>();
         services.AddSingleton<RevocationIndex>();
-        services.AddSingleton<IInterceptor, ApplyOnCommit>();
+        services.AddSingleton<EventFeed>();
+        services.AddSingleton<CommitEvents>();
+        services.AddSingleton<IInterceptor>(sp => sp.GetRequiredService<CommitEvents>());
         services.AddSingleton<FollowLog>();
         services.AddHostedService(sp => sp.GetRequiredService<FollowLog>());
         services.AddSingleton(new StartStep((sp, ct) => sp.GetRequiredService<FollowLog>().LoadAsync(ct)));
-        services.AddSingleton(new Sweep((db, now, ct) =>
-        {
-            // An hour of grace: a replica that was away looks back no further than that.
-            var horizon = now - TimeSpan.FromHours(1);
-            return db.SecurityEvents.Where(e => e.ExpiresAt < horizon).ExecuteDeleteAsync(ct);
-        }));
+        services.AddSingleton<EntryText>();
+        services.AddSingleton<StreamEvents>();
+        services.AddSingleton<FeedContacts>();
+        services.AddHostedService(sp => sp.GetRequiredService<FeedContacts>());
+        services.AddSingleton<AckEvents>();
+        services.AddScoped<PollEvents>();
+        services.AddScoped<Convergence>();
+        services.AddSingleton(new Sweep(PruneAsync));
         return services;
+    }
+
+    public static void MapEvents(this IEndpointRouteBuilder routes)
+    {
+        var feed = routes.MapGroup("/events").WithTags("Events").RequireAuthorization(CallingService.Policy).ProducesProblem(400).ProducesProblem(401).ProducesProblem(403);
+        feed.MapGet("", StreamEvents.HandleAsync).Produces<string>(200, "text/event-stream");
+        feed.MapPost("/ack", AckEvents.HandleAsync);
+        feed.MapPost("/poll", PollEvents.HandleAsync);
+    }
+
+    // An hour of grace for whoever was away, a day for an instance, a month for the place of one that polls.
+    // The mark goes first: a reader may start over too early, never too late.
+    private static async Task PruneAsync(AppDb db, DateTimeOffset now, CancellationToken ct)
+    {
+        var horizon = now - TimeSpan.FromHours(1);
+        var (day, month) = (now - TimeSpan.FromDays(1), now - TimeSpan.FromDays(30));
+        await db.FeedReaders.Where(r => r.ContactAt < month || (r.ContactAt < day && r.Instance != FeedReader.Poll)).ExecuteDeleteAsync(ct);
+        if (await db.SecurityEvents.Where(e => e.ExpiresAt < horizon).MaxAsync(e => (long?)e.Cursor, ct) is not { } last) return;
+        await db.EventCounter.Where(c => c.PrunedTo < last).ExecuteUpdateAsync(set => set.SetProperty(c => c.PrunedTo, last), ct);
+        await db.SecurityEvents.Where(e => e.ExpiresAt < horizon && e.Cursor <= last).ExecuteDeleteAsync(ct);
     }
 }

@@ -1,27 +1,26 @@
+using System.Diagnostics;
 using App.Data;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Events;
 
 /// <summary>
-/// Keeps the index current with what other processes on the same database write: the service's replicas and the command line.
-/// A fifth of a second between looks keeps "refused at the other replica" well inside a second.
+/// Keeps the index and the feed current with what other processes on the same database write: the service's replicas and the command line.
+/// A fifth of a second between looks keeps "refused at the other replica" well inside a second. Cursors grow in the order of commits,
+/// so each look asks for what comes after the last one, and nothing can turn up before it.
 /// </summary>
-internal sealed partial class FollowLog(IServiceScopeFactory scopes, RevocationIndex index, TimeProvider time, ILogger<FollowLog> logger) : BackgroundService
+internal sealed partial class FollowLog(IServiceScopeFactory scopes, RevocationIndex index, EventFeed feed, TimeProvider time, ILogger<FollowLog> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
 
-    // On SQL Server a transaction that took its cursor early may commit late. Looking back this far at each turn finds its entry.
-    private static readonly TimeSpan LookBack = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan BetweenBeats = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan BetweenSweeps = TimeSpan.FromMinutes(1);
 
-    // Measured by the monotonic clock: a wall clock that jumps must not cut the looking back short.
-    private readonly Queue<(long SeenAt, long Cursor)> _seen = new();
-    private readonly HashSet<long> _applied = [];
     private readonly SemaphoreSlim _one = new(1);
+    private readonly SemaphoreSlim _hurry = new(0, 1);
     private long _lastSweep = time.GetTimestamp();
-    private long _from;
+    private long _lastBeat;
     private bool _failing;
 
     /// <summary>Reads every revocation still in force. Must have returned before the first request is accepted.</summary>
@@ -29,28 +28,42 @@ internal sealed partial class FollowLog(IServiceScopeFactory scopes, RevocationI
     {
         await using var scope = scopes.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+        // A log from before the counter, or one that was restored without it: cursors go on from where they were.
+        var last = await db.SecurityEvents.MaxAsync(e => (long?)e.Cursor, ct) ?? 0;
+        await db.EventCounter.Where(c => c.Value < last).ExecuteUpdateAsync(set => set.SetProperty(c => c.Value, last), ct);
+
+        // The mark first: what is written after it is the follower's.
+        var newest = await db.EventCounter.Select(c => c.Value).SingleAsync(ct);
         var now = time.GetUtcNow();
         await foreach (var entry in db.SecurityEvents.AsNoTracking().Where(e => e.ExpiresAt > now).AsAsyncEnumerable().WithCancellation(ct))
             index.Apply(entry);
-        _from = await db.SecurityEvents.OrderByDescending(e => e.Cursor).Skip(100).Select(e => e.Cursor).FirstOrDefaultAsync(ct);
+        feed.Start(newest, await db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > newest - EventFeed.Kept && e.Cursor <= newest).ToListAsync(ct));
+    }
+
+    public override Task StartAsync(CancellationToken cancellationToken)
+    {
+        feed.Missing += OnMissing;
+        return base.StartAsync(cancellationToken);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        // The wall's own seconds, not TimeProvider's: this is a pace, not a deadline, and a test that moves its clock by a month
-        // would otherwise tick thirteen million times on the way.
-        using var timer = new PeriodicTimer(Interval);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
+        while (true)
         {
+            // The wall's own seconds, not TimeProvider's: this is a pace, not a deadline, and a test that moves its clock by a month
+            // would otherwise tick thirteen million times on the way.
+            await _hurry.WaitAsync(Interval, stoppingToken);
             try
             {
                 await CatchUpAsync(stoppingToken);
                 _failing = false;
+                Beat();
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
                 if (!_failing) LogLost(e.Message);
                 _failing = true;
+                await Task.Delay(Interval, stoppingToken);
             }
         }
     }
@@ -70,29 +83,53 @@ internal sealed partial class FollowLog(IServiceScopeFactory scopes, RevocationI
 
     public override void Dispose()
     {
+        feed.Missing -= OnMissing;
         _one.Dispose();
+        _hurry.Dispose();
         base.Dispose();
     }
 
     private async Task LookAsync(CancellationToken ct)
     {
-        await using var scope = scopes.CreateAsyncScope();
-        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
-        var newest = _from;
-        await foreach (var entry in db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > _from).OrderBy(e => e.Cursor).AsAsyncEnumerable().WithCancellation(ct))
+        await using (var scope = scopes.CreateAsyncScope())
         {
-            if (_applied.Add(entry.Cursor)) index.Apply(entry);
-            newest = Math.Max(newest, entry.Cursor);
+            var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+            await foreach (var entry in After(db, feed.Newest).WithCancellation(ct))
+            {
+                index.Apply(entry);
+                feed.Offer(entry, read: true);
+            }
         }
 
         var now = time.GetTimestamp();
-        _seen.Enqueue((now, newest));
-        while (_seen.TryPeek(out var oldest) && time.GetElapsedTime(oldest.SeenAt, now) > LookBack) _from = _seen.Dequeue().Cursor;
         if (time.GetElapsedTime(_lastSweep, now) < BetweenSweeps) return;
         _lastSweep = now;
-        _applied.RemoveWhere(cursor => cursor <= _from);
         index.ForgetExpired();
     }
+
+    // Only after the log was read: a heartbeat says that nothing older is missing.
+    private void Beat()
+    {
+        if (_lastBeat != 0 && Stopwatch.GetElapsedTime(_lastBeat) < BetweenBeats) return;
+        _lastBeat = Stopwatch.GetTimestamp();
+        feed.Beat();
+    }
+
+    private void OnMissing()
+    {
+        try
+        {
+            _hurry.Release();
+        }
+        catch (Exception e) when (e is SemaphoreFullException or ObjectDisposedException)
+        {
+            // Already told, or nobody is there any more.
+        }
+    }
+
+    // Five times a second, so compiled once.
+    private static readonly Func<AppDb, long, IAsyncEnumerable<LoggedEvent>> After = EF.CompileAsyncQuery((AppDb db, long cursor) =>
+        db.Set<LoggedEvent>().AsNoTracking().Where(e => e.Cursor > cursor).OrderBy(e => e.Cursor).AsQueryable());
 
     [LoggerMessage(2501, LogLevel.Warning, "The event log can't be read; revocations of other replicas wait: {Cause}")]
     private partial void LogLost(string cause);

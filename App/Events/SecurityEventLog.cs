@@ -1,34 +1,52 @@
 using App.Data;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.Events;
 
 /// <summary>
-/// Appends to the log inside the caller's unit of work. When that commits, the index of this process knows before the caller goes on
-/// (<see cref="ApplyOnCommit"/>), and other processes find it in the table (<see cref="FollowLog"/>).
+/// Appends to the log inside the caller's write transaction; without one it throws. The entries get their cursors and are written when that
+/// transaction commits, and the index of this process knows before the caller goes on (<see cref="CommitEvents"/>).
+/// Other processes find them in the table (<see cref="FollowLog"/>).
 /// </summary>
-internal sealed class SecurityEventLog(AppDb db, TimeProvider time)
+internal sealed class SecurityEventLog(AppDb db, CommitEvents commit, TimeProvider time)
 {
     /// <param name="concernedFor">How long tokens that this event makes invalid could still be alive.</param>
-    public void SessionRevoked(Guid userId, Guid sessionId, string reason, TimeSpan concernedFor) =>
-        Append(EventTypes.SessionRevoked, reason, concernedFor, userId, sessionId, keyId: null);
+    /// <param name="audiences">Audiences of the service-bound tokens that the session holds, separated by spaces.</param>
+    public void SessionRevoked(Cause cause, Guid userId, Guid sessionId, TimeSpan concernedFor, string? audiences = null) =>
+        Append(cause, Concerns.Session, concernedFor, entry => (entry.UserId, entry.SessionId, entry.Audiences) = (userId, sessionId, audiences));
+
+    /// <summary>
+    /// Every token of this user issued until now is refused; the user's row says so too, so that whoever mints for them from now on, at
+    /// whichever replica, mints with a later <c>iat</c>. A second event in the same second moves it on, past what was minted in between.
+    /// </summary>
+    /// <param name="concernedFor">How long tokens that this event makes invalid could still be alive.</param>
+    /// <param name="audiences">Audiences of the service-bound tokens that the user's sessions hold, separated by spaces.</param>
+    public async Task UserChangedAsync(Cause cause, Guid userId, TimeSpan concernedFor, CancellationToken ct, string? audiences = null)
+    {
+        var now = time.GetUtcNow().ToUnixTimeSeconds();
+        var user = db.Users.Where(u => u.Id == userId);
+        await user.ExecuteUpdateAsync(set => set.SetProperty(u => u.TokensNotBefore, u => u.TokensNotBefore >= now ? u.TokensNotBefore + 1 : now), ct);
+        var notBefore = await user.Select(u => u.TokensNotBefore).SingleAsync(ct);
+        Append(cause, Concerns.User, concernedFor, entry => (entry.UserId, entry.NotBefore, entry.Audiences) = (userId, notBefore, audiences));
+    }
 
     /// <param name="concernedFor">How long tokens signed with this key could still be alive.</param>
-    public void SigningKeyChanged(string keyId, string reason, TimeSpan concernedFor) =>
-        Append(EventTypes.SigningKeyChanged, reason, concernedFor, userId: null, sessionId: null, keyId);
+    public void SigningKeyChanged(Cause cause, string keyId, TimeSpan concernedFor) =>
+        Append(cause, Concerns.Key, concernedFor, entry => entry.KeyId = keyId);
 
-    private void Append(string type, string reason, TimeSpan concernedFor, Guid? userId, Guid? sessionId, string? keyId)
+    private void Append(Cause cause, Concerns whom, TimeSpan concernedFor, Action<LoggedEvent> name)
     {
+        if (cause.Concerns != whom) throw new ArgumentException($"{cause.Reason} concerns a {cause.Concerns}, not a {whom}.", nameof(cause));
         var now = time.GetUtcNow();
-        db.SecurityEvents.Add(new SecurityEvent
+        var entry = new LoggedEvent
         {
             Id = Guid.CreateVersion7(now),
-            Type = type,
-            Reason = reason,
+            Type = cause.Type,
+            Reason = cause.Reason,
             OccurredAt = now,
             ExpiresAt = now + concernedFor,
-            UserId = userId,
-            SessionId = sessionId,
-            KeyId = keyId,
-        });
+        };
+        name(entry);
+        commit.Add(db, entry);
     }
 }

@@ -5,4 +5,5 @@ namespace App.Events;
 /// The keys belong to a slice above this one, which registers it.
 /// </summary>
 /// <param name="Sign">Takes the claims as UTF-8 JSON and gives the compact JWS.</param>
-internal sealed record SetSigner(Func<ReadOnlyMemory<byte>, string> Sign);
+/// <param name="KeyId">The id of the key that signs now.</param>
+internal sealed record SetSigner(Func<ReadOnlyMemory<byte>, string> Sign, Func<string> KeyId);

@@ -1,10 +1,14 @@
 using System.Text.Json.Serialization;
+using OpenTelemetry.Metrics;
 
 namespace App.Ops;
 
 /// <summary>What keeps the service up and its edges tight: settings, limits, errors, headers, guards, health, the API's description.</summary>
 public static class OpsModule
 {
+    /// <summary>The meter of all our own instruments.</summary>
+    public const string OwnMeter = "Gatehouse";
+
     public static WebApplicationBuilder AddOps(this WebApplicationBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
@@ -15,6 +19,7 @@ public static class OpsModule
         services.AddSettings<CorsOptions>("Cors");
         services.AddSettings<RateLimitOptions>("RateLimits");
         services.AddSettings<DocsOptions>("Docs");
+        services.AddSettings<MetricsOptions>("Metrics");
         services.AddSettingsRule(Proxy.Faults);
 
         services.AddSingleton(TimeProvider.System);
@@ -33,6 +38,8 @@ public static class OpsModule
         services.AddCors();
         services.AddRateLimits();
         services.AddApiDocs();
+        // Our own figures alone: the framework's would cost on every request.
+        services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter(OwnMeter).AddPrometheusExporter());
         return builder;
     }
 
@@ -76,6 +83,7 @@ public static class OpsModule
         ArgumentNullException.ThrowIfNull(app);
         Health.Map(app);
         ApiDocs.Map(app);
+        if (app.Services.GetRequiredService<MetricsOptions>().Enabled) app.MapPrometheusScrapingEndpoint("/metrics").AllowAnonymous();
         return app;
     }
 }

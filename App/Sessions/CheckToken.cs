@@ -25,7 +25,7 @@ internal sealed class CheckToken(VerifiedTokens verified, TokenVerifier verifier
     /// <summary>Past its <c>exp</c>, if only by the skew that is allowed: time to renew, though not yet to refuse.</summary>
     public bool IsExpired(CurrentUser user) => user.ExpiresAt <= time.GetUtcNow().ToUnixTimeSeconds();
 
-    public bool IsInForce(CurrentUser user) => verifier.IsAlive(user) && !revocations.IsRevoked(user.SessionId, user.KeyId);
+    public bool IsInForce(CurrentUser user) => verifier.IsAlive(user) && !revocations.IsRevoked(user);
 
     private async ValueTask<AuthenticateResult?> VerifyAsync(string text, VerifiedTokens.Key key, HttpContext http)
     {

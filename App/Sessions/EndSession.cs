@@ -1,4 +1,5 @@
 using App.Data;
+using App.Events;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 
@@ -32,12 +33,12 @@ internal sealed class EndSession(AppDb db, RevokeSessions revoke)
     /// <summary>Ended also where it already was: asking twice is no error.</summary>
     public async Task<Outcome> TryAsync(CurrentUser user, Guid sessionId, CancellationToken ct)
     {
-        var ended = await revoke.RunAsync(s => s.Id == sessionId && s.UserId == user.Id, "ended-by-user", ct);
+        var ended = await revoke.RunAsync(s => s.Id == sessionId && s.UserId == user.Id, Causes.EndedByUser, ct);
         return ended.Count > 0 || await db.Sessions.AnyAsync(s => s.Id == sessionId && s.UserId == user.Id, ct)
             ? new Outcome.Ended()
             : new Outcome.NotFound();
     }
 
     public async Task<int> OthersAsync(CurrentUser user, CancellationToken ct) =>
-        (await revoke.RunAsync(s => s.UserId == user.Id && s.Id != user.SessionId, "ended-by-user", ct)).Count;
+        (await revoke.RunAsync(s => s.UserId == user.Id && s.Id != user.SessionId, Causes.EndedByUser, ct)).Count;
 }

@@ -1,4 +1,5 @@
 using App.Data;
+using App.Events;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 
@@ -11,12 +12,14 @@ namespace App.Sessions;
 /// <param name="LastSeenAt">The last renewal.</param>
 /// <param name="ExpiresAt">When it ends by itself if it isn't used until then.</param>
 /// <param name="EndedAt">When it was ended; absent while it lives.</param>
+/// <param name="Convergence">Which services refuse its tokens by now; absent while it lives, and where no service follows the feed.</param>
 internal sealed record SessionView(
     Guid Id, bool Current, string Browser, string Os, string Kind, string Address, IReadOnlyList<string> Amr,
-    DateTimeOffset StartedAt, DateTimeOffset LastSeenAt, DateTimeOffset ExpiresAt, DateTimeOffset? EndedAt);
+    DateTimeOffset StartedAt, DateTimeOffset LastSeenAt, DateTimeOffset ExpiresAt, DateTimeOffset? EndedAt,
+    ConvergenceView? Convergence = null);
 
 /// <summary>The live sessions of a person, the asking one first, then the most recently seen.</summary>
-internal sealed class ListSessions(AppDb db, SessionOptions options, TimeProvider time)
+internal sealed class ListSessions(AppDb db, Convergence convergence, SessionOptions options, TimeProvider time)
 {
     private const int Most = 200;
 
@@ -39,8 +42,12 @@ internal sealed class ListSessions(AppDb db, SessionOptions options, TimeProvide
         return rows.ConvertAll(s => View(s, user));
     }
 
-    public async Task<SessionView?> OneAsync(CurrentUser user, Guid id, CancellationToken ct) =>
-        await db.Sessions.AsNoTracking().SingleOrDefaultAsync(s => s.Id == id && s.UserId == user.Id, ct) is { } session ? View(session, user) : null;
+    public async Task<SessionView?> OneAsync(CurrentUser user, Guid id, CancellationToken ct)
+    {
+        if (await db.Sessions.AsNoTracking().SingleOrDefaultAsync(s => s.Id == id && s.UserId == user.Id, ct) is not { } session) return null;
+        var view = View(session, user);
+        return session.RevokedAt is null ? view : view with { Convergence = await convergence.OfSessionAsync(id, ct) };
+    }
 
     private SessionView View(Session session, CurrentUser user)
     {

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Text.Json.Serialization;
 using App.Data;
+using App.Events;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace App.Sessions;
@@ -59,7 +60,7 @@ internal sealed partial class RenewSession(
             }
             else
             {
-                await revoke.RunAsync(s => s.Id == session.Id, "refresh-reuse", ct);
+                await revoke.RunAsync(s => s.Id == session.Id, Causes.RefreshReuse, ct);
                 Reused(session.UserId, session.Id);
                 return new Outcome.Refused(Genuine: true);
             }

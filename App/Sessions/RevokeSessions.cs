@@ -16,17 +16,17 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
     private TimeSpan Concerned => tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew);
 
     /// <returns>The ids of those that were alive and now aren't.</returns>
-    public async Task<IReadOnlyList<Guid>> RunAsync(Expression<Func<Session, bool>> which, string reason, CancellationToken ct)
+    public async Task<IReadOnlyList<Guid>> RunAsync(Expression<Func<Session, bool>> which, Cause cause, CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
-        var ended = await InUnitOfWorkAsync(which, reason, ct);
+        var ended = await InUnitOfWorkAsync(which, cause, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return ended;
     }
 
     /// <summary>The same, inside a transaction of the caller's, who saves and commits.</summary>
-    public async Task<IReadOnlyList<Guid>> InUnitOfWorkAsync(Expression<Func<Session, bool>> which, string reason, CancellationToken ct)
+    public async Task<IReadOnlyList<Guid>> InUnitOfWorkAsync(Expression<Func<Session, bool>> which, Cause cause, CancellationToken ct)
     {
         var now = time.GetUtcNow();
         var alive = await db.Sessions.AsNoTracking().Where(which).Where(s => s.RevokedAt == null).Select(s => new { s.Id, s.UserId }).ToListAsync(ct);
@@ -35,10 +35,10 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
         {
             // Whoever changes the row writes the event; the others find it changed.
             var changed = await db.Sessions.Where(s => s.Id == session.Id && s.RevokedAt == null)
-                .ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedAt, now).SetProperty(s => s.RevokedBecause, reason), ct);
+                .ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedAt, now).SetProperty(s => s.RevokedBecause, cause.Reason), ct);
             if (changed == 0) continue;
-            events.SessionRevoked(session.UserId, session.Id, reason, Concerned);
-            audit.Add("session-ended", session.UserId, session.Id, detail: reason);
+            events.SessionRevoked(cause, session.UserId, session.Id, Concerned);
+            audit.Add("session-ended", session.UserId, session.Id, detail: cause.Reason);
             ended.Add(session.Id);
         }
 

@@ -29,7 +29,7 @@ internal sealed class SessionWatch : IDisposable
 
     public void Dispose() => _index.Applied -= OnApplied;
 
-    private void OnApplied(SecurityEvent entry)
+    private void OnApplied(LoggedEvent entry)
     {
         foreach (var watcher in _watchers.Values)
             if (entry.UserId is null || watcher.UserId == entry.UserId) watcher.OnEnded(entry.SessionId);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using App.Events;
 
 namespace App.Sessions;
 
@@ -26,6 +27,15 @@ internal static class SessionWords
             _ => "Signed in",
         };
     }
+
+    /// <summary>Where a session just ended is refused by now: everywhere, or everywhere but at those who are named.</summary>
+    public static string Everywhere(ConvergenceView convergence) => convergence switch
+    {
+        { Behind: [], Seconds: { } seconds } => string.Create(CultureInfo.InvariantCulture, $"Signed out everywhere in {Math.Max(0.1, seconds):0.0} s"),
+        { Behind: [] } => "Signed out everywhere",
+        { Behind: [var one] } => string.Create(CultureInfo.InvariantCulture, $"Signed out here; waiting for {one.Service} ({one.Seconds:0} s behind)"),
+        { Behind: [var first, ..] behind } => string.Create(CultureInfo.InvariantCulture, $"Signed out here; waiting for {first.Service} and {behind.Count - 1} more ({behind.Max(b => b.Seconds):0} s behind)"),
+    };
 
     public static string Within(TimeSpan elapsed) =>
         string.Create(CultureInfo.InvariantCulture, $"Signed out in {Math.Max(0.01, elapsed.TotalSeconds):0.00} s");

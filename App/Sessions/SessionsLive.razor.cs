@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Diagnostics;
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Authorization;
 
@@ -12,6 +13,7 @@ public sealed partial class SessionsLive
 {
     private const string SignInAgain = "/account/sign-in?ended=1&returnUrl=%2Faccount%2Fsessions";
     private static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestWatch = TimeSpan.FromMinutes(5);
     private static readonly Row All = new(null!);
 
     private readonly CancellationTokenSource stop = new();
@@ -96,6 +98,7 @@ public sealed partial class SessionsLive
         await InScopeAsync<EndSession, EndSession.Outcome>(end => end.TryAsync(me!, row.View.Id, CancellationToken.None));
         row.Ended = SessionWords.Within(Clock.GetElapsedTime(begun));
         said = $"{row.Name}: {row.Ended}";
+        _ = WatchServicesAsync([row], stop.Token);
     });
 
     private Task EndOthersAsync() => ActAsync(All, async () =>
@@ -106,7 +109,41 @@ public sealed partial class SessionsLive
         var ended = SessionWords.Within(Clock.GetElapsedTime(begun));
         foreach (var row in others) row.Ended = ended;
         said = $"{count} sessions: {ended}";
+        _ = WatchServicesAsync(others, stop.Token);
     });
+
+    // Shows, until all have, which services refuse what was just ended. What is shown is said aloud only once it is true everywhere.
+    private async Task WatchServicesAsync(List<Row> ended, CancellationToken ct)
+    {
+        var begun = Stopwatch.GetTimestamp();
+        try
+        {
+            for (var open = ended; open.Count > 0 && Stopwatch.GetElapsedTime(begun) < LongestWatch;)
+            {
+                await InvokeAsync(async () =>
+                {
+                    foreach (var row in open) await ShowServicesAsync(row);
+                    StateHasChanged();
+                });
+                open = open.FindAll(r => r.Waiting);
+                // Ends within a second as a rule; whoever hangs isn't asked for ten times a second.
+                await Task.Delay(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(3) ? TimeSpan.FromMilliseconds(150) : TimeSpan.FromSeconds(1), ct);
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException || IsDatabase(e))
+        {
+            // The page is gone, or the row goes on saying what it said.
+        }
+    }
+
+    private async Task ShowServicesAsync(Row row)
+    {
+        var view = await InScopeAsync<ListSessions, SessionView?>(list => list.OneAsync(me!, row.View.Id, stop.Token));
+        row.Waiting = view?.Convergence is { Behind.Count: > 0 };
+        if (view?.Convergence is not { } convergence) return;
+        row.Ended = SessionWords.Everywhere(convergence);
+        if (!row.Waiting) said = $"{row.Name}: {row.Ended}";
+    }
 
     private async Task ActAsync(Row what, Func<Task> act)
     {
@@ -152,6 +189,9 @@ public sealed partial class SessionsLive
 
         /// <summary>What the row says once the session is over; null while it lives.</summary>
         public string? Ended { get; set; }
+
+        /// <summary>True while services are behind.</summary>
+        public bool Waiting { get; set; }
 
         public string Name => SessionWords.Name(View);
     }

@@ -1,5 +1,6 @@
 using App.Audit;
 using App.Data;
+using App.Events;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Sessions;
@@ -29,7 +30,7 @@ internal sealed class StartSession(AppDb db, Grants grants, RevokeSessions revok
         };
         db.Sessions.Add(session);
         audit.Add("signed-in", user.Id, sessionId, client.Address, session.Amr);
-        if (replaced.Count > 0) await revoke.InUnitOfWorkAsync(s => replaced.Contains(s.Id), "replaced", ct);
+        if (replaced.Count > 0) await revoke.InUnitOfWorkAsync(s => replaced.Contains(s.Id), Causes.Replaced, ct);
 
         var roles = await db.UserRoles.Where(r => r.UserId == user.Id)
             .Join(db.Roles, r => r.RoleId, role => role.Id, (_, role) => role.Name!).ToListAsync(ct);
@@ -46,9 +47,10 @@ internal sealed class StartSession(AppDb db, Grants grants, RevokeSessions revok
         Roles = roles,
         Amr = session.Amr.Split(' ', StringSplitOptions.RemoveEmptyEntries),
         AuthTime = session.AuthenticatedAt.ToUnixTimeSeconds(),
+        // The earliest that will do: one second after the last event that refused all of this user's tokens.
+        IssuedAt = user.TokensNotBefore + 1 ?? 0,
         // Set anew for each token.
         TokenId = "",
-        IssuedAt = 0,
         ExpiresAt = 0,
         KeyId = "",
     };

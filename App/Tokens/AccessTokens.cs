@@ -56,10 +56,10 @@ internal sealed class AccessTokens(SigningKeyRing ring, TokenOptions options, Pu
         return name;
     }
 
-    /// <summary>The times and ids of a new token, from now on.</summary>
+    /// <summary>The times and ids of a new token, from now on; never issued before the <c>iat</c> that <paramref name="user"/> comes with.</summary>
     public CurrentUser Begin(CurrentUser user, DateTimeOffset now)
     {
-        var issuedAt = now.ToUnixTimeSeconds();
+        var issuedAt = Math.Max(now.ToUnixTimeSeconds(), user.IssuedAt);
         return user with
         {
             TokenId = Guid.CreateVersion7(now).ToString("N"),

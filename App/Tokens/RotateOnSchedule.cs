@@ -52,7 +52,7 @@ internal sealed partial class RotateOnSchedule(
             && all.Any(k => k.State == SigningKeyState.Next && now - k.CreatedAt >= PublishedBefore);
     }
 
-    private void OnApplied(SecurityEvent entry)
+    private void OnApplied(LoggedEvent entry)
     {
         if (entry.Type == EventTypes.SigningKeyChanged) _ = ReloadAsync();
     }

@@ -17,6 +17,9 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
 
     private static readonly TimeSpan Concerned = TokenOptions.LongestLifetime + TokenOptions.ClockSkew;
 
+    // What to tell in the transaction that is about to begin.
+    private readonly List<(string KeyId, Cause Cause)> ended = [];
+
     public abstract record Outcome
     {
         public sealed record Done(string CurrentKeyId) : Outcome;
@@ -45,7 +48,7 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
     {
         var (current, next) = await ReadPairAsync(ct);
         if (current is null || next is null) return new Outcome.NotFound();
-        Promote(current, SigningKeyState.Retired, next, "rotated");
+        Promote(current, SigningKeyState.Retired, next, Causes.KeyRotated);
         return await SaveAsync(next.Id, ct);
     }
 
@@ -58,30 +61,30 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
 
         if (key == current)
         {
-            Promote(current, SigningKeyState.Revoked, next, "revoked");
+            Promote(current, SigningKeyState.Revoked, next, Causes.KeyRevoked);
             return await SaveAsync(next.Id, ct);
         }
 
         if (key == next) db.SigningKeys.Add(Create(SigningKeyState.Next, time.GetUtcNow()));
-        End(key, SigningKeyState.Revoked, "revoked");
+        End(key, SigningKeyState.Revoked, Causes.KeyRevoked);
         return await SaveAsync(current.Id, ct);
     }
 
-    private void Promote(SigningKey current, SigningKeyState end, SigningKey next, string reason)
+    private void Promote(SigningKey current, SigningKeyState end, SigningKey next, Cause cause)
     {
-        End(current, end, reason);
+        End(current, end, cause);
         next.State = SigningKeyState.Current;
         next.ActivatedAt = time.GetUtcNow();
         db.SigningKeys.Add(Create(SigningKeyState.Next, time.GetUtcNow()));
     }
 
-    private void End(SigningKey key, SigningKeyState end, string reason)
+    private void End(SigningKey key, SigningKeyState end, Cause cause)
     {
         key.State = end;
         key.EndedAt = time.GetUtcNow();
         key.PrivateKey = null;
-        events.SigningKeyChanged(key.Id, reason, Concerned);
-        audit.Add("signing-key-" + reason, detail: key.Id);
+        ended.Add((key.Id, cause));
+        audit.Add("signing-key-" + cause.Reason, detail: key.Id);
     }
 
     private async Task<(SigningKey? Current, SigningKey? Next)> ReadPairAsync(CancellationToken ct)
@@ -95,6 +98,7 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
         try
         {
             await using var transaction = await db.BeginWriteAsync(ct);
+            foreach (var (keyId, cause) in ended) events.SigningKeyChanged(cause, keyId, Concerned);
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             return new Outcome.Done(currentKeyId);
@@ -106,6 +110,7 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
         }
         finally
         {
+            ended.Clear();
             await ring.LoadAsync(ct);
         }
     }

@@ -16,6 +16,7 @@ internal static partial class TokensModule
         services.AddSingleton<AccessTokens>();
         services.AddSingleton<TokenVerifier>();
         services.AddSingleton(SignerOfEvents);
+        services.AddSingleton(FactsOf);
         services.AddScoped<SigningKeys>();
         services.AddSingleton<RotateOnSchedule>();
         services.AddHostedService(sp => sp.GetRequiredService<RotateOnSchedule>());
@@ -38,13 +39,19 @@ internal static partial class TokensModule
         known.MapGet("/openid-configuration", WellKnown.Configuration).Produces<object>(200, "application/json");
     }
 
+    private static TokenFacts FactsOf(IServiceProvider services)
+    {
+        var options = services.GetRequiredService<TokenOptions>();
+        return new TokenFacts(options.Audience, options.AccessTokenLifetime);
+    }
+
     // A type of its own (RFC 8417 section 2.3): nobody who checks the type takes an event for an access token.
     private static SetSigner SignerOfEvents(IServiceProvider services)
     {
         var ring = services.GetRequiredService<SigningKeyRing>();
         var handler = new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false };
         var type = new Dictionary<string, object> { ["typ"] = "secevent+jwt" };
-        return new SetSigner(claims => handler.CreateToken(Encoding.UTF8.GetString(claims.Span), ring.Signing, type));
+        return new SetSigner(claims => handler.CreateToken(Encoding.UTF8.GetString(claims.Span), ring.Signing, type), () => ring.Signing.Key.KeyId ?? "");
     }
 
     // Makes the first keys where there are none and puts the ring in order.

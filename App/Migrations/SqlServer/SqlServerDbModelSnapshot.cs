@@ -150,6 +150,9 @@ namespace App.Migrations.SqlServer
                     b.Property<string>("SecurityStamp")
                         .HasColumnType("nvarchar(max)");
 
+                    b.Property<long?>("TokensNotBefore")
+                        .HasColumnType("bigint");
+
                     b.Property<bool>("TwoFactorEnabled")
                         .HasColumnType("bit");
 
@@ -172,13 +175,73 @@ namespace App.Migrations.SqlServer
                     b.ToTable("AspNetUsers", (string)null);
                 });
 
-            modelBuilder.Entity("App.Events.SecurityEvent", b =>
+            modelBuilder.Entity("App.Events.EventCounter", b =>
                 {
-                    b.Property<long>("Cursor")
-                        .ValueGeneratedOnAdd()
+                    b.Property<int>("Id")
+                        .HasColumnType("int");
+
+                    b.Property<long>("PrunedTo")
                         .HasColumnType("bigint");
 
-                    SqlServerPropertyBuilderExtensions.UseIdentityColumn(b.Property<long>("Cursor"));
+                    b.Property<long>("Value")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("Id");
+
+                    b.ToTable("EventCounter", (string)null);
+
+                    b.HasData(
+                        new
+                        {
+                            Id = 1,
+                            PrunedTo = 0L,
+                            Value = 0L
+                        });
+                });
+
+            modelBuilder.Entity("App.Events.FeedReader", b =>
+                {
+                    b.Property<string>("Service")
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)");
+
+                    b.Property<string>("Instance")
+                        .HasMaxLength(64)
+                        .HasColumnType("nvarchar(64)");
+
+                    b.Property<string>("Acks")
+                        .IsRequired()
+                        .HasMaxLength(4000)
+                        .HasColumnType("nvarchar(4000)");
+
+                    b.Property<string>("Ahead")
+                        .HasColumnType("nvarchar(max)");
+
+                    b.Property<long>("Applied")
+                        .HasColumnType("bigint");
+
+                    b.Property<string>("Audience")
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)");
+
+                    b.Property<DateTimeOffset>("ContactAt")
+                        .HasColumnType("datetimeoffset");
+
+                    b.HasKey("Service", "Instance");
+
+                    b.HasIndex("ContactAt");
+
+                    b.ToTable("FeedReaders", (string)null);
+                });
+
+            modelBuilder.Entity("App.Events.LoggedEvent", b =>
+                {
+                    b.Property<long>("Cursor")
+                        .HasColumnType("bigint");
+
+                    b.Property<string>("Audiences")
+                        .HasMaxLength(2000)
+                        .HasColumnType("nvarchar(2000)");
 
                     b.Property<DateTimeOffset>("ExpiresAt")
                         .HasColumnType("datetimeoffset");
@@ -189,6 +252,9 @@ namespace App.Migrations.SqlServer
                     b.Property<string>("KeyId")
                         .HasMaxLength(64)
                         .HasColumnType("nvarchar(64)");
+
+                    b.Property<long?>("NotBefore")
+                        .HasColumnType("bigint");
 
                     b.Property<DateTimeOffset>("OccurredAt")
                         .HasColumnType("datetimeoffset");
@@ -216,7 +282,9 @@ namespace App.Migrations.SqlServer
                     b.HasIndex("Id")
                         .IsUnique();
 
-                    b.ToTable("SecurityEvents", (string)null);
+                    b.HasIndex("SessionId");
+
+                    b.ToTable("SecurityEventLog", (string)null);
                 });
 
             modelBuilder.Entity("App.Sessions.Session", b =>

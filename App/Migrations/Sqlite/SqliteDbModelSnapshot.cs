@@ -141,6 +141,9 @@ namespace App.Migrations.Sqlite
                     b.Property<string>("SecurityStamp")
                         .HasColumnType("TEXT");
 
+                    b.Property<long?>("TokensNotBefore")
+                        .HasColumnType("INTEGER");
+
                     b.Property<bool>("TwoFactorEnabled")
                         .HasColumnType("INTEGER");
 
@@ -161,11 +164,73 @@ namespace App.Migrations.Sqlite
                     b.ToTable("AspNetUsers", (string)null);
                 });
 
-            modelBuilder.Entity("App.Events.SecurityEvent", b =>
+            modelBuilder.Entity("App.Events.EventCounter", b =>
+                {
+                    b.Property<int>("Id")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("PrunedTo")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("Value")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("Id");
+
+                    b.ToTable("EventCounter", (string)null);
+
+                    b.HasData(
+                        new
+                        {
+                            Id = 1,
+                            PrunedTo = 0L,
+                            Value = 0L
+                        });
+                });
+
+            modelBuilder.Entity("App.Events.FeedReader", b =>
+                {
+                    b.Property<string>("Service")
+                        .HasMaxLength(100)
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Instance")
+                        .HasMaxLength(64)
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Acks")
+                        .IsRequired()
+                        .HasMaxLength(4000)
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Ahead")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("Applied")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Audience")
+                        .HasMaxLength(200)
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("ContactAt")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("Service", "Instance");
+
+                    b.HasIndex("ContactAt");
+
+                    b.ToTable("FeedReaders", (string)null);
+                });
+
+            modelBuilder.Entity("App.Events.LoggedEvent", b =>
                 {
                     b.Property<long>("Cursor")
-                        .ValueGeneratedOnAdd()
                         .HasColumnType("INTEGER");
+
+                    b.Property<string>("Audiences")
+                        .HasMaxLength(2000)
+                        .HasColumnType("TEXT");
 
                     b.Property<long>("ExpiresAt")
                         .HasColumnType("INTEGER");
@@ -176,6 +241,9 @@ namespace App.Migrations.Sqlite
                     b.Property<string>("KeyId")
                         .HasMaxLength(64)
                         .HasColumnType("TEXT");
+
+                    b.Property<long?>("NotBefore")
+                        .HasColumnType("INTEGER");
 
                     b.Property<long>("OccurredAt")
                         .HasColumnType("INTEGER");
@@ -203,7 +271,9 @@ namespace App.Migrations.Sqlite
                     b.HasIndex("Id")
                         .IsUnique();
 
-                    b.ToTable("SecurityEvents", (string)null);
+                    b.HasIndex("SessionId");
+
+                    b.ToTable("SecurityEventLog", (string)null);
                 });
 
             modelBuilder.Entity("App.Sessions.Session", b =>

@@ -6,7 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace App.Tests.Events;
 
-public sealed class ApplyOnCommitTests : IAsyncLifetime
+public sealed class CommitEventsTests : IAsyncLifetime
 {
     private readonly TestApp _app = TestApp.Start();
     private RevocationIndex Index => _app.Get<RevocationIndex>();
@@ -21,10 +21,10 @@ public sealed class ApplyOnCommitTests : IAsyncLifetime
         await using var scope = _app.Services.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         await using var transaction = await db.Database.BeginTransactionAsync();
-        var (first, second) = (Add(db), Guid.Empty);
+        var (first, second) = (Add(scope), Guid.Empty);
         await db.SaveChangesAsync();
         Assert.False(Index.IsRevoked(first));
-        second = Add(db);
+        second = Add(scope);
         await db.SaveChangesAsync();
         Assert.False(Index.IsRevoked(second));
 
@@ -34,14 +34,13 @@ public sealed class ApplyOnCommitTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Without_a_transaction_saving_is_committing()
+    public async Task Without_a_write_transaction_nothing_can_be_appended()
     {
         await using var scope = _app.Services.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
-        var session = Add(db);
-        Assert.False(Index.IsRevoked(session));
-        await db.SaveChangesAsync();
-        Assert.True(Index.IsRevoked(session));
+        Assert.Throws<InvalidOperationException>(() => Add(scope));
+        db.Add(new LoggedEvent { Id = Guid.NewGuid(), Type = EventTypes.SessionRevoked, Reason = "sign-out" });
+        await Assert.ThrowsAsync<InvalidOperationException>(() => db.SaveChangesAsync());
     }
 
     [Theory]
@@ -54,7 +53,7 @@ public sealed class ApplyOnCommitTests : IAsyncLifetime
         Guid undone;
         await using (var transaction = await db.Database.BeginTransactionAsync())
         {
-            undone = Add(db);
+            undone = Add(scope);
             await db.SaveChangesAsync();
             if (said) await transaction.RollbackAsync(); // otherwise as an exception leaves it
         }
@@ -64,7 +63,7 @@ public sealed class ApplyOnCommitTests : IAsyncLifetime
         await using (var transaction = await db.Database.BeginTransactionAsync())
         {
             await db.SaveChangesAsync();
-            done = Add(db);
+            done = Add(scope);
             await db.SaveChangesAsync();
             await transaction.CommitAsync();
         }
@@ -76,40 +75,19 @@ public sealed class ApplyOnCommitTests : IAsyncLifetime
         Assert.Equal([done], await db.SecurityEvents.Select(e => e.SessionId!.Value).ToListAsync());
     }
 
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task A_save_that_failed_or_was_cancelled_takes_nothing_with_it_that_was_saved_before(bool cancelled)
-    {
-        await using var scope = _app.Services.CreateAsyncScope();
-        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
-        await using var transaction = await db.Database.BeginTransactionAsync();
-        var saved = Add(db);
-        await db.SaveChangesAsync();
-        var unsaved = Add(db);
-        if (!cancelled) db.Add(new Session { Id = Guid.NewGuid(), UserId = Guid.NewGuid() }); // nobody's
-        await Assert.ThrowsAnyAsync<Exception>(() => db.SaveChangesAsync(new CancellationToken(cancelled)));
-        db.ChangeTracker.Clear();
-        await transaction.CommitAsync();
-
-        Assert.True(Index.IsRevoked(saved));
-        Assert.False(Index.IsRevoked(unsaved));
-    }
-
     [Fact]
-    public async Task A_failed_save_without_a_transaction_leaves_nothing_to_the_next_user_of_the_context()
+    public async Task An_entry_that_cannot_be_written_takes_its_cause_with_it()
     {
-        await using var scope = _app.Services.CreateAsyncScope();
-        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
-        var failed = Add(db);
-        db.Add(new Session { Id = Guid.NewGuid(), UserId = Guid.NewGuid() });
-        await Assert.ThrowsAsync<DbUpdateException>(() => db.SaveChangesAsync());
-        db.ChangeTracker.Clear();
-        var done = Add(db);
-        await db.SaveChangesAsync();
+        var user = await _app.SignUpAsync();
+        await _app.DbAsync(db => db.Database.ExecuteSqlRawAsync("CREATE TRIGGER broken BEFORE INSERT ON SecurityEventLog BEGIN SELECT RAISE(ABORT, 'disk on fire'); END"));
+        await Assert.ThrowsAsync<DbUpdateException>(() => EndAsync());
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(bearer: user.AccessToken));
 
-        Assert.True(Index.IsRevoked(done));
-        Assert.False(Index.IsRevoked(failed));
+        await _app.DbAsync(db => db.Database.ExecuteSqlRawAsync("DROP TRIGGER broken"));
+        Assert.Single(await EndAsync());
+        Assert.Equal((1, 1L), await _app.DbAsync(async db => (await db.SecurityEvents.CountAsync(), await db.EventCounter.Select(c => c.Value).SingleAsync())));
+
+        Task<IReadOnlyList<Guid>> EndAsync() => _app.ScopedAsync((RevokeSessions revoke) => revoke.RunAsync(s => s.Id == user.SessionId, Causes.EndedByUser, CancellationToken.None));
     }
 
     [Fact]
@@ -122,7 +100,7 @@ public sealed class ApplyOnCommitTests : IAsyncLifetime
             await using var scope = _app.Services.CreateAsyncScope();
             var db = scope.ServiceProvider.GetRequiredService<AppDb>();
             await using var transaction = await db.BeginWriteAsync(CancellationToken.None);
-            await scope.ServiceProvider.GetRequiredService<RevokeSessions>().InUnitOfWorkAsync(s => s.Id == user.SessionId, "ended-by-user", CancellationToken.None);
+            await scope.ServiceProvider.GetRequiredService<RevokeSessions>().InUnitOfWorkAsync(s => s.Id == user.SessionId, Causes.EndedByUser, CancellationToken.None);
             await db.SaveChangesAsync();
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => transaction.CommitAsync(new CancellationToken(true)));
         }
@@ -132,10 +110,10 @@ public sealed class ApplyOnCommitTests : IAsyncLifetime
         Assert.Equal(0, Index.Count);
     }
 
-    private Guid Add(AppDb db)
+    private static Guid Add(AsyncServiceScope scope)
     {
         var session = Guid.NewGuid();
-        new SecurityEventLog(db, _app.Time).SessionRevoked(Guid.NewGuid(), session, "sign-out", TimeSpan.FromMinutes(6));
+        scope.ServiceProvider.GetRequiredService<SecurityEventLog>().SessionRevoked(Causes.SignOut, Guid.NewGuid(), session, TimeSpan.FromMinutes(6));
         return session;
     }
 }

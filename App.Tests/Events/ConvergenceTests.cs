@@ -1,0 +1,158 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using App.Events;
+using App.Sessions;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Events;
+
+/// <summary>Who has applied a revocation: what services say, what is told of it, and that it is never more than they said.</summary>
+public sealed class ConvergenceTests : IAsyncLifetime
+{
+    private readonly TestApp _app = TestApp.Start();
+    private TestUser _here = null!;
+    private TestUser _gone = null!;
+
+    public async Task InitializeAsync()
+    {
+        _gone = await _app.SignUpAsync();
+        _here = await _app.SignInAsync(_gone);
+    }
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task An_ended_session_tells_which_services_are_behind_and_then_how_long_it_took_everywhere()
+    {
+        await AckAsync("billing", 0);
+        await AckAsync("orders", 0, "a");
+        await AckAsync("orders", 0, "b");
+        await EndAsync();
+        await AckAsync("orders", 1, "a");
+        _app.Time.Advance(TimeSpan.FromSeconds(2));
+        await AckAsync("orders", 1, "b");
+        _app.Time.Advance(TimeSpan.FromSeconds(10));
+
+        var waiting = (await ViewAsync()).GetProperty("convergence");
+        Assert.Equal("""{"applied":1,"services":2,"behind":[{"service":"billing","seconds":12}]}""", waiting.GetRawText());
+
+        await AckAsync("billing", 1);
+        await EndMoreAsync(3);
+        await AckAsync("billing", 4);
+        _app.Time.Advance(TimeSpan.FromSeconds(60));
+        Assert.Equal("""{"applied":2,"services":2,"seconds":12,"behind":[]}""", (await ViewAsync()).GetProperty("convergence").GetRawText());
+    }
+
+    [Fact]
+    public async Task A_service_counts_while_it_was_in_contact_within_the_life_of_an_access_token_and_only_if_it_is_concerned()
+    {
+        await AckAsync("billing", 0);
+        await AckAsync("bound@bound-api", 0);
+        await EndAsync();
+        Assert.Equal(1, (await ViewAsync()).GetProperty("convergence").GetProperty("services").GetInt32());
+        _app.Time.Advance(TimeSpan.FromMinutes(5));
+        _here = await _app.SignInAsync(_here);
+        Assert.False((await ViewAsync()).TryGetProperty("convergence", out _));
+    }
+
+    [Fact]
+    public async Task A_living_session_and_one_without_services_say_nothing_of_it()
+    {
+        Assert.False((await ViewAsync()).TryGetProperty("convergence", out _));
+        await EndAsync();
+        Assert.False((await ViewAsync()).TryGetProperty("convergence", out _));
+    }
+
+    [Fact]
+    public async Task Being_connected_is_being_in_contact_and_having_been_sent_is_not_having_applied()
+    {
+        await using var feed = await Feed.OpenAsync(_app, query: "?instance=one");
+        Assert.Equal("snapshot", (await feed.NextAsync())!.Event);
+        Assert.Equal("heartbeat", (await feed.NextAsync())!.Event);
+        await EndAsync();
+        Assert.Equal(1, (await feed.EventAsync()).Cursor);
+        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+        Assert.Equal(0, (await ViewAsync()).GetProperty("convergence").GetProperty("applied").GetInt32());
+    }
+
+    [Fact]
+    public async Task A_poll_acknowledges_too()
+    {
+        await Feed.PollAsync(_app, new { returnImmediately = true });
+        await EndAsync();
+        var sets = await Feed.PollAsync(_app, new { });
+        Assert.Equal(0, (await ViewAsync()).GetProperty("convergence").GetProperty("applied").GetInt32());
+        await Feed.PollAsync(_app, new { maxEvents = 0, ack = sets.GetProperty("sets").EnumerateObject().Select(s => s.Name) });
+        Assert.Equal(1, (await ViewAsync()).GetProperty("convergence").GetProperty("applied").GetInt32());
+    }
+
+    [Fact]
+    public async Task An_acknowledgement_is_never_more_than_was_said_and_never_taken_back()
+    {
+        await EndAsync();
+        await EndMoreAsync(2);
+        await AckAsync("billing", 2);
+        await AckAsync("billing", 1);
+        Assert.Equal(2, await _app.DbAsync(db => db.FeedReaders.Select(r => r.Applied).SingleAsync()));
+        foreach (var (json, status) in new (object, HttpStatusCode)[]
+        {
+            (new { cursor = 4 }, HttpStatusCode.BadRequest), // never given out
+            (new { cursor = -1 }, HttpStatusCode.BadRequest),
+            (new { cursor = "x" }, HttpStatusCode.BadRequest),
+            (new { }, HttpStatusCode.BadRequest),
+            (new { cursor = 1, instance = "(poll)" }, HttpStatusCode.BadRequest),
+            (new { cursor = 3 }, HttpStatusCode.NoContent),
+        }) Assert.Equal(status, (await Feed.PostAsync(_app, "/events/ack", json)).StatusCode);
+    }
+
+    [Fact]
+    public async Task A_hundred_verifiers_are_written_down_together()
+    {
+        await EndAsync();
+        await Task.WhenAll(Enumerable.Range(0, 100).Select(i => Feed.PostAsync(_app, "/events/ack", new { cursor = 1, instance = $"i{i}" }, $"s{i % 10}")));
+        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+        Assert.Equal(100, await _app.DbAsync(db => db.FeedReaders.CountAsync(r => r.Applied == 1)));
+        var convergence = (await ViewAsync()).GetProperty("convergence");
+        Assert.Equal((10, 10), (convergence.GetProperty("applied").GetInt32(), convergence.GetProperty("services").GetInt32()));
+    }
+
+    [Fact]
+    public async Task Propagation_is_a_figure_for_Prometheus_unless_that_is_switched_off()
+    {
+        await EndAsync();
+        await AckAsync("prometheus-test", 1);
+        var text = await _app.Client.GetStringAsync("/metrics");
+        Assert.Contains("gatehouse_revocation_propagation_seconds_bucket{", text, StringComparison.Ordinal);
+        Assert.Contains("service=\"prometheus-test\"", text, StringComparison.Ordinal);
+
+        await using var without = TestApp.Start(("Metrics:Enabled", "false"));
+        Assert.Equal(HttpStatusCode.NotFound, (await without.Client.GetAsync("/metrics")).StatusCode);
+    }
+
+    [Fact]
+    public void A_row_says_it_in_words()
+    {
+        Assert.Equal("Signed out everywhere in 0.3 s", SessionWords.Everywhere(new(2, 2, 0.31, [])));
+        Assert.Equal("Signed out everywhere in 0.1 s", SessionWords.Everywhere(new(2, 2, 0.004, [])));
+        Assert.Equal("Signed out everywhere", SessionWords.Everywhere(new(2, 2, null, [])));
+        Assert.Equal("Signed out here; waiting for billing (12 s behind)", SessionWords.Everywhere(new(1, 2, null, [new("billing", 12.2)])));
+        Assert.Equal("Signed out here; waiting for billing and 2 more (12 s behind)", SessionWords.Everywhere(new(0, 3, null, [new("billing", 12), new("b", 12), new("c", 1)])));
+    }
+
+    private async Task AckAsync(string service, long cursor, string? instance = null)
+    {
+        Assert.Equal(HttpStatusCode.NoContent, (await Feed.PostAsync(_app, "/events/ack", new { cursor, instance }, service)).StatusCode);
+        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+    }
+
+    private Task<HttpResponseMessage> EndAsync() => _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{_gone.SessionId}", bearer: _here.AccessToken);
+
+    private async Task EndMoreAsync(int count)
+    {
+        for (var i = 0; i < count; i++) await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: (await _app.SignUpAsync()).Cookies);
+    }
+
+    private async Task<JsonElement> ViewAsync() =>
+        await (await _app.SendAsync(HttpMethod.Get, $"/api/sessions/{_gone.SessionId}", bearer: _here.AccessToken)).Content.ReadFromJsonAsync<JsonElement>();
+}

@@ -1,0 +1,139 @@
+using System.Diagnostics;
+using System.Net;
+using System.Text.Json;
+using App.Events;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.IdentityModel.JsonWebTokens;
+
+namespace App.Tests.Events;
+
+public sealed class PollEventsTests : IAsyncLifetime
+{
+    private readonly TestApp _app = TestApp.Start();
+
+    public Task InitializeAsync() => Task.FromResult(_app.Services);
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task What_was_not_acknowledged_comes_again_and_what_was_does_not()
+    {
+        for (var i = 0; i < 5; i++) await EndAsync();
+        var first = await Feed.PollAsync(_app, new { maxEvents = 2 });
+        Assert.Equal([1, 2], Cursors(first));
+        Assert.True(first.GetProperty("moreAvailable").GetBoolean());
+        Assert.Equal([1, 2], Cursors(await Feed.PollAsync(_app, new { maxEvents = 2 })));
+
+        // Out of turn: the second alone, then the first with the fourth.
+        Assert.Equal([1, 3, 4, 5], Cursors(await Feed.PollAsync(_app, new { ack = new[] { Jti(first, 2) } })));
+        var rest = await Feed.PollAsync(_app, new { });
+        Assert.Equal([3, 5], Cursors(await Feed.PollAsync(_app, new { ack = new[] { Jti(rest, 1), Jti(rest, 4) } })));
+        Assert.Equal((2L, "4"), await _app.DbAsync(async db =>
+        {
+            var reader = await db.FeedReaders.SingleAsync();
+            return (reader.Applied, reader.Ahead!);
+        }));
+
+        // maxEvents 0 only acknowledges (RFC 8936 section 2.4).
+        Assert.Empty(Cursors(await Feed.PollAsync(_app, new { maxEvents = 0, ack = new[] { Jti(rest, 3), Jti(rest, 5) } })));
+        Assert.Empty(Cursors(await Feed.PollAsync(_app, new { returnImmediately = true })));
+    }
+
+    [Fact]
+    public async Task A_poll_waits_and_is_answered_the_moment_something_happens()
+    {
+        var waiting = Feed.PollAsync(_app, new { });
+        await EndAsync();
+        var clock = Stopwatch.StartNew();
+        Assert.Equal([1], Cursors(await waiting));
+        Assert.True(clock.Elapsed < TimeSpan.FromSeconds(5));
+    }
+
+    [Fact]
+    public async Task The_key_of_each_SET_is_its_jti_and_it_is_addressed_to_the_service()
+    {
+        await _app.ScopedAsync((App.Tokens.SigningKeys keys) => keys.RotateAsync(CancellationToken.None));
+        var answer = await Feed.PollAsync(_app, new { }, "orders@orders-api");
+        var set = Assert.Single(answer.GetProperty("sets").EnumerateObject());
+        var token = new JsonWebToken(set.Value.GetString());
+        Assert.Equal((set.Name, "orders-api", "secevent+jwt"), (token.Id, token.Audiences.Single(), token.Typ));
+    }
+
+    [Fact] // EVT-03
+    public async Task A_service_reaches_nothing_of_another()
+    {
+        await EndAsync();
+        var mine = await Feed.PollAsync(_app, new { }, "billing");
+        await Feed.PollAsync(_app, new { returnImmediately = true, ack = new[] { Jti(mine, 1) } }, "orders");
+        Assert.Equal([1], Cursors(await Feed.PollAsync(_app, new { returnImmediately = true }, "billing")));
+
+        // A bound service sees nothing of others' sessions, and can't acknowledge what it wasn't told.
+        Assert.Empty(Cursors(await Feed.PollAsync(_app, new { returnImmediately = true, ack = new[] { Jti(mine, 1) } }, "bound@bound-api")));
+        Assert.Equal(0, await _app.DbAsync(db => db.FeedReaders.Where(r => r.Service == "bound").Select(r => r.Applied).SingleAsync()));
+        await _app.DbAsync(db => db.SecurityEvents.ExecuteUpdateAsync(s => s.SetProperty(e => e.Audiences, "other-api bound-api")));
+        await using var replica = _app.StartReplica();
+        Assert.Equal([1], Cursors(await Feed.PollAsync(replica, new { returnImmediately = true }, "bound@bound-api")));
+    }
+
+    [Theory] // EVT-08
+    [InlineData("""{"maxEvents":-1}""")]
+    [InlineData("""{"maxEvents":1e9}""")]
+    [InlineData("""{"maxEvents":99999999999}""")]
+    [InlineData("""{"maxEvents":"x"}""")]
+    [InlineData("""{"maxEvents":1.5}""")]
+    [InlineData("""{"returnImmediately":"maybe"}""")]
+    [InlineData("""{"ack":"all"}""")]
+    [InlineData("""{"ack":[1]}""")]
+    [InlineData("""{"setErrs":[]}""")]
+    [InlineData("""{"maxEvents":1,"maxEvents":2}""")]
+    [InlineData("[]")]
+    [InlineData("null")]
+    [InlineData("{")]
+    [InlineData("")]
+    public async Task Bad_parameters_are_refused(string json)
+    {
+        var answer = await SendAsync(json);
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Equal("application/problem+json", answer.Content.Headers.ContentType!.MediaType);
+    }
+
+    [Fact] // EVT-08
+    public async Task Far_too_much_is_capped_or_refused()
+    {
+        await EndAsync();
+        Assert.Equal([1], Cursors(await Feed.PollAsync(_app, new { maxEvents = 1_000_000_000 })));
+        Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync(JsonSerializer.Serialize(new { ack = Enumerable.Range(0, 100_000).Select(i => i.ToString(System.Globalization.CultureInfo.InvariantCulture)) }))).StatusCode);
+        Assert.Equal([1], Cursors(await Feed.PollAsync(_app, new { ack = new[] { "", "nonsense", Guid.NewGuid().ToString() } })));
+    }
+
+    [Fact]
+    public async Task What_a_receiver_refused_is_logged_without_its_words_and_comes_again()
+    {
+        await EndAsync();
+        var sets = await Feed.PollAsync(_app, new { });
+        var errors = new Dictionary<string, object> { [Jti(sets, 1)] = new { err = "invalid_audience\n", description = "secret words" } };
+        Assert.Equal([1], Cursors(await Feed.PollAsync(_app, new { setErrs = errors })));
+        Assert.Contains(_app.Log.Lines, l => l.Contains("billing refused 1 security events, the first with invalidaudience", StringComparison.Ordinal));
+        Assert.DoesNotContain(_app.Log.Lines, l => l.Contains("secret words", StringComparison.Ordinal));
+    }
+
+    private Task<HttpResponseMessage> SendAsync(string json) => _app.Client.SendAsync(new HttpRequestMessage(HttpMethod.Post, "/events/poll")
+    {
+        Headers = { { "Authorization", TestServiceScheme.Credentials("billing") } },
+        Content = new StringContent(json, System.Text.Encoding.UTF8, "application/json"),
+    });
+
+    private static List<long> Cursors(JsonElement answer) =>
+        [.. answer.GetProperty("sets").EnumerateObject().Select(s => CursorOf(s.Value.GetString()!)).Order()];
+
+    private static string Jti(JsonElement answer, long cursor) =>
+        answer.GetProperty("sets").EnumerateObject().Single(s => CursorOf(s.Value.GetString()!) == cursor).Name;
+
+    private static long CursorOf(string set) => long.Parse(new JsonWebToken(set).GetClaim("txn").Value, System.Globalization.CultureInfo.InvariantCulture);
+
+    private async Task EndAsync()
+    {
+        var user = await _app.SignUpAsync();
+        await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: user.Cookies);
+    }
+}

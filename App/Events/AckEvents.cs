@@ -1,0 +1,37 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace App.Events;
+
+/// <summary>What a verifier has applied.</summary>
+public sealed class AckRequest
+{
+    /// <summary>Every entry up to this cursor that the feed gave is applied.</summary>
+    [Range(0, long.MaxValue)]
+    public long? Cursor { get; set; }
+
+    /// <summary>Which instance of the service speaks; 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_' and '-'.</summary>
+    [MaxLength(64)]
+    public string? Instance { get; set; }
+}
+
+/// <summary>A verifier says what it has applied; from that we know who refuses a token already. It speaks for its own service alone.</summary>
+internal sealed class AckEvents(EventFeed feed, FeedContacts contacts)
+{
+    /// <summary>204 once it is noted. A cursor that was never given out is 400: nobody can have applied it.</summary>
+    public static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(AckRequest request, CallingService service, AckEvents ack, CancellationToken ct)
+    {
+        if (request.Cursor is not >= 0) return Problems.Invalid([new Fault("cursor must be a whole number, 0 or more", "cursor")]);
+        if (!FeedContacts.IsName(request.Instance ?? "")) return Problems.Invalid([new Fault("instance must be 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_' and '-'", "instance")]);
+        return await ack.TryAsync(service, request.Instance ?? "", request.Cursor.Value, ct)
+            ? TypedResults.NoContent()
+            : Problems.Invalid([new Fault("cursor was never given out", "cursor")]);
+    }
+
+    public async Task<bool> TryAsync(CallingService service, string instance, long cursor, CancellationToken ct)
+    {
+        if (cursor > feed.Newest && cursor > (await feed.MarksAsync(ct)).Newest) return false;
+        contacts.Applied(service, instance, cursor);
+        return true;
+    }
+}

@@ -1,0 +1,87 @@
+using System.Data.Common;
+using System.Runtime.CompilerServices;
+using App.Data;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
+
+namespace App.Events;
+
+/// <summary>
+/// Writes the events of a transaction as the last thing before it commits, so that the counter is locked for as short as can be, and puts
+/// them into the index the moment it has committed, before the caller is told so: "signed out" is never answered while this process would
+/// still accept the token. Nobody has to remember to do either, and nothing counts that was rolled back.
+/// </summary>
+internal sealed class CommitEvents(RevocationIndex index, EventFeed feed) : ISaveChangesInterceptor, IDbTransactionInterceptor
+{
+    private readonly ConditionalWeakTable<DbContext, UnitOfWork> _units = [];
+
+    /// <exception cref="InvalidOperationException">There is no transaction: an event without its cause, or the other way round, must not be.</exception>
+    public void Add(AppDb db, LoggedEvent entry)
+    {
+        var transaction = db.Database.CurrentTransaction?.TransactionId
+            ?? throw new InvalidOperationException("A security event is written in the transaction of its cause; begin one with BeginWriteAsync first.");
+        // Contexts are pooled, and a transaction that is disposed without a commit tells nobody: what it left behind ends here.
+        if (_units.TryGetValue(db, out var unit) && unit.Transaction != transaction) _units.Remove(db);
+        _units.GetValue(db, _ => new UnitOfWork(transaction)).Entries.Add(entry);
+    }
+
+    /// <summary>A cursor is given out here alone: whoever adds an entry to the context themselves is told.</summary>
+    public ValueTask<InterceptionResult<int>> SavingChangesAsync(DbContextEventData eventData, InterceptionResult<int> result, CancellationToken cancellationToken = default)
+    {
+        foreach (var entry in eventData.Context!.ChangeTracker.Entries<LoggedEvent>())
+        {
+            if (entry is { State: EntityState.Added, Entity.Cursor: 0 })
+                throw new InvalidOperationException($"Entries are appended through {nameof(SecurityEventLog)}, inside a write transaction.");
+        }
+
+        return ValueTask.FromResult(result);
+    }
+
+    public InterceptionResult TransactionCommitting(DbTransaction transaction, TransactionEventData eventData, InterceptionResult result) =>
+        Find(eventData.Context, eventData.TransactionId) is null ? result : throw new InvalidOperationException("A transaction with security events is committed asynchronously.");
+
+    public async ValueTask<InterceptionResult> TransactionCommittingAsync(DbTransaction transaction, TransactionEventData eventData, InterceptionResult result, CancellationToken cancellationToken = default)
+    {
+        if (Find(eventData.Context, eventData.TransactionId) is not { } unit) return result;
+        var (db, entries) = ((AppDb)eventData.Context!, unit.Entries);
+        await db.EventCounter.ExecuteUpdateAsync(set => set.SetProperty(c => c.Value, c => c.Value + entries.Count), cancellationToken);
+        var newest = await db.EventCounter.Select(c => c.Value).SingleAsync(cancellationToken);
+        for (var i = 0; i < entries.Count; i++) entries[i].Cursor = newest - entries.Count + 1 + i;
+        db.SecurityEvents.AddRange(entries);
+        try
+        {
+            await db.SaveChangesAsync(cancellationToken);
+        }
+        finally
+        {
+            // Not to be tried again with a cursor that somebody else gets, should the caller go on with this context.
+            foreach (var entry in entries) db.Entry(entry).State = EntityState.Detached;
+        }
+
+        return result;
+    }
+
+    public Task TransactionCommittedAsync(DbTransaction transaction, TransactionEndEventData eventData, CancellationToken cancellationToken = default)
+    {
+        if (Find(eventData.Context, eventData.TransactionId) is not { } unit) return Task.CompletedTask;
+        _units.Remove(eventData.Context!);
+        foreach (var entry in unit.Entries) index.Apply(entry);
+        foreach (var entry in unit.Entries) feed.Offer(entry);
+        return Task.CompletedTask;
+    }
+
+    public Task TransactionRolledBackAsync(DbTransaction transaction, TransactionEndEventData eventData, CancellationToken cancellationToken = default)
+    {
+        _units.Remove(eventData.Context!);
+        return Task.CompletedTask;
+    }
+
+    private UnitOfWork? Find(DbContext? context, Guid transaction) =>
+        context is not null && _units.TryGetValue(context, out var unit) && unit.Transaction == transaction ? unit : null;
+
+    private sealed class UnitOfWork(Guid transaction)
+    {
+        public Guid Transaction => transaction;
+        public List<LoggedEvent> Entries { get; } = [];
+    }
+}

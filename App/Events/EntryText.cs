@@ -1,0 +1,120 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+
+namespace App.Events;
+
+/// <summary>What the feed needs to know of tokens, whose slice stands above and registers it.</summary>
+/// <param name="Audience">The audience of tokens that aren't bound to one service.</param>
+/// <param name="Lifetime">Life of an access token.</param>
+internal sealed record TokenFacts(string Audience, TimeSpan Lifetime);
+
+/// <summary>Entries as readers get them: the feed's JSON, and the signed Security Event Token (RFC 8417). Ids only; never a name, an address or a token.</summary>
+internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFacts tokens)
+{
+    /// <summary>The audience that a service's SETs are addressed to.</summary>
+    public string AudienceOf(CallingService service) => service.Audience ?? tokens.Audience;
+
+    /// <summary>A service-bound reader hears of keys, and of what its own tokens are concerned by; all others hear everything.</summary>
+    public bool Concerns(LoggedEvent entry, string? audience) =>
+        audience is null || audience == tokens.Audience || entry.KeyId is not null
+        || (entry.Audiences is { } bound && bound.Split(' ').Contains(audience));
+
+    /// <summary>The message of the event stream, signed once per entry, audience and signing key, however many read it.</summary>
+    public ReadOnlyMemory<byte> Frame(FeedEntry entry, string audience) =>
+        entry.Cached($"frame {audience} {signer.KeyId()}", () =>
+        {
+            var data = new ArrayBufferWriter<byte>(1500);
+            data.Write(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"id: {entry.Event.Cursor}\nevent: {entry.Event.Type}\ndata: ")));
+            using (var json = new Utf8JsonWriter(data)) Write(json, entry.Event, Set(entry, audience));
+            data.Write("\n\n"u8);
+            return data.WrittenMemory.ToArray();
+        });
+
+    /// <summary>The compact JWS.</summary>
+    public string Set(FeedEntry entry, string audience) =>
+        Encoding.UTF8.GetString(entry.Cached($"set {audience} {signer.KeyId()}", () => Encoding.UTF8.GetBytes(signer.Sign(Claims(entry.Event, audience)))).Span);
+
+    /// <summary>True while the key that signs is the one that this entry revokes: such a SET would be refused by whoever applies it.</summary>
+    public bool SignsWithWhatItRevokes(LoggedEvent entry) => entry is { KeyId: { } key, Revokes: true } && key == signer.KeyId();
+
+    public static void Write(Utf8JsonWriter json, LoggedEvent entry, string? set = null)
+    {
+        json.WriteStartObject();
+        json.WriteNumber("cursor", entry.Cursor);
+        json.WriteString("type", entry.Type);
+        if (entry.UserId is { } user) json.WriteString("sub", user);
+        if (entry.SessionId is { } session) json.WriteString("sid", session);
+        if (entry.KeyId is { } key) json.WriteString("kid", key);
+        if (entry.NotBefore is { } notBefore) json.WriteNumber("notBefore", notBefore);
+        // Rounded up: rather remembered a second longer than forgotten too soon.
+        json.WriteNumber("expires", entry.ExpiresAt.AddTicks(TimeSpan.TicksPerSecond - 1).ToUnixTimeSeconds());
+        json.WriteString("reason", entry.Reason);
+        if (set is not null) json.WriteString("set", set);
+        json.WriteEndObject();
+    }
+
+    private ReadOnlyMemory<byte> Claims(LoggedEvent entry, string audience)
+    {
+        var buffer = new ArrayBufferWriter<byte>(1000);
+        using var json = new Utf8JsonWriter(buffer);
+        json.WriteStartObject();
+        json.WriteString("iss", publicUrl.Issuer);
+        json.WriteString("aud", audience);
+        json.WriteNumber("iat", entry.OccurredAt.ToUnixTimeSeconds());
+        json.WriteString("jti", entry.Id);
+        json.WriteString("txn", entry.Cursor.ToString(CultureInfo.InvariantCulture));
+        json.WritePropertyName("sub_id");
+        WriteSubject(json, entry);
+        json.WriteStartObject("events");
+        json.WriteStartObject(EventTypes.UriOf(entry.Type, publicUrl.Issuer));
+        json.WriteNumber("event_timestamp", entry.OccurredAt.ToUnixTimeSeconds());
+        json.WriteString("reason", entry.Reason);
+        if (entry.NotBefore is { } notBefore) json.WriteNumber("not_before", notBefore);
+        json.WriteEndObject();
+        json.WriteEndObject();
+        json.WriteEndObject();
+        json.Flush();
+        return buffer.WrittenMemory;
+    }
+
+    // RFC 9493: the user and the session together, or the one part that there is; a key is opaque.
+    private void WriteSubject(Utf8JsonWriter json, LoggedEvent entry)
+    {
+        json.WriteStartObject();
+        if (entry is { UserId: { } user, SessionId: { } session })
+        {
+            json.WriteString("format", "complex");
+            json.WriteStartObject("user");
+            WriteUser(user);
+            json.WriteEndObject();
+            json.WriteStartObject("session");
+            WriteOpaque(session.ToString());
+            json.WriteEndObject();
+        }
+        else if (entry.UserId is { } only)
+        {
+            WriteUser(only);
+        }
+        else
+        {
+            WriteOpaque(entry.SessionId?.ToString() ?? entry.KeyId ?? "");
+        }
+
+        json.WriteEndObject();
+
+        void WriteUser(Guid id)
+        {
+            json.WriteString("format", "iss_sub");
+            json.WriteString("iss", publicUrl.Issuer);
+            json.WriteString("sub", id);
+        }
+
+        void WriteOpaque(string id)
+        {
+            json.WriteString("format", "opaque");
+            json.WriteString("id", id);
+        }
+    }
+}

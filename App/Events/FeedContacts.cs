@@ -1,0 +1,213 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using System.Text.RegularExpressions;
+using App.Data;
+using App.Ops;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Events;
+
+/// <summary>
+/// Who reads the feed here, and what they say to have applied. Written down in groups, ten times a second at most, so that many verifiers
+/// cost the database one transaction: what is written may lag behind the truth, and never leads.
+/// </summary>
+internal sealed partial class FeedContacts(
+    EventFeed feed, IServiceScopeFactory scopes, TimeProvider time, IMeterFactory meters, ILogger<FeedContacts> logger) : BackgroundService
+{
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan Remembered = TimeSpan.FromHours(1);
+    private const int MostMeasured = 1000;
+
+    private readonly ConcurrentDictionary<(string Service, string Instance), Reader> _readers = new();
+    private readonly SemaphoreSlim _work = new(0, 1);
+    private readonly SemaphoreSlim _one = new(1);
+
+    private readonly Histogram<double> _propagation = meters.Create(OpsModule.OwnMeter).CreateHistogram(
+        "gatehouse_revocation_propagation_seconds", unit: null, "From the commit of an event to the acknowledgement of a service that it has applied it.", null,
+        new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300] });
+
+    /// <summary>Raised after acknowledgements were written down. On any thread; must not throw.</summary>
+    public event Action? Written;
+
+    public static bool IsName(string instance) => Name().IsMatch(instance);
+
+    /// <summary>The reader is there, whatever it has applied.</summary>
+    public void Seen(CallingService service, string instance) => Note(service, instance, 0);
+
+    /// <summary>The reader has applied everything up to the cursor.</summary>
+    public void Applied(CallingService service, string instance, long cursor) => Note(service, instance, cursor);
+
+    /// <summary>Counts how long entries took to be applied.</summary>
+    public void Measure(IEnumerable<LoggedEvent> entries, string service)
+    {
+        var now = time.GetUtcNow();
+        foreach (var entry in entries) _propagation.Record(Math.Max(0, (now - entry.OccurredAt).TotalSeconds), new KeyValuePair<string, object?>("service", service));
+    }
+
+    /// <summary>Writes down what is not yet written.</summary>
+    internal async Task WriteAsync(CancellationToken ct)
+    {
+        await _one.WaitAsync(ct);
+        try
+        {
+            var notes = new List<(Reader Reader, DateTimeOffset ContactAt, List<(long Cursor, DateTimeOffset At)> Acks)>();
+            var idleSince = time.GetUtcNow() - Remembered;
+            foreach (var (key, reader) in _readers)
+            {
+                if (reader.Take() is var (contact, acks)) notes.Add((reader, contact, acks));
+                else if (reader.ContactAt < idleSince) _readers.TryRemove(key, out _);
+            }
+
+            if (notes.Count == 0) return;
+            try
+            {
+                await SaveAsync(notes, ct);
+            }
+            catch
+            {
+                foreach (var (reader, contact, acks) in notes) reader.GiveBack(contact, acks);
+                throw;
+            }
+        }
+        finally
+        {
+            _one.Release();
+        }
+
+        Written?.Invoke();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (true)
+        {
+            await _work.WaitAsync(stoppingToken);
+            try
+            {
+                await WriteAsync(stoppingToken);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                NotWritten(e.Message);
+                Signal();
+                await Task.Delay(TimeSpan.FromSeconds(1), stoppingToken);
+            }
+
+            // The wall's own time: a pace, not a deadline.
+            await Task.Delay(Pace, stoppingToken);
+        }
+    }
+
+    public override void Dispose()
+    {
+        _work.Dispose();
+        _one.Dispose();
+        base.Dispose();
+    }
+
+    private async Task SaveAsync(List<(Reader Reader, DateTimeOffset ContactAt, List<(long Cursor, DateTimeOffset At)> Acks)> notes, CancellationToken ct)
+    {
+        await using var scope = scopes.CreateAsyncScope();
+        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+        await using var transaction = await db.BeginWriteAsync(ct);
+        var services = notes.Select(n => n.Reader.Service.Id).Distinct().ToList();
+        var known = await db.FeedReaders.Where(r => services.Contains(r.Service)).ToDictionaryAsync(r => (r.Service, r.Instance), ct);
+        foreach (var (reader, contact, acks) in notes)
+        {
+            if (!known.TryGetValue((reader.Service.Id, reader.Instance), out var row))
+                db.FeedReaders.Add(row = new FeedReader { Service = reader.Service.Id, Instance = reader.Instance });
+            row.Audience = reader.Service.Audience;
+            if (contact > row.ContactAt) row.ContactAt = contact;
+            foreach (var (cursor, at) in acks) row.Acknowledge(cursor, at);
+        }
+
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+    }
+
+    private void Note(CallingService service, string instance, long cursor)
+    {
+        // One spelling: SQL Server tells keys apart without case, and two that it finds alike would block all others.
+        instance = instance.ToUpperInvariant();
+        var reader = _readers.GetOrAdd((service.Id, instance), _ => new Reader(service, instance));
+        var from = reader.Note(service, time.GetUtcNow(), cursor);
+        if (cursor > 0)
+        {
+            // Of a reader that is new here, the entry that it names; of one that is known, all that it has applied since.
+            var first = from == 0 ? cursor : Math.Max(from + 1, cursor - MostMeasured);
+            Measure(Between(first, cursor), service.Id);
+        }
+
+        Signal();
+    }
+
+    private IEnumerable<LoggedEvent> Between(long first, long last)
+    {
+        for (var cursor = first; cursor <= last; cursor++)
+            if (feed.Find(cursor) is { } entry) yield return entry.Event;
+    }
+
+    private void Signal()
+    {
+        try
+        {
+            _work.Release();
+        }
+        catch (Exception e) when (e is SemaphoreFullException or ObjectDisposedException)
+        {
+            // Already told, or nobody is there any more.
+        }
+    }
+
+    [GeneratedRegex(@"\A[A-Za-z0-9._-]{0,64}\z")]
+    private static partial Regex Name();
+
+    [LoggerMessage(2521, LogLevel.Warning, "What services have applied can't be written down and will be tried again: {Cause}")]
+    private partial void NotWritten(string cause);
+
+    private sealed class Reader(CallingService service, string instance)
+    {
+        private readonly Lock _turn = new();
+        private List<(long, DateTimeOffset)> _acks = [];
+        private DateTimeOffset? _contact;
+        private long _applied;
+
+        public CallingService Service { get; private set; } = service;
+        public string Instance => instance;
+        public DateTimeOffset ContactAt { get; private set; }
+
+        /// <returns>What had been applied before, if this is more; the same cursor otherwise.</returns>
+        public long Note(CallingService now, DateTimeOffset at, long cursor)
+        {
+            lock (_turn)
+            {
+                (Service, _contact, ContactAt) = (now, at, at);
+                if (cursor <= _applied) return cursor;
+                var before = _applied;
+                _applied = cursor;
+                _acks.Add((cursor, at));
+                return before;
+            }
+        }
+
+        public (DateTimeOffset Contact, List<(long Cursor, DateTimeOffset At)> Acks)? Take()
+        {
+            lock (_turn)
+            {
+                if (_contact is not { } contact) return null;
+                var acks = _acks;
+                (_contact, _acks) = (null, []);
+                return (contact, acks);
+            }
+        }
+
+        public void GiveBack(DateTimeOffset contact, List<(long, DateTimeOffset)> acks)
+        {
+            lock (_turn)
+            {
+                _contact ??= contact;
+                _acks.InsertRange(0, acks);
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+using System.Globalization;
+using App.Data;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+
+namespace App.Events;
+
+/// <summary>One reader of the feed, an instance of a service: when it was last heard of, and what it says to have applied.</summary>
+internal sealed class FeedReader : IEntityTypeConfiguration<FeedReader>
+{
+    /// <summary>Under this name a service reads by poll (RFC 8936); no instance can call itself so.</summary>
+    public const string Poll = "(poll)";
+
+    // Enough to date whatever was applied lately; what is older was applied at an unknown time.
+    private const int Remembered = 64;
+
+    public required string Service { get; set; }
+
+    /// <summary>As it calls itself; "" where it has no name.</summary>
+    public required string Instance { get; set; }
+
+    /// <summary>The audience that it was registered for; null for one that hears everything.</summary>
+    public string? Audience { get; set; }
+
+    public DateTimeOffset ContactAt { get; set; }
+
+    /// <summary>Everything up to this cursor is applied.</summary>
+    public long Applied { get; set; }
+
+    /// <summary>Cursors above <see cref="Applied"/> that a poll has acknowledged out of turn, separated by spaces.</summary>
+    public string? Ahead { get; set; }
+
+    /// <summary>The last acknowledgements, <c>cursor@milliseconds</c> since 1970, the oldest first.</summary>
+    public string Acks { get; set; } = "";
+
+    /// <summary>Takes an acknowledgement in; an older one than is known changes nothing.</summary>
+    public void Acknowledge(long cursor, DateTimeOffset at)
+    {
+        if (cursor <= Applied) return;
+        Applied = cursor;
+        var acks = Acks.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        Acks = string.Join(' ', [.. acks.TakeLast(Remembered - 1), string.Create(CultureInfo.InvariantCulture, $"{cursor}@{at.ToUnixTimeMilliseconds()}")]);
+    }
+
+    /// <summary>Whether a poll has acknowledged just this one, out of turn.</summary>
+    public bool HasAhead(long cursor) => Ahead is not null && Ahead.Split(' ').Contains(cursor.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>When the entry was applied at the latest; null where that is too long ago to say.</summary>
+    public DateTimeOffset? AppliedAt(long cursor)
+    {
+        var acks = Acks.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        for (var i = 0; i < acks.Length; i++)
+        {
+            var at = acks[i].IndexOf('@', StringComparison.Ordinal);
+            if (long.Parse(acks[i].AsSpan(0, at), CultureInfo.InvariantCulture) < cursor) continue;
+            if (i == 0 && acks.Length == Remembered) return null; // whether an older one had it already is forgotten
+            return DateTimeOffset.FromUnixTimeMilliseconds(long.Parse(acks[i].AsSpan(at + 1), CultureInfo.InvariantCulture));
+        }
+
+        return null;
+    }
+
+    void IEntityTypeConfiguration<FeedReader>.Configure(EntityTypeBuilder<FeedReader> builder)
+    {
+        builder.ToTable("FeedReaders");
+        builder.HasKey(r => new { r.Service, r.Instance });
+        builder.Property(r => r.Service).HasMaxLength(100);
+        builder.Property(r => r.Instance).HasMaxLength(64);
+        builder.Property(r => r.Audience).HasMaxLength(200);
+        builder.Property(r => r.Acks).HasMaxLength(4000);
+        builder.HasIndex(r => r.ContactAt);
+    }
+}
+
+internal static class FeedReaderTable
+{
+    extension(AppDb db)
+    {
+        public DbSet<FeedReader> FeedReaders => db.Set<FeedReader>();
+    }
+}

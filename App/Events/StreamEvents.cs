@@ -1,0 +1,148 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using App.Data;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Events;
+
+/// <summary>
+/// The feed as server-sent events. A connection holds its position and nothing else: woken by a commit, it takes what comes after that from
+/// the memory that all share. Whoever doesn't read is dropped, and resumes later where it stood.
+/// </summary>
+internal sealed partial class StreamEvents(
+    EventFeed feed, EntryText text, FeedContacts contacts, IServiceScopeFactory scopes, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<StreamEvents> logger)
+{
+    private const int AtOnce = 100;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    /// <summary>Without a position (header <c>Last-Event-ID</c>, else <c>?cursor=</c>) and for one that the log no longer reaches, a snapshot comes first.</summary>
+    public static async Task HandleAsync(HttpContext http, CallingService service, StreamEvents stream, string? cursor, string? instance)
+    {
+        if (!FeedContacts.IsName(instance ??= ""))
+        {
+            await Problems.BadRequest("instance must be 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_' and '-'").ExecuteAsync(http);
+            return;
+        }
+
+        var given = http.Request.Headers["Last-Event-ID"] is [{ Length: > 0 } header] ? header : cursor;
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stream.Stopping);
+        try
+        {
+            await stream.RunAsync(http, service, instance, long.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null, end.Token);
+        }
+        catch (OperationCanceledException) when (end.IsCancellationRequested)
+        {
+            // The reader has left, or this process is stopping; either way it resumes elsewhere.
+        }
+    }
+
+    private CancellationToken Stopping => lifetime.ApplicationStopping;
+
+    private async Task RunAsync(HttpContext http, CallingService service, string instance, long? given, CancellationToken ct)
+    {
+        // Before the first byte: if the database is away, the answer is a problem and no empty stream.
+        var (newest, prunedTo) = await feed.MarksAsync(ct);
+        var position = given is { } known && known >= prunedTo && known <= newest ? known : (long?)null;
+        List<LoggedEvent>? snapshot = null;
+        var cursor = position ?? feed.Newest;
+        if (position is null) snapshot = await InForceAsync(service, cursor, ct);
+
+        http.Response.ContentType = "text/event-stream";
+        http.Response.Headers["X-Accel-Buffering"] = "no";
+        http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
+        var body = http.Response.BodyWriter;
+        var audience = text.AudienceOf(service);
+        if (snapshot is not null) await WriteSnapshotAsync(http, cursor, snapshot, ct);
+
+        var beat = -1L; // the first heartbeat says that the snapshot, or what was missed, is complete
+        while (true)
+        {
+            var (changed, seen, mark) = (feed.Changed, feed.Newest, feed.Beats);
+            var entries = await feed.AfterAsync(cursor, AtOnce, ct);
+            foreach (var entry in entries)
+            {
+                cursor = entry.Event.Cursor;
+                if (!text.Concerns(entry.Event, service.Audience)) continue;
+                for (var i = 0; i < 40 && text.SignsWithWhatItRevokes(entry.Event); i++) await Task.Delay(25, ct);
+                body.Write(text.Frame(entry, audience).Span);
+            }
+
+            if (entries.Count == 0)
+            {
+                cursor = Math.Max(cursor, seen);
+                if (beat != mark)
+                {
+                    beat = mark;
+                    contacts.Seen(service, instance);
+                    body.Write(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"id: {cursor}\nevent: heartbeat\ndata: {{\"cursor\":{cursor}}}\n\n")));
+                }
+            }
+
+            if (body.UnflushedBytes > 0) await FlushAsync(http, service, ct);
+            else await changed.WaitAsync(ct);
+        }
+    }
+
+    private async Task<List<LoggedEvent>> InForceAsync(CallingService service, long cursor, CancellationToken ct)
+    {
+        await using var scope = scopes.CreateAsyncScope();
+        var now = time.GetUtcNow();
+        var entries = await scope.ServiceProvider.GetRequiredService<AppDb>().SecurityEvents.AsNoTracking()
+            .Where(e => e.ExpiresAt > now && e.Cursor <= cursor).OrderBy(e => e.Cursor).ToListAsync(ct);
+        return entries.FindAll(e => e.Revokes && text.Concerns(e, service.Audience));
+    }
+
+    private static async Task WriteSnapshotAsync(HttpContext http, long cursor, List<LoggedEvent> entries, CancellationToken ct)
+    {
+        var body = http.Response.BodyWriter;
+        body.Write(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"id: {cursor}\nevent: snapshot\ndata: ")));
+        using (var json = new Utf8JsonWriter(body))
+        {
+            json.WriteStartObject();
+            json.WriteNumber("cursor", cursor);
+            json.WriteStartArray("events");
+            for (var i = 0; i < entries.Count; i++)
+            {
+                EntryText.Write(json, entries[i]);
+                if (i % AtOnce != AtOnce - 1) continue;
+                json.Flush();
+                await body.FlushAsync(ct);
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        body.Write("\n\n"u8);
+    }
+
+    // The buffers below are bounded: a reader who doesn't empty them stops the writer here.
+    private async Task FlushAsync(HttpContext http, CallingService service, CancellationToken ct)
+    {
+        var flush = http.Response.BodyWriter.FlushAsync(ct);
+        if (flush.IsCompletedSuccessfully)
+        {
+            if (flush.Result.IsCompleted) throw new OperationCanceledException(http.RequestAborted);
+            return;
+        }
+
+        var writing = flush.AsTask();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        if (await Task.WhenAny(writing, Task.Delay(Patience, stop.Token)) == writing)
+        {
+            await stop.CancelAsync();
+            await writing;
+            return;
+        }
+
+        if (!ct.IsCancellationRequested) Dropped(service.Id);
+        http.Abort();
+        throw new OperationCanceledException(http.RequestAborted);
+    }
+
+    [LoggerMessage(2511, LogLevel.Warning, "The feed of {Service} was dropped: it doesn't read")]
+    private partial void Dropped(string service);
+}
