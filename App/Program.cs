@@ -2,6 +2,7 @@ using App.Accounts;
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.OAuth;
 using App.Ops;
 using App.Passwords;
 using App.Sessions;
@@ -20,7 +21,8 @@ try
         .AddEvents()
         .AddTokens()
         .AddSessions()
-        .AddAccounts();
+        .AddAccounts()
+        .AddOAuth();
 
     var app = builder.Build();
     app.UseOps();
@@ -31,6 +33,7 @@ try
     app.MapTokens();
     app.MapSessions();
     app.MapAccounts();
+    app.MapOAuth();
     return await app.LaunchAsync(args);
 }
 catch (Exception e) when (Hosting.Explains(e))

@@ -42,6 +42,7 @@ internal sealed class SecurityEvent : IEntityTypeConfiguration<SecurityEvent>
 internal static class EventTypes
 {
     public const string SessionRevoked = "session-revoked";
+    public const string TokenClaimsChange = "token-claims-change";
     public const string SigningKeyChanged = "signing-key-changed";
 }
 

@@ -12,6 +12,11 @@ internal sealed class SecurityEventLog(AppDb db, TimeProvider time)
     public void SessionRevoked(Guid userId, Guid sessionId, string reason, TimeSpan concernedFor) =>
         Append(EventTypes.SessionRevoked, reason, concernedFor, userId, sessionId, keyId: null);
 
+    /// <summary>What tokens say of this person is out of date, whichever session they belong to.</summary>
+    /// <param name="notBefore">Tokens issued at or before this moment are concerned.</param>
+    public void UserChanged(Guid userId, string type, string reason, DateTimeOffset notBefore, TimeSpan concernedFor) =>
+        Append(type, reason, notBefore - time.GetUtcNow() + concernedFor, userId, sessionId: null, keyId: null);
+
     /// <param name="concernedFor">How long tokens signed with this key could still be alive.</param>
     public void SigningKeyChanged(string keyId, string reason, TimeSpan concernedFor) =>
         Append(EventTypes.SigningKeyChanged, reason, concernedFor, userId: null, sessionId: null, keyId);

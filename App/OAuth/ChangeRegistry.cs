@@ -15,8 +15,9 @@ internal sealed class ChangeRegistry(AppDb db, ServiceRegistry registry)
     {
         await using (var transaction = await db.BeginWriteAsync(ct))
         {
-            if (!await change()) return false;
+            // First, so that on every database changes queue behind this one row.
             await db.RegistryVersion.ExecuteUpdateAsync(set => set.SetProperty(v => v.Version, v => v.Version + 1), ct);
+            if (!await change()) return false;
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
         }

@@ -13,13 +13,6 @@ internal sealed partial class FollowRegistry(ServiceRegistry registry, IServiceS
 
     private bool _failing;
 
-    // Before the first request is accepted.
-    public override async Task StartAsync(CancellationToken cancellationToken)
-    {
-        await registry.LoadAsync(cancellationToken);
-        await base.StartAsync(cancellationToken);
-    }
-
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         // The wall's own time: it is a pace, not a deadline.

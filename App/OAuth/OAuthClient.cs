@@ -4,7 +4,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 using OpenIddict.EntityFrameworkCore;
 using OpenIddict.EntityFrameworkCore.Models;
-using static OpenIddict.Abstractions.OpenIddictConstants;
+using Oidc = OpenIddict.Abstractions.OpenIddictConstants;
 
 namespace App.OAuth;
 
@@ -32,7 +32,7 @@ internal sealed record ServiceDescription(
     public const int LongestName = 100;
 
     /// <summary>What the token endpoint can do for a service.</summary>
-    public static readonly string[] KnownGrants = [GrantTypes.ClientCredentials, GrantTypes.RefreshToken];
+    public static readonly IReadOnlyList<string> KnownGrants = [Oidc.GrantTypes.ClientCredentials];
 }
 
 /// <summary>
@@ -64,17 +64,17 @@ internal sealed class OAuthClient : OpenIddictEntityFrameworkCoreApplication<Gui
 
     public ServiceDescription Description => new(
         ClientId!, DisplayName ?? ClientId!, Trust, Audience,
-        With(Permissions.Prefixes.Scope), With(Permissions.Prefixes.GrantType), Read(RedirectUris));
+        With(Oidc.Permissions.Prefixes.Scope), With(Oidc.Permissions.Prefixes.GrantType), Read(RedirectUris));
 
     /// <summary>Takes the description; the id stays what it is.</summary>
     public void Describe(ServiceDescription description)
     {
         (DisplayName, Trust, Audience) = (description.Name, description.Trust, description.Audience);
-        (ApplicationType, ClientType, ConsentType) = (ApplicationTypes.Web, ClientTypes.Confidential, ConsentTypes.Explicit);
-        base.Permissions = JsonSerializer.Serialize<IEnumerable<string>>([
-            Permissions.Endpoints.Token,
-            .. description.Grants.Select(g => Permissions.Prefixes.GrantType + g),
-            .. description.Scopes.Select(s => Permissions.Prefixes.Scope + s)]);
+        (ApplicationType, ClientType, ConsentType) = (Oidc.ApplicationTypes.Web, Oidc.ClientTypes.Confidential, Oidc.ConsentTypes.Explicit);
+        Permissions = JsonSerializer.Serialize<IEnumerable<string>>([
+            Oidc.Permissions.Endpoints.Token,
+            .. description.Grants.Select(g => Oidc.Permissions.Prefixes.GrantType + g),
+            .. description.Scopes.Select(s => Oidc.Permissions.Prefixes.Scope + s)]);
         RedirectUris = description.RedirectUris.Count == 0 ? null : JsonSerializer.Serialize(description.RedirectUris);
         ConcurrencyToken = Guid.NewGuid().ToString();
     }
@@ -89,7 +89,7 @@ internal sealed class OAuthClient : OpenIddictEntityFrameworkCoreApplication<Gui
         builder.Ignore(c => c.Description);
     }
 
-    private string[] With(string prefix) => [.. Read(base.Permissions).Where(p => p.StartsWith(prefix, StringComparison.Ordinal)).Select(p => p[prefix.Length..])];
+    private string[] With(string prefix) => [.. Read(Permissions).Where(p => p.StartsWith(prefix, StringComparison.Ordinal)).Select(p => p[prefix.Length..])];
 
     private static string[] Read(string? json) => json is null ? [] : JsonSerializer.Deserialize<string[]>(json)!;
 }

@@ -31,11 +31,9 @@ internal sealed class ServiceRegistry(IServiceScopeFactory scopes, ServiceSecret
         // An unknown id costs what a wrong secret costs: it is compared with a secret that nobody has.
         var service = _now.Services.GetValueOrDefault(id);
         var (current, old) = service is null ? (Nobody.Current, Nobody.Old) : (service.Current, service.Old);
-        var secretId = current.Matches(hash) | old.Matches(hash) switch
-        {
-            true => current.Matches(hash) ? current.Id : old.Id,
-            _ => null,
-        };
+        // Both are always compared: which of the two it was must not show in the time.
+        var (isCurrent, isOld) = (current.Matches(hash), old.Matches(hash));
+        var secretId = isCurrent ? current.Id : isOld ? old.Id : null;
         return service is null || secretId is null ? null : (service, secretId);
     }
 
