@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Encodings.Web;
-using App.Events;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Options;
 

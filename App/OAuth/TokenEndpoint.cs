@@ -1,15 +1,14 @@
 using System.Security.Claims;
 using System.Text.Json;
 using App.Data;
+using Microsoft.AspNetCore;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.Tokens;
 using OpenIddict.Abstractions;
-using OpenIddict.Core;
 using OpenIddict.Server;
 using OpenIddict.Server.AspNetCore;
 using static OpenIddict.Server.OpenIddictServerEvents;
-using static OpenIddict.Server.OpenIddictServerHandlerFilters;
 using Oidc = OpenIddict.Abstractions.OpenIddictConstants;
 
 namespace App.OAuth;
