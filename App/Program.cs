@@ -5,6 +5,7 @@ using App.Events;
 using App.OAuth;
 using App.Ops;
 using App.Passwords;
+using App.Services;
 using App.Sessions;
 using App.Tokens;
 using App.Ui;
@@ -22,7 +23,8 @@ try
         .AddTokens()
         .AddSessions()
         .AddAccounts()
-        .AddOAuth();
+        .AddOAuth()
+        .AddServices();
 
     var app = builder.Build();
     app.UseOps();
@@ -34,6 +36,7 @@ try
     app.MapSessions();
     app.MapAccounts();
     app.MapOAuth();
+    app.MapServices();
     return await app.LaunchAsync(args);
 }
 catch (Exception e) when (Hosting.Explains(e))
