@@ -1,8 +1,11 @@
 using System.Diagnostics;
 using App.Audit;
 using App.OAuth;
+using App.Ops;
 using App.Shared;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace App.Tests.OAuth;
 
@@ -54,10 +57,14 @@ public sealed class RegistryTests
     [InlineData("Services:1:Id", "orders", "Services names the id \"orders\" 2 times")]
     public void A_faulty_declaration_stops_the_start_with_its_line(string key, string value, string line)
     {
-        var settings = Callers.Settings.Where(s => s.Item1 != key).Append((key, value)).ToArray();
-        var app = TestApp.Start(settings);
-        var fault = Assert.Throws<SettingsException>(() => app.Services);
-        Assert.Contains(fault.Faults, f => f.StartsWith(line, StringComparison.Ordinal));
-        Assert.DoesNotContain(fault.Faults, f => f.Contains("short", StringComparison.Ordinal));
+        var settings = Callers.Settings.Where(s => s.Item1 != key).Append((key, value)).Select(s => KeyValuePair.Create(s.Item1, s.Item2));
+        using var services = new ServiceCollection()
+            .AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(settings).Build())
+            .AddSettings<ServiceDeclarations>("Services")
+            .AddSettingsRule(DeclaredServices.Faults)
+            .BuildServiceProvider();
+        var faults = SettingsCheck.Faults(services);
+        Assert.Contains(faults, f => f.StartsWith(line, StringComparison.Ordinal));
+        Assert.DoesNotContain(faults, f => f.Contains("\"short\"", StringComparison.Ordinal));
     }
 }

@@ -68,6 +68,7 @@ public sealed class TokenEndpointTests : IAsyncLifetime
     [InlineData("grant_type=client_credentials&client_id=orders", false, 401, "invalid_client")]
     [InlineData("grant_type=client_credentials&client_id=orders&client_secret=", false, 401, "invalid_client")]
     [InlineData("grant_type=client_credentials&client_id=orders&client_secret=wrong", false, 401, "invalid_client")]
+    [InlineData("grant_type=client_credentials&client_id=orders&client_secret=wrong&scope=admin", false, 401, "invalid_client")]
     [InlineData("grant_type=client_credentials&client_id=nobody&client_secret=" + Callers.Secret, false, 401, "invalid_client")]
     [InlineData("grant_type=client_credentials&client_id=billing&client_secret=" + Callers.Secret, false, 401, "invalid_client")]
     [InlineData("grant_type=client_credentials&client_id=orders&client_secret=" + Callers.Secret, true, 401, "invalid_client")]

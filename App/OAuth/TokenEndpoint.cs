@@ -33,7 +33,7 @@ internal static class TokenEndpoint
             {
                 server.SetTokenEndpointUris(Path).AllowClientCredentialsFlow().DisableTokenStorage().DisableScopeValidation().IgnoreScopePermissions();
                 server.UseAspNetCore().DisableTransportSecurityRequirement();
-                server.AddEventHandler<ValidateTokenRequestContext>(h => h.UseInlineHandler(DemandGrantedScopes).SetOrder(OpenIddictServerHandlers.Exchange.ValidateScopeParameter.Descriptor.Order - 500));
+                server.AddEventHandler<ValidateTokenRequestContext>(h => h.UseInlineHandler(DemandGrantedScopes).SetOrder(OpenIddictServerHandlers.Exchange.ValidateEndpointPermissions.Descriptor.Order + 500));
                 server.AddEventHandler<HandleTokenRequestContext>(h => h.UseInlineHandler(SignIn));
                 server.AddEventHandler<GenerateTokenContext>(h => h.UseScopedHandler<MintToken>().SetOrder(int.MinValue));
                 server.AddEventHandler<ApplyTokenResponseContext>(h => h.UseInlineHandler(AddErrors).SetOrder(int.MinValue));
@@ -53,7 +53,7 @@ internal static class TokenEndpoint
 
     private static ValueTask DemandGrantedScopes(ValidateTokenRequestContext context)
     {
-        // Who it is and what it may use is judged by OpenIddict; here only that it asks for nothing beyond what it was granted.
+        // It has proved who it is by now: a stranger must not learn from the answer what somebody was granted.
         var registry = context.Transaction.GetHttpRequest()!.HttpContext.RequestServices.GetRequiredService<ServiceRegistry>();
         var granted = registry.Find(context.ClientId ?? "")?.Description.Scopes ?? [];
         if (context.Request.GetScopes().Any(s => !granted.Contains(s, StringComparer.Ordinal)))
@@ -75,6 +75,7 @@ internal static class TokenEndpoint
     {
         if (context.Response.Error is null) return default;
         context.Response.ErrorUri = null;
+        if (context.Response.Error == Oidc.Errors.InvalidRequest) context.Response.Error = InvalidBecause(context);
         var sentence = context.Response.Error switch
         {
             Oidc.Errors.InvalidClient => "Not authorized",
@@ -86,6 +87,16 @@ internal static class TokenEndpoint
         context.Response.ErrorDescription = sentence;
         context.Response["errors"] = JsonSerializer.SerializeToElement(new[] { new { message = sentence } });
         return default;
+    }
+
+    // OpenIddict finds no fault with the client where it didn't identify itself in exactly one way; section 5.2 does.
+    private static string InvalidBecause(ApplyTokenResponseContext context)
+    {
+        // Asked of the request itself: OpenIddict has put what the header said beside what the form did.
+        var http = context.Transaction.GetHttpRequest()!;
+        var inForm = http.HasFormContentType && !string.IsNullOrEmpty(http.Form["client_secret"]);
+        if (http.Headers.Authorization.Count > 0 == inForm) return Oidc.Errors.InvalidClient;
+        return context.Request?.HasScope(Oidc.Scopes.OfflineAccess) == true ? Oidc.Errors.InvalidScope : Oidc.Errors.InvalidRequest;
     }
 
     /// <summary>Our own token in the place of OpenIddict's.</summary>
