@@ -108,6 +108,15 @@ public sealed class IntrospectTests : IAsyncLifetime
         Assert.Equal((EventTypes.SessionRevoked, "rfc7009"), (entry.Type, entry.Reason));
     }
 
+    [Fact]
+    public async Task The_holder_may_show_the_token_in_the_header_too()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.Equal(HttpStatusCode.OK, (await _app.PostAsync("/connect/revoke", "Bearer " + user.AccessToken, ("token", user.RefreshToken))).StatusCode);
+        Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _app.PostAsync("/connect/revoke", "Bearer " + user.AccessToken, ("token", user.RefreshToken))).StatusCode);
+    }
+
     [Fact] // SES-18
     public async Task What_is_not_the_callers_stays_alive_and_the_unknown_is_no_error()
     {

@@ -13,7 +13,6 @@ internal static class OAuthModule
     {
         services.AddSettings<ServiceDeclarations>("Services");
         services.AddSettingsRule(DeclaredServices.Faults);
-        services.AddHttpContextAccessor();
         services.AddSingleton<ServiceSecretKey>();
         services.AddSingleton<ServiceRegistry>();
         services.AddSingleton<ServiceTokens>();

@@ -6,11 +6,12 @@ namespace App.OAuth;
 
 /// <summary>OpenIddict's view of the registry: it asks the snapshot, and the snapshot knows the secrets.</summary>
 internal sealed class RegisteredClients(
-    ServiceRegistry registry, IHttpContextAccessor http, IOpenIddictApplicationCache<OAuthClient> cache, ILogger<OpenIddictApplicationManager<OAuthClient>> logger,
+    ServiceRegistry registry, IOpenIddictApplicationCache<OAuthClient> cache, ILogger<OpenIddictApplicationManager<OAuthClient>> logger,
     IOptionsMonitor<OpenIddictCoreOptions> options, IOpenIddictApplicationStore<OAuthClient> store)
     : OpenIddictApplicationManager<OAuthClient>(cache, logger, options, store)
 {
-    public static readonly object SecretIdKey = new();
+    /// <summary>The secret that the client of this request has shown, so that its token can name it.</summary>
+    public string? SecretId { get; private set; }
 
     public override ValueTask<OAuthClient?> FindByClientIdAsync(string identifier, CancellationToken cancellationToken = default)
     {
@@ -22,9 +23,7 @@ internal sealed class RegisteredClients(
 
     public override ValueTask<bool> ValidateClientSecretAsync(OAuthClient application, string secret, CancellationToken cancellationToken = default)
     {
-        if (registry.Authenticate(application.ClientId!, secret) is not var (service, secretId)) return ValueTask.FromResult(false);
-        // So that the token can name the secret that it was got with.
-        http.HttpContext!.Items[SecretIdKey] = secretId;
-        return ValueTask.FromResult(true);
+        SecretId = registry.Authenticate(application.ClientId!, secret)?.SecretId;
+        return ValueTask.FromResult(SecretId is not null);
     }
 }

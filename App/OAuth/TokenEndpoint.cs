@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.Tokens;
 using OpenIddict.Abstractions;
+using OpenIddict.Core;
 using OpenIddict.Server;
 using OpenIddict.Server.AspNetCore;
 using static OpenIddict.Server.OpenIddictServerEvents;
@@ -100,13 +101,13 @@ internal static class TokenEndpoint
     }
 
     /// <summary>Our own token in the place of OpenIddict's.</summary>
-    private sealed class MintToken(ServiceTokens tokens) : IOpenIddictServerHandler<GenerateTokenContext>
+    private sealed class MintToken(ServiceTokens tokens, OpenIddictApplicationManager<OAuthClient> clients) : IOpenIddictServerHandler<GenerateTokenContext>
     {
         public ValueTask HandleAsync(GenerateTokenContext context)
         {
             if (context.TokenType != Oidc.TokenTypeIdentifiers.AccessToken) return default;
             var id = context.Principal.GetClaim(Oidc.Claims.Subject)!;
-            var secretId = (string)context.Transaction.GetHttpRequest()!.HttpContext.Items[RegisteredClients.SecretIdKey]!;
+            if (clients is not RegisteredClients { SecretId: { } secretId }) throw new InvalidOperationException("No client has proved who it is.");
             context.Token = tokens.Mint(id, secretId, string.Join(' ', context.Principal.GetScopes()));
             return default;
         }
