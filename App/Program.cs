@@ -2,8 +2,10 @@ using App.Accounts;
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.OAuth;
 using App.Ops;
 using App.Passwords;
+using App.Services;
 using App.Sessions;
 using App.Tokens;
 using App.Ui;
@@ -20,7 +22,9 @@ try
         .AddEvents()
         .AddTokens()
         .AddSessions()
-        .AddAccounts();
+        .AddAccounts()
+        .AddOAuth()
+        .AddServices();
 
     var app = builder.Build();
     app.UseOps();
@@ -32,6 +36,8 @@ try
     app.MapTokens();
     app.MapSessions();
     app.MapAccounts();
+    app.MapOAuth();
+    app.MapServices();
     return await app.LaunchAsync(args);
 }
 catch (Exception e) when (Hosting.Explains(e))

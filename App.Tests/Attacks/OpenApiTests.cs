@@ -97,7 +97,9 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         yield return ("DELETE", sessions, await _app.SendAsync(HttpMethod.Delete, sessions, user.AccessToken));
         yield return ("DELETE", session, await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{user.SessionId}", user.AccessToken));
 
-        foreach (var path in new[] { "/.well-known/jwks.json", "/.well-known/public-key.pem", "/.well-known/openid-configuration", "/health/live", "/health/ready" })
+        await foreach (var answer in ProvokeAdminAsync()) yield return answer;
+
+        foreach (var path in new[] { "/.well-known/jwks.json", "/.well-known/public-key.pem", "/.well-known/openid-configuration", "/.well-known/ssf-configuration", "/health/live", "/health/ready" })
             yield return ("GET", path, await _app.Client.GetAsync(path));
         var tag = (await _app.Client.GetAsync("/.well-known/jwks.json")).Headers.ETag!.ToString();
         yield return ("GET", "/.well-known/jwks.json", await _app.SendAsync(HttpMethod.Get, "/.well-known/jwks.json", headers: ("If-None-Match", tag)));
@@ -106,6 +108,26 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         {
             foreach (var path in new[] { signIn, tokens }) yield return ("POST", path, await _app.PostTextAsync(path, wrong));
         }
+    }
+
+    private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokeAdminAsync()
+    {
+        const string services = "/api/admin/services", one = "/api/admin/services/{id}", rotate = one + "/rotate", withdraw = one + "/withdraw";
+        var user = await _app.SignUpAsync();
+        await _app.ScopedAsync<App.Accounts.ChangeRole, object>(async c => await c.RunAsync(user.Email, "admin", true, CancellationToken.None));
+        var admin = (await _app.SignInAsync(user)).AccessToken;
+        foreach (var bearer in new[] { null, (await _app.SignUpAsync()).AccessToken, admin })
+        {
+            yield return ("GET", services, await _app.SendAsync(HttpMethod.Get, services, bearer));
+            foreach (var id in new[] { "", "stock" }) yield return ("POST", services, await _app.SendAsync(HttpMethod.Post, services, bearer, json: new { id }));
+            for (var i = 0; i < 2; i++) yield return ("POST", rotate, await _app.SendAsync(HttpMethod.Post, services + "/stock/rotate", bearer));
+            for (var i = 0; i < 2; i++) yield return ("POST", withdraw, await _app.SendAsync(HttpMethod.Post, services + "/stock/withdraw", bearer));
+            foreach (var id in new[] { OneApp.Declared, "stock" }) yield return ("DELETE", one, await _app.SendAsync(HttpMethod.Delete, $"{services}/{id}", bearer));
+            for (var i = 0; i < 2; i++) yield return ("DELETE", one, await _app.SendAsync(HttpMethod.Delete, services + "/gone", bearer));
+            yield return ("POST", rotate, await _app.SendAsync(HttpMethod.Post, services + "/gone/rotate", bearer));
+        }
+
+        yield return ("POST", services, await _app.PostTextAsync(services, "{}", "text/plain", ("Authorization", "Bearer " + admin)));
     }
 
     /// <summary>As much of JSON Schema as the description uses.</summary>

@@ -4,7 +4,10 @@ using App.Accounts;
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.OAuth;
+using App.Services;
 using App.Sessions;
+using App.Shared;
 using App.Tokens;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
@@ -100,6 +103,22 @@ public abstract class StorageContract(StorageContract.Apps apps)
         Assert.Equal(done, after.GetValueOrDefault(SigningKeyState.Retired) - before.GetValueOrDefault(SigningKeyState.Retired));
 
         Task<Dictionary<SigningKeyState, int>> StatesAsync() => One.DbAsync(db => db.SigningKeys.GroupBy(k => k.State).ToDictionaryAsync(g => g.Key, g => g.Count()));
+    }
+
+    [StorageFact]
+    public async Task A_service_registered_twenty_times_at_two_replicas_is_registered_once_and_known_to_both()
+    {
+        var id = "s" + Guid.NewGuid().ToString("N");
+        var admin = new CurrentUser { Id = Guid.NewGuid(), SessionId = Guid.NewGuid(), TokenId = "", Email = "", IssuedAt = 0, ExpiresAt = 0, AuthTime = 0, KeyId = "" };
+        var outcomes = await Task.WhenAll(Enumerable.Range(0, 20).Select(i =>
+            (i % 2 == 0 ? One : Two).ScopedAsync((AddService add) => add.TryAsync(new AddServiceRequest { Id = id }, admin, CancellationToken.None))));
+
+        var secret = Assert.IsType<AddService.Outcome.Added>(Assert.Single(outcomes, o => o is AddService.Outcome.Added)).Secret.Secret;
+        foreach (var app in new[] { One, Two })
+        {
+            await app.Get<ServiceRegistry>().CatchUpAsync(CancellationToken.None);
+            Assert.NotNull(app.Get<ServiceRegistry>().Authenticate(id, secret));
+        }
     }
 
     [StorageFact]

@@ -382,123 +382,203 @@ GO
 BEGIN TRANSACTION;
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125123806_Feed'
+    WHERE [MigrationId] = N'20261125124441_Services'
 )
 BEGIN
-    DROP TABLE [SecurityEvents];
-END;
-
-IF NOT EXISTS (
-    SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125123806_Feed'
-)
-BEGIN
-    ALTER TABLE [AspNetUsers] ADD [TokensNotBefore] bigint NULL;
-END;
-
-IF NOT EXISTS (
-    SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125123806_Feed'
-)
-BEGIN
-    CREATE TABLE [EventCounter] (
-        [Id] int NOT NULL,
-        [Value] bigint NOT NULL,
-        [PrunedTo] bigint NOT NULL,
-        CONSTRAINT [PK_EventCounter] PRIMARY KEY ([Id])
-    );
-END;
-
-IF NOT EXISTS (
-    SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125123806_Feed'
-)
-BEGIN
-    CREATE TABLE [FeedReaders] (
-        [Service] nvarchar(100) NOT NULL,
-        [Instance] nvarchar(64) NOT NULL,
-        [Audience] nvarchar(200) NULL,
-        [ContactAt] datetimeoffset NOT NULL,
-        [Applied] bigint NOT NULL,
-        [Ahead] nvarchar(max) NULL,
-        [Acks] nvarchar(4000) NOT NULL,
-        CONSTRAINT [PK_FeedReaders] PRIMARY KEY ([Service], [Instance])
-    );
-END;
-
-IF NOT EXISTS (
-    SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125123806_Feed'
-)
-BEGIN
-    CREATE TABLE [SecurityEventLog] (
-        [Cursor] bigint NOT NULL,
+    CREATE TABLE [OpenIddictApplications] (
         [Id] uniqueidentifier NOT NULL,
-        [Type] nvarchar(60) NOT NULL,
-        [OccurredAt] datetimeoffset NOT NULL,
-        [ExpiresAt] datetimeoffset NOT NULL,
-        [UserId] uniqueidentifier NULL,
-        [SessionId] uniqueidentifier NULL,
-        [KeyId] nvarchar(64) NULL,
-        [NotBefore] bigint NULL,
-        [Audiences] nvarchar(2000) NULL,
-        [Reason] nvarchar(40) NOT NULL,
-        CONSTRAINT [PK_SecurityEventLog] PRIMARY KEY ([Cursor])
+        [Trust] nvarchar(20) NOT NULL,
+        [Audience] nvarchar(200) NULL,
+        [Declared] bit NOT NULL,
+        [CreatedAt] datetimeoffset NOT NULL,
+        [LastContactAt] datetimeoffset NULL,
+        [SecretHash] varbinary(32) NOT NULL,
+        [SecretSetAt] datetimeoffset NOT NULL,
+        [OldSecretHash] varbinary(32) NULL,
+        [OldSecretSetAt] datetimeoffset NULL,
+        [ApplicationType] nvarchar(50) NULL,
+        [ClientId] nvarchar(100) NULL,
+        [ClientSecret] nvarchar(max) NULL,
+        [ClientType] nvarchar(50) NULL,
+        [ConcurrencyToken] nvarchar(50) NULL,
+        [ConsentType] nvarchar(50) NULL,
+        [DisplayName] nvarchar(max) NULL,
+        [DisplayNames] nvarchar(max) NULL,
+        [JsonWebKeySet] nvarchar(max) NULL,
+        [Permissions] nvarchar(max) NULL,
+        [PostLogoutRedirectUris] nvarchar(max) NULL,
+        [Properties] nvarchar(max) NULL,
+        [RedirectUris] nvarchar(max) NULL,
+        [Requirements] nvarchar(max) NULL,
+        [Settings] nvarchar(max) NULL,
+        CONSTRAINT [PK_OpenIddictApplications] PRIMARY KEY ([Id])
     );
 END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125123806_Feed'
+    WHERE [MigrationId] = N'20261125124441_Services'
 )
 BEGIN
-    IF EXISTS (SELECT * FROM [sys].[identity_columns] WHERE [name] IN (N'Id', N'PrunedTo', N'Value') AND [object_id] = OBJECT_ID(N'[EventCounter]'))
-        SET IDENTITY_INSERT [EventCounter] ON;
-    EXEC(N'INSERT INTO [EventCounter] ([Id], [PrunedTo], [Value])
-    VALUES (1, CAST(0 AS bigint), CAST(0 AS bigint))');
-    IF EXISTS (SELECT * FROM [sys].[identity_columns] WHERE [name] IN (N'Id', N'PrunedTo', N'Value') AND [object_id] = OBJECT_ID(N'[EventCounter]'))
-        SET IDENTITY_INSERT [EventCounter] OFF;
+    CREATE TABLE [OpenIddictScopes] (
+        [Id] uniqueidentifier NOT NULL,
+        [ConcurrencyToken] nvarchar(50) NULL,
+        [Description] nvarchar(max) NULL,
+        [Descriptions] nvarchar(max) NULL,
+        [DisplayName] nvarchar(max) NULL,
+        [DisplayNames] nvarchar(max) NULL,
+        [Name] nvarchar(200) NULL,
+        [Properties] nvarchar(max) NULL,
+        [Resources] nvarchar(max) NULL,
+        CONSTRAINT [PK_OpenIddictScopes] PRIMARY KEY ([Id])
+    );
 END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125123806_Feed'
+    WHERE [MigrationId] = N'20261125124441_Services'
 )
 BEGIN
-    CREATE INDEX [IX_FeedReaders_ContactAt] ON [FeedReaders] ([ContactAt]);
+    CREATE TABLE [RegistryVersion] (
+        [Id] int NOT NULL,
+        [Version] bigint NOT NULL,
+        CONSTRAINT [PK_RegistryVersion] PRIMARY KEY ([Id])
+    );
 END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125123806_Feed'
+    WHERE [MigrationId] = N'20261125124441_Services'
 )
 BEGIN
-    CREATE INDEX [IX_SecurityEventLog_ExpiresAt] ON [SecurityEventLog] ([ExpiresAt]);
+    CREATE TABLE [RevokedTokens] (
+        [Id] varchar(64) NOT NULL,
+        [ExpiresAt] datetimeoffset NOT NULL,
+        CONSTRAINT [PK_RevokedTokens] PRIMARY KEY ([Id])
+    );
 END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125123806_Feed'
+    WHERE [MigrationId] = N'20261125124441_Services'
 )
 BEGIN
-    CREATE UNIQUE INDEX [IX_SecurityEventLog_Id] ON [SecurityEventLog] ([Id]);
+    CREATE TABLE [OpenIddictAuthorizations] (
+        [Id] uniqueidentifier NOT NULL,
+        [ApplicationId] uniqueidentifier NULL,
+        [ConcurrencyToken] nvarchar(50) NULL,
+        [CreationDate] datetime2 NULL,
+        [Properties] nvarchar(max) NULL,
+        [Scopes] nvarchar(max) NULL,
+        [Status] nvarchar(50) NULL,
+        [Subject] nvarchar(400) NULL,
+        [Type] nvarchar(50) NULL,
+        CONSTRAINT [PK_OpenIddictAuthorizations] PRIMARY KEY ([Id]),
+        CONSTRAINT [FK_OpenIddictAuthorizations_OpenIddictApplications_ApplicationId] FOREIGN KEY ([ApplicationId]) REFERENCES [OpenIddictApplications] ([Id])
+    );
 END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125123806_Feed'
+    WHERE [MigrationId] = N'20261125124441_Services'
 )
 BEGIN
-    CREATE INDEX [IX_SecurityEventLog_SessionId] ON [SecurityEventLog] ([SessionId]);
+    CREATE TABLE [OpenIddictTokens] (
+        [Id] uniqueidentifier NOT NULL,
+        [ApplicationId] uniqueidentifier NULL,
+        [AuthorizationId] uniqueidentifier NULL,
+        [ConcurrencyToken] nvarchar(50) NULL,
+        [CreationDate] datetime2 NULL,
+        [ExpirationDate] datetime2 NULL,
+        [Payload] nvarchar(max) NULL,
+        [Properties] nvarchar(max) NULL,
+        [RedemptionDate] datetime2 NULL,
+        [ReferenceId] nvarchar(100) NULL,
+        [Status] nvarchar(50) NULL,
+        [Subject] nvarchar(400) NULL,
+        [Type] nvarchar(150) NULL,
+        CONSTRAINT [PK_OpenIddictTokens] PRIMARY KEY ([Id]),
+        CONSTRAINT [FK_OpenIddictTokens_OpenIddictApplications_ApplicationId] FOREIGN KEY ([ApplicationId]) REFERENCES [OpenIddictApplications] ([Id]),
+        CONSTRAINT [FK_OpenIddictTokens_OpenIddictAuthorizations_AuthorizationId] FOREIGN KEY ([AuthorizationId]) REFERENCES [OpenIddictAuthorizations] ([Id])
+    );
 END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125123806_Feed'
+    WHERE [MigrationId] = N'20261125124441_Services'
+)
+BEGIN
+    IF EXISTS (SELECT * FROM [sys].[identity_columns] WHERE [name] IN (N'Id', N'Version') AND [object_id] = OBJECT_ID(N'[RegistryVersion]'))
+        SET IDENTITY_INSERT [RegistryVersion] ON;
+    EXEC(N'INSERT INTO [RegistryVersion] ([Id], [Version])
+    VALUES (1, CAST(0 AS bigint))');
+    IF EXISTS (SELECT * FROM [sys].[identity_columns] WHERE [name] IN (N'Id', N'Version') AND [object_id] = OBJECT_ID(N'[RegistryVersion]'))
+        SET IDENTITY_INSERT [RegistryVersion] OFF;
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125124441_Services'
+)
+BEGIN
+    EXEC(N'CREATE UNIQUE INDEX [IX_OpenIddictApplications_ClientId] ON [OpenIddictApplications] ([ClientId]) WHERE [ClientId] IS NOT NULL');
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125124441_Services'
+)
+BEGIN
+    CREATE INDEX [IX_OpenIddictAuthorizations_ApplicationId_Status_Subject_Type] ON [OpenIddictAuthorizations] ([ApplicationId], [Status], [Subject], [Type]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125124441_Services'
+)
+BEGIN
+    EXEC(N'CREATE UNIQUE INDEX [IX_OpenIddictScopes_Name] ON [OpenIddictScopes] ([Name]) WHERE [Name] IS NOT NULL');
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125124441_Services'
+)
+BEGIN
+    CREATE INDEX [IX_OpenIddictTokens_ApplicationId_Status_Subject_Type] ON [OpenIddictTokens] ([ApplicationId], [Status], [Subject], [Type]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125124441_Services'
+)
+BEGIN
+    CREATE INDEX [IX_OpenIddictTokens_AuthorizationId] ON [OpenIddictTokens] ([AuthorizationId]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125124441_Services'
+)
+BEGIN
+    EXEC(N'CREATE UNIQUE INDEX [IX_OpenIddictTokens_ReferenceId] ON [OpenIddictTokens] ([ReferenceId]) WHERE [ReferenceId] IS NOT NULL');
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125124441_Services'
+)
+BEGIN
+    CREATE INDEX [IX_RevokedTokens_ExpiresAt] ON [RevokedTokens] ([ExpiresAt]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125124441_Services'
 )
 BEGIN
     INSERT INTO [__EFMigrationsHistory] ([MigrationId], [ProductVersion])
-    VALUES (N'20261125123806_Feed', N'10.0.14');
+    VALUES (N'20261125124441_Services', N'10.0.14');
 END;
 
 COMMIT;

@@ -2,6 +2,7 @@ using System.Net.Http.Json;
 using App.Audit;
 using App.Events;
 using App.Tests.Data;
+using App.Tests.OAuth;
 using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 
@@ -48,6 +49,8 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await c.App.SendAsync(HttpMethod.Post, "/api/users/signin", cookies: c.User.Cookies, json: new { email = c.User.Email, password = c.User.Password })),
         ["replaced, at a sign-up in the same browser"] = new("replaced", async c =>
             await c.App.SendAsync(HttpMethod.Post, "/api/users/signup", cookies: c.User.Cookies, json: new { email = $"{Guid.NewGuid():N}@example.test", password = TestApp.Password })),
+        ["RFC 7009 revoke, of an access token"] = new("rfc7009", async c => await c.App.PostAsync("/connect/revoke", null, ("token", c.User.AccessToken))),
+        ["RFC 7009 revoke, of a refresh token"] = new("rfc7009", async c => await c.App.PostAsync("/connect/revoke", null, ("token", c.User.RefreshToken))),
         ["key rotate"] = new("rotated", async c => await c.KeysAsync("rotate")),
         ["key revoke, current"] = new("revoked", async c => await c.KeysAsync("revoke", await c.KeyAsync(SigningKeyState.Current))),
         ["key revoke, next"] = new("revoked", async c => await c.KeysAsync("revoke", await c.KeyAsync(SigningKeyState.Next))),
@@ -70,6 +73,7 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await c.App.SendAsync(HttpMethod.Delete, $"/api/sessions/{c.User.SessionId}", bearer: stranger.AccessToken);
         },
         ["end all others where there are none"] = async c => await c.App.SendAsync(HttpMethod.Delete, "/api/sessions", bearer: c.User.AccessToken),
+        ["RFC 7009 revoke of nonsense"] = async c => await c.App.PostAsync("/connect/revoke", null, ("token", "nonsense")),
         ["revoke of an unknown key"] = async c => await c.KeysAsync("revoke", "unknown"),
     };
 

@@ -20,6 +20,9 @@ internal static class AccountsModule
         services.AddScoped<SignIn>();
         services.AddScoped<SignOut>();
         services.AddScoped<ReadProfile>();
+        services.AddScoped<ChangeRole>();
+        services.AddSingleton(new Command("users", UserCommands.Usage, UserCommands.RunAsync));
+        services.AddAuthorizationBuilder().AddPolicy(Roles.Admin, policy => policy.RequireRole(Roles.Admin));
         services.AddProblemFor<HashingBusyException>((http, busy) => Problems.Unavailable(http, busy.RetryAfter));
         return services;
     }

@@ -23,12 +23,12 @@ internal static class Causes
     public static readonly Cause RefreshReuse = new("refresh-reuse", EventTypes.SessionRevoked, Concerns.Session);
 
     /// <summary>RFC 7009.</summary>
-    public static readonly Cause TokenRevoked = new("token-revoked", EventTypes.SessionRevoked, Concerns.Session, Exists: false);
+    public static readonly Cause TokenRevoked = new("token-revoked", EventTypes.SessionRevoked, Concerns.Session);
 
     public static readonly Cause PasswordChanged = new("password-changed", EventTypes.CredentialChange, Concerns.User, Exists: false);
     public static readonly Cause EmailChanged = new("email-changed", EventTypes.IdentifierChanged, Concerns.User, Exists: false);
     public static readonly Cause FactorChanged = new("factor-changed", EventTypes.CredentialChange, Concerns.User, Exists: false);
-    public static readonly Cause RolesChanged = new("roles-changed", EventTypes.TokenClaimsChange, Concerns.User, Exists: false);
+    public static readonly Cause RolesChanged = new("roles-changed", EventTypes.TokenClaimsChange, Concerns.User);
     public static readonly Cause Disabled = new("disabled", EventTypes.AccountDisabled, Concerns.User, Exists: false);
     public static readonly Cause Deleted = new("deleted", EventTypes.AccountPurged, Concerns.User, Exists: false);
     public static readonly Cause KeyRotated = new("rotated", EventTypes.SigningKeyChanged, Concerns.Key);

@@ -18,7 +18,11 @@ internal sealed record StrictToken(string KeyId, string Issuer, IReadOnlyList<st
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
 
     /// <returns>Null with a reason for anything that isn't exactly one of our tokens in form.</returns>
-    public static StrictToken? Parse(string token, string algorithm, out string reason)
+    public static StrictToken? Parse(string token, string algorithm, out string reason) =>
+        Open(token, algorithm, out reason) is var (keyId, claims) ? ReadClaims(claims, keyId) : null;
+
+    /// <summary>The form that a person's token and a service's share: three segments, our header, claims that are one strict object.</summary>
+    public static (string KeyId, Dictionary<string, JsonElement> Claims)? Open(string token, string algorithm, out string reason)
     {
         reason = "not a compact JWS of three base64url segments";
         if (token.Length is 0 or > MaxLength) return null;
@@ -35,7 +39,7 @@ internal sealed record StrictToken(string KeyId, string Issuer, IReadOnlyList<st
         if (signature.Length != (algorithm == "ES256" ? 64 : 32)) return null; // R||S of P-256 (RFC 7518 section 3.4), or HMAC-SHA256
 
         reason = "claims are malformed";
-        return StrictJson.Read(payload) is { } claims ? ReadClaims(claims, keyId) : null;
+        return StrictJson.Read(payload) is { } claims ? (keyId, claims) : null;
     }
 
     private static string? ReadHeader(Dictionary<string, JsonElement> head, string algorithm)

@@ -13,9 +13,9 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
 
     public async ValueTask<TokenVerdict> VerifyAsync(string token)
     {
-        var algorithm = ring.IsShared ? SecurityAlgorithms.HmacSha256 : SecurityAlgorithms.EcdsaSha256;
+        var algorithm = Algorithm;
         if (StrictToken.Parse(token, algorithm, out var reason) is not { } strict) return new TokenVerdict.Refused(reason);
-        if (!IsInTime(strict, out reason)) return new TokenVerdict.Refused(reason);
+        if (!IsInTime(strict.User.IssuedAt, strict.User.ExpiresAt, strict.NotBefore, out reason)) return new TokenVerdict.Refused(reason);
         if ((ring.IsShared ? ring.Signing.Key : ring.Find(strict.KeyId)) is not { } key) return new TokenVerdict.Refused("signed by an unknown key");
 
         var result = await Handler.ValidateTokenAsync(token, Parameters(key, algorithm));
@@ -23,20 +23,33 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
     }
 
     /// <summary>
+    /// The same for a service's own token (client credentials), which is never a person's: it has neither <c>id</c> nor <c>sid</c>.
+    /// </summary>
+    public async ValueTask<ServiceToken?> VerifyServiceAsync(string token)
+    {
+        if (StrictToken.Open(token, Algorithm, out _) is not var (keyId, claims) || ServiceToken.Read(claims, keyId) is not { } service) return null;
+        if (!IsInTime(service.IssuedAt, service.ExpiresAt, null, out _) || (ring.IsShared ? ring.Signing.Key : ring.Find(keyId)) is not { } key) return null;
+        return (await Handler.ValidateTokenAsync(token, Parameters(key, Algorithm))).IsValid ? service : null;
+    }
+
+    private string Algorithm => ring.IsShared ? SecurityAlgorithms.HmacSha256 : SecurityAlgorithms.EcdsaSha256;
+
+    /// <summary>
     /// True until <c>exp</c> and 30 s have passed, for a token seen before.
     /// </summary>
-    public bool IsAlive(CurrentUser user) => IsAlive(user.ExpiresAt, time.GetUtcNow().ToUnixTimeSeconds());
+    public bool IsAlive(CurrentUser user) => IsAlive(user.ExpiresAt);
+
+    public bool IsAlive(long expiresAt) => IsAlive(expiresAt, time.GetUtcNow().ToUnixTimeSeconds());
 
     private static bool IsAlive(long expiresAt, long now) => now - expiresAt < TokenOptions.ClockSkew.TotalSeconds;
 
-    private bool IsInTime(StrictToken token, out string reason)
+    private bool IsInTime(long issued, long expires, long? notBefore, out string reason)
     {
         var now = time.GetUtcNow().ToUnixTimeSeconds();
         var skew = (long)TokenOptions.ClockSkew.TotalSeconds;
-        var (issued, expires) = (token.User.IssuedAt, token.User.ExpiresAt);
         reason = !IsAlive(expires, now) ? "expired"
-            : issued > now + skew || token.NotBefore > now + skew ? "not valid yet"
-            : expires <= issued || expires - issued > TokenOptions.LongestLifetime.TotalSeconds || token.NotBefore > expires ? "lifetime out of bounds"
+            : issued > now + skew || notBefore > now + skew ? "not valid yet"
+            : expires <= issued || expires - issued > TokenOptions.LongestLifetime.TotalSeconds || notBefore > expires ? "lifetime out of bounds"
             : "";
         return reason.Length == 0;
     }

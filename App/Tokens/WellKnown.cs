@@ -9,6 +9,10 @@ namespace App.Tokens;
 /// </summary>
 internal sealed class SameForEverybody;
 
+/// <summary>What another slice has to say in the discovery document; the last one to name a member has it.</summary>
+/// <param name="Add">Takes the document and the issuer.</param>
+internal sealed record DiscoveryPart(Action<Dictionary<string, object>, string> Add);
+
 /// <summary>What a service needs to check our tokens by itself.</summary>
 internal static class WellKnown
 {
@@ -16,7 +20,7 @@ internal static class WellKnown
     public const string PemFile = "application/x-pem-file";
 
     // Long enough to be worth caching, far shorter than the day for which a key is published before its first use.
-    private const string Cacheable = "public, max-age=300";
+    public const string Cacheable = "public, max-age=300";
 
     /// <summary>The public keys, next, current and retired, as a JWK set (RFC 7517). 404 in migration mode.</summary>
     public static Results<FileContentHttpResult, ProblemHttpResult> Keys(HttpContext http, SigningKeyRing ring) =>
@@ -27,7 +31,7 @@ internal static class WellKnown
         Published(http, ring, ring.Published.Pem, PemFile);
 
     /// <summary>The discovery document (RFC 8414): true to what exists, from the configured issuer and never from the request's host.</summary>
-    public static JsonHttpResult<Dictionary<string, object>> Configuration(HttpContext http, SigningKeyRing ring, PublicUrl publicUrl)
+    public static JsonHttpResult<Dictionary<string, object>> Configuration(HttpContext http, SigningKeyRing ring, PublicUrl publicUrl, IEnumerable<DiscoveryPart> parts)
     {
         http.Response.Headers.CacheControl = Cacheable;
         var issuer = publicUrl.Issuer;
@@ -45,6 +49,7 @@ internal static class WellKnown
             document["id_token_signing_alg_values_supported"] = new[] { "ES256" };
         }
 
+        foreach (var part in parts) part.Add(document, issuer);
         return TypedResults.Json(document, contentType: "application/json");
     }
 

@@ -11,7 +11,7 @@ namespace App.Migrations.Sqlite.Model
     public partial class SqliteDbModel
     {
         private SqliteDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("de4bf4d0-9aa0-4e0d-9fe6-ab80d71ee2d3"), entityTypeCount: 15)
+            : base(skipDetectChanges: false, modelId: new Guid("a43d2c88-c361-4610-a14e-8c4d715cf550"), entityTypeCount: 23)
         {
         }
 
@@ -20,7 +20,15 @@ namespace App.Migrations.Sqlite.Model
             var guessLimit = GuessLimitEntityType.Create(this);
             var auditEntry = AuditEntryEntityType.Create(this);
             var user = UserEntityType.Create(this);
-            var securityEvent = SecurityEventEntityType.Create(this);
+            var eventCounter = EventCounterEntityType.Create(this);
+            var feedReader = FeedReaderEntityType.Create(this);
+            var loggedEvent = LoggedEventEntityType.Create(this);
+            var oAuthAuthorization = OAuthAuthorizationEntityType.Create(this);
+            var oAuthClient = OAuthClientEntityType.Create(this);
+            var oAuthScope = OAuthScopeEntityType.Create(this);
+            var oAuthToken = OAuthTokenEntityType.Create(this);
+            var registryVersion = RegistryVersionEntityType.Create(this);
+            var revokedToken = RevokedTokenEntityType.Create(this);
             var session = SessionEntityType.Create(this);
             var signingKey = SigningKeyEntityType.Create(this);
             var dataProtectionKey = DataProtectionKeyEntityType.Create(this);
@@ -33,6 +41,9 @@ namespace App.Migrations.Sqlite.Model
             var identityUserRole = IdentityUserRoleEntityType.Create(this);
             var identityUserToken = IdentityUserTokenEntityType.Create(this);
 
+            OAuthAuthorizationEntityType.CreateForeignKey1(oAuthAuthorization, oAuthClient);
+            OAuthTokenEntityType.CreateForeignKey1(oAuthToken, oAuthClient);
+            OAuthTokenEntityType.CreateForeignKey2(oAuthToken, oAuthAuthorization);
             SessionEntityType.CreateForeignKey1(session, user);
             IdentityPasskeyDataEntityType.CreateForeignKey1(identityPasskeyData, identityUserPasskey);
             IdentityRoleClaimEntityType.CreateForeignKey1(identityRoleClaim, identityRole);
@@ -46,7 +57,15 @@ namespace App.Migrations.Sqlite.Model
             GuessLimitEntityType.CreateAnnotations(guessLimit);
             AuditEntryEntityType.CreateAnnotations(auditEntry);
             UserEntityType.CreateAnnotations(user);
-            SecurityEventEntityType.CreateAnnotations(securityEvent);
+            EventCounterEntityType.CreateAnnotations(eventCounter);
+            FeedReaderEntityType.CreateAnnotations(feedReader);
+            LoggedEventEntityType.CreateAnnotations(loggedEvent);
+            OAuthAuthorizationEntityType.CreateAnnotations(oAuthAuthorization);
+            OAuthClientEntityType.CreateAnnotations(oAuthClient);
+            OAuthScopeEntityType.CreateAnnotations(oAuthScope);
+            OAuthTokenEntityType.CreateAnnotations(oAuthToken);
+            RegistryVersionEntityType.CreateAnnotations(registryVersion);
+            RevokedTokenEntityType.CreateAnnotations(revokedToken);
             SessionEntityType.CreateAnnotations(session);
             SigningKeyEntityType.CreateAnnotations(signingKey);
             DataProtectionKeyEntityType.CreateAnnotations(dataProtectionKey);

@@ -20,7 +20,7 @@ namespace App.Migrations.Sqlite.Model
                 "App.Data.User",
                 typeof(User),
                 baseEntityType,
-                propertyCount: 17,
+                propertyCount: 18,
                 unnamedIndexCount: 2,
                 keyCount: 1);
 
@@ -137,6 +137,13 @@ namespace App.Migrations.Sqlite.Model
                 typeof(string),
                 propertyInfo: typeof(IdentityUser<Guid>).GetProperty("SecurityStamp", BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly),
                 fieldInfo: typeof(IdentityUser<Guid>).GetField("<SecurityStamp>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                nullable: true);
+
+            var tokensNotBefore = runtimeEntityType.AddProperty(
+                "TokensNotBefore",
+                typeof(long?),
+                propertyInfo: typeof(User).GetProperty("TokensNotBefore", BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                fieldInfo: typeof(User).GetField("<TokensNotBefore>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
                 nullable: true);
 
             var twoFactorEnabled = runtimeEntityType.AddProperty(

@@ -1,0 +1,145 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using App.Events;
+using App.Tests.Tokens;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.OAuth;
+
+/// <summary>RFC 7662 and RFC 7009. ATTACKS SES-17, SES-18.</summary>
+public sealed class IntrospectTests : IAsyncLifetime
+{
+    private readonly TestApp _app = Callers.Start();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task A_good_token_is_active_and_described()
+    {
+        var user = await _app.SignUpAsync();
+        var answer = await _app.IntrospectAsync(user.AccessToken);
+        var body = await answer.Content.ReadFromJsonAsync<JsonElement>();
+        Assert.Equal((true, user.Id, user.SessionId), (body.GetProperty("active").GetBoolean(), body.GetProperty("sub").GetGuid(), body.GetProperty("sid").GetGuid()));
+        Assert.Equal("no-store", answer.Headers.CacheControl!.ToString());
+        Assert.True(await _app.IsActiveAsync(user.RefreshToken));
+        Assert.True(await _app.IsActiveAsync(await _app.ServiceTokenAsync()));
+        Assert.True(await _app.IsActiveAsync(user.AccessToken, "Bearer " + await _app.ServiceTokenAsync()));
+        Assert.Equal(HttpStatusCode.OK, (await _app.PostAsync("/connect/introspect", null, ("token", "x"), ("client_id", "orders"), ("client_secret", Callers.Secret))).StatusCode);
+    }
+
+    [Fact]
+    public async Task What_is_over_is_inactive_at_once()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.True(await _app.IsActiveAsync(user.AccessToken));
+        await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: user.Cookies);
+        Assert.False(await _app.IsActiveAsync(user.AccessToken));
+        Assert.False(await _app.IsActiveAsync(user.RefreshToken));
+
+        var other = await _app.SignUpAsync();
+        var token = await _app.ServiceTokenAsync();
+        _app.Time.Advance(TimeSpan.FromSeconds(331));
+        Assert.False(await _app.IsActiveAsync(other.AccessToken));
+        Assert.False(await _app.IsActiveAsync(token));
+    }
+
+    [Theory] // SES-17
+    [InlineData(null), InlineData("Basic"), InlineData("Basic !!!"), InlineData("Basic b3JkZXJz"), InlineData("Bearer x"), InlineData("Digest a")]
+    public async Task Nobody_unknown_learns_anything(string? authorization)
+    {
+        var user = await _app.SignUpAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/connect/introspect") { Content = new FormUrlEncodedContent([KeyValuePair.Create("token", user.AccessToken)]) };
+        if (authorization is not null) request.Headers.TryAddWithoutValidation("Authorization", authorization);
+        await AssertRefusedAsync(await _app.Client.SendAsync(request));
+    }
+
+    [Fact] // SES-17, OAU-11
+    public async Task Neither_wrong_secrets_nor_people_pass_for_services()
+    {
+        var user = await _app.SignUpAsync();
+        foreach (var authorization in new[] { Callers.Basic("orders", "wrong"), Callers.Basic("nobody"), Callers.Basic("orders", ""), Callers.Basic("billing"), "Bearer " + user.AccessToken })
+            await AssertRefusedAsync(await _app.IntrospectAsync(user.AccessToken, authorization));
+        await AssertRefusedAsync(await _app.PostAsync("/connect/introspect", Callers.Basic(), ("token", "x"), ("client_id", "orders"), ("client_secret", Callers.Secret)));
+        await AssertRefusedAsync(await _app.SendAsync(HttpMethod.Post, "/connect/introspect", cookies: user.Cookies));
+        Assert.Equal(HttpStatusCode.NotFound, (await _app.SendAsync(HttpMethod.Get, "/connect/introspect")).StatusCode);
+    }
+
+    [Fact] // SES-17
+    public async Task Anything_else_is_exactly_inactive()
+    {
+        foreach (var token in new[] { "", "x", "a.b.c", new string('a', 1_000_000), new string('a', 9000), "\0", "é" })
+            Assert.False(await _app.IsActiveAsync(token));
+        Assert.Equal("""{"active":false}""", await (await _app.PostAsync("/connect/introspect", Callers.Basic())).Content.ReadAsStringAsync());
+        // Bound to an audience of its own, a service is told nothing of others' tokens.
+        Assert.False(await _app.IsActiveAsync((await _app.SignUpAsync()).AccessToken, Callers.Basic("billing", Callers.Other)));
+    }
+
+    [Fact]
+    public async Task No_vector_gets_a_wrong_answer()
+    {
+        await VectorKey.InstallAsync(_app);
+        var wrong = new List<string>();
+        foreach (var vector in Vectors.Tokens())
+        {
+            var answer = await _app.IntrospectAsync(vector.Token);
+            var active = answer.StatusCode == HttpStatusCode.OK && (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("active").GetBoolean();
+            if (active != (vector.Expect == "accept")) wrong.Add($"{vector.Id}: {vector.Expect}, but {active}");
+        }
+
+        Assert.Empty(wrong);
+    }
+
+    [Theory]
+    [InlineData(true, true), InlineData(true, false), InlineData(false, true), InlineData(false, false)]
+    public async Task Revoking_a_token_ends_its_session_with_one_event(bool access, bool byService)
+    {
+        var user = await _app.SignUpAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            var answer = await _app.PostAsync("/connect/revoke", byService ? Callers.Basic() : null, ("token", access ? user.AccessToken : user.RefreshToken));
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        }
+
+        Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
+        var entry = Assert.Single(await _app.DbAsync(db => db.SecurityEvents.Where(e => e.SessionId == user.SessionId).ToListAsync()));
+        Assert.Equal((EventTypes.SessionRevoked, "rfc7009"), (entry.Type, entry.Reason));
+    }
+
+    [Fact]
+    public async Task The_holder_may_show_the_token_in_the_header_too()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.Equal(HttpStatusCode.OK, (await _app.PostAsync("/connect/revoke", "Bearer " + user.AccessToken, ("token", user.RefreshToken))).StatusCode);
+        Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _app.PostAsync("/connect/revoke", "Bearer " + user.AccessToken, ("token", user.RefreshToken))).StatusCode);
+    }
+
+    [Fact] // SES-18
+    public async Task What_is_not_the_callers_stays_alive_and_the_unknown_is_no_error()
+    {
+        var (user, token) = (await _app.SignUpAsync(), await _app.ServiceTokenAsync());
+        var billing = Callers.Basic("billing", Callers.Other);
+        foreach (var text in new[] { "unknown", user.AccessToken, user.RefreshToken, token })
+            Assert.Equal(HttpStatusCode.OK, (await _app.PostAsync("/connect/revoke", billing, ("token", text))).StatusCode);
+        Assert.True(await _app.IsActiveAsync(user.AccessToken));
+        Assert.True(await _app.IsActiveAsync(token));
+
+        Assert.Equal(HttpStatusCode.OK, (await _app.PostAsync("/connect/revoke", null, ("token", "unknown"))).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _app.PostAsync("/connect/revoke", Callers.Basic("orders", "wrong"), ("token", token))).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.PostAsync("/connect/revoke", null)).StatusCode);
+        Assert.True(await _app.IsActiveAsync(token));
+        Assert.Equal(HttpStatusCode.OK, (await _app.PostAsync("/connect/revoke", Callers.Basic(), ("token", token))).StatusCode);
+        Assert.False(await _app.IsActiveAsync(token));
+    }
+
+    private static async Task AssertRefusedAsync(HttpResponseMessage answer)
+    {
+        Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+        Assert.Contains("Basic", answer.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
+        Assert.Equal("application/problem+json", answer.Content.Headers.ContentType!.MediaType);
+        Assert.Equal("Not authorized", (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("errors")[0].GetProperty("message").GetString());
+    }
+}

@@ -1,0 +1,70 @@
+using System.Diagnostics;
+using App.Audit;
+using App.OAuth;
+using App.Ops;
+using App.Shared;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace App.Tests.OAuth;
+
+public sealed class RegistryTests
+{
+    [Fact]
+    public async Task The_settings_are_reconciled_once_by_several_replicas()
+    {
+        await using var app = Callers.Start();
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => app.ScopedAsync<DeclaredServices, int>(async d =>
+        {
+            await d.ReconcileAsync(CancellationToken.None);
+            return 0;
+        })));
+        Assert.Equal(["billing", "orders"], await app.DbAsync(db => db.OAuthClients.OrderBy(c => c.ClientId).Select(c => c.ClientId!).ToListAsync()));
+        Assert.Equal(2, await app.DbAsync(db => db.Audit.CountAsync(a => a.Action.StartsWith("service-"))));
+
+        // Another secret and one service fewer: what the settings no longer say is good no more.
+        const string renewed = "another-secret-of-at-least-32-characters";
+        await using var replica = app.StartReplica(("Services:0:Id", "orders"), ("Services:0:Secret", renewed));
+        Assert.True(await replica.IsActiveAsync(await replica.ServiceTokenAsync(Callers.Basic("orders", renewed)), Callers.Basic("orders", renewed)));
+        Assert.Null(replica.Get<ServiceRegistry>().Find("billing"));
+        Assert.Null(replica.Get<ServiceRegistry>().Authenticate("orders", Callers.Secret));
+
+        // Within a second at the other one.
+        var watch = Stopwatch.StartNew();
+        while (app.Get<ServiceRegistry>().Authenticate("orders", renewed) is null && watch.Elapsed < TimeSpan.FromSeconds(5)) await Task.Delay(10);
+        Assert.InRange(watch.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        Assert.Null(app.Get<ServiceRegistry>().Find("billing"));
+    }
+
+    [Fact]
+    public async Task No_secret_rests_in_the_database_or_in_the_log()
+    {
+        await using var app = Callers.Start();
+        await app.ServiceTokenAsync();
+        var client = await app.DbAsync(db => db.OAuthClients.SingleAsync(c => c.ClientId == "orders"));
+        Assert.Null(client.ClientSecret);
+        Assert.Equal(32, client.SecretHash.Length);
+        Assert.DoesNotContain(app.Log.Lines, l => l.Contains(Callers.Secret, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("Services:0:Secret", "short", "Services:0:Secret")]
+    [InlineData("Services:0:Id", "Not an id", "Services:0:Id")]
+    [InlineData("Services:0:Grants:0", "password", "Services:0:Grants")]
+    [InlineData("Services:0:RedirectUris:0", "http://evil.example/", "Services:0:RedirectUris")]
+    [InlineData("Services:0:Colour", "red", "Services:0:Colour")]
+    [InlineData("Services:1:Id", "orders", "Services names the id \"orders\" 2 times")]
+    public void A_faulty_declaration_stops_the_start_with_its_line(string key, string value, string line)
+    {
+        var settings = Callers.Settings.Where(s => s.Item1 != key).Append((key, value)).Select(s => KeyValuePair.Create(s.Item1, s.Item2));
+        using var services = new ServiceCollection()
+            .AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(settings).Build())
+            .AddSettings<ServiceDeclarations>("Services")
+            .AddSettingsRule(DeclaredServices.Faults)
+            .BuildServiceProvider();
+        var faults = SettingsCheck.Faults(services);
+        Assert.Contains(faults, f => f.StartsWith(line, StringComparison.Ordinal));
+        Assert.DoesNotContain(faults, f => f.Contains("\"short\"", StringComparison.Ordinal));
+    }
+}

@@ -1,0 +1,114 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using App.Tokens;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
+
+namespace App.Tests.OAuth;
+
+public sealed class TokenEndpointTests : IAsyncLifetime
+{
+    private readonly TestApp _app = Callers.Start();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task A_service_gets_a_token_that_any_library_verifies_by_our_key_set_and_that_is_nobodys_session()
+    {
+        var answer = await _app.PostAsync("/connect/token", Callers.Basic(), ("grant_type", "client_credentials"), ("scope", "stock.read"));
+        var body = await answer.Content.ReadFromJsonAsync<JsonElement>();
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Contains("no-store", answer.Headers.CacheControl!.ToString(), StringComparison.Ordinal);
+        Assert.Equal(("Bearer", true), (body.GetProperty("token_type").GetString(), body.GetProperty("expires_in").GetInt64() is > 290 and <= 300));
+
+        var text = body.GetProperty("access_token").GetString()!;
+        var keys = new JsonWebKeySet(await _app.Client.GetStringAsync("/.well-known/jwks.json"));
+        var result = await new JsonWebTokenHandler().ValidateTokenAsync(text, new TokenValidationParameters
+        {
+            ValidIssuer = TestApp.Issuer,
+            ValidAudience = TestApp.Audience,
+            ValidTypes = ["at+jwt"],
+            ValidAlgorithms = ["ES256"],
+            IssuerSigningKeys = keys.Keys,
+            ValidateLifetime = false,
+        });
+        Assert.True(result.IsValid, result.Exception?.Message);
+        var token = new JsonWebToken(text);
+        Assert.Equal(("orders", "stock.read", TestApp.Issuer), (token.Subject, token.GetClaim("scope").Value, token.Issuer));
+        Assert.False(token.TryGetClaim("id", out _) || token.TryGetClaim("sid", out _));
+        Assert.Null(await _app.WhoAmIAsync(bearer: text));
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _app.SendAsync(HttpMethod.Get, "/api/sessions", bearer: text)).StatusCode);
+    }
+
+    [Fact]
+    public async Task A_rotated_key_signs_at_once_and_the_old_tokens_live_on()
+    {
+        var before = await _app.ServiceTokenAsync();
+        await _app.ScopedAsync<SigningKeys, SigningKeys.Outcome>(k => k.RotateAsync(CancellationToken.None));
+        var after = await _app.ServiceTokenAsync();
+        Assert.NotEqual(new JsonWebToken(before).Kid, new JsonWebToken(after).Kid);
+        Assert.True(await _app.IsActiveAsync(before));
+        Assert.True(await _app.IsActiveAsync(after));
+        await _app.ScopedAsync<SigningKeys, SigningKeys.Outcome>(k => k.RevokeAsync(new JsonWebToken(before).Kid, CancellationToken.None));
+        Assert.False(await _app.IsActiveAsync(before));
+    }
+
+    [Theory] // ATTACKS OAU-08, OAU-09, OAU-11
+    [InlineData("grant_type=client_credentials&scope=admin", true, 400, "invalid_scope")]
+    [InlineData("grant_type=client_credentials&scope=admin+offline_access", true, 400, "invalid_scope")]
+    [InlineData("grant_type=client_credentials&scope=stock.read+openid+profile", true, 400, "invalid_scope")]
+    [InlineData("grant_type=password&username=a&password=b", true, 400, "unsupported_grant_type")]
+    [InlineData("grant_type=authorization_code&code=x", true, 400, "unsupported_grant_type")]
+    [InlineData("grant_type=implicit", true, 400, "unsupported_grant_type")]
+    [InlineData("", true, 400, "invalid_request")]
+    [InlineData("grant_type=client_credentials", false, 401, "invalid_client")]
+    [InlineData("grant_type=client_credentials&client_id=orders", false, 401, "invalid_client")]
+    [InlineData("grant_type=client_credentials&client_id=orders&client_secret=", false, 401, "invalid_client")]
+    [InlineData("grant_type=client_credentials&client_id=orders&client_secret=wrong", false, 401, "invalid_client")]
+    [InlineData("grant_type=client_credentials&client_id=orders&client_secret=wrong&scope=admin", false, 401, "invalid_client")]
+    [InlineData("grant_type=client_credentials&client_id=nobody&client_secret=" + Callers.Secret, false, 401, "invalid_client")]
+    [InlineData("grant_type=client_credentials&client_id=billing&client_secret=" + Callers.Secret, false, 401, "invalid_client")]
+    [InlineData("grant_type=client_credentials&client_id=orders&client_secret=" + Callers.Secret, true, 401, "invalid_client")]
+    [InlineData("grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=eyJhbGciOiJub25lIn0.eyJzdWIiOiJvcmRlcnMifQ.", false, 401, "invalid_client")]
+    public async Task A_refusal_is_OAuths_with_our_errors_beside_it(string form, bool basic, int status, string error)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/connect/token") { Content = new StringContent(form, System.Text.Encoding.UTF8, "application/x-www-form-urlencoded") };
+        if (basic) request.Headers.TryAddWithoutValidation("Authorization", Callers.Basic());
+        var answer = await _app.Client.SendAsync(request);
+        var text = await answer.Content.ReadAsStringAsync();
+        Assert.True(status == (int)answer.StatusCode, $"{(int)answer.StatusCode} {text}");
+        var body = JsonDocument.Parse(text).RootElement;
+        Assert.Equal(error, body.GetProperty("error").GetString());
+        Assert.NotEmpty(body.GetProperty("errors")[0].GetProperty("message").GetString()!);
+        Assert.False(body.TryGetProperty("access_token", out _));
+    }
+
+    [Fact]
+    public async Task The_form_works_in_the_place_of_the_header()
+    {
+        var answer = await _app.PostAsync("/connect/token", null, ("grant_type", "client_credentials"), ("client_id", "orders"), ("client_secret", Callers.Secret));
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+    }
+
+    [Fact]
+    public async Task Every_endpoint_that_is_advertised_is_there()
+    {
+        foreach (var document in new[] { "/.well-known/openid-configuration", "/.well-known/ssf-configuration" })
+        {
+            var body = await _app.Client.GetFromJsonAsync<JsonElement>(document);
+            Assert.Equal(TestApp.Issuer, body.GetProperty("issuer").GetString());
+            foreach (var member in body.EnumerateObject().Where(m => m.Name.EndsWith("_endpoint", StringComparison.Ordinal) || m.Name == "jwks_uri"))
+            {
+                Assert.StartsWith(TestApp.Issuer + "/", member.Value.GetString(), StringComparison.Ordinal);
+                var path = member.Value.GetString()![TestApp.Issuer.Length..];
+                // The feed comes with its own part.
+                if (path.StartsWith("/events", StringComparison.Ordinal)) continue;
+                var answer = member.Name == "jwks_uri" ? await _app.Client.GetAsync(path) : await _app.PostAsync(path, null);
+                Assert.NotEqual(HttpStatusCode.NotFound, answer.StatusCode);
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using App.Accounts;
+using App.Audit;
+using App.Events;
+using App.Tests.Accounts;
+using App.Tests.OAuth;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Services;
+
+/// <summary>Admins, and the services that they look after by endpoint and by page.</summary>
+public sealed class AdminTests : IAsyncLifetime
+{
+    private const string Api = "/api/admin/services";
+    private readonly TestApp _app = Callers.Start();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task The_first_admin_is_made_on_the_command_line_once()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.Equal(0, await UsersAsync("grant", user.Email.ToUpperInvariant(), "admin"));
+        Assert.Equal(0, await UsersAsync("grant", user.Email, "admin"));
+        Assert.Equal(["admin"], (await _app.SignInAsync(user)).Claims.GetProperty("roles").EnumerateArray().Select(r => r.GetString()));
+        Assert.Equal(0, await UsersAsync("revoke", user.Email, "admin"));
+        Assert.False((await _app.SignInAsync(user)).Claims.TryGetProperty("roles", out _));
+        Assert.Equal(1, await UsersAsync("grant", "nobody@example.test", "admin"));
+        Assert.Equal(2, await UsersAsync("grant", user.Email, "king"));
+        Assert.Equal(2, await UsersAsync());
+
+        var entries = await _app.DbAsync(db => db.SecurityEvents.Where(e => e.UserId == user.Id).Select(e => e.Type).ToListAsync());
+        Assert.Equal([EventTypes.TokenClaimsChange, EventTypes.TokenClaimsChange], entries);
+        Assert.Equal(2, await _app.DbAsync(db => db.Audit.CountAsync(a => a.UserId == user.Id && a.Action.StartsWith("role-"))));
+    }
+
+    [Fact]
+    public async Task A_secret_is_shown_once_replaced_without_a_pause_and_withdrawn()
+    {
+        var admin = await AdminAsync();
+        var made = await _app.SendAsync(HttpMethod.Post, Api, admin.AccessToken, json: new { id = "stock", name = "Stock" });
+        Assert.Equal(HttpStatusCode.Created, made.StatusCode);
+        var first = (await made.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("client_secret").GetString()!;
+        Assert.StartsWith("gh_", first, StringComparison.Ordinal);
+        Assert.Equal(46, first.Length);
+        var token = await _app.ServiceTokenAsync(Callers.Basic("stock", first));
+
+        var second = await RotateAsync(admin);
+        Assert.True(await AcceptsAsync(first) && await AcceptsAsync(second));
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.SendAsync(HttpMethod.Post, Api + "/stock/rotate", admin.AccessToken)).StatusCode);
+        Assert.True(await _app.IsActiveAsync(token));
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Post, Api + "/stock/withdraw", admin.AccessToken)).StatusCode);
+        Assert.False(await AcceptsAsync(first));
+        Assert.True(await AcceptsAsync(second));
+        Assert.False(await _app.IsActiveAsync(token));
+
+        var list = await (await _app.SendAsync(HttpMethod.Get, Api, admin.AccessToken)).Content.ReadAsStringAsync();
+        Assert.Contains("\"stock\"", list, StringComparison.Ordinal);
+        Assert.DoesNotContain("gh_", list, StringComparison.Ordinal);
+        Assert.DoesNotContain(_app.Log.Lines, l => l.Contains(first, StringComparison.Ordinal) || l.Contains(second, StringComparison.Ordinal));
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, Api + "/stock", admin.AccessToken)).StatusCode);
+        Assert.False(await AcceptsAsync(second));
+        Assert.Equal(HttpStatusCode.NotFound, (await _app.SendAsync(HttpMethod.Delete, Api + "/stock", admin.AccessToken)).StatusCode);
+    }
+
+    [Theory]
+    [InlineData("""{"id":"Orders"}"""), InlineData("""{"id":""}"""), InlineData("""{"id":"orders"}"""), InlineData("""{"id":"11111111-1111-4111-8111-111111111111"}""")]
+    [InlineData("""{"id":"x","trust":"Blindly"}"""), InlineData("""{"id":"x","trust":"7"}"""), InlineData("""{"id":"x","redirectUris":["javascript:alert(1)"]}"""), InlineData("""{"id":"x","scopes":["a b"]}""")]
+    public async Task What_is_no_service_is_refused(string json)
+    {
+        var admin = await AdminAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Post, Api) { Content = new StringContent(json, System.Text.Encoding.UTF8, "application/json") };
+        request.Headers.Add("Authorization", "Bearer " + admin.AccessToken);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.Client.SendAsync(request)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Nobody_but_an_admin_gets_in()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _app.SendAsync(HttpMethod.Get, Api)).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, (await _app.SendAsync(HttpMethod.Get, Api, user.AccessToken)).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _app.SendAsync(HttpMethod.Get, Api, await _app.ServiceTokenAsync())).StatusCode);
+        foreach (var path in new[] { "/services", "/services/new", "/services/orders" })
+        {
+            Assert.StartsWith("/account/sign-in?returnUrl=", (await _app.Client.GetAsync(path)).Location(), StringComparison.Ordinal);
+            var page = await _app.SendAsync(HttpMethod.Get, path, cookies: user.Cookies);
+            Assert.Equal(HttpStatusCode.Forbidden, page.StatusCode);
+            Assert.Equal("This isn’t open to you", (await page.PageAsync()).QuerySelector("h1")!.TextContent);
+        }
+    }
+
+    [Fact]
+    public async Task The_pages_lead_from_a_new_service_to_its_removal_without_script()
+    {
+        var admin = await AdminAsync();
+        var wrong = await _app.PostFormAsync("/services/new", "add-service", [new("id", "Bad Id")], admin.Cookies);
+        Assert.Equal(HttpStatusCode.BadRequest, wrong.StatusCode);
+        Assert.Equal("Bad Id", (await wrong.PageAsync()).QuerySelector("#field-id")!.GetAttribute("value"));
+
+        var made = await _app.PostFormAsync("/services/new", "add-service", [new("id", "stock"), new("name", "Stock"), new("trust", "Asks")], admin.Cookies);
+        Assert.Equal(HttpStatusCode.OK, made.StatusCode);
+        Assert.Contains("no-store", made.Headers.CacheControl!.ToString(), StringComparison.Ordinal);
+        var secret = (await made.PageAsync()).QuerySelectorAll(".facts code")[1].TextContent;
+        Assert.True(await AcceptsAsync(secret));
+
+        var page = await GetAsync("/services/stock");
+        Assert.Contains("It asks us", page.Body!.TextContent, StringComparison.Ordinal);
+        Assert.DoesNotContain(secret, page.Body.TextContent, StringComparison.Ordinal);
+        Assert.All(page.QuerySelectorAll("script"), s => Assert.DoesNotContain("blazor", s.GetAttribute("src")!, StringComparison.Ordinal));
+        var rotated = await (await _app.PostFormAsync("/services/stock", "rotate", [], admin.Cookies)).PageAsync();
+        var second = rotated.QuerySelectorAll(".facts code")[1].TextContent;
+        Assert.NotNull(rotated.QuerySelector("details form button"));
+        await _app.PostFormAsync("/services/stock", "withdraw", [], admin.Cookies);
+        Assert.False(await AcceptsAsync(secret));
+        Assert.True(await AcceptsAsync(second));
+
+        Assert.Contains((await GetAsync("/services/stock")).QuerySelectorAll("button"), b => b.TextContent == "Remove stock for good");
+        var gone = await _app.PostFormAsync("/services/stock", "remove", [], admin.Cookies);
+        Assert.Equal("/services?removed=1", gone.Location());
+        Assert.DoesNotContain("Stock", (await GetAsync("/services")).QuerySelector(".list")!.TextContent, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.NotFound, (await _app.SendAsync(HttpMethod.Get, "/services/stock", cookies: admin.Cookies)).StatusCode);
+        Assert.Contains("/verifiers/node", (await GetAsync("/services/orders")).Body!.InnerHtml, StringComparison.Ordinal);
+        Assert.DoesNotContain((await GetAsync("/services/orders")).QuerySelectorAll("button"), b => b.TextContent.Contains("Remove", StringComparison.Ordinal));
+
+        async Task<AngleSharp.Dom.IDocument> GetAsync(string path) => await (await _app.SendAsync(HttpMethod.Get, path, cookies: admin.Cookies)).PageAsync();
+    }
+
+    private async Task<TestUser> AdminAsync()
+    {
+        var user = await _app.SignUpAsync();
+        await UsersAsync("grant", user.Email, "admin");
+        return await _app.SignInAsync(user);
+    }
+
+    private async Task<string> RotateAsync(TestUser admin) =>
+        (await (await _app.SendAsync(HttpMethod.Post, Api + "/stock/rotate", admin.AccessToken)).Content.ReadFromJsonAsync<JsonElement>()).GetProperty("client_secret").GetString()!;
+
+    private async Task<bool> AcceptsAsync(string secret) => (await _app.IntrospectAsync("x", Callers.Basic("stock", secret))).StatusCode == HttpStatusCode.OK;
+
+    private async Task<int> UsersAsync(params string[] args)
+    {
+        await using var output = new StringWriter();
+        return await UserCommands.RunAsync(_app.Services, args, output, CancellationToken.None);
+    }
+}

@@ -1,0 +1,29 @@
+using App.Data;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.OAuth;
+
+/// <summary>
+/// The one way to change the registry: the change, its audit entry and the new version in one transaction,
+/// known to this process before the caller goes on and to the others at their next look.
+/// </summary>
+internal sealed class ChangeRegistry(AppDb db, ServiceRegistry registry)
+{
+    /// <param name="change">Changes tracked entities; false to leave everything as it was.</param>
+    /// <exception cref="DbUpdateException">Somebody else made the same service, or changed it, at the same moment.</exception>
+    public async Task<bool> RunAsync(Func<Task<bool>> change, CancellationToken ct)
+    {
+        await using (var transaction = await db.BeginWriteAsync(ct))
+        {
+            // First, so that on every database changes queue behind this one row.
+            await db.RegistryVersion.ExecuteUpdateAsync(set => set.SetProperty(v => v.Version, v => v.Version + 1), ct);
+            if (!await change()) return false;
+            await db.SaveChangesAsync(ct);
+            await transaction.CommitAsync(ct);
+        }
+
+        // Committed is committed: whoever asked may have left meanwhile, but this process must know.
+        await registry.LoadAsync(CancellationToken.None);
+        return true;
+    }
+}

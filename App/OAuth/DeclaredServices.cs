@@ -1,0 +1,115 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using App.Audit;
+using App.Data;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.OAuth;
+
+/// <summary>One service of the setting <c>Services</c>.</summary>
+public sealed class DeclaredService : IValidatableObject
+{
+    [Required, RegularExpression("^[a-z0-9-]{1,64}$", ErrorMessage = "1 to 64 of a-z, 0-9 and hyphen")]
+    public string? Id { get; set; }
+
+    [MaxLength(100)]
+    public string? Name { get; set; }
+
+    [Secret, Required, StringLength(ServiceSecret.Longest, MinimumLength = ServiceSecret.Shortest)]
+    public string? Secret { get; set; }
+
+    [MaxLength(200)]
+    public string? Audience { get; set; }
+
+    public string[] Scopes { get; set; } = [];
+    public string[] Grants { get; set; } = ["client_credentials"];
+    public string[] RedirectUris { get; set; } = [];
+
+    internal ServiceDescription Description => new(Id!, string.IsNullOrWhiteSpace(Name) ? Id! : Name, TrustMode.ChecksItself, string.IsNullOrWhiteSpace(Audience) ? null : Audience, Scopes, Grants, RedirectUris);
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext) =>
+        Id is null ? [] : ServiceRules.Faults(Description).Select(f => new ValidationResult($"is at fault: {f.Message}.", [f.Field!]));
+}
+
+[Description("The services that trust us, each `{Id, Name, Secret, Audience, Scopes, Grants, RedirectUris}`; made, changed and removed at start as listed. Give a secret of at least 32 characters as `Services__0__Secret` in the environment or the secrets folder.")]
+public sealed class ServiceDeclarations : List<DeclaredService>;
+
+/// <summary>Makes the registry say what the settings say. Doing it twice, or at several replicas at once, changes nothing.</summary>
+internal sealed class DeclaredServices(AppDb db, ChangeRegistry change, ServiceSecretKey secretKey, ServiceDeclarations declared, AuditLog audit, TimeProvider time)
+{
+    public static IEnumerable<string> Faults(IServiceProvider services) => services.GetRequiredService<ServiceDeclarations>()
+        .Where(s => s.Id is not null).GroupBy(s => s.Id).Where(g => g.Count() > 1)
+        .Select(g => $"Services names the id \"{g.Key}\" {g.Count()} times. Give each service an id of its own.");
+
+    public async Task ReconcileAsync(CancellationToken ct)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                if (await IsDueAsync(ct)) await change.RunAsync(() => ApplyAsync(ct), ct);
+                return;
+            }
+            catch (DbUpdateException) when (attempt < 5)
+            {
+                db.ChangeTracker.Clear(); // Another replica did the same; what it left is looked at anew.
+            }
+        }
+    }
+
+    private async Task<bool> IsDueAsync(CancellationToken ct)
+    {
+        var due = await ApplyAsync(ct);
+        db.ChangeTracker.Clear();
+        return due;
+    }
+
+    // Works on tracked entities; what it did counts only if it is saved.
+    private async Task<bool> ApplyAsync(CancellationToken ct)
+    {
+        var clients = await db.OAuthClients.ToListAsync(ct);
+        var changed = false;
+        foreach (var gone in clients.Where(c => c.Declared && !declared.Exists(d => d.Id == c.ClientId)))
+        {
+            db.Remove(gone);
+            Note("service-removed", gone.ClientId!);
+        }
+
+        foreach (var one in declared)
+        {
+            var hash = secretKey.Hash(one.Id!, one.Secret!);
+            var client = clients.Find(c => c.ClientId == one.Id);
+            if (client is null)
+            {
+                client = new OAuthClient { Id = Guid.CreateVersion7(time.GetUtcNow()), ClientId = one.Id, CreatedAt = time.GetUtcNow() };
+                db.Add(client);
+                Note("service-created", one.Id!);
+            }
+            else if (client.Declared && Same(client.Description, one.Description) && client.SecretHash.AsSpan().SequenceEqual(hash) && client.OldSecretHash is null)
+            {
+                continue;
+            }
+            else
+            {
+                Note("service-changed", one.Id!);
+            }
+
+            client.Declared = true;
+            client.Describe(one.Description);
+            // The settings alone say what is good: a secret that was taken out of them is good no more.
+            (client.SecretHash, client.SecretSetAt, client.OldSecretHash, client.OldSecretSetAt) = (hash, time.GetUtcNow(), null, null);
+        }
+
+        return changed;
+
+        void Note(string action, string id)
+        {
+            changed = true;
+            audit.Add(action, detail: id);
+        }
+    }
+
+    private static bool Same(ServiceDescription a, ServiceDescription b) =>
+        (a.Name, a.Trust, a.Audience) == (b.Name, b.Trust, b.Audience)
+        && a.Scopes.SequenceEqual(b.Scopes) && a.Grants.SequenceEqual(b.Grants) && a.RedirectUris.SequenceEqual(b.RedirectUris);
+}

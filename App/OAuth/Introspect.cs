@@ -1,0 +1,116 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using System.Text.Json;
+using App.Data;
+using App.Events;
+using App.Sessions;
+using App.Tokens;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.OAuth;
+
+/// <summary>
+/// "Is this token good, now?" (RFC 7662). The same decision as at our own doors; whatever isn't good, or isn't for the asking service,
+/// gets the same few bytes, so that nothing is learnt from the difference.
+/// </summary>
+internal sealed class Introspect(
+    AppDb db, CheckToken check, ServiceTokens serviceTokens, RefreshKey refreshKey, App.Sessions.SessionOptions sessions, TokenOptions tokens, PublicUrl publicUrl, TimeProvider time)
+{
+    private const string Json = "application/json; charset=utf-8";
+
+    private static readonly byte[] Inactive = """{"active":false}"""u8.ToArray();
+
+    // The same token gets the same answer: its bytes live as long as the verified token they belong to.
+    private static readonly ConditionalWeakTable<CurrentUser, byte[]> Answers = [];
+
+    /// <summary>Form member <c>token</c>: an access token, a refresh token, or a service's own. Always 200 for a service that proved who it is.</summary>
+    public static async Task<Utf8ContentHttpResult> HandleAsync(CallingService service, Introspect introspect, HttpContext http, CancellationToken ct)
+    {
+        http.Response.Headers.CacheControl = "no-store";
+        var form = await ConnectForm.ReadAsync(http);
+        var answer = form?["token"] is [{ } token] ? await introspect.TryAsync(token, service, http, ct) : null;
+        return TypedResults.Text(answer ?? Inactive, Json);
+    }
+
+    /// <returns>The answer for a token that is good; null for everything else.</returns>
+    public async ValueTask<byte[]?> TryAsync(string token, CallingService service, HttpContext http, CancellationToken ct)
+    {
+        // Every token so far is for the default audience: a service with one of its own is told nothing of them (section 4).
+        if (service.Audience is { } own && own != tokens.Audience) return null;
+        if (await check.RunAsync(token.AsMemory(), Carrier.Bearer, http) is { } known)
+            return Answers.GetValue(CurrentUser.From(known.Principal)!, Describe);
+        if (await serviceTokens.CheckAsync(token) is var (_, said)) return Write(json => Describe(json, said));
+        return RefreshToken.Parse(token, refreshKey) is { } refresh ? await DescribeAsync(refresh, ct) : null;
+    }
+
+    private byte[] Describe(CurrentUser user) => Write(json =>
+    {
+        json.WriteString("token_type", "Bearer");
+        json.WriteString("sub", user.Id);
+        json.WriteString("sid", user.SessionId);
+        json.WriteString("jti", user.TokenId);
+        json.WriteString("username", user.Email);
+        json.WriteString("email", user.Email);
+        json.WriteBoolean("email_verified", user.EmailVerified);
+        if (user.Name is { } name) json.WriteString("name", name);
+        WriteList(json, "roles", user.Roles);
+        WriteList(json, "amr", user.Amr);
+        WriteList(json, "aud", [tokens.Audience]);
+        json.WriteNumber("iat", user.IssuedAt);
+        json.WriteNumber("exp", user.ExpiresAt);
+        json.WriteNumber("auth_time", user.AuthTime);
+    });
+
+    private void Describe(Utf8JsonWriter json, ServiceToken token)
+    {
+        json.WriteString("token_type", "Bearer");
+        json.WriteString("sub", token.ClientId);
+        json.WriteString("client_id", token.ClientId);
+        json.WriteString("jti", token.TokenId);
+        if (token.Scope.Length > 0) json.WriteString("scope", token.Scope);
+        WriteList(json, "aud", [tokens.Audience]);
+        json.WriteNumber("iat", token.IssuedAt);
+        json.WriteNumber("exp", token.ExpiresAt);
+    }
+
+    private async Task<byte[]?> DescribeAsync(RefreshToken token, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var session = await db.Sessions.AsNoTracking().SingleOrDefaultAsync(s => s.Id == token.SessionId, ct);
+        if (session is null || session.RevokedAt is not null || now >= session.ExpiresAt || now >= session.LastSeenAt + sessions.IdleLifetime) return null;
+        if (!CryptographicOperations.FixedTimeEquals(session.RefreshHash, token.Hash())) return null;
+        var ends = session.LastSeenAt + sessions.IdleLifetime;
+        return Write(json =>
+        {
+            json.WriteString("token_type", "refresh_token");
+            json.WriteString("sub", session.UserId);
+            json.WriteString("sid", session.Id);
+            json.WriteNumber("exp", (ends < session.ExpiresAt ? ends : session.ExpiresAt).ToUnixTimeSeconds());
+        });
+    }
+
+    private byte[] Write(Action<Utf8JsonWriter> members)
+    {
+        var buffer = new ArrayBufferWriter<byte>(512);
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            json.WriteBoolean("active", true);
+            json.WriteString("iss", publicUrl.Issuer);
+            members(json);
+            json.WriteEndObject();
+        }
+
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    private static void WriteList(Utf8JsonWriter json, string name, IReadOnlyList<string> values)
+    {
+        if (values.Count == 0) return;
+        json.WriteStartArray(name);
+        foreach (var value in values) json.WriteStringValue(value);
+        json.WriteEndArray();
+    }
+}

@@ -1,0 +1,48 @@
+using App.Data;
+using App.Events;
+using App.Tokens;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.OAuth;
+
+/// <summary>The services that trust us, how they prove who they are, and what they may ask about tokens.</summary>
+internal static class OAuthModule
+{
+    public static IServiceCollection AddOAuth(this IServiceCollection services)
+    {
+        services.AddSettings<ServiceDeclarations>("Services");
+        services.AddSettingsRule(DeclaredServices.Faults);
+        services.AddSingleton<ServiceSecretKey>();
+        services.AddSingleton<ServiceRegistry>();
+        services.AddSingleton<ServiceTokens>();
+        services.AddScoped<ChangeRegistry>();
+        services.AddScoped<DeclaredServices>();
+        services.AddScoped<Introspect>();
+        services.AddScoped<RevokeToken>();
+        services.AddSingleton(new StartStep(BeginAsync));
+        services.AddHostedService<FollowRegistry>();
+        services.AddSingleton(new Sweep((db, now, ct) => db.RevokedTokens.Where(t => t.ExpiresAt < now - TokenOptions.ClockSkew).ExecuteDeleteAsync(ct)));
+        services.AddSingleton(new DiscoveryPart(Discovery.Describe));
+        services.AddAuthentication().AddScheme<AuthenticationSchemeOptions, ServiceHandler>(ServiceHandler.Scheme, null);
+        services.AddAuthorizationBuilder()
+            .AddPolicy(CallingService.Policy, policy => policy.AddAuthenticationSchemes(ServiceHandler.Scheme).RequireAuthenticatedUser());
+        return TokenEndpoint.Add(services);
+    }
+
+    public static void MapOAuth(this IEndpointRouteBuilder routes)
+    {
+        var connect = routes.MapGroup("/connect").WithTags("OAuth").DisableAntiforgery();
+        connect.MapPost("/token", TokenEndpoint.HandleAsync).AllowAnonymous();
+        connect.MapPost("/introspect", Introspect.HandleAsync).RequireAuthorization(CallingService.Policy).ProducesProblem(401);
+        connect.MapPost("/revoke", RevokeToken.HandleAsync).AllowAnonymous().ProducesProblem(400).ProducesProblem(401);
+        routes.MapGet(Discovery.SharedSignals, Discovery.Configuration).WithTags("Keys").AllowAnonymous().WithMetadata(new SameForEverybody()).Produces<object>(200, "application/json");
+    }
+
+    private static async Task BeginAsync(IServiceProvider services, CancellationToken ct)
+    {
+        await using var scope = services.CreateAsyncScope();
+        await scope.ServiceProvider.GetRequiredService<DeclaredServices>().ReconcileAsync(ct);
+        await services.GetRequiredService<ServiceRegistry>().LoadAsync(ct);
+    }
+}

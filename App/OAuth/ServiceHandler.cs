@@ -1,0 +1,72 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.Extensions.Options;
+
+namespace App.OAuth;
+
+/// <summary>
+/// A service proves who it is: HTTP Basic (RFC 6749 section 2.3.1), a client-credentials token of ours, or, under <c>/connect</c>,
+/// <c>client_id</c> and <c>client_secret</c> in the form. One way at a time. Cookies and people's tokens are never looked at.
+/// </summary>
+internal sealed class ServiceHandler(
+    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, ServiceRegistry registry, ServiceTokens tokens, TimeProvider time)
+    : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
+{
+    public new const string Scheme = "Service";
+
+    private const string Basic = "Basic ";
+    private const string Bearer = "Bearer ";
+    private const int LongestHeader = 2048;
+
+    private static readonly AuthenticateResult Refused = AuthenticateResult.Fail("The credentials are not good.");
+
+    protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
+    {
+        var header = Request.Headers.Authorization;
+        var form = Request.Path.StartsWithSegments("/connect", StringComparison.OrdinalIgnoreCase) ? await ConnectForm.ReadAsync(Context) : null;
+        var inForm = form?["client_secret"] is { Count: > 0 };
+        if (header.Count == 0 && !inForm) return AuthenticateResult.NoResult();
+        if (header.Count > 1 || (header.Count == 1 && inForm)) return Refused;
+        if (inForm) return form!["client_id"] is [{ } id] && form["client_secret"] is [{ } secret] ? BySecret(id, secret) : Refused;
+
+        var line = header[0] ?? "";
+        if (line.StartsWith(Basic, StringComparison.OrdinalIgnoreCase)) return ReadBasic(line) is var (user, password) ? BySecret(user, password) : Refused;
+        if (!line.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)) return Refused;
+        return await tokens.CheckAsync(line[Bearer.Length..]) is var (service, _) ? Accept(service) : Refused;
+    }
+
+    private AuthenticateResult BySecret(string id, string secret) =>
+        registry.Authenticate(id, secret) is var (service, _) ? Accept(service) : Refused;
+
+    private AuthenticateResult Accept(RegisteredService service)
+    {
+        service.Contact.Touch(time.GetUtcNow());
+        return service.Result;
+    }
+
+    // Both halves are form-encoded before they are joined (RFC 6749 section 2.3.1, appendix B).
+    private static (string Id, string Secret)? ReadBasic(string line)
+    {
+        if (line.Length > LongestHeader) return null;
+        Span<byte> bytes = stackalloc byte[LongestHeader];
+        if (!Convert.TryFromBase64Chars(line.AsSpan(Basic.Length).Trim(), bytes, out var length)) return null;
+        var text = Encoding.UTF8.GetString(bytes[..length]);
+        var colon = text.IndexOf(':', StringComparison.Ordinal);
+        return colon <= 0 ? null : (Decode(text[..colon]), Decode(text[(colon + 1)..]));
+    }
+
+    private static string Decode(string text) => text.AsSpan().IndexOfAny('%', '+') < 0 ? text : Uri.UnescapeDataString(text.Replace('+', ' '));
+
+    protected override Task HandleChallengeAsync(AuthenticationProperties properties)
+    {
+        var bearer = Request.Headers.Authorization.ToString().StartsWith(Bearer, StringComparison.OrdinalIgnoreCase);
+        Response.Headers.WWWAuthenticate = new([
+            """Basic realm="services", charset="UTF-8" """.TrimEnd(),
+            bearer ? """Bearer error="invalid_token" """.TrimEnd() : "Bearer"]);
+        Response.Headers.CacheControl = "no-store";
+        return Problems.NotAuthorized().ExecuteAsync(Context);
+    }
+
+    protected override Task HandleForbiddenAsync(AuthenticationProperties properties) => Problems.Forbidden().ExecuteAsync(Context);
+}

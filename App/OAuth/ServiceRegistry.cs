@@ -1,0 +1,130 @@
+using System.Buffers.Text;
+using System.Collections.Frozen;
+using System.Security.Cryptography;
+using App.Data;
+using App.Events;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.OAuth;
+
+/// <summary>
+/// The services in memory: who they are and by which secrets they are known. A snapshot, replaced whole when anything changes;
+/// to authenticate one costs a look-up and one HMAC. Which of their tokens were taken back is in it too.
+/// </summary>
+internal sealed class ServiceRegistry(IServiceScopeFactory scopes, ServiceSecretKey secretKey, TimeProvider time) : IDisposable
+{
+    private readonly SemaphoreSlim _one = new(1);
+    private volatile Snapshot _now = Snapshot.Empty;
+
+    public IEnumerable<RegisteredService> All => _now.Services.Values;
+
+    public RegisteredService? Find(string id) => _now.Services.GetValueOrDefault(id);
+
+    public bool IsRevoked(string tokenId) => _now.RevokedTokens.Contains(tokenId);
+
+    /// <returns>The service and the id of the secret that it showed; null for anybody else.</returns>
+    public (RegisteredService Service, string SecretId)? Authenticate(string id, string secret)
+    {
+        Span<byte> hash = stackalloc byte[HMACSHA256.HashSizeInBytes];
+        secretKey.Hash(id, secret, hash);
+        // An unknown id costs what a wrong secret costs: it is compared with a secret that nobody has.
+        var service = _now.Services.GetValueOrDefault(id);
+        var (current, old) = service is null ? (Nobody.Current, Nobody.Old) : (service.Current, service.Old);
+        // Both are always compared: which of the two it was must not show in the time.
+        var (isCurrent, isOld) = (current.Matches(hash), old.Matches(hash));
+        var secretId = isCurrent ? current.Id : isOld ? old.Id : null;
+        return service is null || secretId is null ? null : (service, secretId);
+    }
+
+    /// <summary>Takes the registry from the database. Whoever has waited for it sees all that was committed before they asked.</summary>
+    public Task LoadAsync(CancellationToken ct = default) => LookAsync(always: true, ct);
+
+    /// <summary>The same, if anything has changed since: one row tells.</summary>
+    public Task CatchUpAsync(CancellationToken ct) => LookAsync(always: false, ct);
+
+    public void Dispose() => _one.Dispose();
+
+    private static readonly RegisteredService Nobody = new(new OAuthClient { ClientId = "", SecretHash = RandomNumberGenerator.GetBytes(32) }, new Contact());
+
+    private async Task LookAsync(bool always, CancellationToken ct)
+    {
+        await _one.WaitAsync(ct);
+        try
+        {
+            await using var scope = scopes.CreateAsyncScope();
+            var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+            // The version first: what is committed between the two looks is read now and once more at the next turn.
+            var version = await db.RegistryVersion.Select(v => v.Version).SingleAsync(ct);
+            if (!always && version == _now.Version) return;
+            var clients = await db.OAuthClients.AsNoTracking().ToListAsync(ct);
+            var now = time.GetUtcNow() - Tokens.TokenOptions.ClockSkew;
+            var revoked = await db.RevokedTokens.Where(t => t.ExpiresAt > now).Select(t => t.Id).ToListAsync(ct);
+            var known = _now.Services;
+            _now = new Snapshot(
+                version,
+                clients.ToFrozenDictionary(c => c.ClientId!, c => new RegisteredService(c, known.GetValueOrDefault(c.ClientId!)?.Contact ?? new Contact()), StringComparer.Ordinal),
+                revoked.ToFrozenSet(StringComparer.Ordinal));
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    private sealed record Snapshot(long Version, FrozenDictionary<string, RegisteredService> Services, FrozenSet<string> RevokedTokens)
+    {
+        public static readonly Snapshot Empty = new(-1, FrozenDictionary<string, RegisteredService>.Empty, FrozenSet<string>.Empty);
+    }
+}
+
+/// <summary>One service of the snapshot, with all that is asked of it worked out beforehand.</summary>
+internal sealed class RegisteredService(OAuthClient client, Contact contact)
+{
+    public OAuthClient Client => client;
+    public ServiceDescription Description { get; } = client.Description;
+    public Contact Contact => contact;
+    public SecretInForce Current { get; } = new(client.SecretHash);
+    public SecretInForce Old { get; } = new(client.OldSecretHash);
+
+    /// <summary>What the pipeline is told once it has proved who it is.</summary>
+    public AuthenticateResult Result { get; } = AuthenticateResult.Success(
+        new AuthenticationTicket(new CallingService(client.ClientId!, client.Audience).ToPrincipal(), ServiceHandler.Scheme));
+
+    /// <summary>Whether a token that was got with this secret is still good.</summary>
+    public bool HasSecret(string secretId) => secretId == Current.Id || secretId == Old.Id;
+}
+
+/// <summary>The hash of one secret and a name for it, which tokens carry; neither says anything about the secret.</summary>
+internal sealed class SecretInForce(byte[]? hash)
+{
+    private readonly byte[] _hash = hash is { Length: > 0 } ? hash : RandomNumberGenerator.GetBytes(32);
+
+    public string? Id { get; } = hash is { Length: > 0 } ? Base64Url.EncodeToString(SHA256.HashData(hash).AsSpan(0, 9)) : null;
+
+    public bool Matches(ReadOnlySpan<byte> other) => CryptographicOperations.FixedTimeEquals(_hash, other) && Id is not null;
+}
+
+/// <summary>When a service was last heard of. It outlives snapshots, and is written down now and then.</summary>
+internal sealed class Contact
+{
+    private long _ticks;
+    private long _written;
+
+    public DateTimeOffset? At => Interlocked.Read(ref _ticks) is > 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
+
+    public void Touch(DateTimeOffset now)
+    {
+        // Many requests within a second need not fight for the same cache line.
+        if (now.UtcTicks - Volatile.Read(ref _ticks) > TimeSpan.TicksPerSecond) Interlocked.Exchange(ref _ticks, now.UtcTicks);
+    }
+
+    /// <summary>The moment to be written down, if the last one written is older than <paramref name="pace"/>.</summary>
+    public DateTimeOffset? Due(TimeSpan pace)
+    {
+        var ticks = Interlocked.Read(ref _ticks);
+        if (ticks - _written < pace.Ticks || ticks == 0) return null;
+        _written = ticks;
+        return new DateTimeOffset(ticks, TimeSpan.Zero);
+    }
+}

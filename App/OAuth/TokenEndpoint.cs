@@ -1,0 +1,132 @@
+using System.Security.Claims;
+using System.Text.Json;
+using App.Data;
+using Microsoft.AspNetCore;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.Extensions.Options;
+using Microsoft.IdentityModel.Tokens;
+using OpenIddict.Abstractions;
+using OpenIddict.Core;
+using OpenIddict.Server;
+using OpenIddict.Server.AspNetCore;
+using static OpenIddict.Server.OpenIddictServerEvents;
+using Oidc = OpenIddict.Abstractions.OpenIddictConstants;
+
+namespace App.OAuth;
+
+/// <summary>
+/// <c>POST /connect/token</c>: OpenIddict reads, judges and answers the request (RFC 6749); who the client is comes from the registry,
+/// and the token is minted and signed where all our tokens are, so a rotated key is in use at once.
+/// </summary>
+internal static class TokenEndpoint
+{
+    public const string Path = "/connect/token";
+
+    public static IServiceCollection Add(IServiceCollection services)
+    {
+        services.AddOpenIddict()
+            .AddCore(core =>
+            {
+                core.UseEntityFrameworkCore().UseDbContext<AppDb>().ReplaceDefaultEntities<OAuthClient, OAuthAuthorization, OAuthScope, OAuthToken, Guid>();
+                core.ReplaceApplicationManager<OAuthClient, RegisteredClients>();
+            })
+            .AddServer(server =>
+            {
+                server.SetTokenEndpointUris(Path).AllowClientCredentialsFlow().DisableTokenStorage().DisableScopeValidation().IgnoreScopePermissions();
+                server.UseAspNetCore().DisableTransportSecurityRequirement();
+                server.AddEventHandler<ValidateTokenRequestContext>(h => h.UseInlineHandler(DemandGrantedScopes).SetOrder(OpenIddictServerHandlers.Exchange.ValidateEndpointPermissions.Descriptor.Order + 500));
+                server.AddEventHandler<HandleTokenRequestContext>(h => h.UseInlineHandler(SignIn));
+                server.AddEventHandler<GenerateTokenContext>(h => h.UseScopedHandler<MintToken>().SetOrder(int.MinValue));
+                server.AddEventHandler<ApplyTokenResponseContext>(h => h.UseInlineHandler(AddErrors).SetOrder(int.MinValue));
+            });
+        services.AddSingleton<IConfigureOptions<OpenIddictServerOptions>, ServerKeys>();
+        services.AddSingleton<IAuthenticationSchemeProvider, NoRequestHandlers>();
+        return services;
+    }
+
+    /// <summary>A token for the service itself (RFC 6749 section 4.4). Errors follow its section 5.2, with our <c>errors</c> beside them.</summary>
+    public static async Task HandleAsync(HttpContext http)
+    {
+        var handlers = http.RequestServices.GetRequiredService<IAuthenticationHandlerProvider>();
+        var handler = (IAuthenticationRequestHandler)(await handlers.GetHandlerAsync(http, OpenIddictServerAspNetCoreDefaults.AuthenticationScheme))!;
+        if (!await handler.HandleRequestAsync()) http.Response.StatusCode = StatusCodes.Status400BadRequest;
+    }
+
+    private static ValueTask DemandGrantedScopes(ValidateTokenRequestContext context)
+    {
+        // It has proved who it is by now: a stranger must not learn from the answer what somebody was granted.
+        var registry = context.Transaction.GetHttpRequest()!.HttpContext.RequestServices.GetRequiredService<ServiceRegistry>();
+        var granted = registry.Find(context.ClientId ?? "")?.Description.Scopes ?? [];
+        if (context.Request.GetScopes().Any(s => !granted.Contains(s, StringComparer.Ordinal)))
+            context.Reject(Oidc.Errors.InvalidScope, "A scope was asked for that this service was not granted.");
+        return default;
+    }
+
+    private static ValueTask SignIn(HandleTokenRequestContext context)
+    {
+        var identity = new ClaimsIdentity("OpenIddict");
+        identity.AddClaim(new Claim(Oidc.Claims.Subject, context.ClientId!));
+        var principal = new ClaimsPrincipal(identity);
+        principal.SetScopes(context.Request.GetScopes());
+        context.SignIn(principal);
+        return default;
+    }
+
+    private static ValueTask AddErrors(ApplyTokenResponseContext context)
+    {
+        if (context.Response.Error is null) return default;
+        context.Response.ErrorUri = null;
+        if (context.Response.Error == Oidc.Errors.InvalidRequest) context.Response.Error = InvalidBecause(context);
+        var sentence = context.Response.Error switch
+        {
+            Oidc.Errors.InvalidClient => "Not authorized",
+            Oidc.Errors.InvalidScope => "A scope was asked for that this service was not granted",
+            Oidc.Errors.UnauthorizedClient => "This service may not use this grant",
+            Oidc.Errors.UnsupportedGrantType => "There is no such grant here",
+            _ => "Bad request",
+        };
+        context.Response.ErrorDescription = sentence;
+        context.Response["errors"] = JsonSerializer.SerializeToElement(new[] { new { message = sentence } });
+        return default;
+    }
+
+    // OpenIddict finds no fault with the client where it didn't identify itself in exactly one way; section 5.2 does.
+    private static string InvalidBecause(ApplyTokenResponseContext context)
+    {
+        // Asked of the request itself: OpenIddict has put what the header said beside what the form did.
+        var http = context.Transaction.GetHttpRequest()!;
+        var inForm = http.HasFormContentType && !string.IsNullOrEmpty(http.Form["client_secret"]);
+        if (http.Headers.Authorization.Count > 0 == inForm) return Oidc.Errors.InvalidClient;
+        return context.Request?.HasScope(Oidc.Scopes.OfflineAccess) == true ? Oidc.Errors.InvalidScope : Oidc.Errors.InvalidRequest;
+    }
+
+    /// <summary>Our own token in the place of OpenIddict's.</summary>
+    private sealed class MintToken(ServiceTokens tokens, OpenIddictApplicationManager<OAuthClient> clients) : IOpenIddictServerHandler<GenerateTokenContext>
+    {
+        public ValueTask HandleAsync(GenerateTokenContext context)
+        {
+            if (context.TokenType != Oidc.TokenTypeIdentifiers.AccessToken) return default;
+            var id = context.Principal.GetClaim(Oidc.Claims.Subject)!;
+            if (clients is not RegisteredClients { SecretId: { } secretId }) throw new InvalidOperationException("No client has proved who it is.");
+            context.Token = tokens.Mint(id, secretId, string.Join(' ', context.Principal.GetScopes()));
+            return default;
+        }
+    }
+
+    /// <summary>OpenIddict demands keys of its own, though nothing leaves here that they signed or sealed.</summary>
+    private sealed class ServerKeys(MasterKey masterKey, ServiceTokens tokens) : IConfigureOptions<OpenIddictServerOptions>
+    {
+        public void Configure(OpenIddictServerOptions options)
+        {
+            options.AccessTokenLifetime = tokens.Lifetime;
+            options.EncryptionCredentials.Add(new EncryptingCredentials(new SymmetricSecurityKey(masterKey.Derive("oauth")), SecurityAlgorithms.Aes256KW, SecurityAlgorithms.Aes256CbcHmacSha512));
+            options.SigningCredentials.Add(new SigningCredentials(new ECDsaSecurityKey(System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256)), SecurityAlgorithms.EcdsaSha256));
+        }
+    }
+
+    /// <summary>OpenIddict's handler would look at every request of every route; ours asks it where its route is.</summary>
+    private sealed class NoRequestHandlers(IOptions<AuthenticationOptions> options) : AuthenticationSchemeProvider(options)
+    {
+        public override Task<IEnumerable<AuthenticationScheme>> GetRequestHandlerSchemesAsync() => Task.FromResult<IEnumerable<AuthenticationScheme>>([]);
+    }
+}

@@ -1,0 +1,86 @@
+using System.ComponentModel.DataAnnotations;
+using App.Audit;
+using App.Data;
+using App.OAuth;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Services;
+
+public sealed class AddServiceRequest
+{
+    /// <summary>Its OAuth client_id: 1 to 64 of a-z, 0-9 and hyphen.</summary>
+    [Required, MaxLength(64)] public string Id { get; set; } = "";
+
+    [MaxLength(ServiceDescription.LongestName)] public string? Name { get; set; }
+
+    /// <summary>ChecksItself, Asks or Gateway.</summary>
+    [MaxLength(20)] public string? Trust { get; set; }
+
+    /// <summary>The audience that it alone accepts; left out, it takes the tokens meant for everybody.</summary>
+    [MaxLength(200)] public string? Audience { get; set; }
+
+    [MaxLength(20)] public string[]? Scopes { get; set; }
+    [MaxLength(20)] public string[]? RedirectUris { get; set; }
+}
+
+/// <summary>An admin registers a service; its secret is made here and told once.</summary>
+internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretKey secretKey, AuditLog audit, TimeProvider time)
+{
+    public abstract record Outcome
+    {
+        public sealed record Added(NewSecret Secret) : Outcome;
+        public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
+    }
+
+    public static async Task<Results<Created<NewSecret>, ProblemHttpResult>> HandleAsync(AddServiceRequest request, CurrentUser user, AddService add, HttpContext http, CancellationToken ct)
+    {
+        http.Response.Headers.CacheControl = "no-store";
+        return await add.TryAsync(request, user, ct) switch
+        {
+            Outcome.Added(var secret) => TypedResults.Created($"/api/admin/services/{secret.ClientId}", secret),
+            Outcome.Invalid(var faults) => Problems.Invalid(faults),
+            _ => Problems.NotFound(),
+        };
+    }
+
+    public async Task<Outcome> TryAsync(AddServiceRequest request, CurrentUser user, CancellationToken ct)
+    {
+        var id = request.Id.Trim();
+        if (!Enum.TryParse<TrustMode>(request.Trust ?? nameof(TrustMode.ChecksItself), out var trust) || !Enum.IsDefined(trust))
+            return new Outcome.Invalid([new Fault($"Trust is one of: {string.Join(", ", Enum.GetNames<TrustMode>())}", "trust")]);
+        var service = new ServiceDescription(
+            id, string.IsNullOrWhiteSpace(request.Name) ? id : request.Name.Trim(), trust, string.IsNullOrWhiteSpace(request.Audience) ? null : request.Audience.Trim(),
+            request.Scopes ?? [], ServiceDescription.KnownGrants, request.RedirectUris ?? []);
+        var faults = ServiceRules.Faults(service).Select(f => f with { Field = char.ToLowerInvariant(f.Field![0]) + f.Field[1..] }).ToList();
+        if (faults.Count > 0) return new Outcome.Invalid(faults);
+
+        var secret = ServiceSecret.Generate();
+        try
+        {
+            var added = await change.RunAsync(async () =>
+            {
+                if (await db.OAuthClients.AnyAsync(c => c.ClientId == id, ct)) return false;
+                var client = new OAuthClient
+                {
+                    Id = Guid.CreateVersion7(time.GetUtcNow()),
+                    ClientId = id,
+                    CreatedAt = time.GetUtcNow(),
+                    SecretHash = secret.Hash(secretKey, id),
+                    SecretSetAt = time.GetUtcNow(),
+                };
+                client.Describe(service);
+                db.Add(client);
+                audit.Add("service-created", user.Id, user.SessionId, detail: id);
+                return true;
+            }, ct);
+            return added ? new Outcome.Added(new NewSecret(id, secret.Reveal())) : Taken();
+        }
+        catch (DbUpdateException e) when (UniqueViolation.Is(e))
+        {
+            return Taken();
+        }
+
+        static Outcome Taken() => new Outcome.Invalid([new Fault("There is a service with this id", "id")]);
+    }
+}

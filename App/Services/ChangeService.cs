@@ -1,0 +1,81 @@
+using App.Audit;
+using App.Data;
+using App.OAuth;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Services;
+
+/// <summary>An admin replaces a service's secret without a pause, or removes the service. What the settings declare is changed there.</summary>
+internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecretKey secretKey, AuditLog audit, TimeProvider time)
+{
+    public abstract record Outcome
+    {
+        public sealed record Rotated(NewSecret Secret) : Outcome;
+        public sealed record Done : Outcome;
+        public sealed record NotFound : Outcome;
+        public sealed record Refused(string Why) : Outcome;
+    }
+
+    public static async Task<Results<Ok<NewSecret>, ProblemHttpResult>> HandleRotateAsync(string id, CurrentUser user, ChangeService service, HttpContext http, CancellationToken ct)
+    {
+        http.Response.Headers.CacheControl = "no-store";
+        var outcome = await service.RotateAsync(id, user, ct);
+        return outcome is Outcome.Rotated(var secret) ? TypedResults.Ok(secret) : Problem(outcome);
+    }
+
+    public static async Task<Results<NoContent, ProblemHttpResult>> HandleWithdrawAsync(string id, CurrentUser user, ChangeService service, CancellationToken ct) =>
+        await service.WithdrawAsync(id, user, ct) is Outcome.Done ? TypedResults.NoContent() : Problems.NotFound();
+
+    public static async Task<Results<NoContent, ProblemHttpResult>> HandleRemoveAsync(string id, CurrentUser user, ChangeService service, CancellationToken ct)
+    {
+        var outcome = await service.RemoveAsync(id, user, ct);
+        return outcome is Outcome.Done ? TypedResults.NoContent() : Problem(outcome);
+    }
+
+    /// <summary>A new secret; the one in force stays good until it is withdrawn. Two at most.</summary>
+    public async Task<Outcome> RotateAsync(string id, CurrentUser user, CancellationToken ct)
+    {
+        var secret = ServiceSecret.Generate();
+        return await RunAsync(id, "service-secret-rotated", user, client =>
+        {
+            if (client.Declared) return new Outcome.Refused("This service is declared in the settings. Change its secret there.");
+            if (client.OldSecretHash is not null) return new Outcome.Refused("It has two secrets already. Withdraw the old one first.");
+            (client.OldSecretHash, client.OldSecretSetAt) = (client.SecretHash, client.SecretSetAt);
+            (client.SecretHash, client.SecretSetAt) = (secret.Hash(secretKey, id), time.GetUtcNow());
+            return new Outcome.Rotated(new NewSecret(id, secret.Reveal()));
+        }, ct);
+    }
+
+    /// <summary>The old secret, and every token got with it, is good no more.</summary>
+    public Task<Outcome> WithdrawAsync(string id, CurrentUser user, CancellationToken ct) => RunAsync(id, "service-secret-withdrawn", user, client =>
+    {
+        if (client.OldSecretHash is null) return new Outcome.NotFound();
+        (client.OldSecretHash, client.OldSecretSetAt) = (null, null);
+        return new Outcome.Done();
+    }, ct);
+
+    public Task<Outcome> RemoveAsync(string id, CurrentUser user, CancellationToken ct) => RunAsync(id, "service-removed", user, client =>
+    {
+        if (client.Declared) return new Outcome.Refused("This service is declared in the settings. Remove it there.");
+        db.Remove(client);
+        return new Outcome.Done();
+    }, ct);
+
+    private async Task<Outcome> RunAsync(string id, string action, CurrentUser user, Func<OAuthClient, Outcome> decide, CancellationToken ct)
+    {
+        Outcome outcome = new Outcome.NotFound();
+        await change.RunAsync(async () =>
+        {
+            if (await db.OAuthClients.SingleOrDefaultAsync(c => c.ClientId == id, ct) is not { } client) return false;
+            outcome = decide(client);
+            if (outcome is not (Outcome.Done or Outcome.Rotated)) return false;
+            client.ConcurrencyToken = Guid.NewGuid().ToString();
+            audit.Add(action, user.Id, user.SessionId, detail: id);
+            return true;
+        }, ct);
+        return outcome;
+    }
+
+    private static ProblemHttpResult Problem(Outcome outcome) => outcome is Outcome.Refused(var why) ? Problems.BadRequest(why) : Problems.NotFound();
+}

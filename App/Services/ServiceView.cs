@@ -1,0 +1,38 @@
+using System.Text.Json.Serialization;
+using App.OAuth;
+
+namespace App.Services;
+
+/// <summary>A service as an admin sees it. Its secrets are shown nowhere but in the answer that made them.</summary>
+/// <param name="Declared">Written in the settings, and changed only there.</param>
+/// <param name="SecretSetAt">When the secret in force was made.</param>
+/// <param name="OldSecretSetAt">When the one before it was made; absent where there is none any more.</param>
+/// <param name="LastContactAt">When it last proved who it is, correct to a minute; absent until its first call.</param>
+internal sealed record ServiceView(
+    string Id, string Name, string Trust, string? Audience, IReadOnlyList<string> Scopes, IReadOnlyList<string> Grants, IReadOnlyList<string> RedirectUris,
+    bool Declared, DateTimeOffset CreatedAt, DateTimeOffset SecretSetAt, DateTimeOffset? OldSecretSetAt, DateTimeOffset? LastContactAt)
+{
+    public static ServiceView Of(RegisteredService service)
+    {
+        var (client, says) = (service.Client, service.Description);
+        var seen = service.Contact.At is { } here && (client.LastContactAt is not { } written || here > written) ? here : client.LastContactAt;
+        return new(says.Id, says.Name, says.Trust.ToString(), says.Audience, says.Scopes, says.Grants, says.RedirectUris,
+            client.Declared, client.CreatedAt, client.SecretSetAt, client.OldSecretHash is null ? null : client.OldSecretSetAt, seen);
+    }
+}
+
+/// <param name="Secret">Shown this once.</param>
+internal sealed record NewSecret([property: JsonPropertyName("client_id")] string ClientId, [property: JsonPropertyName("client_secret")] string Secret)
+{
+    public override string ToString() => $"(secret of {ClientId})";
+}
+
+/// <summary>The services there are, by id.</summary>
+internal sealed class ListServices(ServiceRegistry registry)
+{
+    public static Microsoft.AspNetCore.Http.HttpResults.Ok<IReadOnlyList<ServiceView>> Handle(ListServices list) => TypedResults.Ok(list.All());
+
+    public IReadOnlyList<ServiceView> All() => [.. registry.All.Select(ServiceView.Of).OrderBy(s => s.Id, StringComparer.Ordinal)];
+
+    public ServiceView? One(string id) => registry.Find(id) is { } service ? ServiceView.Of(service) : null;
+}

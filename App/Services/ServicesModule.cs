@@ -1,0 +1,25 @@
+using App.Accounts;
+
+namespace App.Services;
+
+/// <summary>Connecting a service: the admin's pages and endpoints over the registry.</summary>
+internal static class ServicesModule
+{
+    public static IServiceCollection AddServices(this IServiceCollection services)
+    {
+        services.AddScoped<ListServices>();
+        services.AddScoped<AddService>();
+        services.AddScoped<ChangeService>();
+        return services;
+    }
+
+    public static void MapServices(this IEndpointRouteBuilder routes)
+    {
+        var admin = routes.MapGroup("/api/admin/services").WithTags("Admin").RequireAuthorization(Roles.Admin).ProducesProblem(401).ProducesProblem(403);
+        admin.MapGet("", ListServices.Handle);
+        admin.MapPost("", AddService.HandleAsync).ProducesProblem(400);
+        admin.MapPost("/{id}/rotate", ChangeService.HandleRotateAsync).ProducesProblem(400).ProducesProblem(404);
+        admin.MapPost("/{id}/withdraw", ChangeService.HandleWithdrawAsync).ProducesProblem(404);
+        admin.MapDelete("/{id}", ChangeService.HandleRemoveAsync).ProducesProblem(400).ProducesProblem(404);
+    }
+}
