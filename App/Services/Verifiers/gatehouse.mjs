@@ -27,13 +27,8 @@ export class Refused extends Error {
 }
 const refuse = (reason) => { throw new Refused(reason); };
 
-/** As {@link createGatehouse}, but returns the Express middleware, with `verify`, `stats` and `close` on it. */
-export function gatehouse(options) {
-  const { middleware, ...rest } = createGatehouse(options);
-  return Object.assign(middleware, rest);
-}
-
 /**
+ * Express middleware, with `verify(token)`, `stats()` and `close()` on it.
  * @param {object} options
  * @param {string} options.issuer         Gatehouse's public address: the `iss` of its tokens, exactly
  * @param {string} options.audience       the `aud` that tokens for this service bear
@@ -47,7 +42,7 @@ export function gatehouse(options) {
  * @param {string} [options.cookie]       name of the session cookie, by default `session`
  * @param {() => number} [options.now]    seconds since 1970
  */
-export function createGatehouse({
+export function gatehouse({
   issuer, audience, url = issuer, clientId = process.env.GATEHOUSE_CLIENT_ID ?? audience, clientSecret = process.env.GATEHOUSE_CLIENT_SECRET,
   whenStale = 'introspect', staleAfter = 15, instance = `${hostname()}-${process.pid}`, cookie = 'session', now = () => Date.now() / 1000,
 } = {}) {
@@ -164,11 +159,11 @@ export function createGatehouse({
     res.writeHead(401, { 'content-type': 'application/problem+json', 'www-authenticate': challenge });
     res.end(JSON.stringify({ title: 'Not authorized', status: 401, errors: [{ message: 'Not authorized' }] }));
   });
-  return {
-    verify, middleware,
+  return Object.assign(middleware, {
+    verify,
     stats: () => ({ connected, cursor, feedAgeSeconds: cursor === null ? null : feedAge(), revocationsHeld: revoked.size, refusals: { ...refusals }, introspections, lastError }),
     close() { closed = true; connection.abort(); },
-  };
+  });
 }
 
 /** The bearer token, which decides alone where there is one (RFC 6750 section 2.1), else the one in the cookie: base64 of {"jwt":"…"}. */
