@@ -4,6 +4,7 @@ using App.Data;
 using App.Events;
 using App.Ops;
 using App.Passwords;
+using App.Services;
 using App.Sessions;
 using App.Tokens;
 using App.Ui;
@@ -31,6 +32,7 @@ try
     app.MapTokens();
     app.MapSessions();
     app.MapAccounts();
+    app.MapServices();
     return await app.LaunchAsync(args);
 }
 catch (Exception e) when (Hosting.Explains(e))
