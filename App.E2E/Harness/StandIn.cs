@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
@@ -19,7 +20,7 @@ internal sealed class StandIn : IAsyncDisposable
     private readonly List<JsonObject> _log = [];
     private readonly List<(string KeyId, ECDsa Key)> _keys = [];
     private readonly Lock _gate = new();
-    private volatile bool _unreachable;
+    private volatile bool _unreachable, _silenced;
     private int _keyFetches;
 
     public StandIn(params (string KeyId, ECDsa Key)[] keys)
@@ -46,13 +47,14 @@ internal sealed class StandIn : IAsyncDisposable
     {
         JsonObject entry = new() { ["type"] = type, ["expires"] = DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 3600 };
         foreach (var (name, value) in members) entry[name] = value;
+        long cursor;
         lock (_gate)
         {
             _log.Add(entry);
-            entry["cursor"] = _log.Count;
+            entry["cursor"] = cursor = _log.Count;
         }
-        await Task.WhenAll(_readers.Keys.Select(reader => SendAsync(reader, $"id: {entry["cursor"]}\nevent: {type}\ndata: {entry.ToJsonString()}\n\n")));
-        return entry["cursor"]!.GetValue<long>();
+        await Task.WhenAll(_readers.Keys.Select(reader => SendAsync(reader, Message(cursor, type, entry))));
+        return cursor;
     }
 
     public void Publish(string keyId, ECDsa key)
@@ -67,17 +69,22 @@ internal sealed class StandIn : IAsyncDisposable
         foreach (var reader in _readers.Keys) Drop(reader);
     }
 
-    public void Mend() => _unreachable = false;
+    /// <summary>The same for the feed alone; everything else still answers.</summary>
+    public void CutFeed()
+    {
+        _silenced = true;
+        foreach (var reader in _readers.Keys) Drop(reader);
+    }
+
+    public void Mend() => _unreachable = _silenced = false;
 
     /// <summary>A token as Gatehouse mints them, of the first key unless told otherwise.</summary>
     public string Mint(string sub, string sid, long? issuedAt = null, int key = 0)
     {
         var iat = issuedAt ?? DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         var (keyId, signer) = _keys[key];
-        var text = Segment(new { alg = "ES256", typ = "at+jwt", kid = keyId }) + "." + Segment(new
-        {
-            iss = Issuer, aud = new[] { Audience }, sub, id = sub, sid, jti = Guid.NewGuid(), iat, exp = iat + 300, auth_time = iat, email = "ada@example.test",
-        });
+        var claims = new { iss = Issuer, aud = new[] { Audience }, sub, id = sub, sid, jti = Guid.NewGuid(), iat, exp = iat + 300, auth_time = iat, email = "ada@example.test" };
+        var text = Segment(new { alg = "ES256", typ = "at+jwt", kid = keyId }) + "." + Segment(claims);
         return text + "." + Base64Url(signer.SignData(Encoding.ASCII.GetBytes(text), HashAlgorithmName.SHA256));
     }
 
@@ -110,7 +117,7 @@ internal sealed class StandIn : IAsyncDisposable
         try
         {
             var path = request.Url!.AbsolutePath;
-            if (_unreachable) response.StatusCode = 503;
+            if (_unreachable || (_silenced && path == "/events")) response.StatusCode = 503;
             else if (path == "/.well-known/jwks.json") await WriteKeysAsync(response);
             else if (!IsTheService(request.Headers["Authorization"])) response.StatusCode = 401;
             else if (path == "/events") { await OpenAsync(request, response); return; }
@@ -148,15 +155,17 @@ internal sealed class StandIn : IAsyncDisposable
         Resumed.Enqueue(resume);
         response.ContentType = "text/event-stream";
         response.SendChunked = true;
-        StringBuilder text = new();
+        var text = "";
         lock (_gate)
         {
-            if (resume is null) text.Append($"id: {_log.Count}\nevent: snapshot\ndata: {new JsonObject { ["cursor"] = _log.Count, ["events"] = new JsonArray([.. _log.Select(entry => entry.DeepClone())]) }.ToJsonString()}\n\n");
-            else foreach (var entry in _log.Skip(int.Parse(resume, System.Globalization.CultureInfo.InvariantCulture))) text.Append($"id: {entry["cursor"]}\nevent: {entry["type"]}\ndata: {entry.ToJsonString()}\n\n");
-            text.Append(Heartbeat());
+            JsonObject snapshot = new() { ["cursor"] = _log.Count, ["events"] = new JsonArray([.. _log.Select(entry => entry.DeepClone())]) };
+            text = resume is null
+                ? Message(_log.Count, "snapshot", snapshot)
+                : string.Concat(_log.Skip(int.Parse(resume, CultureInfo.InvariantCulture)).Select(entry => Message(entry["cursor"]!.GetValue<long>(), entry["type"]!.GetValue<string>(), entry)));
+            text += Heartbeat();
             _readers[response] = new SemaphoreSlim(1);
         }
-        await SendAsync(response, text.ToString());
+        await SendAsync(response, text);
     }
 
     private async Task BeatAsync()
@@ -166,7 +175,9 @@ internal sealed class StandIn : IAsyncDisposable
             await Task.WhenAll(_readers.Keys.Select(reader => SendAsync(reader, Heartbeat())));
     }
 
-    private string Heartbeat() => $"id: {_log.Count}\nevent: heartbeat\ndata: {{\"cursor\":{_log.Count}}}\n\n";
+    private string Heartbeat() => Message(_log.Count, "heartbeat", new JsonObject { ["cursor"] = _log.Count });
+
+    private static string Message(long cursor, string type, JsonObject data) => $"id: {cursor}\nevent: {type}\ndata: {data.ToJsonString()}\n\n";
 
     private async Task SendAsync(HttpListenerResponse reader, string text)
     {
