@@ -6,7 +6,7 @@ namespace App.E2E.Harness;
 /// <summary>A small service in one of four languages (<c>Peers/orders.*</c>) with the verifier of that language, in a process of its own.</summary>
 internal sealed class Peer : IAsyncDisposable
 {
-    public const string ClientId = "orders", ClientSecret = "orders' own: a secret & more";
+    public const string ClientId = "orders", ClientSecret = "orders' own: a secret & more, 100 % long enough";
 
     private const string Project = """
         <Project Sdk="Microsoft.NET.Sdk.Web">
