@@ -12,19 +12,13 @@
 import { hostname } from 'node:os';
 import { compactVerify, importJWK } from 'jose';
 
-const SKEW = 30;              // s by which two clocks may differ
-const LONGEST_LIFE = 3600;    // s that a token of ours may live
-const LONGEST_TOKEN = 8192;   // characters
-const START_WITHIN = 5000;    // ms that the first tokens wait for the snapshot; past that the feed counts as stale
-const SILENCE = 12_000;       // ms without data after which the feed's connection is opened anew
-const ANSWER_WITHIN = 5000;   // ms for any other request to Gatehouse
-const KEYS_AGE = 300_000;     // ms after which the keys are fetched again in the background
-const KEYS_PAUSE = 30_000;    // ms between two fetches that unknown key ids in tokens may cause
+const SKEW = 30, LONGEST_LIFE = 3600, LONGEST_TOKEN = 8192; // s by which two clocks may differ; s that a token may live; characters
+const START_WITHIN = 5000; // ms that the first tokens wait for the snapshot; past that the feed counts as stale
+const SILENCE = 12_000, ANSWER_WITHIN = 5000; // ms without data after which the feed is opened anew; ms for any other request
+const KEYS_AGE = 300_000, KEYS_PAUSE = 30_000; // ms between fetches in the background; between those that unknown key ids cause
 
 /** Why a token isn't good: `reason` is one of a few fixed words, fit for a metric's label; it never quotes the token. */
-export class Refused extends Error {
-  constructor(reason) { super(`token refused: ${reason}`); this.reason = reason; }
-}
+export class Refused extends Error { constructor(reason) { super(`token refused: ${reason}`); this.reason = reason; } }
 const refuse = (reason) => { throw new Refused(reason); };
 
 /**
@@ -131,8 +125,7 @@ export function gatehouse({
   follow();
 
   // The decision.
-  const refusals = {};
-  let introspections = 0;
+  const refusals = {}, counted = { introspections: 0 };
   async function check(token) {
     const { kid, claims } = readToken(token, issuer, audience, now());
     await ready;
@@ -143,7 +136,7 @@ export function gatehouse({
       if (claims.iat <= revoked.get(id)?.notBefore) refuse(`${name}_revoked`);
     if (feedAge() <= staleAfter || whenStale === 'accept') return claims;
     if (whenStale === 'refuse') refuse('stale');
-    introspections++; // the answer is for this request alone
+    counted.introspections++; // the answer is for this request alone
     const answer = await ask('/connect/introspect', { method: 'POST', headers: { authorization }, body: new URLSearchParams({ token }) })
       .then((response) => response.json()).catch(() => refuse('introspection_failed'));
     return answer.active === true ? claims : refuse('inactive');
@@ -161,7 +154,7 @@ export function gatehouse({
   });
   return Object.assign(middleware, {
     verify,
-    stats: () => ({ connected, cursor, feedAgeSeconds: cursor === null ? null : feedAge(), revocationsHeld: revoked.size, refusals: { ...refusals }, introspections, lastError }),
+    stats: () => ({ connected, cursor, feedAgeSeconds: cursor === null ? null : feedAge(), revocationsHeld: revoked.size, refusals: { ...refusals }, ...counted, lastError }),
     close() { closed = true; connection.abort(); },
   });
 }
