@@ -76,7 +76,7 @@ internal sealed class Peer : IAsyncDisposable
         var node = await Tool.FindOrInstallAsync(["node"], ["nodejs", "npm"]);
         var folder = await NodePeer.FolderAsync();
         File.Copy(Verifier("gatehouse.mjs"), Path.Combine(folder, "gatehouse.mjs"), overwrite: true);
-        return (node, ["--max-http-header-size=65536", "orders.mjs"], folder);
+        return (node, ["orders.mjs"], folder);
     }
 
     private static async Task<(string, string[], string)> DotnetAsync()

@@ -45,9 +45,16 @@ public sealed class VerifierVectorTests
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, "/");
         request.Headers.TryAddWithoutValidation(header.Name, header.Value);
-        using var answer = await peer.Client.SendAsync(request);
-        var right = accept ? answer.StatusCode == HttpStatusCode.OK : (int)answer.StatusCode is 400 or 401 or 431;
-        if (!right) wrong.Add($"{name}: {(accept ? "accept" : "reject")}, but {(int)answer.StatusCode}");
+        try
+        {
+            using var answer = await peer.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+            var right = accept ? answer.StatusCode == HttpStatusCode.OK : (int)answer.StatusCode is 400 or 401 or 431;
+            if (!right) wrong.Add($"{name}: {(accept ? "accept" : "reject")}, but {(int)answer.StatusCode}");
+        }
+        catch (HttpRequestException) when (!accept && header.Value.Length > 16 * 1024)
+        {
+            // Node hangs up on headers above 16 KiB, sometimes before its 431 is read.
+        }
     }
 
     private static (string KeyId, ECDsa Key) Key()
