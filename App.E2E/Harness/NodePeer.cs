@@ -34,6 +34,9 @@ internal sealed class NodePeer : IAsyncDisposable
         _process.Dispose();
     }
 
+    /// <summary>The peers' sources with the packages of their lock file.</summary>
+    public static Task<string> FolderAsync() => TheFolder.Value;
+
     private static Task<string> NodeAsync() => Tool.FindOrInstallAsync(["node"], ["nodejs", "npm"]);
 
     private static async Task<string> InstallAsync()

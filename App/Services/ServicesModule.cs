@@ -2,7 +2,7 @@ using App.Accounts;
 
 namespace App.Services;
 
-/// <summary>Connecting a service: the admin's pages and endpoints over the registry.</summary>
+/// <summary>Connecting a service: the admin's pages and endpoints over the registry, and the verifier it may take along.</summary>
 internal static class ServicesModule
 {
     public static IServiceCollection AddServices(this IServiceCollection services)
@@ -21,5 +21,7 @@ internal static class ServicesModule
         admin.MapPost("/{id}/rotate", ChangeService.HandleRotateAsync).ProducesProblem(400).ProducesProblem(404);
         admin.MapPost("/{id}/withdraw", ChangeService.HandleWithdrawAsync).ProducesProblem(404);
         admin.MapDelete("/{id}", ChangeService.HandleRemoveAsync).ProducesProblem(400).ProducesProblem(404);
+
+        ServeVerifiers.Map(routes);
     }
 }

@@ -1,0 +1,209 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace App.E2E.Harness;
+
+/// <summary>
+/// Stands for Gatehouse across the network: a key, a feed that a test writes, and a line that a test can cut.
+/// What a real one does is for the tests that publish it; here it is the verifier that is judged.
+/// </summary>
+internal sealed class StandIn : IAsyncDisposable
+{
+    public const string Issuer = "https://auth.test", Audience = "https://api.test";
+    private readonly HttpListener _listener = new();
+    private readonly ConcurrentDictionary<HttpListenerResponse, SemaphoreSlim> _readers = new();
+    private readonly List<JsonObject> _log = [];
+    private readonly List<(string KeyId, ECDsa Key)> _keys = [];
+    private readonly Lock _gate = new();
+    private volatile bool _unreachable, _silenced;
+    private int _keyFetches;
+
+    public StandIn(params (string KeyId, ECDsa Key)[] keys)
+    {
+        _keys.AddRange(keys);
+        Url = $"http://127.0.0.1:{TestRun.FreePort()}";
+        _listener.Prefixes.Add(Url + "/");
+        _listener.Start();
+        _ = AcceptAsync();
+        _ = BeatAsync();
+    }
+
+    public string Url { get; }
+
+    /// <summary>What introspection answers.</summary>
+    public bool Active { get; set; } = true;
+
+    public int KeyFetches => _keyFetches;
+    public ConcurrentQueue<string?> Resumed { get; } = new();
+    public ConcurrentQueue<long> Acknowledged { get; } = new();
+
+    /// <summary>Adds to the feed and tells whoever listens; returns the cursor.</summary>
+    public async Task<long> WriteAsync(string type, params (string Name, JsonNode Value)[] members)
+    {
+        JsonObject entry = new() { ["type"] = type, ["expires"] = DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 3600 };
+        foreach (var (name, value) in members) entry[name] = value;
+        long cursor;
+        lock (_gate)
+        {
+            _log.Add(entry);
+            entry["cursor"] = cursor = _log.Count;
+        }
+        await Task.WhenAll(_readers.Keys.Select(reader => SendAsync(reader, Message(cursor, type, entry))));
+        return cursor;
+    }
+
+    public void Publish(string keyId, ECDsa key)
+    {
+        lock (_gate) _keys.Add((keyId, key));
+    }
+
+    /// <summary>Every line of the feed breaks, and from now on each request is met with 503, until <see cref="Mend"/>.</summary>
+    public void Cut()
+    {
+        _unreachable = true;
+        foreach (var reader in _readers.Keys) Drop(reader);
+    }
+
+    /// <summary>The same for the feed alone; everything else still answers.</summary>
+    public void CutFeed()
+    {
+        _silenced = true;
+        foreach (var reader in _readers.Keys) Drop(reader);
+    }
+
+    public void Mend() => _unreachable = _silenced = false;
+
+    /// <summary>A token as Gatehouse mints them, of the first key unless told otherwise.</summary>
+    public string Mint(string sub, string sid, long? issuedAt = null, int key = 0)
+    {
+        var iat = issuedAt ?? DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        var (keyId, signer) = _keys[key];
+        var claims = new { iss = Issuer, aud = new[] { Audience }, sub, id = sub, sid, jti = Guid.NewGuid(), iat, exp = iat + 300, auth_time = iat, email = "ada@example.test" };
+        var text = Segment(new { alg = "ES256", typ = "at+jwt", kid = keyId }) + "." + Segment(claims);
+        return text + "." + Base64Url(signer.SignData(Encoding.ASCII.GetBytes(text), HashAlgorithmName.SHA256));
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Cut();
+        _listener.Close();
+        return ValueTask.CompletedTask;
+    }
+
+    private async Task AcceptAsync()
+    {
+        while (_listener.IsListening)
+        {
+            try
+            {
+                var context = await _listener.GetContextAsync();
+                _ = Task.Run(() => AnswerAsync(context));
+            }
+            catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
+            {
+                return; // The listener is closed.
+            }
+        }
+    }
+
+    private async Task AnswerAsync(HttpListenerContext context)
+    {
+        var (request, response) = (context.Request, context.Response);
+        try
+        {
+            var path = request.Url!.AbsolutePath;
+            if (_unreachable || (_silenced && path == "/events")) response.StatusCode = 503;
+            else if (path == "/.well-known/jwks.json") await WriteKeysAsync(response);
+            else if (!IsTheService(request.Headers["Authorization"])) response.StatusCode = 401;
+            else if (path == "/events") { await OpenAsync(request, response); return; }
+            else if (path == "/connect/introspect") await response.OutputStream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(new { active = Active }));
+            else if (path == "/events/ack")
+            {
+                Acknowledged.Enqueue((await JsonNode.ParseAsync(request.InputStream))!["cursor"]!.GetValue<long>());
+                response.StatusCode = 204;
+            }
+            else response.StatusCode = 404;
+            response.Close();
+        }
+        catch (Exception e) when (e is HttpListenerException or IOException or ObjectDisposedException or InvalidOperationException)
+        {
+            // The caller has gone.
+        }
+    }
+
+    // Each part is form-encoded (RFC 6749 section 2.3.1), in which a space may be a plus.
+    private static bool IsTheService(string? authorization) =>
+        authorization?.StartsWith("Basic ", StringComparison.Ordinal) == true
+        && Encoding.UTF8.GetString(Convert.FromBase64String(authorization["Basic ".Length..])).Split(':').Select(WebUtility.UrlDecode).SequenceEqual([Peer.ClientId, Peer.ClientSecret]);
+
+    private async Task WriteKeysAsync(HttpListenerResponse response)
+    {
+        Interlocked.Increment(ref _keyFetches);
+        List<object> keys;
+        lock (_gate) keys = [.. _keys.Select(key => (key.KeyId, key.Key.ExportParameters(false).Q)).Select(key => new { kty = "EC", crv = "P-256", alg = "ES256", use = "sig", kid = key.KeyId, x = Base64Url(key.Q.X!), y = Base64Url(key.Q.Y!) })];
+        await response.OutputStream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(new { keys }));
+    }
+
+    private async Task OpenAsync(HttpListenerRequest request, HttpListenerResponse response)
+    {
+        var resume = request.Headers["Last-Event-ID"];
+        Resumed.Enqueue(resume);
+        response.ContentType = "text/event-stream";
+        response.SendChunked = true;
+        var text = "";
+        lock (_gate)
+        {
+            JsonObject snapshot = new() { ["cursor"] = _log.Count, ["events"] = new JsonArray([.. _log.Select(entry => entry.DeepClone())]) };
+            text = resume is null
+                ? Message(_log.Count, "snapshot", snapshot)
+                : string.Concat(_log.Skip(int.Parse(resume, CultureInfo.InvariantCulture)).Select(entry => Message(entry["cursor"]!.GetValue<long>(), entry["type"]!.GetValue<string>(), entry)));
+            text += Heartbeat();
+            _readers[response] = new SemaphoreSlim(1);
+        }
+        await SendAsync(response, text);
+    }
+
+    private async Task BeatAsync()
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(300));
+        while (_listener.IsListening && await timer.WaitForNextTickAsync())
+            await Task.WhenAll(_readers.Keys.Select(reader => SendAsync(reader, Heartbeat())));
+    }
+
+    private string Heartbeat() => Message(_log.Count, "heartbeat", new JsonObject { ["cursor"] = _log.Count });
+
+    private static string Message(long cursor, string type, JsonObject data) => $"id: {cursor}\nevent: {type}\ndata: {data.ToJsonString()}\n\n";
+
+    private async Task SendAsync(HttpListenerResponse reader, string text)
+    {
+        if (!_readers.TryGetValue(reader, out var turn)) return;
+        await turn.WaitAsync();
+        try
+        {
+            await reader.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(text));
+            await reader.OutputStream.FlushAsync();
+        }
+        catch (Exception e) when (e is HttpListenerException or IOException or ObjectDisposedException or InvalidOperationException)
+        {
+            Drop(reader);
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
+    private void Drop(HttpListenerResponse reader)
+    {
+        if (_readers.TryRemove(reader, out _)) reader.Abort();
+    }
+
+    private static string Segment(object value) => Base64Url(JsonSerializer.SerializeToUtf8Bytes(value));
+
+    private static string Base64Url(byte[] bytes) => System.Buffers.Text.Base64Url.EncodeToString(bytes);
+}

@@ -1,0 +1,193 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Security.Cryptography;
+using System.Text.Json.Nodes;
+using App.E2E.Harness;
+
+namespace App.E2E.Peers;
+
+/// <summary>What a verifier does while the line to Gatehouse is broken, late or not there yet, and what it does with each kind of event.</summary>
+[Collection("Verifiers")]
+public sealed class VerifierFaultTests : IAsyncLifetime
+{
+    private readonly StandIn _gatehouse = new(("first", ECDsa.Create(ECCurve.NamedCurves.nistP256)));
+    private readonly string _user = Guid.NewGuid().ToString(), _session = Guid.NewGuid().ToString();
+
+    public static TheoryData<string> Languages { get; } = ["node", "dotnet", "python", "go"];
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _gatehouse.DisposeAsync();
+
+    [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task A_session_that_ends_is_refused_by_bearer_and_by_cookie_once_the_event_is_acknowledged(string language)
+    {
+        await using var peer = await StartAsync(language);
+        var token = _gatehouse.Mint(_user, _session);
+        var other = _gatehouse.Mint(_user, Guid.NewGuid().ToString());
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, token));
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, cookie: token));
+
+        await AppliedAsync(await _gatehouse.WriteAsync("session-revoked", ("sub", _user), ("sid", _session), ("reason", "sign-out")));
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, token));
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, cookie: token));
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, other));
+        // A bad bearer token never falls back to the cookie.
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, token, other));
+        Assert.Equal(3, (await StatsAsync(peer))["refusals"]!["session_revoked"]!.GetValue<int>());
+    }
+
+    [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task What_a_user_was_given_up_to_the_event_is_refused_and_what_comes_a_second_later_lives(string language)
+    {
+        await using var peer = await StartAsync(language);
+        var second = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+
+        await AppliedAsync(await _gatehouse.WriteAsync("credential-change", ("sub", _user), ("notBefore", second)));
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, _gatehouse.Mint(_user, _session, second)));
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, _gatehouse.Mint(_user, _session, second + 1)));
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, _gatehouse.Mint(Guid.NewGuid().ToString(), _session, second)));
+    }
+
+    [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task A_new_key_is_fetched_at_the_hint_and_the_tokens_of_a_revoked_one_are_refused(string language)
+    {
+        await using var peer = await StartAsync(language);
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, _gatehouse.Mint(_user, _session)));
+        _gatehouse.Publish("second", ECDsa.Create(ECCurve.NamedCurves.nistP256));
+        var fetches = _gatehouse.KeyFetches;
+        await AppliedAsync(await _gatehouse.WriteAsync("signing-key-changed", ("kid", "second"), ("reason", "rotated")));
+        await UntilAsync(() => Task.FromResult(_gatehouse.KeyFetches > fetches));
+
+        await AppliedAsync(await _gatehouse.WriteAsync("signing-key-changed", ("kid", "first"), ("reason", "revoked")));
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, _gatehouse.Mint(_user, _session)));
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, _gatehouse.Mint(_user, _session, key: 1)));
+    }
+
+    [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task What_happened_while_the_line_was_cut_is_applied_on_resuming(string language)
+    {
+        await using var peer = await StartAsync(language);
+        var token = _gatehouse.Mint(_user, _session);
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, token));
+        var before = await _gatehouse.WriteAsync("session-revoked", ("sid", Guid.NewGuid().ToString()));
+        await AppliedAsync(before);
+
+        _gatehouse.Cut();
+        var during = await _gatehouse.WriteAsync("session-revoked", ("sid", _session));
+        _gatehouse.Mend();
+        await AppliedAsync(during);
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, token));
+        Assert.Equal($"{before}", _gatehouse.Resumed.Last());
+    }
+
+    [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task A_service_that_starts_after_the_revocation_refuses_the_first_token_it_sees(string language)
+    {
+        var token = _gatehouse.Mint(_user, _session);
+        await _gatehouse.WriteAsync("session-revoked", ("sid", _session));
+
+        await using var peer = await Peer.StartAsync(language, _gatehouse.Url, StandIn.Issuer, StandIn.Audience);
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, token));
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, _gatehouse.Mint(_user, Guid.NewGuid().ToString())));
+    }
+
+    [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task Past_the_limit_it_refuses_when_told_to_and_accepts_again_when_the_feed_is_back(string language)
+    {
+        await using var peer = await StartAsync(language, ("WHEN_STALE", "refuse"), ("STALE_AFTER", "1"));
+        var token = _gatehouse.Mint(_user, _session);
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, token));
+
+        _gatehouse.Cut();
+        await UntilAsync(async () => await CallAsync(peer, token) == HttpStatusCode.Unauthorized);
+        Assert.True((await StatsAsync(peer))["refusals"]!["stale"]!.GetValue<int>() > 0);
+
+        _gatehouse.Mend();
+        await UntilAsync(async () => await CallAsync(peer, token) == HttpStatusCode.OK);
+    }
+
+    [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task Past_the_limit_it_accepts_when_told_to_and_says_how_old_its_knowledge_is(string language)
+    {
+        await using var peer = await StartAsync(language, ("WHEN_STALE", "accept"), ("STALE_AFTER", "1"));
+        _gatehouse.Cut();
+
+        await UntilAsync(async () => (await StatsAsync(peer))["feedAgeSeconds"]!.GetValue<double>() > 1.2);
+
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, _gatehouse.Mint(_user, _session)));
+        Assert.False((await StatsAsync(peer))["connected"]!.GetValue<bool>());
+    }
+
+    [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task Past_the_limit_it_asks_about_each_token_when_told_to_and_refuses_without_an_answer(string language)
+    {
+        await using var peer = await StartAsync(language, ("WHEN_STALE", "introspect"), ("STALE_AFTER", "1"));
+        var token = _gatehouse.Mint(_user, _session);
+
+        _gatehouse.CutFeed();
+        await UntilAsync(async () => (await StatsAsync(peer))["feedAgeSeconds"]!.GetValue<double>() > 1.2);
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, token));
+        _gatehouse.Active = false;
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, token));
+        Assert.Equal(2, (await StatsAsync(peer))["introspections"]!.GetValue<int>());
+
+        _gatehouse.Active = true;
+        _gatehouse.Cut();
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, token));
+    }
+
+    [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task Fifty_callers_with_unknown_keys_cause_one_fetch(string language)
+    {
+        await using var peer = await StartAsync(language);
+        using var stranger = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        await using var other = new StandIn(("unknown", stranger));
+        var fetches = _gatehouse.KeyFetches;
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => CallAsync(peer, other.Mint(_user, _session))));
+
+        Assert.All(answers, answer => Assert.Equal(HttpStatusCode.Unauthorized, answer));
+        Assert.Equal(fetches + 1, _gatehouse.KeyFetches);
+    }
+
+    // A peer that has its keys and its snapshot.
+    private async Task<Peer> StartAsync(string language, params (string Key, string Value)[] environment)
+    {
+        var peer = await Peer.StartAsync(language, _gatehouse.Url, StandIn.Issuer, StandIn.Audience, environment);
+        await UntilAsync(async () => _gatehouse.KeyFetches > 0 && (await StatsAsync(peer))["connected"]!.GetValue<bool>());
+        await UntilAsync(async () => await CallAsync(peer, _gatehouse.Mint(_user, Guid.NewGuid().ToString())) == HttpStatusCode.OK);
+        return peer;
+    }
+
+    private Task AppliedAsync(long cursor) => UntilAsync(() => Task.FromResult(_gatehouse.Acknowledged.Contains(cursor)));
+
+    private static async Task UntilAsync(Func<Task<bool>> holds)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        while (!await holds()) await Task.Delay(10, limit.Token);
+    }
+
+    private static async Task<JsonNode> StatsAsync(Peer peer) => (await peer.Client.GetFromJsonAsync<JsonNode>("/stats"))!;
+
+    private static async Task<HttpStatusCode> CallAsync(Peer peer, string? bearer = null, string? cookie = null)
+    {
+        var value = cookie is null ? null : "session=" + Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($$"""{"jwt":"{{cookie}}"}"""));
+        using var answer = await peer.Client.SendAsync(HttpMethod.Get, "/", bearer, value);
+        return answer.StatusCode;
+    }
+}

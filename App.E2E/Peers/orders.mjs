@@ -1,0 +1,16 @@
+// A service in Node as a team would write one, with the verifier that Gatehouse serves beside it.
+import { webcrypto } from 'node:crypto';
+import express from 'express';
+
+globalThis.crypto ??= webcrypto; // Node 18
+const { gatehouse } = await import('./gatehouse.mjs');
+const { ISSUER, AUDIENCE, URL, WHEN_STALE, STALE_AFTER = '15', NOW } = process.env;
+const gate = gatehouse({
+  issuer: ISSUER, audience: AUDIENCE, url: URL, whenStale: WHEN_STALE, staleAfter: Number(STALE_AFTER), ...(NOW && { now: () => Number(NOW) }),
+});
+
+const app = express();
+app.get('/stats', (req, res) => res.json(gate.stats()));
+app.get('/', gate, (req, res) => res.json({ id: req.user.sub, email: req.user.email }));
+
+const server = app.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`));
