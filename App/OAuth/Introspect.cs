@@ -16,7 +16,7 @@ namespace App.OAuth;
 /// gets the same few bytes, so that nothing is learnt from the difference.
 /// </summary>
 internal sealed class Introspect(
-    AppDb db, CheckToken check, ServiceTokens serviceTokens, RefreshKey refreshKey, App.Sessions.SessionOptions sessions, TokenOptions tokens, PublicUrl publicUrl, TimeProvider time)
+    CheckToken check, ServiceTokens serviceTokens, RefreshKey refreshKey, App.Sessions.SessionOptions sessions, TokenOptions tokens, PublicUrl publicUrl, TimeProvider time)
 {
     private const string Json = "application/json; charset=utf-8";
 
@@ -42,7 +42,7 @@ internal sealed class Introspect(
         if (await check.RunAsync(token.AsMemory(), Carrier.Bearer, http) is { } known)
             return Answers.GetValue(CurrentUser.From(known.Principal)!, Describe);
         if (await serviceTokens.CheckAsync(token) is var (_, said)) return Write(json => Describe(json, said));
-        return RefreshToken.Parse(token, refreshKey) is { } refresh ? await DescribeAsync(refresh, ct) : null;
+        return RefreshToken.Parse(token, refreshKey) is { } refresh ? await DescribeAsync(refresh, http, ct) : null;
     }
 
     private byte[] Describe(CurrentUser user) => Write(json =>
@@ -75,8 +75,10 @@ internal sealed class Introspect(
         json.WriteNumber("exp", token.ExpiresAt);
     }
 
-    private async Task<byte[]?> DescribeAsync(RefreshToken token, CancellationToken ct)
+    private async Task<byte[]?> DescribeAsync(RefreshToken token, HttpContext http, CancellationToken ct)
     {
+        // Only here: an access token, which is nearly every question, needs no context at all.
+        var db = http.RequestServices.GetRequiredService<AppDb>();
         var now = time.GetUtcNow();
         var session = await db.Sessions.AsNoTracking().SingleOrDefaultAsync(s => s.Id == token.SessionId, ct);
         if (session is null || session.RevokedAt is not null || now >= session.ExpiresAt || now >= session.LastSeenAt + sessions.IdleLifetime) return null;

@@ -18,7 +18,7 @@ internal static class OAuthModule
         services.AddSingleton<ServiceTokens>();
         services.AddScoped<ChangeRegistry>();
         services.AddScoped<DeclaredServices>();
-        services.AddScoped<Introspect>();
+        services.AddSingleton<Introspect>();
         services.AddScoped<RevokeToken>();
         services.AddSingleton(new StartStep(BeginAsync));
         services.AddHostedService<FollowRegistry>();
