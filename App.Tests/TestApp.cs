@@ -40,11 +40,7 @@ public sealed class TestApp : IAsyncDisposable
             host.UseSetting("Tokens:Audience", Audience);
             host.UseSetting("RateLimits:PerAddressPerMinute", "100000");
             foreach (var (key, value) in settings) host.UseSetting(key, value);
-            host.ConfigureTestServices(services =>
-            {
-                services.Replace(ServiceDescriptor.Singleton<TimeProvider>(Time));
-                Events.TestServiceScheme.AddTo(services);
-            });
+            host.ConfigureTestServices(services => services.Replace(ServiceDescriptor.Singleton<TimeProvider>(Time)));
             host.ConfigureLogging(logging => logging.AddProvider(Log));
         });
         Client = NewClient();

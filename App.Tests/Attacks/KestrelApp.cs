@@ -2,7 +2,6 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
-using Microsoft.AspNetCore.TestHost;
 
 namespace App.Tests.Attacks;
 
@@ -12,7 +11,7 @@ public sealed class KestrelApp : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("gatehouse-").FullName;
     private readonly WebApplicationFactory<Program> _factory;
 
-    private KestrelApp((string Key, string Value)[] settings)
+    private KestrelApp((string Key, string? Value)[] settings)
     {
         _factory = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
         {
@@ -21,7 +20,6 @@ public sealed class KestrelApp : IAsyncDisposable
             host.UseSetting("Urls", "http://127.0.0.1:0");
             host.UseSetting("RateLimits:PerAddressPerMinute", "100000");
             foreach (var (key, value) in settings) host.UseSetting(key, value);
-            host.ConfigureTestServices(Events.TestServiceScheme.AddTo);
         });
         _factory.UseKestrel(0);
         _factory.StartServer();
@@ -35,7 +33,7 @@ public sealed class KestrelApp : IAsyncDisposable
 
     public IServiceProvider Services => _factory.Services;
 
-    public static KestrelApp Start(params (string Key, string Value)[] settings) => new(settings);
+    public static KestrelApp Start(params (string Key, string? Value)[] settings) => new(settings);
 
     /// <summary>Sends bytes as they are and reads until the server closes or has said <paramref name="until"/>.</summary>
     public Task<string> SendRawAsync(string bytes, string? until = null) => SendRawAsync(Encoding.Latin1.GetBytes(bytes), until);

@@ -382,7 +382,53 @@ GO
 BEGIN TRANSACTION;
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
+)
+BEGIN
+    DROP TABLE [SecurityEvents];
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
+)
+BEGIN
+    ALTER TABLE [AspNetUsers] ADD [TokensNotBefore] bigint NULL;
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
+)
+BEGIN
+    CREATE TABLE [EventCounter] (
+        [Id] int NOT NULL,
+        [Value] bigint NOT NULL,
+        [PrunedTo] bigint NOT NULL,
+        CONSTRAINT [PK_EventCounter] PRIMARY KEY ([Id])
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
+)
+BEGIN
+    CREATE TABLE [FeedReaders] (
+        [Service] nvarchar(100) NOT NULL,
+        [Instance] nvarchar(64) NOT NULL,
+        [Audience] nvarchar(200) NULL,
+        [ContactAt] datetimeoffset NOT NULL,
+        [Applied] bigint NOT NULL,
+        [Ahead] nvarchar(max) NULL,
+        [Acks] nvarchar(4000) NOT NULL,
+        CONSTRAINT [PK_FeedReaders] PRIMARY KEY ([Service], [Instance])
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     CREATE TABLE [OpenIddictApplications] (
@@ -417,7 +463,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     CREATE TABLE [OpenIddictScopes] (
@@ -436,7 +482,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     CREATE TABLE [RegistryVersion] (
@@ -448,7 +494,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     CREATE TABLE [RevokedTokens] (
@@ -460,7 +506,28 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
+)
+BEGIN
+    CREATE TABLE [SecurityEventLog] (
+        [Cursor] bigint NOT NULL,
+        [Id] uniqueidentifier NOT NULL,
+        [Type] nvarchar(60) NOT NULL,
+        [OccurredAt] datetimeoffset NOT NULL,
+        [ExpiresAt] datetimeoffset NOT NULL,
+        [UserId] uniqueidentifier NULL,
+        [SessionId] uniqueidentifier NULL,
+        [KeyId] nvarchar(64) NULL,
+        [NotBefore] bigint NULL,
+        [Audiences] nvarchar(2000) NULL,
+        [Reason] nvarchar(40) NOT NULL,
+        CONSTRAINT [PK_SecurityEventLog] PRIMARY KEY ([Cursor])
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     CREATE TABLE [OpenIddictAuthorizations] (
@@ -480,7 +547,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     CREATE TABLE [OpenIddictTokens] (
@@ -505,7 +572,20 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
+)
+BEGIN
+    IF EXISTS (SELECT * FROM [sys].[identity_columns] WHERE [name] IN (N'Id', N'PrunedTo', N'Value') AND [object_id] = OBJECT_ID(N'[EventCounter]'))
+        SET IDENTITY_INSERT [EventCounter] ON;
+    EXEC(N'INSERT INTO [EventCounter] ([Id], [PrunedTo], [Value])
+    VALUES (1, CAST(0 AS bigint), CAST(0 AS bigint))');
+    IF EXISTS (SELECT * FROM [sys].[identity_columns] WHERE [name] IN (N'Id', N'PrunedTo', N'Value') AND [object_id] = OBJECT_ID(N'[EventCounter]'))
+        SET IDENTITY_INSERT [EventCounter] OFF;
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     IF EXISTS (SELECT * FROM [sys].[identity_columns] WHERE [name] IN (N'Id', N'Version') AND [object_id] = OBJECT_ID(N'[RegistryVersion]'))
@@ -518,7 +598,15 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
+)
+BEGIN
+    CREATE INDEX [IX_FeedReaders_ContactAt] ON [FeedReaders] ([ContactAt]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     EXEC(N'CREATE UNIQUE INDEX [IX_OpenIddictApplications_ClientId] ON [OpenIddictApplications] ([ClientId]) WHERE [ClientId] IS NOT NULL');
@@ -526,7 +614,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     CREATE INDEX [IX_OpenIddictAuthorizations_ApplicationId_Status_Subject_Type] ON [OpenIddictAuthorizations] ([ApplicationId], [Status], [Subject], [Type]);
@@ -534,7 +622,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     EXEC(N'CREATE UNIQUE INDEX [IX_OpenIddictScopes_Name] ON [OpenIddictScopes] ([Name]) WHERE [Name] IS NOT NULL');
@@ -542,7 +630,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     CREATE INDEX [IX_OpenIddictTokens_ApplicationId_Status_Subject_Type] ON [OpenIddictTokens] ([ApplicationId], [Status], [Subject], [Type]);
@@ -550,7 +638,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     CREATE INDEX [IX_OpenIddictTokens_AuthorizationId] ON [OpenIddictTokens] ([AuthorizationId]);
@@ -558,7 +646,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     EXEC(N'CREATE UNIQUE INDEX [IX_OpenIddictTokens_ReferenceId] ON [OpenIddictTokens] ([ReferenceId]) WHERE [ReferenceId] IS NOT NULL');
@@ -566,7 +654,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     CREATE INDEX [IX_RevokedTokens_ExpiresAt] ON [RevokedTokens] ([ExpiresAt]);
@@ -574,11 +662,35 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125124441_Services'
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
+)
+BEGIN
+    CREATE INDEX [IX_SecurityEventLog_ExpiresAt] ON [SecurityEventLog] ([ExpiresAt]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
+)
+BEGIN
+    CREATE UNIQUE INDEX [IX_SecurityEventLog_Id] ON [SecurityEventLog] ([Id]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
+)
+BEGIN
+    CREATE INDEX [IX_SecurityEventLog_SessionId] ON [SecurityEventLog] ([SessionId]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125130504_FeedAndServices'
 )
 BEGIN
     INSERT INTO [__EFMigrationsHistory] ([MigrationId], [ProductVersion])
-    VALUES (N'20261125124441_Services', N'10.0.14');
+    VALUES (N'20261125130504_FeedAndServices', N'10.0.14');
 END;
 
 COMMIT;

@@ -1,4 +1,5 @@
 using System.Net.Http.Json;
+using App.Accounts;
 using App.Audit;
 using App.Events;
 using App.Tests.Data;
@@ -49,8 +50,15 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await c.App.SendAsync(HttpMethod.Post, "/api/users/signin", cookies: c.User.Cookies, json: new { email = c.User.Email, password = c.User.Password })),
         ["replaced, at a sign-up in the same browser"] = new("replaced", async c =>
             await c.App.SendAsync(HttpMethod.Post, "/api/users/signup", cookies: c.User.Cookies, json: new { email = $"{Guid.NewGuid():N}@example.test", password = TestApp.Password })),
-        ["RFC 7009 revoke, of an access token"] = new("rfc7009", async c => await c.App.PostAsync("/connect/revoke", null, ("token", c.User.AccessToken))),
-        ["RFC 7009 revoke, of a refresh token"] = new("rfc7009", async c => await c.App.PostAsync("/connect/revoke", null, ("token", c.User.RefreshToken))),
+        ["RFC 7009 revoke, of an access token"] = new("token-revoked", async c => await c.App.PostAsync("/connect/revoke", null, ("token", c.User.AccessToken))),
+        ["RFC 7009 revoke, of a refresh token"] = new("token-revoked", async c => await c.App.PostAsync("/connect/revoke", null, ("token", c.User.RefreshToken))),
+        ["role change, granted"] = new("roles-changed", async c => await c.UsersAsync("grant", c.User.Email, "admin")),
+        ["role change, taken back"] = new("roles-changed", async c =>
+        {
+            await c.UsersAsync("grant", c.User.Email, "admin");
+            await c.UsersAsync("revoke", c.User.Email, "admin");
+            await c.UsersAsync("revoke", c.User.Email, "admin");
+        }, Concerned: 2),
         ["key rotate"] = new("rotated", async c => await c.KeysAsync("rotate")),
         ["key revoke, current"] = new("revoked", async c => await c.KeysAsync("revoke", await c.KeyAsync(SigningKeyState.Current))),
         ["key revoke, next"] = new("revoked", async c => await c.KeysAsync("revoke", await c.KeyAsync(SigningKeyState.Next))),
@@ -98,6 +106,15 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             Assert.Equal((EventTypes.SigningKeyChanged, null, null), (entry.Type, entry.UserId, entry.SessionId));
             Assert.Equal("signing-key-" + cause.Reason, Assert.Single(audit, a => a.Detail == entry.KeyId).Action);
             Assert.Equal(entry.OccurredAt + TokenOptions.LongestLifetime + TokenOptions.ClockSkew, entry.ExpiresAt);
+            return;
+        }
+
+        if (cause.Reason is "roles-changed")
+        {
+            Assert.All(events, e => Assert.Equal((EventTypes.TokenClaimsChange, c.User.Id, null), (e.Type, e.UserId!.Value, e.SessionId)));
+            Assert.Equal(events.Count, events.Select(e => e.NotBefore).Distinct().Count());
+            Assert.Null(await c.App.WhoAmIAsync(bearer: c.User.AccessToken));
+            Assert.Equal(c.User.Email, await c.App.WhoAmIAsync(cookies: c.User.Cookies)); // renewed at once, saying what is true now
             return;
         }
 
@@ -174,6 +191,12 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
         {
             await using var output = new StringWriter();
             await KeyCommands.RunAsync(App.Services, args, output, CancellationToken.None);
+        }
+
+        public async Task UsersAsync(params string[] args)
+        {
+            await using var output = new StringWriter();
+            Assert.Equal(0, await UserCommands.RunAsync(App.Services, args, output, CancellationToken.None));
         }
 
         public Task<string> KeyAsync(SigningKeyState state) => App.DbAsync(db => db.SigningKeys.Where(k => k.State == state).Select(k => k.Id).SingleAsync());

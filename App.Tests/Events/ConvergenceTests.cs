@@ -10,7 +10,7 @@ namespace App.Tests.Events;
 /// <summary>Who has applied a revocation: what services say, what is told of it, and that it is never more than they said.</summary>
 public sealed class ConvergenceTests : IAsyncLifetime
 {
-    private readonly TestApp _app = TestApp.Start();
+    private readonly TestApp _app = TestApp.Start(FeedServices.Settings);
     private TestUser _here = null!;
     private TestUser _gone = null!;
 
@@ -48,7 +48,7 @@ public sealed class ConvergenceTests : IAsyncLifetime
     public async Task A_service_counts_while_it_was_in_contact_within_the_life_of_an_access_token_and_only_if_it_is_concerned()
     {
         await AckAsync("billing", 0);
-        await AckAsync("bound@bound-api", 0);
+        await AckAsync("bound", 0);
         await EndAsync();
         Assert.Equal(1, (await ViewAsync()).GetProperty("convergence").GetProperty("services").GetInt32());
         _app.Time.Advance(TimeSpan.FromMinutes(5));

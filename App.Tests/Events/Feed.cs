@@ -19,7 +19,7 @@ internal sealed class Feed : IAsyncDisposable
 
     public static async Task<Feed> OpenAsync(TestApp app, string service = "billing", string query = "", string? lastEventId = null)
     {
-        var answer = await GetAsync(app, "/events" + query, TestServiceScheme.Credentials(service), lastEventId);
+        var answer = await GetAsync(app, "/events" + query, FeedServices.Credentials(service), lastEventId);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         Assert.Equal("text/event-stream", answer.Content.Headers.ContentType!.MediaType);
         return new Feed(answer, new StreamReader(await answer.Content.ReadAsStreamAsync()));
@@ -35,7 +35,7 @@ internal sealed class Feed : IAsyncDisposable
     }
 
     public static Task<HttpResponseMessage> PostAsync(TestApp app, string path, object json, string service = "billing") =>
-        app.SendAsync(HttpMethod.Post, path, json: json, headers: ("Authorization", TestServiceScheme.Credentials(service)));
+        app.SendAsync(HttpMethod.Post, path, json: json, headers: ("Authorization", FeedServices.Credentials(service)));
 
     public static async Task<JsonElement> PollAsync(TestApp app, object json, string service = "billing")
     {

@@ -14,7 +14,7 @@ namespace App.Tests.Events;
 /// <summary>The feed over real sockets, with as many readers as the targets speak of, and one that doesn't read.</summary>
 public sealed class FeedOverSocketsTests(ITestOutputHelper output) : IAsyncLifetime
 {
-    private readonly KestrelApp _app = KestrelApp.Start();
+    private readonly KestrelApp _app = KestrelApp.Start(FeedServices.Settings);
 
     public Task InitializeAsync() => Task.CompletedTask;
 
@@ -55,7 +55,7 @@ public sealed class FeedOverSocketsTests(ITestOutputHelper output) : IAsyncLifet
     {
         using var slow = new TcpClient { ReceiveBufferSize = 4096 };
         await slow.ConnectAsync(_app.Address.Host, _app.Address.Port);
-        await slow.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"GET /events?cursor=0 HTTP/1.1\r\nHost: {_app.Address.Authority}\r\nAuthorization: {TestServiceScheme.Credentials("slow")}\r\n\r\n"));
+        await slow.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"GET /events?cursor=0 HTTP/1.1\r\nHost: {_app.Address.Authority}\r\nAuthorization: {FeedServices.Credentials("slow")}\r\n\r\n"));
         const int count = 20_000;
         await FillAsync(count);
 
@@ -104,7 +104,7 @@ public sealed class FeedOverSocketsTests(ITestOutputHelper output) : IAsyncLifet
     private static async Task<HttpResponseMessage> OpenAsync(HttpClient client, string path)
     {
         var request = new HttpRequestMessage(HttpMethod.Get, path);
-        request.Headers.TryAddWithoutValidation("Authorization", TestServiceScheme.Credentials("reader"));
+        request.Headers.TryAddWithoutValidation("Authorization", FeedServices.Credentials("reader"));
         var answer = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         return answer;

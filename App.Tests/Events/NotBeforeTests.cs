@@ -12,12 +12,12 @@ namespace App.Tests.Events;
 /// <summary>An event that concerns a user as a whole, down to the second in which it happens.</summary>
 public sealed class NotBeforeTests : IAsyncLifetime
 {
-    private readonly TestApp _app = TestApp.Start();
+    private readonly TestApp _app = TestApp.Start(FeedServices.Settings);
     private TestApp _replica = null!;
 
     public Task InitializeAsync()
     {
-        _replica = _app.StartReplica();
+        _replica = _app.StartReplica(FeedServices.Settings);
         return Task.FromResult(_replica.Services);
     }
 
@@ -95,7 +95,7 @@ public sealed class NotBeforeTests : IAsyncLifetime
         Assert.Equal(("credential-change", user.Id, _app.Time.GetUtcNow().ToUnixTimeSeconds()), (entry.GetProperty("type").GetString(), entry.GetProperty("sub").GetGuid(), entry.GetProperty("notBefore").GetInt64()));
         Assert.False(entry.TryGetProperty("sid", out _));
 
-        await using var late = _app.StartReplica();
+        await using var late = _app.StartReplica(FeedServices.Settings);
         Assert.Null(await late.WhoAmIAsync(bearer: user.AccessToken));
         await using var snapshot = await Feed.OpenAsync(late);
         Assert.Equal(user.Id, Assert.Single((await snapshot.NextAsync())!.Data.GetProperty("events").EnumerateArray()).GetProperty("sub").GetGuid());

@@ -9,7 +9,7 @@ namespace App.Tests.Events;
 
 public sealed class PollEventsTests : IAsyncLifetime
 {
-    private readonly TestApp _app = TestApp.Start();
+    private readonly TestApp _app = TestApp.Start(FeedServices.Settings);
 
     public Task InitializeAsync() => Task.FromResult(_app.Services);
 
@@ -53,7 +53,7 @@ public sealed class PollEventsTests : IAsyncLifetime
     public async Task The_key_of_each_SET_is_its_jti_and_it_is_addressed_to_the_service()
     {
         await _app.ScopedAsync((App.Tokens.SigningKeys keys) => keys.RotateAsync(CancellationToken.None));
-        var answer = await Feed.PollAsync(_app, new { }, "orders@orders-api");
+        var answer = await Feed.PollAsync(_app, new { }, "orders-bound");
         var set = Assert.Single(answer.GetProperty("sets").EnumerateObject());
         var token = new JsonWebToken(set.Value.GetString());
         Assert.Equal((set.Name, "orders-api", "secevent+jwt"), (token.Id, token.Audiences.Single(), token.Typ));
@@ -68,11 +68,11 @@ public sealed class PollEventsTests : IAsyncLifetime
         Assert.Equal([1], Cursors(await Feed.PollAsync(_app, new { returnImmediately = true }, "billing")));
 
         // A bound service sees nothing of others' sessions, and can't acknowledge what it wasn't told.
-        Assert.Empty(Cursors(await Feed.PollAsync(_app, new { returnImmediately = true, ack = new[] { Jti(mine, 1) } }, "bound@bound-api")));
+        Assert.Empty(Cursors(await Feed.PollAsync(_app, new { returnImmediately = true, ack = new[] { Jti(mine, 1) } }, "bound")));
         Assert.Equal(0, await _app.DbAsync(db => db.FeedReaders.Where(r => r.Service == "bound").Select(r => r.Applied).SingleAsync()));
         await _app.DbAsync(db => db.SecurityEvents.ExecuteUpdateAsync(s => s.SetProperty(e => e.Audiences, "other-api bound-api")));
-        await using var replica = _app.StartReplica();
-        Assert.Equal([1], Cursors(await Feed.PollAsync(replica, new { returnImmediately = true }, "bound@bound-api")));
+        await using var replica = _app.StartReplica(FeedServices.Settings);
+        Assert.Equal([1], Cursors(await Feed.PollAsync(replica, new { returnImmediately = true }, "bound")));
     }
 
     [Theory] // EVT-08
@@ -119,7 +119,7 @@ public sealed class PollEventsTests : IAsyncLifetime
 
     private Task<HttpResponseMessage> SendAsync(string json) => _app.Client.SendAsync(new HttpRequestMessage(HttpMethod.Post, "/events/poll")
     {
-        Headers = { { "Authorization", TestServiceScheme.Credentials("billing") } },
+        Headers = { { "Authorization", FeedServices.Credentials("billing") } },
         Content = new StringContent(json, System.Text.Encoding.UTF8, "application/json"),
     });
 

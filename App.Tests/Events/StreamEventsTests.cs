@@ -15,7 +15,7 @@ namespace App.Tests.Events;
 
 public sealed class StreamEventsTests : IAsyncLifetime
 {
-    private readonly TestApp _app = TestApp.Start();
+    private readonly TestApp _app = TestApp.Start(FeedServices.Settings);
 
     public Task InitializeAsync() => Task.FromResult(_app.Services);
 
@@ -50,7 +50,7 @@ public sealed class StreamEventsTests : IAsyncLifetime
     [Fact]
     public async Task Each_entry_is_a_SET_that_a_stock_library_verifies_and_that_nobody_takes_for_an_access_token()
     {
-        await using var feed = await Feed.OpenAsync(_app, "orders@orders-api", "?cursor=0");
+        await using var feed = await Feed.OpenAsync(_app, "orders-bound", "?cursor=0");
         await using var all = await Feed.OpenAsync(_app, query: "?cursor=0");
         var user = await _app.SignUpAsync();
         await EndAsync(user);
@@ -129,7 +129,7 @@ public sealed class StreamEventsTests : IAsyncLifetime
     [Fact]
     public async Task Writers_and_readers_at_once_leave_every_reader_with_every_entry_in_order()
     {
-        await using var replica = _app.StartReplica();
+        await using var replica = _app.StartReplica(FeedServices.Settings);
         var feeds = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => Feed.OpenAsync(i % 2 == 0 ? _app : replica, $"s{i}", "?cursor=0")));
         var users = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => _app.SignUpAsync()));
         var writing = Task.WhenAll(users.Select((u, i) => (i % 2 == 0 ? _app : replica).SendAsync(HttpMethod.Post, "/api/users/signout", cookies: u.Cookies)));
@@ -227,7 +227,7 @@ public sealed class StreamEventsTests : IAsyncLifetime
     [InlineData("(poll)")]
     [InlineData("%0A")]
     public async Task An_instance_with_an_odd_name_is_refused(string instance) =>
-        Assert.Equal(HttpStatusCode.BadRequest, (await Feed.GetAsync(_app, "/events?instance=" + instance, TestServiceScheme.Credentials("billing"))).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest, (await Feed.GetAsync(_app, "/events?instance=" + instance, FeedServices.Credentials("billing"))).StatusCode);
 
     private async Task<Guid> EndedAsync()
     {

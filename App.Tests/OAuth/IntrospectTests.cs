@@ -105,7 +105,7 @@ public sealed class IntrospectTests : IAsyncLifetime
 
         Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
         var entry = Assert.Single(await _app.DbAsync(db => db.SecurityEvents.Where(e => e.SessionId == user.SessionId).ToListAsync()));
-        Assert.Equal((EventTypes.SessionRevoked, "rfc7009"), (entry.Type, entry.Reason));
+        Assert.Equal((EventTypes.SessionRevoked, "token-revoked"), (entry.Type, entry.Reason));
     }
 
     [Fact]

@@ -55,6 +55,9 @@ internal static class EventTypes
     public static readonly IReadOnlyList<string> All =
         [SessionRevoked, CredentialChange, TokenClaimsChange, IdentifierChanged, AccountDisabled, AccountPurged, SigningKeyChanged];
 
+    /// <summary>Those that some cause leads to by now.</summary>
+    public static IEnumerable<string> WrittenByNow => Causes.All.Where(cause => cause.Exists).Select(cause => cause.Type).Distinct();
+
     /// <summary>The member name under <c>events</c> in a SET, and what <c>ssf-configuration</c> lists.</summary>
     public static string UriOf(string type, string issuer) => type switch
     {

@@ -9,7 +9,6 @@ internal static class Discovery
 {
     public const string SharedSignals = "/.well-known/ssf-configuration";
 
-    private const string Caep = "https://schemas.openid.net/secevent/caep/event-type/";
     private static readonly string[] ClientAuthentication = ["client_secret_basic", "client_secret_post"];
 
     public static void Describe(Dictionary<string, object> document, string issuer)
@@ -38,7 +37,7 @@ internal static class Discovery
             ["poll_endpoint"] = issuer + "/events/poll",
             ["sse_endpoint"] = issuer + "/events",
             ["acknowledgement_endpoint"] = issuer + "/events/ack",
-            ["events_supported"] = new[] { Caep + EventTypes.SessionRevoked, Caep + EventTypes.TokenClaimsChange, $"{issuer}/events/{EventTypes.SigningKeyChanged}" },
+            ["events_supported"] = EventTypes.WrittenByNow.Select(type => EventTypes.UriOf(type, issuer)),
         };
         if (!ring.IsShared) document["jwks_uri"] = issuer + "/.well-known/jwks.json";
         return TypedResults.Json(document, contentType: "application/json");

@@ -20,7 +20,7 @@ internal static class OAuthModule
         services.AddScoped<DeclaredServices>();
         services.AddSingleton<Introspect>();
         services.AddScoped<RevokeToken>();
-        services.AddSingleton(new StartStep(BeginAsync));
+        services.AddSingleton(new StartStep(BeginAsync, ServingOnly: true));
         services.AddHostedService<FollowRegistry>();
         services.AddSingleton(new Sweep((db, now, ct) => db.RevokedTokens.Where(t => t.ExpiresAt < now - TokenOptions.ClockSkew).ExecuteDeleteAsync(ct)));
         services.AddSingleton(new DiscoveryPart(Discovery.Describe));

@@ -10,7 +10,7 @@ internal static partial class Launch
 
         // Two cores: while one brings the database and the keys in, the other makes the routes ready.
         var routes = Task.Run(() => ((IEndpointRouteBuilder)app).DataSources.Sum(source => source.Endpoints.Count));
-        await PrepareAsync(app);
+        await PrepareAsync(app, serving: true);
         await routes;
         app.Lifetime.ApplicationStarted.Register(() => Ready(app.Logger, app.Services.GetRequiredService<Brand>().Name, string.Join(", ", app.Urls)));
         await app.RunAsync();
@@ -22,7 +22,7 @@ internal static partial class Launch
         var commands = app.Services.GetServices<Command>().ToList();
         if (commands.Find(c => c.Name == name) is { } command)
         {
-            if (command.Prepared) await PrepareAsync(app);
+            if (command.Prepared) await PrepareAsync(app, serving: false);
             return await command.RunAsync(app.Services, args, Console.Out, app.Lifetime.ApplicationStopping);
         }
 
@@ -31,9 +31,9 @@ internal static partial class Launch
         return 2;
     }
 
-    private static async Task PrepareAsync(WebApplication app)
+    private static async Task PrepareAsync(WebApplication app, bool serving)
     {
-        foreach (var step in app.Services.GetServices<StartStep>()) await step.RunAsync(app.Services, app.Lifetime.ApplicationStopping);
+        foreach (var step in app.Services.GetServices<StartStep>().Where(step => serving || !step.ServingOnly)) await step.RunAsync(app.Services, app.Lifetime.ApplicationStopping);
     }
 
     [LoggerMessage(1001, LogLevel.Information, "{Brand} is ready at {Addresses}")]

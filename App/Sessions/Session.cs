@@ -75,7 +75,7 @@ internal static class SessionSql
     // Session, user and roles in one round trip: a row per role, or one without.
     private const string Renewable = """
         SELECT s."UserId", s."ExpiresAt", s."LastSeenAt", s."AuthenticatedAt", s."RevokedAt", s."Amr", s."RefreshHash", s."ParentHash", s."RotatedAt",
-               u."Email", u."EmailConfirmed", u."Name", r."Name"
+               u."Email", u."EmailConfirmed", u."Name", u."TokensNotBefore", r."Name"
         FROM "Sessions" s JOIN "AspNetUsers" u ON u."Id" = s."UserId"
         LEFT JOIN "AspNetUserRoles" ur ON ur."UserId" = u."Id" LEFT JOIN "AspNetRoles" r ON r."Id" = ur."RoleId"
         WHERE s."Id" = @id
@@ -97,7 +97,7 @@ internal static class SessionSql
             List<string> roles = [];
             await db.ReadAsync(Renewable, row =>
             {
-                if (row.TextOrNull(12) is { } role) roles.Add(role);
+                if (row.TextOrNull(13) is { } role) roles.Add(role);
                 if (found is not null) return;
                 var session = new Session
                 {
@@ -112,7 +112,7 @@ internal static class SessionSql
                     ParentHash = row.IsDBNull(7) ? null : row.GetFieldValue<byte[]>(7),
                     RotatedAt = row.TimeOrNull(8),
                 };
-                var user = new User { Id = session.UserId, Email = row.GetString(9), EmailConfirmed = row.GetBoolean(10), Name = row.TextOrNull(11) };
+                var user = new User { Id = session.UserId, Email = row.GetString(9), EmailConfirmed = row.GetBoolean(10), Name = row.TextOrNull(11), TokensNotBefore = row.IsDBNull(12) ? null : row.GetInt64(12) };
                 found = new RenewableSession(session, user, roles);
             }, ct, ("@id", id));
             return found;
