@@ -49,6 +49,24 @@ public sealed class VerifiedTokensTests
         Assert.Null(_verified.Find(Key("unused")));
     }
 
+    [Fact] // More of them in turn than half of what it holds: none of them may push another out.
+    public void As_many_as_it_holds_may_be_asked_for_in_turn()
+    {
+        for (var i = 0; i < Size; i++) _verified.Add(Key($"t{i}"), Result("x"));
+        for (var round = 0; round < 3; round++)
+            for (var i = 0; i < Size; i++) Assert.NotNull(_verified.Find(Key($"t{i}")));
+        Assert.Equal(Size, _verified.Count);
+    }
+
+    [Fact]
+    public void There_is_room_for_a_new_one_when_all_are_in_use()
+    {
+        for (var i = 0; i < Size; i++) _verified.Add(Key($"t{i}"), Result("x"));
+        for (var i = 0; i < Size; i++) _verified.Find(Key($"t{i}"));
+        for (var i = 0; i < Size / 5; i++) _verified.Add(Key($"new{i}"), Result("x"));
+        Assert.InRange(_verified.Count, Size / 2, Size);
+    }
+
     [Fact]
     public void What_came_in_one_place_is_not_found_in_the_other()
     {
@@ -60,13 +78,14 @@ public sealed class VerifiedTokensTests
     }
 
     [Fact]
-    public void What_was_removed_is_gone_from_both_generations()
+    public void What_was_removed_is_gone_and_counts_no_more()
     {
         _verified.Add(Key("old"), Result("old"));
         for (var i = 0; i < Size / 2; i++) _verified.Add(Key($"t{i}"), Result("x"));
         _verified.Remove(Key("old"));
         Assert.Null(_verified.Find(Key("old")));
         _verified.Remove(Key("never there"));
+        Assert.Equal(Size / 2, _verified.Count);
     }
 
     [Fact]
