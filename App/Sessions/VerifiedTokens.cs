@@ -13,33 +13,33 @@ internal enum Carrier : byte { Bearer, Cookie }
 
 /// <summary>
 /// Tokens that were verified in full, by the SHA-256 of the text they came in, so that the next request with it costs no cryptography.
-/// An entry says "genuine", never "in force": expiry and revocation are asked each time. Bounded, with a second chance: when it is full,
-/// what nobody asked for since the last time goes, and a quarter goes in any case, so that a hit costs a look-up and at most one write.
+/// An entry says "genuine", never "in force": expiry and revocation are asked each time. Bounded: when it is full a quarter goes, first
+/// what nobody asked for since the last time, so that an entry in use stays, and a hit costs a look-up and at most one write.
 /// </summary>
 internal sealed class VerifiedTokens(TokenOptions options)
 {
     private readonly ConcurrentDictionary<Key, Entry> _entries = new();
     private readonly Lock _turn = new();
 
-    // Counted beside the dictionary: asking it for its count takes every one of its locks.
+    // Counted beside the dictionary: asking it for its count takes every one of its locks. Never less than there are.
     private int _count;
+
+    private volatile int _round;
 
     public int Count => Volatile.Read(ref _count);
 
     public AuthenticateResult? Find(in Key key)
     {
         if (!_entries.TryGetValue(key, out var entry)) return null;
-        if (!entry.Asked) entry.Asked = true; // written once: otherwise the cores would pass the line to and fro
+        if (entry.Asked != _round) entry.Asked = _round; // once a round: otherwise the cores would pass the line to and fro
         return entry.Result;
     }
 
     public void Add(in Key key, AuthenticateResult result)
     {
-        if (!_entries.TryAdd(key, new Entry(result)) || Interlocked.Increment(ref _count) <= options.CacheSize) return;
-        lock (_turn)
-        {
-            if (Count > options.CacheSize) MakeRoom();
-        }
+        var count = Interlocked.Increment(ref _count);
+        if (!_entries.TryAdd(key, new Entry(result, _round))) Interlocked.Decrement(ref _count);
+        else if (count > options.CacheSize) MakeRoom();
     }
 
     public void Remove(in Key key)
@@ -49,25 +49,33 @@ internal sealed class VerifiedTokens(TokenOptions options)
 
     private void MakeRoom()
     {
-        foreach (var (key, entry) in _entries)
+        lock (_turn)
         {
-            if (entry.Asked) entry.Asked = false;
-            else Remove(key);
-        }
-
-        foreach (var (key, _) in _entries)
-        {
-            if (Count <= options.CacheSize - (options.CacheSize / 4)) return;
-            Remove(key);
+            if (Count <= options.CacheSize) return;
+            var most = options.CacheSize - (options.CacheSize / 4);
+            Drop(entry => entry.Added < _round && entry.Asked < _round, 0);
+            Drop(entry => entry.Asked < _round, most);
+            Drop(_ => true, most);
+            _round++;
         }
     }
 
-    private sealed class Entry(AuthenticateResult result)
+    private void Drop(Func<Entry, bool> which, int downTo)
+    {
+        foreach (var (key, entry) in _entries)
+        {
+            if (Count <= downTo) return;
+            if (which(entry)) Remove(key);
+        }
+    }
+
+    private sealed class Entry(AuthenticateResult result, int added)
     {
         public AuthenticateResult Result => result;
+        public int Added => added;
 
-        /// <summary>Since room was last made.</summary>
-        public bool Asked { get; set; }
+        /// <summary>The last round in which it was asked for.</summary>
+        public int Asked { get; set; } = -1;
     }
 
     /// <summary>The hash of a presented text, and where it was presented.</summary>
