@@ -133,6 +133,8 @@ string[] warmUp = [.. minted.Take(minted.Count / 2)], fresh = [.. minted.Skip(mi
 Wrk.Run(ours.Address + Me, 4, TokensOf("warm", warmUp, "again"));
 var unseen = Wrk.Measure(ours, Me, 1, TokensOf("unseen", fresh, "once"));
 table.Add("token never seen before", Wrk.Ratio(Wrk.Measure(floor, Me, 1, TokensOf("unseen", fresh, "again")), unseen), ">= 0.29");
+// As long as it takes to have seen each of them; some 4000 new ones a second are verified.
+Wrk.Run(ours.Address + Me, (minted.Count / 3000) + 1, TokensOf("all", minted, "again"));
 table.Add($"{minted.Count} tokens, each seen before", Wrk.Compare(floor, ours, Me, TokensOf("all", minted, "again")), "CPU <= 1.5x");
 table.Add("memory at rest / after load", $"{atRest:0} / {afterLoad:0} MB (floor {floor.Megabytes:0} MB after load)", "<= 130 / 190 MB");
 ours.Dispose();
