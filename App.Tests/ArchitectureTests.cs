@@ -20,7 +20,9 @@ public sealed partial class ArchitectureTests
         ["Events"],
         ["Tokens"],
         ["Sessions"],
+        ["Factors"],
         ["Accounts"],
+        ["Recovery", "Profile"],
         ["OAuth"],
         ["Services"],
         ["Gateway"],
@@ -124,7 +126,7 @@ public sealed partial class ArchitectureTests
     [GeneratedRegex(@"(?<![\w.])App\.(?<folder>[A-Z]\w*)")]
     private static partial Regex Reference();
 
-    [GeneratedRegex(@"public static \w+ (Add|Use|Map)(Shared|Data|Ops|Ui|Mail|Passwords|Audit|Events|Tokens|Sessions|Accounts|OAuth|Services|Gateway|Admin|Lab)\(this ")]
+    [GeneratedRegex(@"public static \w+ (Add|Use|Map)(Shared|Data|Ops|Ui|Mail|Passwords|Audit|Events|Tokens|Sessions|Factors|Accounts|Recovery|Profile|OAuth|Services|Gateway|Admin|Lab)\(this ")]
     private static partial Regex Door();
 
     [GeneratedRegex(@"(@inject\s+|\[Inject\][^;{]*?)(?<type>(UserManager|SignInManager|RoleManager)<\w+>|\w*Db(Context)?\b|HttpClient|IHttpClientFactory)")]
