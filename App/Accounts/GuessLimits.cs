@@ -4,36 +4,8 @@ using System.Text;
 using App.Data;
 using App.Passwords;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
 namespace App.Accounts;
-
-/// <summary>Wrong passwords for one address, whether or not it has an account. The address itself isn't kept, only a keyed hash.</summary>
-internal sealed class GuessLimit : IEntityTypeConfiguration<GuessLimit>
-{
-    public string Key { get; set; } = "";
-    /// <summary>Judged, and wrong.</summary>
-    public int Failures { get; set; }
-
-    /// <summary>Under way: their verdicts aren't in yet.</summary>
-    public int Pending { get; set; }
-
-    public DateTimeOffset? PendingSince { get; set; }
-    public int Locks { get; set; }
-    public DateTimeOffset LastAt { get; set; }
-    public DateTimeOffset? LockedUntil { get; set; }
-
-    /// <summary>Changes with every write, so that of two writers at once one finds out.</summary>
-    public long Version { get; set; }
-
-    void IEntityTypeConfiguration<GuessLimit>.Configure(EntityTypeBuilder<GuessLimit> builder)
-    {
-        builder.ToTable("GuessLimits");
-        builder.HasKey(g => g.Key);
-        builder.Property(g => g.Key).HasMaxLength(43).IsUnicode(false);
-        builder.HasIndex(g => g.LastAt);
-    }
-}
 
 /// <summary>
 /// The exact limit on guessing: the tenth wrong password within 15 minutes locks, and each further one locks for longer.
@@ -71,10 +43,11 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, TimeProvider ti
         for (var look = 0; look < MostLooks; look++)
         {
             // Once locked, a burst is refused by this look, which waits for nobody.
-            var seen = await FindAsync(key, ct);
+            var seen = await db.FindGuessesAsync(key, ct);
             if (Wait(seen) is { } wait) return wait;
             if (!HasRoom(seen)) await Task.Delay(Pace, ct);
-            else if (await ChangeAsync(key, TakePlace, ct)) return null;
+            // Nobody has been told anything yet, so this one needn't wait for the disk; the verdict does.
+            else if (await ChangeAsync(key, TakePlace, flushed: false, ct)) return null;
         }
 
         throw new HashingBusyException(Pace * MostLooks);
@@ -84,29 +57,17 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, TimeProvider ti
     public async Task CountWrongAsync(string address)
     {
         // Also when the caller has gone: a guess that was judged counts.
-        while (!await ChangeAsync(KeyOf(address), CountFailure, CancellationToken.None))
+        while (!await ChangeAsync(KeyOf(address), CountFailure, flushed: true, CancellationToken.None))
         {
             // Somebody else's verdict came between; on SQLite that can't happen, elsewhere one of them always gets through.
         }
     }
 
     /// <summary>The guess was right: the count starts anew. Part of the caller's unit of work.</summary>
-    public async Task ForgetAsync(string address, CancellationToken ct)
-    {
-        var row = db.Set<GuessLimit>().Where(g => g.Key == KeyOf(address));
-        await row.ExecuteUpdateAsync(set => set
-            .SetProperty(g => g.Failures, 0)
-            .SetProperty(g => g.Locks, 0)
-            .SetProperty(g => g.LockedUntil, (DateTimeOffset?)null)
-            .SetProperty(g => g.Pending, g => g.Pending - 1)
-            .SetProperty(g => g.Version, g => g.Version + 1), ct);
-        await row.Where(g => g.Pending <= 0).ExecuteDeleteAsync(ct);
-    }
+    public Task ForgetAsync(string address, CancellationToken ct) => db.ForgetGuessesAsync(KeyOf(address), ct);
 
     /// <summary>The guess could not be judged: as if it had not been made.</summary>
-    public Task GiveBackAsync(string address) => db.Set<GuessLimit>()
-        .Where(g => g.Key == KeyOf(address) && g.Pending > 0)
-        .ExecuteUpdateAsync(set => set.SetProperty(g => g.Pending, g => g.Pending - 1).SetProperty(g => g.Version, g => g.Version + 1), CancellationToken.None);
+    public Task GiveBackAsync(string address) => db.GiveBackGuessAsync(KeyOf(address));
 
     private bool HasRoom(GuessLimit? seen)
     {
@@ -148,47 +109,17 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, TimeProvider ti
 
     private static TimeSpan LockAfter(int locks) => locks >= 6 ? LongestLock : FirstLock * (1 << locks);
 
-    private Task<GuessLimit?> FindAsync(string key, CancellationToken ct) => db.Set<GuessLimit>().AsNoTracking().SingleOrDefaultAsync(g => g.Key == key, ct);
-
     // Looked at as the writer: where there is only one at a time, nobody comes between; elsewhere the version tells.
-    private async Task<bool> ChangeAsync(string key, Func<GuessLimit?, GuessLimit?> change, CancellationToken ct)
+    private async Task<bool> ChangeAsync(string key, Func<GuessLimit?, GuessLimit?> change, bool flushed, CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
-        var seen = await FindAsync(key, ct);
-        var version = seen?.Version;
+        var seen = await db.FindGuessesAsync(key, ct);
+        var version = seen?.Version ?? 0;
         if (change(seen) is not { } next) return false;
-        (next.Key, next.Version) = (key, (version ?? 0) + 1);
-        if (!(version is { } expected ? await UpdateAsync(next, expected, ct) : await InsertAsync(next, ct))) return false;
-        await transaction.CommitAsync(ct);
+        (next.Key, next.Version) = (key, version + 1);
+        if (!await db.SaveGuessesAsync(next, ct)) return false;
+        await (flushed ? transaction.CommitAsync(ct) : transaction.CommitUnflushedAsync(ct));
         return true;
-    }
-
-    private async Task<bool> UpdateAsync(GuessLimit next, long seen, CancellationToken ct) =>
-        await db.Set<GuessLimit>().Where(g => g.Key == next.Key && g.Version == seen).ExecuteUpdateAsync(set => set
-            .SetProperty(g => g.Failures, next.Failures)
-            .SetProperty(g => g.Pending, next.Pending)
-            .SetProperty(g => g.PendingSince, next.PendingSince)
-            .SetProperty(g => g.Locks, next.Locks)
-            .SetProperty(g => g.LastAt, next.LastAt)
-            .SetProperty(g => g.LockedUntil, next.LockedUntil)
-            .SetProperty(g => g.Version, next.Version), ct) == 1;
-
-    private async Task<bool> InsertAsync(GuessLimit next, CancellationToken ct)
-    {
-        db.Add(next);
-        try
-        {
-            await db.SaveChangesAsync(ct);
-            return true;
-        }
-        catch (DbUpdateException e) when (UniqueViolation.Is(e))
-        {
-            return false;
-        }
-        finally
-        {
-            db.Entry(next).State = EntityState.Detached;
-        }
     }
 
     private string KeyOf(string address) =>

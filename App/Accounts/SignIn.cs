@@ -58,7 +58,7 @@ internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChec
         if (await guesses.ReserveAsync(email.Key, ct) is { } wait) return new Outcome.LockedOut(wait);
         try
         {
-            var user = await db.Users.SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
+            var user = await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
             // An unknown user costs what a wrong password costs: the check against nobody's hash is done all the same.
             var result = request.Password.Length > LongestPassword
                 ? PasswordVerificationResult.Failed
@@ -82,7 +82,11 @@ internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChec
         User user, EmailAddress email, string password, PasswordVerificationResult result, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
     {
         // A hash of older making becomes one of today's while the password is at hand.
-        if (result == PasswordVerificationResult.SuccessRehashNeeded) user.PasswordHash = await passwords.HashAsync(password, ct);
+        if (result == PasswordVerificationResult.SuccessRehashNeeded)
+        {
+            user.PasswordHash = await passwords.HashAsync(password, ct);
+            db.Users.Attach(user).Property(u => u.PasswordHash).IsModified = true;
+        }
 
         await using var transaction = await db.BeginWriteAsync(ct);
         await guesses.ForgetAsync(email.Key, ct);

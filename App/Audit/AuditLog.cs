@@ -5,6 +5,10 @@ namespace App.Audit;
 /// <summary>Writes audit rows into the caller's unit of work: they are saved with their effect or not at all.</summary>
 internal sealed class AuditLog(AppDb db, TimeProvider time)
 {
+    private const string Insert = """
+        INSERT INTO "Audit" ("At", "Action", "UserId", "SessionId", "Address", "Detail") VALUES (@at, @action, @userId, @sessionId, @address, @detail)
+        """;
+
     public void Add(string action, Guid? userId = null, Guid? sessionId = null, string? address = null, string? detail = null) =>
         db.Audit.Add(new AuditEntry
         {
@@ -15,4 +19,8 @@ internal sealed class AuditLog(AppDb db, TimeProvider time)
             Address = address,
             Detail = detail,
         });
+
+    /// <summary>The same, at once and in the caller's transaction: for what happens with every sign-in, where the context would be half of the price.</summary>
+    public Task WriteAsync(string action, Guid userId, Guid sessionId, string address, string detail, CancellationToken ct) =>
+        db.WriteAsync(Insert, ct, ("@at", time.GetUtcNow()), ("@action", action), ("@userId", userId), ("@sessionId", sessionId), ("@address", address), ("@detail", detail));
 }

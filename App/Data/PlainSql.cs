@@ -14,7 +14,7 @@ internal static class PlainSql
     extension(AppDb db)
     {
         /// <summary>Runs in the caller's transaction where there is one.</summary>
-        public async Task<int> WriteAsync(string sql, CancellationToken ct, params (string Name, object Value)[] parameters)
+        public async Task<int> WriteAsync(string sql, CancellationToken ct, params (string Name, object? Value)[] parameters)
         {
             await db.Database.OpenConnectionAsync(ct);
             try
@@ -28,7 +28,7 @@ internal static class PlainSql
             }
         }
 
-        public async Task ReadAsync(string sql, Action<DbDataReader> row, CancellationToken ct, params (string Name, object Value)[] parameters)
+        public async Task ReadAsync(string sql, Action<DbDataReader> row, CancellationToken ct, params (string Name, object? Value)[] parameters)
         {
             await db.Database.OpenConnectionAsync(ct);
             try
@@ -43,7 +43,7 @@ internal static class PlainSql
             }
         }
 
-        private DbCommand Command(string sql, (string Name, object Value)[] parameters)
+        private DbCommand Command(string sql, (string Name, object? Value)[] parameters)
         {
             var command = db.Database.GetDbConnection().CreateCommand();
             command.CommandText = sql;
@@ -52,7 +52,7 @@ internal static class PlainSql
             {
                 var parameter = command.CreateParameter();
                 parameter.ParameterName = name;
-                parameter.Value = command is SqliteCommand && value is DateTimeOffset time ? time.UtcTicks : value;
+                parameter.Value = command is SqliteCommand && value is DateTimeOffset time ? time.UtcTicks : value ?? DBNull.Value;
                 command.Parameters.Add(parameter);
             }
 

@@ -40,9 +40,15 @@ internal sealed class WriteTransaction : IAsyncDisposable
     /// <summary>Returns when what was written survives a power cut.</summary>
     public async Task CommitAsync(CancellationToken ct)
     {
+        await CommitUnflushedAsync(ct);
+        if (_queue is not null) await _queue.Sync.WaitAsync();
+    }
+
+    /// <summary>Returns when what was written survives a crash of this process: for what nobody is told of, and what a power cut may take back.</summary>
+    public async Task CommitUnflushedAsync(CancellationToken ct)
+    {
         await _transaction.CommitAsync(ct);
         await DisposeAsync();
-        if (_queue is not null) await _queue.Sync.WaitAsync();
     }
 
     public async ValueTask DisposeAsync()

@@ -69,7 +69,7 @@ internal sealed record RenewableSession(Session Session, User User, IReadOnlyLis
 /// <summary>Whose a session is, and whether it still lives.</summary>
 internal sealed record SessionLife(Guid UserId, DateTimeOffset? RevokedAt, DateTimeOffset ExpiresAt);
 
-/// <summary>The statements of renewal, and the look-up that each new token costs.</summary>
+/// <summary>The statements of sign-in and renewal, and the look-up that each new token costs.</summary>
 internal static class SessionSql
 {
     // Session, user and roles in one round trip: a row per role, or one without.
@@ -86,6 +86,13 @@ internal static class SessionSql
         UPDATE "Sessions" SET "RefreshHash" = @next, "ParentHash" = @hash, "RotatedAt" = @now, "LastSeenAt" = @now
         WHERE "Id" = @id AND "RefreshHash" = @hash AND "RevokedAt" IS NULL
         """;
+
+    private const string Insert = """
+        INSERT INTO "Sessions" ("Id", "UserId", "StartedAt", "LastSeenAt", "ExpiresAt", "AuthenticatedAt", "Amr", "Address", "UserAgent", "RefreshHash")
+        VALUES (@id, @userId, @startedAt, @lastSeenAt, @expiresAt, @authenticatedAt, @amr, @address, @userAgent, @refreshHash)
+        """;
+
+    private const string Roles = """SELECT r."Name" FROM "AspNetUserRoles" ur JOIN "AspNetRoles" r ON r."Id" = ur."RoleId" WHERE ur."UserId" = @userId""";
 
     private const string Life = """SELECT "UserId", "RevokedAt", "ExpiresAt" FROM "Sessions" WHERE "Id" = @id""";
 
@@ -121,6 +128,18 @@ internal static class SessionSql
         /// <returns>False where somebody else rotated it, or ended the session, since it was looked at.</returns>
         public async Task<bool> RotateAsync(Guid id, byte[] hash, byte[] next, DateTimeOffset now, CancellationToken ct) =>
             await db.WriteAsync(Rotate, ct, ("@id", id), ("@hash", hash), ("@next", next), ("@now", now)) == 1;
+
+        public Task InsertAsync(Session session, CancellationToken ct) => db.WriteAsync(Insert, ct,
+            ("@id", session.Id), ("@userId", session.UserId), ("@startedAt", session.StartedAt), ("@lastSeenAt", session.LastSeenAt),
+            ("@expiresAt", session.ExpiresAt), ("@authenticatedAt", session.AuthenticatedAt), ("@amr", session.Amr),
+            ("@address", session.Address), ("@userAgent", session.UserAgent), ("@refreshHash", session.RefreshHash));
+
+        public async Task<IReadOnlyList<string>> FindRolesAsync(Guid userId, CancellationToken ct)
+        {
+            List<string> roles = [];
+            await db.ReadAsync(Roles, row => roles.Add(row.GetString(0)), ct, ("@userId", userId));
+            return roles;
+        }
 
         public async Task<SessionLife?> FindLifeAsync(Guid id, CancellationToken ct)
         {

@@ -1,11 +1,10 @@
 using App.Audit;
 using App.Data;
 using App.Events;
-using Microsoft.EntityFrameworkCore;
 
 namespace App.Sessions;
 
-/// <summary>A person who has just proved who they are gets a session. Saved by the caller, together with what led to it.</summary>
+/// <summary>A person who has just proved who they are gets a session, in the transaction of what led to it, which the caller saves and commits.</summary>
 internal sealed class StartSession(AppDb db, Grants grants, RevokeSessions revoke, AuditLog audit, SessionOptions options, TimeProvider time)
 {
     /// <param name="amr">How they proved it, RFC 8176.</param>
@@ -28,12 +27,13 @@ internal sealed class StartSession(AppDb db, Grants grants, RevokeSessions revok
             UserAgent = client.UserAgent,
             RefreshHash = refreshToken.Hash(),
         };
-        db.Sessions.Add(session);
-        audit.Add("signed-in", user.Id, sessionId, client.Address, session.Amr);
+        // What led to it comes first: an account that is new refers to nothing, and the session to it.
+        await db.SaveChangesAsync(ct);
+        await db.InsertAsync(session, ct);
+        await audit.WriteAsync("signed-in", user.Id, sessionId, client.Address, session.Amr, ct);
         if (replaced.Count > 0) await revoke.InUnitOfWorkAsync(s => replaced.Contains(s.Id), Causes.Replaced, ct);
 
-        var roles = await db.UserRoles.Where(r => r.UserId == user.Id)
-            .Join(db.Roles, r => r.RoleId, role => role.Id, (_, role) => role.Name!).ToListAsync(ct);
+        var roles = await db.FindRolesAsync(user.Id, ct);
         return grants.Create(Describe(user, session, roles), refreshToken, session.ExpiresAt);
     }
 
