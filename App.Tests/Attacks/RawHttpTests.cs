@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 
@@ -35,6 +36,31 @@ public sealed class RawHttpTests(RawHttpTests.Fixture fixture) : IClassFixture<R
             $"POST /api/users/signin HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\n\r\n{{\"password\":\"{new string('x', 4096)}", "\r\n\r\n")));
         Assert.All(answers, a => Assert.StartsWith("HTTP/1.1 413", a, StringComparison.Ordinal));
     }
+
+    [Fact] // What a connection said before is remembered beside it; the next to speak on it must not be taken for the one before.
+    public async Task Each_request_of_one_connection_is_judged_by_its_own_token()
+    {
+        var (ada, bob) = (await TokenAsync("ada"), await TokenAsync("bob"));
+        var forged = ada[..^10] + (ada[^10] == 'A' ? 'B' : 'A') + ada[^9..];
+        string[] shown = [.. new[] { ada, ada, bob, forged, ada, bob, bob }.Select(token => $"Authorization: Bearer {token}"), .. new[] { bob, bob, forged, ada, ada }.Select(InCookie)];
+
+        var answer = await _app.SendRawAsync(string.Concat(shown.Select((header, number) =>
+            $"GET /api/users/currentuser HTTP/1.1\r\nHost: x\r\n{(number == shown.Length - 1 ? "Connection: close\r\n" : "")}{header}\r\n\r\n")));
+
+        string[] expected = ["ada", "ada", "bob", "null", "ada", "bob", "bob", "bob", "bob", "null", "ada", "ada"];
+        Assert.Equal(expected, answer.Split("\"currentUser\":")[1..].Select(a => a.StartsWith("null", StringComparison.Ordinal) ? "null" : a.Split("\"email\":\"")[1][..3]));
+    }
+
+    private async Task<string> TokenAsync(string name)
+    {
+        var credentials = new { email = $"{name}-{Guid.NewGuid():N}@example.test", password = "not the password of anybody" };
+        using var signedUp = await _app.Client.PostAsJsonAsync("/api/users/signup", credentials);
+        signedUp.EnsureSuccessStatusCode();
+        using var answer = await _app.Client.PostAsJsonAsync("/api/tokens", credentials);
+        return JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement.GetProperty("access_token").GetString()!;
+    }
+
+    private static string InCookie(string token) => $"Cookie: session={Convert.ToBase64String(Encoding.UTF8.GetBytes($$"""{"jwt":"{{token}}"}"""))}";
 
     [Fact] // ATTACKS 78
     public async Task An_endless_chunked_body_is_cut_off()

@@ -57,6 +57,35 @@ public sealed class WellKnownTests : IAsyncLifetime
         Assert.NotEqual(tag, changed.Headers.ETag);
     }
 
+    [Theory]
+    [InlineData("{0}", true)]
+    [InlineData("W/{0}", true)]
+    [InlineData("\"other\", {0}", true)]
+    [InlineData("*", true)]
+    [InlineData("", false)]
+    [InlineData("\"\"", false)]
+    [InlineData("{0}x", false)]
+    public async Task Any_list_that_names_the_tag_is_answered_without_the_body(string known, bool has)
+    {
+        foreach (var path in new[] { Keys, "/.well-known/public-key.pem", "/.well-known/openid-configuration", "/verifiers/node" })
+        {
+            var tag = (await _app.Client.GetAsync(path)).Headers.ETag!.Tag;
+            var answer = await _app.SendAsync(HttpMethod.Get, path, headers: ("If-None-Match", known.Replace("{0}", tag, StringComparison.Ordinal)));
+            Assert.Equal(has ? HttpStatusCode.NotModified : HttpStatusCode.OK, answer.StatusCode);
+            Assert.Equal("public, max-age=300", answer.Headers.CacheControl!.ToString());
+        }
+    }
+
+    [Fact]
+    public async Task Nobody_is_signed_in_or_renewed_where_the_answer_is_the_same_for_everybody()
+    {
+        var user = await _app.SignUpAsync();
+        _app.Time.Advance(TimeSpan.FromMinutes(10)); // the access token is over, the refresh token is good
+        var answer = await _app.SendAsync(HttpMethod.Get, Keys, headers: ("Cookie", user.Cookies));
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.False(answer.Headers.Contains("Set-Cookie"));
+    }
+
     [Fact]
     public async Task Replicas_publish_the_same_bytes()
     {

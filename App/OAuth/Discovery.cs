@@ -25,7 +25,7 @@ internal static class Discovery
     /// <summary>OpenID Shared Signals Framework 1.0 section 7.1: how a service hears that a token is no longer good.</summary>
     public static JsonHttpResult<Dictionary<string, object>> Configuration(HttpContext http, SigningKeyRing ring, PublicUrl publicUrl)
     {
-        http.Response.Headers.CacheControl = WellKnown.Cacheable;
+        http.Response.Headers.CacheControl = PublishedDocument.Cacheable;
         var issuer = publicUrl.Issuer;
         var document = new Dictionary<string, object>
         {

@@ -1,5 +1,6 @@
 using App.Data;
 using App.Events;
+using App.Ops;
 using App.Tokens;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.EntityFrameworkCore;
@@ -36,7 +37,8 @@ internal static class OAuthModule
         connect.MapPost("/token", TokenEndpoint.HandleAsync).AllowAnonymous();
         connect.MapPost("/introspect", Introspect.HandleAsync).RequireAuthorization(CallingService.Policy).ProducesProblem(401);
         connect.MapPost("/revoke", RevokeToken.HandleAsync).AllowAnonymous().ProducesProblem(400).ProducesProblem(401);
-        routes.MapGet(Discovery.SharedSignals, Discovery.Configuration).WithTags("Keys").AllowAnonymous().WithMetadata(new SameForEverybody()).Produces<object>(200, "application/json");
+        SameForEverybody.On(routes.MapGet(Discovery.SharedSignals, Discovery.Configuration).WithTags("Keys").AllowAnonymous(), routes.ServiceProvider)
+            .Produces<object>(200, "application/json");
     }
 
     private static async Task BeginAsync(IServiceProvider services, CancellationToken ct)

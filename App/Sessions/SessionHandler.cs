@@ -1,6 +1,5 @@
 using System.Text.Encodings.Web;
 using App.Ops;
-using App.Tokens;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.StaticAssets;
 using Microsoft.Extensions.Options;

@@ -26,7 +26,7 @@ internal sealed class SigningKeyRing(IServiceScopeFactory scopes, MasterKey mast
 
     public SigningCredentials Signing => _now.Signing ?? throw new InvalidOperationException("The signing keys have not been loaded.");
 
-    /// <summary>The public keys as a JWK set (RFC 7517), its entity tag, and the current one as PEM.</summary>
+    /// <summary>The public keys as a JWK set (RFC 7517), and the current one as PEM.</summary>
     public PublishedKeys Published => _now.Published;
 
     public SecurityKey? Find(string keyId) => _now.Verifying.GetValueOrDefault(keyId);
@@ -98,9 +98,9 @@ internal sealed class SigningKeyRing(IServiceScopeFactory scopes, MasterKey mast
 }
 
 /// <summary>What the world may know of the keys, ready to be sent.</summary>
-internal sealed record PublishedKeys(byte[] JwkSet, string EntityTag, byte[] Pem)
+internal sealed record PublishedKeys(PublishedDocument JwkSet, PublishedDocument Pem)
 {
-    public static readonly PublishedKeys None = new([], "", []);
+    public static readonly PublishedKeys None = new(new PublishedDocument([], WellKnown.JwkSet), new PublishedDocument([], WellKnown.PemFile));
 
     public static PublishedKeys Of(SigningKey current, IEnumerable<SigningKey> all)
     {
@@ -114,9 +114,8 @@ internal sealed record PublishedKeys(byte[] JwkSet, string EntityTag, byte[] Pem
             json.WriteEndObject();
         }
 
-        var set = buffer.ToArray();
         var pem = PemEncoding.WriteString("PUBLIC KEY", current.PublicKey) + "\n";
-        return new PublishedKeys(set, $"\"{Base64UrlEncoder.Encode(SHA256.HashData(set))}\"", Encoding.ASCII.GetBytes(pem));
+        return new PublishedKeys(new PublishedDocument(buffer.ToArray(), WellKnown.JwkSet), new PublishedDocument(Encoding.ASCII.GetBytes(pem), WellKnown.PemFile));
     }
 
     // Written member by member: a serializer given a key object would one day publish its private half too.

@@ -15,6 +15,7 @@ internal static partial class TokensModule
         services.AddSingleton<SigningKeyRing>();
         services.AddSingleton<AccessTokens>();
         services.AddSingleton<TokenVerifier>();
+        services.AddSingleton<DiscoveryDocument>();
         services.AddSingleton(SignerOfEvents);
         services.AddSingleton(FactsOf);
         services.AddScoped<SigningKeys>();
@@ -33,10 +34,10 @@ internal static partial class TokensModule
 
     public static void MapTokens(this IEndpointRouteBuilder routes)
     {
-        var known = routes.MapGroup("/.well-known").WithTags("Keys").AllowAnonymous().WithMetadata(new SameForEverybody());
+        var known = SameForEverybody.On(routes.MapGroup("/.well-known").WithTags("Keys").AllowAnonymous(), routes.ServiceProvider);
         known.MapGet("/jwks.json", WellKnown.Keys).Produces<object>(200, WellKnown.JwkSet).Produces(304).ProducesProblem(404);
         known.MapGet("/public-key.pem", WellKnown.Pem).Produces<string>(200, WellKnown.PemFile).Produces(304).ProducesProblem(404);
-        known.MapGet("/openid-configuration", WellKnown.Configuration).Produces<object>(200, "application/json");
+        known.MapGet("/openid-configuration", WellKnown.Configuration).Produces<object>(200, "application/json").Produces(304);
     }
 
     private static TokenFacts FactsOf(IServiceProvider services)
