@@ -29,6 +29,7 @@ public sealed class RedisTests(RedisTests.Replicas replicas) : IClassFixture<Red
     {
         var people = await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => _a.Client.SignUpAsync(Person.New())));
         await Task.WhenAll(people.Select((one, number) => SignOutAsync(number % 2 == 0 ? _a : _b, one)));
+        foreach (var one in people) await RefusedAsync(_b, one, Without);
         var stream = await StreamIsCompleteAsync();
 
         var feed = await FeedAsync(stream.Count);
@@ -92,6 +93,7 @@ public sealed class RedisTests(RedisTests.Replicas replicas) : IClassFixture<Red
         _redis.Kill();
         await SignOutAsync(_a, credentials);
         _a.Kill();
+        await RefusedAsync(_b, credentials, Without);
 
         await _redis.StartAsync();
         var stream = await StreamIsCompleteAsync();
@@ -107,14 +109,18 @@ public sealed class RedisTests(RedisTests.Replicas replicas) : IClassFixture<Red
         var clock = Stopwatch.StartNew();
         await SignOutAsync(at, credentials);
         var took = clock.Elapsed;
-        clock.Restart();
-        while (await other.Client.WhoAmIAsync(bearer: credentials.AccessToken) is not null)
+        await RefusedAsync(other, credentials, limit);
+        return took;
+    }
+
+    private static async Task RefusedAsync(Service at, Credentials credentials, TimeSpan limit)
+    {
+        var clock = Stopwatch.StartNew();
+        while (await at.Client.WhoAmIAsync(bearer: credentials.AccessToken) is not null)
         {
             Assert.True(clock.Elapsed < limit, $"Still accepted after {clock.ElapsedMilliseconds} ms.");
             await Task.Delay(5);
         }
-
-        return took;
     }
 
     private static async Task SignOutAsync(Service at, Credentials credentials)
@@ -123,7 +129,7 @@ public sealed class RedisTests(RedisTests.Replicas replicas) : IClassFixture<Red
         Assert.Equal(HttpStatusCode.OK, ended.StatusCode);
     }
 
-    /// <summary>Waits until the stream has grown to the log's end, and checks that it holds every cursor from 1, once and in order.</summary>
+    /// <summary>Waits until the stream has grown to the log's end, as B knows it, and checks that it holds every cursor from 1, once and in order.</summary>
     private async Task<List<(string Id, Dictionary<string, string> Fields)>> StreamIsCompleteAsync()
     {
         var newest = await NewestAsync();

@@ -45,14 +45,37 @@ internal sealed partial class RedisStream(EventOptions options, EventFeed feed, 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         if (options.Redis is null) return;
-        var connection = await ConnectAsync(options.Redis, stoppingToken);
+        ConnectionMultiplexer? connection = null;
         try
         {
-            await FollowAsync(connection.GetDatabase(), stoppingToken);
+            var position = 0L;
+            while (true)
+            {
+                var changed = feed.Changed;
+                try
+                {
+                    connection ??= await ConnectAsync(options.Redis, stoppingToken);
+                    position = await CatchUpAsync(connection.GetDatabase(), Math.Max(position, Interlocked.Exchange(ref _announced, 0)), stoppingToken);
+                    await CompareAsync(position, stoppingToken);
+                    if (_saidAway) Back(options.RedisStream, position);
+                    _saidAway = false;
+                }
+                catch (Exception e) when (e is not OperationCanceledException || !stoppingToken.IsCancellationRequested)
+                {
+                    _answers = false;
+                    if (!_saidAway) Away(options.RedisStream, CauseOf(e));
+                    _saidAway = true;
+                    await Task.Delay(BetweenTries, stoppingToken);
+                    continue;
+                }
+
+                // With each entry, and every five seconds with a heartbeat: that is how often an idle Redis is looked after.
+                await changed.WaitAsync(stoppingToken);
+            }
         }
         finally
         {
-            await connection.CloseAsync(allowCommandsToComplete: false);
+            if (connection is not null) await connection.CloseAsync(allowCommandsToComplete: false);
         }
     }
 
@@ -64,41 +87,16 @@ internal sealed partial class RedisStream(EventOptions options, EventFeed feed, 
         configuration.ReconnectRetryPolicy = new LinearRetry((int)BetweenTries.TotalMilliseconds);
         var connection = await ConnectionMultiplexer.ConnectAsync(configuration).WaitAsync(ct);
         // Kept by the connection, which renews it by itself however often Redis goes away.
-        await connection.GetSubscriber().SubscribeAsync(RedisChannel.Literal(options.RedisStream), (_, cursor) => Hear((long)cursor), CommandFlags.FireAndForget);
+        await connection.GetSubscriber().SubscribeAsync(RedisChannel.Literal(options.RedisStream), (_, cursor) => Hear(cursor), CommandFlags.FireAndForget);
         return connection;
     }
 
-    private void Hear(long cursor)
+    // What is announced saves a question and no more: the stream itself says where it stands.
+    private void Hear(RedisValue announced)
     {
+        if (!announced.TryParse(out long cursor)) return;
         Interlocked.Exchange(ref _announced, cursor);
         if (cursor > feed.Newest) Grown?.Invoke();
-    }
-
-    // The feed changes with each entry, and every five seconds with a heartbeat: that is how often an idle Redis is looked after.
-    private async Task FollowAsync(IDatabase redis, CancellationToken ct)
-    {
-        var position = 0L;
-        while (true)
-        {
-            var changed = feed.Changed;
-            try
-            {
-                position = await CatchUpAsync(redis, Math.Max(position, Interlocked.Exchange(ref _announced, 0)), ct);
-                await CompareAsync(position, ct);
-                if (_saidAway) Back(options.RedisStream, position);
-                _saidAway = false;
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                _answers = false;
-                if (!_saidAway) Away(options.RedisStream, CauseOf(e));
-                _saidAway = true;
-                await Task.Delay(BetweenTries, ct);
-                continue;
-            }
-
-            await changed.WaitAsync(ct);
-        }
     }
 
     /// <summary>Returns where the stream stands when there is nothing left to tell.</summary>
