@@ -28,6 +28,7 @@ var key = Convert.ToBase64String(RandomNumberGenerator.GetBytes(32));
 var redisPort = 0;
 Process? redis = null;
 AppDomain.CurrentDomain.ProcessExit += (_, _) => redis?.Kill();
+AppDomain.CurrentDomain.UnhandledException += (_, _) => redis?.Kill();
 using var client = new HttpClient(new SocketsHttpHandler { UseCookies = false });
 var table = new Table();
 
