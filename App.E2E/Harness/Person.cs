@@ -32,10 +32,15 @@ internal sealed record Credentials(string Session, string Refresh)
     }
 
     /// <summary>The claims of a token, unverified.</summary>
-    public static JsonNode Claims(string token)
+    public static JsonNode Claims(string token) => Part(token, 1);
+
+    /// <summary>Which key signed it.</summary>
+    public static string KeyIdOf(string token) => Part(token, 0)["kid"]!.GetValue<string>();
+
+    private static JsonNode Part(string token, int number)
     {
-        var payload = token.Split('.')[1].Replace('-', '+').Replace('_', '/');
-        return Json(payload.PadRight((payload.Length + 3) / 4 * 4, '='));
+        var part = token.Split('.')[number].Replace('-', '+').Replace('_', '/');
+        return Json(part.PadRight((part.Length + 3) / 4 * 4, '='));
     }
 
     private static JsonNode Json(string base64) => JsonNode.Parse(Convert.FromBase64String(base64))!;

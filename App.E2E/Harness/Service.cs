@@ -58,7 +58,7 @@ internal sealed class Service : IAsyncDisposable
     /// <summary>Returns when the process answers that it is ready.</summary>
     public async Task StartAsync()
     {
-        var start = await CommandAsync(["--urls", $"http://127.0.0.1:{Port}"], [.. _settings.Select(setting => (setting.Key, setting.Value)), ("DataDir", DataDir)]);
+        var start = await CommandAsync("--urls", $"http://127.0.0.1:{Port}");
         start.RedirectStandardOutput = start.RedirectStandardError = true;
         var log = new ProcessLog(Path.Combine(TestRun.Logs, $"{Port}-{Guid.NewGuid():N}.log"));
         _process = Process.Start(start) ?? throw new InvalidOperationException("The published app doesn't start.");
@@ -66,6 +66,10 @@ internal sealed class Service : IAsyncDisposable
         log.Follow(_process);
         await WaitUntilReadyAsync(_process, log);
     }
+
+    /// <summary>A command on this service's data, such as <c>keys rotate</c>, beside the process that serves it.</summary>
+    public Task<ProcessStartInfo> CommandAsync(params string[] arguments) =>
+        CommandAsync(arguments, [.. _settings.Select(setting => (setting.Key, setting.Value)), ("DataDir", DataDir)]);
 
     /// <summary>The command line of the published app with a clean environment: only what the test says.</summary>
     public static async Task<ProcessStartInfo> CommandAsync(string[] arguments, params (string Key, string Value)[] settings)

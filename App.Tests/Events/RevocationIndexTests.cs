@@ -27,6 +27,23 @@ public sealed class RevocationIndexTests
     }
 
     [Fact]
+    public void A_hundred_thousand_in_force_take_less_than_thirty_megabytes_and_asking_takes_none()
+    {
+        var entries = Enumerable.Range(0, 100_000).Select(_ => Ended(Guid.NewGuid())).ToList();
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        foreach (var entry in entries) _index.Apply(entry);
+        // All that was allocated on the way, so more than what is kept.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 5_000_000, 30_000_000);
+
+        before = GC.GetAllocatedBytesForCurrentThread();
+        var revoked = 0;
+        foreach (var entry in entries)
+            if (_index.IsRevoked(entry.SessionId!.Value, "k1")) revoked++;
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(entries.Count, revoked);
+    }
+
+    [Fact]
     public void Everybody_is_told_once_and_after_it_answers_accordingly()
     {
         var told = new List<bool>();

@@ -13,6 +13,9 @@ internal sealed record TokenFacts(string Audience, TimeSpan Lifetime);
 /// <summary>Entries as readers get them: the feed's JSON, and the signed Security Event Token (RFC 8417). Ids only; never a name, an address or a token.</summary>
 internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFacts tokens)
 {
+    /// <summary>The audience of SETs for those who aren't bound to one service.</summary>
+    public string Audience => tokens.Audience;
+
     /// <summary>The audience that a service's SETs are addressed to.</summary>
     public string AudienceOf(CallingService service) => service.Audience ?? tokens.Audience;
 
@@ -27,10 +30,18 @@ internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFact
         {
             var data = new ArrayBufferWriter<byte>(1500);
             data.Write(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"id: {entry.Event.Cursor}\nevent: {entry.Event.Type}\ndata: ")));
-            using (var json = new Utf8JsonWriter(data)) Write(json, entry.Event, Set(entry, audience));
+            Write(data, entry, audience);
             data.Write("\n\n"u8);
             return data.WrittenMemory.ToArray();
         });
+
+    /// <summary>The JSON of that message alone.</summary>
+    public ReadOnlyMemory<byte> Data(FeedEntry entry, string audience)
+    {
+        var data = new ArrayBufferWriter<byte>(1500);
+        Write(data, entry, audience);
+        return data.WrittenMemory;
+    }
 
     /// <summary>The compact JWS.</summary>
     public string Set(FeedEntry entry, string audience) =>
@@ -38,6 +49,12 @@ internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFact
 
     /// <summary>True while the key that signs is the one that this entry revokes: such a SET would be refused by whoever applies it.</summary>
     public bool SignsWithWhatItRevokes(LoggedEvent entry) => entry is { KeyId: { } key, Revokes: true } && key == signer.KeyId();
+
+    /// <summary>Waits a second at most until another key signs than the one that this entry revokes.</summary>
+    public async Task SettleAsync(LoggedEvent entry, CancellationToken ct)
+    {
+        for (var i = 0; i < 40 && SignsWithWhatItRevokes(entry); i++) await Task.Delay(25, ct);
+    }
 
     public static void Write(Utf8JsonWriter json, LoggedEvent entry, string? set = null)
     {
@@ -53,6 +70,12 @@ internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFact
         json.WriteString("reason", entry.Reason);
         if (set is not null) json.WriteString("set", set);
         json.WriteEndObject();
+    }
+
+    private void Write(ArrayBufferWriter<byte> data, FeedEntry entry, string audience)
+    {
+        using var json = new Utf8JsonWriter(data);
+        Write(json, entry.Event, Set(entry, audience));
     }
 
     private ReadOnlyMemory<byte> Claims(LoggedEvent entry, string audience)

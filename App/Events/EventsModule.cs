@@ -9,6 +9,7 @@ internal static class EventsModule
 {
     public static IServiceCollection AddEvents(this IServiceCollection services)
     {
+        services.AddSettings<EventOptions>("Events");
         services.AddScoped<SecurityEventLog>();
         services.AddSingleton<RevocationIndex>();
         services.AddSingleton<EventFeed>();
@@ -18,6 +19,8 @@ internal static class EventsModule
         services.AddHostedService(sp => sp.GetRequiredService<FollowLog>());
         services.AddSingleton(new StartStep((sp, ct) => sp.GetRequiredService<FollowLog>().LoadAsync(ct)));
         services.AddSingleton<EntryText>();
+        services.AddSingleton<RedisStream>();
+        services.AddHostedService(sp => sp.GetRequiredService<RedisStream>());
         services.AddSingleton<StreamEvents>();
         services.AddSingleton<FeedContacts>();
         services.AddHostedService(sp => sp.GetRequiredService<FeedContacts>());

@@ -6,12 +6,16 @@ namespace App.Events;
 
 /// <summary>
 /// Keeps the index and the feed current with what other processes on the same database write: the service's replicas and the command line.
-/// A fifth of a second between looks keeps "refused at the other replica" well inside a second. Cursors grow in the order of commits,
-/// so each look asks for what comes after the last one, and nothing can turn up before it.
+/// A fifth of a second between looks keeps "refused at the other replica" well inside a second. Where Redis says when to look, fewer of
+/// them do, yet enough to keep that word should it fall silent. Cursors grow in the order of commits, so each look asks for what comes
+/// after the last one, and nothing can turn up before it.
 /// </summary>
-internal sealed partial class FollowLog(IServiceScopeFactory scopes, RevocationIndex index, EventFeed feed, TimeProvider time, ILogger<FollowLog> logger) : BackgroundService
+internal sealed partial class FollowLog(
+    IServiceScopeFactory scopes, RevocationIndex index, EventFeed feed, RedisStream redis, TimeProvider time, ILogger<FollowLog> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
+
+    private static readonly TimeSpan IntervalWithRedis = TimeSpan.FromMilliseconds(500);
 
     private static readonly TimeSpan BetweenBeats = TimeSpan.FromSeconds(5);
 
@@ -42,7 +46,8 @@ internal sealed partial class FollowLog(IServiceScopeFactory scopes, RevocationI
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
-        feed.Missing += OnMissing;
+        feed.Missing += Hurry;
+        redis.Grown += Hurry;
         return base.StartAsync(cancellationToken);
     }
 
@@ -52,7 +57,7 @@ internal sealed partial class FollowLog(IServiceScopeFactory scopes, RevocationI
         {
             // The wall's own seconds, not TimeProvider's: this is a pace, not a deadline, and a test that moves its clock by a month
             // would otherwise tick thirteen million times on the way.
-            await _hurry.WaitAsync(Interval, stoppingToken);
+            await _hurry.WaitAsync(redis.Answers ? IntervalWithRedis : Interval, stoppingToken);
             try
             {
                 await CatchUpAsync(stoppingToken);
@@ -83,7 +88,8 @@ internal sealed partial class FollowLog(IServiceScopeFactory scopes, RevocationI
 
     public override void Dispose()
     {
-        feed.Missing -= OnMissing;
+        feed.Missing -= Hurry;
+        redis.Grown -= Hurry;
         _one.Dispose();
         _hurry.Dispose();
         base.Dispose();
@@ -115,7 +121,7 @@ internal sealed partial class FollowLog(IServiceScopeFactory scopes, RevocationI
         feed.Beat();
     }
 
-    private void OnMissing()
+    private void Hurry()
     {
         try
         {
@@ -127,7 +133,7 @@ internal sealed partial class FollowLog(IServiceScopeFactory scopes, RevocationI
         }
     }
 
-    // Five times a second, so compiled once.
+    // Several times a second, so compiled once.
     private static readonly Func<AppDb, long, IAsyncEnumerable<LoggedEvent>> After = EF.CompileAsyncQuery((AppDb db, long cursor) =>
         db.Set<LoggedEvent>().AsNoTracking().Where(e => e.Cursor > cursor).OrderBy(e => e.Cursor).AsQueryable());
 

@@ -66,7 +66,7 @@ internal sealed partial class StreamEvents(
             {
                 cursor = entry.Event.Cursor;
                 if (!text.Concerns(entry.Event, service.Audience)) continue;
-                for (var i = 0; i < 40 && text.SignsWithWhatItRevokes(entry.Event); i++) await Task.Delay(25, ct);
+                await text.SettleAsync(entry.Event, ct);
                 body.Write(text.Frame(entry, audience).Span);
             }
 

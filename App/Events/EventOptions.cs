@@ -1,0 +1,38 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using StackExchange.Redis;
+
+namespace App.Events;
+
+public sealed class EventOptions : IValidatableObject
+{
+    [Secret]
+    [Description("Connection string of a Redis, such as `redis:6379,password=…,ssl=true`: the event feed is a stream there too, and replicas learn of a sign-out within milliseconds. Nothing depends on it.")]
+    public string? Redis { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
+
+    [Required, MaxLength(200)]
+    [Description("Key of the stream in Redis, and the channel on which its newest cursor is announced. One for each database.")]
+    public string RedisStream { get; set; } = "gatehouse:events";
+
+    [Range(1000, 10_000_000)]
+    [Description("About how many of the newest entries the stream keeps; each takes about 1 KB of Redis' memory.")]
+    public int RedisLength { get; set; } = 100_000;
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (Redis is not null && !IsReadable(Redis))
+            yield return new ValidationResult("no connection string of StackExchange.Redis. Give host:port, then options such as password=…,ssl=true.", [nameof(Redis)]);
+    }
+
+    private static bool IsReadable(string text)
+    {
+        try
+        {
+            return ConfigurationOptions.Parse(text).EndPoints.Count > 0;
+        }
+        catch (Exception e) when (e is ArgumentException or FormatException or OverflowException)
+        {
+            return false;
+        }
+    }
+}
