@@ -73,7 +73,7 @@ internal sealed class PushDelivery : IDisposable
         {
             return new Delivery.Failed("did not answer in time");
         }
-        catch (PushForbiddenException)
+        catch (HttpRequestException e) when (e is PushForbiddenException || e.InnerException is PushForbiddenException)
         {
             return new Delivery.Failed("has an address that is not public");
         }
