@@ -5,6 +5,7 @@ using App.Events;
 using App.OAuth;
 using App.Ops;
 using App.Passwords;
+using App.Push;
 using App.Services;
 using App.Sessions;
 using App.Tokens;
@@ -20,6 +21,7 @@ try
         .AddPasswords<User>()
         .AddAudit()
         .AddEvents()
+        .AddPush()
         .AddTokens()
         .AddSessions()
         .AddAccounts()

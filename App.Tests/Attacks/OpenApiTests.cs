@@ -112,7 +112,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
 
     private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokeAdminAsync()
     {
-        const string services = "/api/admin/services", one = "/api/admin/services/{id}", rotate = one + "/rotate", withdraw = one + "/withdraw";
+        const string services = "/api/admin/services", one = "/api/admin/services/{id}", rotate = one + "/rotate", withdraw = one + "/withdraw", push = one + "/push", retry = push + "/retry";
         var user = await _app.SignUpAsync();
         await _app.ScopedAsync<App.Accounts.ChangeRole, object>(async c => await c.RunAsync(user.Email, "admin", true, CancellationToken.None));
         var admin = (await _app.SignInAsync(user)).AccessToken;
@@ -122,12 +122,20 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
             foreach (var id in new[] { "", "stock" }) yield return ("POST", services, await _app.SendAsync(HttpMethod.Post, services, bearer, json: new { id }));
             for (var i = 0; i < 2; i++) yield return ("POST", rotate, await _app.SendAsync(HttpMethod.Post, services + "/stock/rotate", bearer));
             for (var i = 0; i < 2; i++) yield return ("POST", withdraw, await _app.SendAsync(HttpMethod.Post, services + "/stock/withdraw", bearer));
+            foreach (var id in new[] { "gone", "stock" }) yield return ("GET", one, await _app.SendAsync(HttpMethod.Get, $"{services}/{id}", bearer));
+            foreach (var id in new[] { OneApp.Declared, "gone", "stock" }) yield return ("PUT", push, await _app.SendAsync(HttpMethod.Put, $"{services}/{id}/push", bearer, json: new { url = "https://stock.example" }));
+            yield return ("GET", one, await _app.SendAsync(HttpMethod.Get, services + "/stock", bearer));
+            foreach (var id in new[] { "gone", "stock" }) yield return ("POST", retry, await _app.SendAsync(HttpMethod.Post, $"{services}/{id}/push/retry", bearer));
+            foreach (var id in new[] { OneApp.Declared, "gone", "stock" }) yield return ("DELETE", push, await _app.SendAsync(HttpMethod.Delete, $"{services}/{id}/push", bearer));
             foreach (var id in new[] { OneApp.Declared, "stock" }) yield return ("DELETE", one, await _app.SendAsync(HttpMethod.Delete, $"{services}/{id}", bearer));
             for (var i = 0; i < 2; i++) yield return ("DELETE", one, await _app.SendAsync(HttpMethod.Delete, services + "/gone", bearer));
             yield return ("POST", rotate, await _app.SendAsync(HttpMethod.Post, services + "/gone/rotate", bearer));
         }
 
         yield return ("POST", services, await _app.PostTextAsync(services, "{}", "text/plain", ("Authorization", "Bearer " + admin)));
+        using var text = new HttpRequestMessage(HttpMethod.Put, services + "/stock/push") { Content = new StringContent("{}") };
+        text.Headers.Add("Authorization", "Bearer " + admin);
+        yield return ("PUT", push, await _app.Client.SendAsync(text));
     }
 
     /// <summary>As much of JSON Schema as the description uses.</summary>

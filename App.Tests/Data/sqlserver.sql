@@ -696,3 +696,85 @@ END;
 COMMIT;
 GO
 
+BEGIN TRANSACTION;
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142810_PushReceivers'
+)
+BEGIN
+    ALTER TABLE [OpenIddictApplications] ADD [PushSecret] varbinary(600) NULL;
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142810_PushReceivers'
+)
+BEGIN
+    ALTER TABLE [OpenIddictApplications] ADD [PushUrl] nvarchar(500) NULL;
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142810_PushReceivers'
+)
+BEGIN
+    CREATE TABLE [PushPositions] (
+        [Service] nvarchar(100) NOT NULL,
+        [Cursor] bigint NOT NULL,
+        [Holder] uniqueidentifier NOT NULL,
+        [HeldUntil] datetimeoffset NOT NULL,
+        [Attempts] int NOT NULL,
+        [FailingSince] datetimeoffset NULL,
+        [NextAttemptAt] datetimeoffset NOT NULL,
+        [LastError] nvarchar(100) NULL,
+        CONSTRAINT [PK_PushPositions] PRIMARY KEY ([Service])
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142810_PushReceivers'
+)
+BEGIN
+    CREATE TABLE [UndeliveredEvents] (
+        [Service] nvarchar(100) NOT NULL,
+        [Cursor] bigint NOT NULL,
+        [EventId] uniqueidentifier NOT NULL,
+        [Type] nvarchar(60) NOT NULL,
+        [OccurredAt] datetimeoffset NOT NULL,
+        [SetAsideAt] datetimeoffset NOT NULL,
+        [Error] nvarchar(100) NOT NULL,
+        [Payload] nvarchar(4000) NOT NULL,
+        [Again] bit NOT NULL,
+        CONSTRAINT [PK_UndeliveredEvents] PRIMARY KEY ([Service], [Cursor])
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142810_PushReceivers'
+)
+BEGIN
+    CREATE INDEX [IX_UndeliveredEvents_Cursor] ON [UndeliveredEvents] ([Cursor]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142810_PushReceivers'
+)
+BEGIN
+    CREATE INDEX [IX_UndeliveredEvents_SetAsideAt] ON [UndeliveredEvents] ([SetAsideAt]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142810_PushReceivers'
+)
+BEGIN
+    INSERT INTO [__EFMigrationsHistory] ([MigrationId], [ProductVersion])
+    VALUES (N'20261125142810_PushReceivers', N'10.0.14');
+END;
+
+COMMIT;
+GO
+

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using App.Audit;
 using App.OAuth;
 using App.Ops;
+using App.Push;
 using App.Shared;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
@@ -38,6 +39,14 @@ public sealed class RegistryTests
     }
 
     [Fact]
+    public async Task A_declared_service_says_how_it_trusts_us()
+    {
+        await using var app = TestApp.Start([.. Callers.Settings, ("Services:1:Trust", "Gateway")]);
+        Assert.Equal(TrustMode.ChecksItself, app.Get<ServiceRegistry>().Find("orders")!.Description.Trust);
+        Assert.Equal(TrustMode.Gateway, app.Get<ServiceRegistry>().Find("billing")!.Description.Trust);
+    }
+
+    [Fact]
     public async Task No_secret_rests_in_the_database_or_in_the_log()
     {
         await using var app = Callers.Start();
@@ -54,6 +63,9 @@ public sealed class RegistryTests
     [InlineData("Services:0:Grants:0", "password", "Services:0:Grants")]
     [InlineData("Services:0:RedirectUris:0", "http://evil.example/", "Services:0:RedirectUris")]
     [InlineData("Services:0:Colour", "red", "Services:0:Colour")]
+    [InlineData("Services:0:Trust", "Blindly", "Services:0:Trust")]
+    [InlineData("Services:0:PushUrl", "https://10.0.0.1/events", "Services:0:PushUrl is at fault")] // 179 (SSRF-01)
+    [InlineData("Services:0:PushUrl", "http://orders.example/events", "Services:0:PushUrl is at fault")]
     [InlineData("Services:1:Id", "orders", "Services names the id \"orders\" 2 times")]
     public void A_faulty_declaration_stops_the_start_with_its_line(string key, string value, string line)
     {
@@ -61,6 +73,7 @@ public sealed class RegistryTests
         using var services = new ServiceCollection()
             .AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(settings).Build())
             .AddSettings<ServiceDeclarations>("Services")
+            .AddSettings<PushOptions>("Events:Push")
             .AddSettingsRule(DeclaredServices.Faults)
             .BuildServiceProvider();
         var faults = SettingsCheck.Faults(services);

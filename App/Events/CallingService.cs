@@ -8,7 +8,8 @@ namespace App.Events;
 /// </summary>
 /// <param name="Id">The service's id, its OAuth <c>client_id</c>.</param>
 /// <param name="Audience">The audience that this service alone accepts; null where it takes the tokens meant for everybody.</param>
-public sealed record CallingService(string Id, string? Audience)
+/// <param name="SecretId">A name for the secret that it has shown, or that its token was got with; says nothing about the secret.</param>
+public sealed record CallingService(string Id, string? Audience, string? SecretId = null)
 {
     /// <summary>The authorization policy of routes that only services may call.</summary>
     public const string Policy = "service";

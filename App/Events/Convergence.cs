@@ -29,7 +29,9 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
         var services = readers.Where(r => text.Concerns(entry, r.Audience)).GroupBy(r => r.Service).OrderBy(s => s.Key, StringComparer.Ordinal).ToList();
         if (services.Count == 0) return null;
 
-        var behind = services.Where(s => s.Any(r => !HasApplied(r, entry.Cursor)))
+        // Those to whom it was pushed and who didn't take it, though they may have taken what came later.
+        var aside = await db.UndeliveredEvents.Where(u => u.Cursor == entry.Cursor).Select(u => u.Service).ToListAsync(ct);
+        var behind = services.Where(s => s.Any(r => !HasApplied(r, entry.Cursor) || (r.Instance == FeedReader.Push && aside.Contains(r.Service))))
             .Select(s => new ServiceBehind(s.Key, Math.Max(0, Math.Round((now - entry.OccurredAt).TotalSeconds, 3)))).ToList();
         double? seconds = null;
         if (behind.Count == 0)

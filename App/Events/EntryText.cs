@@ -45,7 +45,10 @@ internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFact
 
     /// <summary>The compact JWS.</summary>
     public string Set(FeedEntry entry, string audience) =>
-        Encoding.UTF8.GetString(entry.Cached($"set {audience} {signer.KeyId()}", () => Encoding.UTF8.GetBytes(signer.Sign(Claims(entry.Event, audience)))).Span);
+        Encoding.UTF8.GetString(entry.Cached($"set {audience} {signer.KeyId()}", () => Encoding.UTF8.GetBytes(Sign(Claims(entry.Event, audience)))).Span);
+
+    /// <summary>A SET of claims as <see cref="Claims"/> gave them, with the key that signs now.</summary>
+    public string Sign(ReadOnlyMemory<byte> claims) => signer.Sign(claims);
 
     /// <summary>True while the key that signs is the one that this entry revokes: such a SET would be refused by whoever applies it.</summary>
     public bool SignsWithWhatItRevokes(LoggedEvent entry) => entry is { KeyId: { } key, Revokes: true } && key == signer.KeyId();
@@ -78,7 +81,8 @@ internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFact
         Write(json, entry.Event, Set(entry, audience));
     }
 
-    private ReadOnlyMemory<byte> Claims(LoggedEvent entry, string audience)
+    /// <summary>What a SET says, as UTF-8 JSON.</summary>
+    public ReadOnlyMemory<byte> Claims(LoggedEvent entry, string audience)
     {
         var buffer = new ArrayBufferWriter<byte>(1000);
         using var json = new Utf8JsonWriter(buffer);

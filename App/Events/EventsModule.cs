@@ -27,6 +27,8 @@ internal static class EventsModule
         services.AddSingleton<AckEvents>();
         services.AddScoped<PollEvents>();
         services.AddScoped<Convergence>();
+        services.AddSingleton<LiveServices>();
+        services.AddSingleton(new Sweep(PushTables.SweepAsync));
         services.AddSingleton(new Sweep(PruneAsync));
         return services;
     }
@@ -40,13 +42,14 @@ internal static class EventsModule
     }
 
     // An hour of grace for whoever was away, a day for an instance, a month for the place of one that polls.
-    // The mark goes first: a reader may start over too early, never too late.
+    // What a receiver isn't done with stays while we try, however old. The mark goes first: a reader may start over too early, never too late.
     private static async Task PruneAsync(AppDb db, DateTimeOffset now, CancellationToken ct)
     {
         var horizon = now - TimeSpan.FromHours(1);
         var (day, month) = (now - TimeSpan.FromDays(1), now - TimeSpan.FromDays(30));
         await db.FeedReaders.Where(r => r.ContactAt < month || (r.ContactAt < day && r.Instance != FeedReader.Poll)).ExecuteDeleteAsync(ct);
         if (await db.SecurityEvents.Where(e => e.ExpiresAt < horizon).MaxAsync(e => (long?)e.Cursor, ct) is not { } last) return;
+        if (await db.PushPositions.Where(p => p.FailingSince > day).MinAsync(p => (long?)p.Cursor, ct) is { } wanted) last = Math.Min(last, wanted);
         await db.EventCounter.Where(c => c.PrunedTo < last).ExecuteUpdateAsync(set => set.SetProperty(c => c.PrunedTo, last), ct);
         await db.SecurityEvents.Where(e => e.ExpiresAt < horizon && e.Cursor <= last).ExecuteDeleteAsync(ct);
     }

@@ -11,6 +11,9 @@ internal sealed class FeedReader : IEntityTypeConfiguration<FeedReader>
     /// <summary>Under this name a service reads by poll (RFC 8936); no instance can call itself so.</summary>
     public const string Poll = "(poll)";
 
+    /// <summary>Under this name it has events pushed (RFC 8935).</summary>
+    public const string Push = "(PUSH)";
+
     // Enough to date whatever was applied lately; what is older was applied at an unknown time.
     private const int Remembered = 64;
 

@@ -34,7 +34,7 @@ internal sealed record PollAnswer(IReadOnlyDictionary<string, string> Sets, bool
 
 /// <summary>The feed by poll (RFC 8936), for receivers that can't hold a stream. What a service hasn't acknowledged comes again at its next poll.</summary>
 internal sealed partial class PollEvents(
-    AppDb db, EventFeed feed, EntryText text, FeedContacts contacts, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<PollEvents> logger)
+    AppDb db, EventFeed feed, EntryText text, FeedContacts contacts, LiveServices live, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<PollEvents> logger)
 {
     private const int Most = 1000;
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
@@ -45,20 +45,22 @@ internal sealed partial class PollEvents(
         if (request.MaxEvents < 0) return Problems.Invalid([new Fault("maxEvents must be 0 or more", "maxEvents")]);
         if (request.Ack?.Count > Most) return Problems.Invalid([new Fault($"ack may have at most {Most} entries", "ack")]);
         if (request.SetErrs?.Count > Most) return Problems.Invalid([new Fault($"setErrs may have at most {Most} entries", "setErrs")]);
-        return TypedResults.Ok(await poll.RunAsync(request, service, ct));
+        return await poll.RunAsync(request, service, ct) is { } answer ? TypedResults.Ok(answer) : Problems.NotAuthorized();
     }
 
-    private async Task<PollAnswer> RunAsync(PollRequest request, CallingService service, CancellationToken ct)
+    /// <returns>Null for a service whose credentials were withdrawn while it waited.</returns>
+    private async Task<PollAnswer?> RunAsync(PollRequest request, CallingService service, CancellationToken ct)
     {
         if (request.SetErrs is { Count: > 0 } refused) Refused(service.Id, refused.Count, new string([.. (refused.First().Value?.Err ?? "").Where(char.IsAsciiLetterOrDigit).Take(40)]));
         var reader = await ReadAsync(service, request.Ack ?? [], ct);
         var most = Math.Min(request.MaxEvents ?? Most, Most);
         if (most == 0) return new PollAnswer(new Dictionary<string, string>(), false);
 
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(ct, lifetime.ApplicationStopping);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(ct, lifetime.ApplicationStopping, live.Until(service));
         end.CancelAfter(LongestWait);
         while (true)
         {
+            if (live.Until(service).IsCancellationRequested) return null;
             var changed = feed.Changed;
             var found = await DueAsync(reader, service, most + 1, ct);
             if (found.Count > 0 || request.ReturnImmediately == true || end.IsCancellationRequested)

@@ -13,7 +13,7 @@ namespace App.Events;
 /// the memory that all share. Whoever doesn't read is dropped, and resumes later where it stood.
 /// </summary>
 internal sealed partial class StreamEvents(
-    EventFeed feed, EntryText text, FeedContacts contacts, IServiceScopeFactory scopes, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<StreamEvents> logger)
+    EventFeed feed, EntryText text, FeedContacts contacts, LiveServices live, IServiceScopeFactory scopes, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<StreamEvents> logger)
 {
     private const int AtOnce = 100;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -28,18 +28,20 @@ internal sealed partial class StreamEvents(
         }
 
         var given = http.Request.Headers["Last-Event-ID"] is [{ Length: > 0 } header] ? header : cursor;
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stream.Stopping);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stream.Stopping, stream.Until(service));
         try
         {
             await stream.RunAsync(http, service, instance, long.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null, end.Token);
         }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
-            // The reader has left, or this process is stopping; either way it resumes elsewhere.
+            // The reader has left, or this process is stopping, and it resumes elsewhere; or its credentials are good no more.
         }
     }
 
     private CancellationToken Stopping => lifetime.ApplicationStopping;
+
+    private CancellationToken Until(CallingService service) => live.Until(service);
 
     private async Task RunAsync(HttpContext http, CallingService service, string instance, long? given, CancellationToken ct)
     {

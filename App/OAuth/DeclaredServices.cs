@@ -2,6 +2,8 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using App.Audit;
 using App.Data;
+using App.Events;
+using App.Push;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.OAuth;
@@ -18,28 +20,49 @@ public sealed class DeclaredService : IValidatableObject
     [Secret, Required, StringLength(ServiceSecret.Longest, MinimumLength = ServiceSecret.Shortest)]
     public string? Secret { get; set; }
 
+    /// <summary>How it learns who is calling it.</summary>
+    public TrustMode Trust { get; set; }
+
     [MaxLength(200)]
     public string? Audience { get; set; }
+
+    /// <summary>Where its events are pushed (RFC 8935).</summary>
+    [MaxLength(PushTarget.LongestUrl)]
+    public string? PushUrl { get; set; }
+
+    /// <summary>What its receiver asks of us as a bearer token.</summary>
+    [Secret, MaxLength(PushTarget.LongestSecret)]
+    public string? PushSecret { get; set; }
 
     public string[] Scopes { get; set; } = [];
     public string[] Grants { get; set; } = ["client_credentials"];
     public string[] RedirectUris { get; set; } = [];
 
-    internal ServiceDescription Description => new(Id!, string.IsNullOrWhiteSpace(Name) ? Id! : Name, TrustMode.ChecksItself, string.IsNullOrWhiteSpace(Audience) ? null : Audience, Scopes, Grants, RedirectUris);
+    internal ServiceDescription Description => new(Id!, string.IsNullOrWhiteSpace(Name) ? Id! : Name, Trust, string.IsNullOrWhiteSpace(Audience) ? null : Audience, Scopes, Grants, RedirectUris);
+
+    internal PushTarget? Push => string.IsNullOrWhiteSpace(PushUrl) ? null : new(PushUrl, string.IsNullOrWhiteSpace(PushSecret) ? null : PushSecret);
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext) =>
         Id is null ? [] : ServiceRules.Faults(Description).Select(f => new ValidationResult($"is at fault: {f.Message}.", [f.Field!]));
 }
 
-[Description("The services that trust us, each `{Id, Name, Secret, Audience, Scopes, Grants, RedirectUris}`; made, changed and removed at start as listed. Give a secret of at least 32 characters as `Services__0__Secret` in the environment or the secrets folder.")]
+[Description("The services that trust us, each `{Id, Name, Secret, Trust, Audience, Scopes, Grants, RedirectUris, PushUrl, PushSecret}`; made, changed and removed at start as listed. Give a secret of at least 32 characters as `Services__0__Secret` in the environment or the secrets folder; likewise `PushSecret`, which its receiver gets as a bearer token.")]
 public sealed class ServiceDeclarations : List<DeclaredService>;
 
 /// <summary>Makes the registry say what the settings say. Doing it twice, or at several replicas at once, changes nothing.</summary>
-internal sealed class DeclaredServices(AppDb db, ChangeRegistry change, ServiceSecretKey secretKey, ServiceDeclarations declared, AuditLog audit, TimeProvider time)
+internal sealed class DeclaredServices(AppDb db, ChangeRegistry change, ServiceSecretKey secretKey, PushTargets targets, ServiceDeclarations declared, AuditLog audit, TimeProvider time)
 {
-    public static IEnumerable<string> Faults(IServiceProvider services) => services.GetRequiredService<ServiceDeclarations>()
-        .Where(s => s.Id is not null).GroupBy(s => s.Id).Where(g => g.Count() > 1)
-        .Select(g => $"Services names the id \"{g.Key}\" {g.Count()} times. Give each service an id of its own.");
+    public static IEnumerable<string> Faults(IServiceProvider services)
+    {
+        var (declared, push) = (services.GetRequiredService<ServiceDeclarations>(), services.GetRequiredService<PushOptions>());
+        foreach (var group in declared.Where(s => s.Id is not null).GroupBy(s => s.Id).Where(g => g.Count() > 1))
+            yield return $"Services names the id \"{group.Key}\" {group.Count()} times. Give each service an id of its own.";
+        for (var i = 0; i < declared.Count; i++)
+        {
+            foreach (var fault in declared[i].Push?.Faults(push) ?? [])
+                yield return $"Services:{i}:Push{(fault.Field == "url" ? "Url" : "Secret")} is at fault: {fault.Message}.{(fault.Field == "url" && !push.AllowPrivateNetworks ? " Events:Push:AllowPrivateNetworks lifts that." : "")}";
+        }
+    }
 
     public async Task ReconcileAsync(CancellationToken ct)
     {
@@ -72,6 +95,7 @@ internal sealed class DeclaredServices(AppDb db, ChangeRegistry change, ServiceS
         foreach (var gone in clients.Where(c => c.Declared && !declared.Exists(d => d.Id == c.ClientId)))
         {
             db.Remove(gone);
+            await db.ForgetPushAsync(gone.ClientId!, ct);
             Note("service-removed", gone.ClientId!);
         }
 
@@ -85,7 +109,7 @@ internal sealed class DeclaredServices(AppDb db, ChangeRegistry change, ServiceS
                 db.Add(client);
                 Note("service-created", one.Id!);
             }
-            else if (client.Declared && Same(client.Description, one.Description) && client.SecretHash.AsSpan().SequenceEqual(hash) && client.OldSecretHash is null)
+            else if (client.Declared && Same(client.Description, one.Description) && client.SecretHash.AsSpan().SequenceEqual(hash) && client.OldSecretHash is null && targets.Of(client) == one.Push)
             {
                 continue;
             }
@@ -96,6 +120,7 @@ internal sealed class DeclaredServices(AppDb db, ChangeRegistry change, ServiceS
 
             client.Declared = true;
             client.Describe(one.Description);
+            targets.Set(client, one.Push);
             // The settings alone say what is good: a secret that was taken out of them is good no more.
             (client.SecretHash, client.SecretSetAt, client.OldSecretHash, client.OldSecretSetAt) = (hash, time.GetUtcNow(), null, null);
         }

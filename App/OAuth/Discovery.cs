@@ -31,7 +31,7 @@ internal static class Discovery
         {
             ["spec_version"] = "1_0",
             ["issuer"] = issuer,
-            ["delivery_methods_supported"] = new[] { "urn:ietf:rfc:8936" },
+            ["delivery_methods_supported"] = new[] { "urn:ietf:rfc:8935", "urn:ietf:rfc:8936" },
             ["authorization_schemes"] = new[] { new Dictionary<string, string> { ["spec_urn"] = "urn:ietf:rfc:6749" }, new() { ["spec_urn"] = "urn:ietf:rfc:7617" } },
             // Ours: streams needn't be made here, a registered service just reads.
             ["poll_endpoint"] = issuer + "/events/poll",

@@ -62,6 +62,12 @@ internal sealed class OAuthClient : OpenIddictEntityFrameworkCoreApplication<Gui
 
     public DateTimeOffset? OldSecretSetAt { get; set; }
 
+    /// <summary>Where its events are pushed; null where it reads them itself.</summary>
+    public string? PushUrl { get; set; }
+
+    /// <summary>The bearer token that its receiver asks for, encrypted under the master key.</summary>
+    public byte[]? PushSecret { get; set; }
+
     public ServiceDescription Description => new(
         ClientId!, DisplayName ?? ClientId!, Trust, Audience,
         With(Oidc.Permissions.Prefixes.Scope), With(Oidc.Permissions.Prefixes.GrantType), Read(RedirectUris));
@@ -86,6 +92,8 @@ internal sealed class OAuthClient : OpenIddictEntityFrameworkCoreApplication<Gui
         builder.Property(c => c.Audience).HasMaxLength(200);
         builder.Property(c => c.SecretHash).HasMaxLength(32);
         builder.Property(c => c.OldSecretHash).HasMaxLength(32);
+        builder.Property(c => c.PushUrl).HasMaxLength(500);
+        builder.Property(c => c.PushSecret).HasMaxLength(600);
         builder.Ignore(c => c.Description);
     }
 

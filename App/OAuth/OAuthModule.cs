@@ -15,6 +15,7 @@ internal static class OAuthModule
         services.AddSettings<ServiceDeclarations>("Services");
         services.AddSettingsRule(DeclaredServices.Faults);
         services.AddSingleton<ServiceSecretKey>();
+        services.AddSingleton<PushTargets>();
         services.AddSingleton<ServiceRegistry>();
         services.AddSingleton<ServiceTokens>();
         services.AddScoped<ChangeRegistry>();

@@ -33,16 +33,16 @@ internal sealed class ServiceHandler(
         var line = header[0] ?? "";
         if (line.StartsWith(Basic, StringComparison.OrdinalIgnoreCase)) return ReadBasic(line) is var (user, password) ? BySecret(user, password) : Refused;
         if (!line.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)) return Refused;
-        return await tokens.CheckAsync(line[Bearer.Length..]) is var (service, _) ? Accept(service) : Refused;
+        return await tokens.CheckAsync(line[Bearer.Length..]) is var (service, token) ? Accept(service, token.SecretId) : Refused;
     }
 
     private AuthenticateResult BySecret(string id, string secret) =>
-        registry.Authenticate(id, secret) is var (service, _) ? Accept(service) : Refused;
+        registry.Authenticate(id, secret) is var (service, secretId) ? Accept(service, secretId) : Refused;
 
-    private AuthenticateResult Accept(RegisteredService service)
+    private AuthenticateResult Accept(RegisteredService service, string secretId)
     {
         service.Contact.Touch(time.GetUtcNow());
-        return service.Result;
+        return service.ResultOf(secretId);
     }
 
     // Both halves are form-encoded before they are joined (RFC 6749 section 2.3.1, appendix B).

@@ -12,7 +12,7 @@ namespace App.OAuth;
 /// The services in memory: who they are and by which secrets they are known. A snapshot, replaced whole when anything changes;
 /// to authenticate one costs a look-up and one HMAC. Which of their tokens were taken back is in it too.
 /// </summary>
-internal sealed class ServiceRegistry(IServiceScopeFactory scopes, ServiceSecretKey secretKey, TimeProvider time) : IDisposable
+internal sealed class ServiceRegistry(IServiceScopeFactory scopes, ServiceSecretKey secretKey, PushTargets targets, LiveServices live, TimeProvider time) : IDisposable
 {
     private readonly SemaphoreSlim _one = new(1);
     private volatile Snapshot _now = Snapshot.Empty;
@@ -65,12 +65,16 @@ internal sealed class ServiceRegistry(IServiceScopeFactory scopes, ServiceSecret
                 version,
                 clients.ToFrozenDictionary(c => c.ClientId!, c => new RegisteredService(c, known.GetValueOrDefault(c.ClientId!)?.Contact ?? new Contact()), StringComparer.Ordinal),
                 revoked.ToFrozenSet(StringComparer.Ordinal));
+            live.Set(IsGood, [.. clients.Select(targets.ReceiverOf).OfType<PushReceiver>()]);
         }
         finally
         {
             _one.Release();
         }
     }
+
+    private bool IsGood(CallingService caller) =>
+        Find(caller.Id) is { } service && service.Client.Audience == caller.Audience && (caller.SecretId is null || service.HasSecret(caller.SecretId));
 
     private sealed record Snapshot(long Version, FrozenDictionary<string, RegisteredService> Services, FrozenSet<string> RevokedTokens)
     {
@@ -84,23 +88,33 @@ internal sealed class RegisteredService(OAuthClient client, Contact contact)
     public OAuthClient Client => client;
     public ServiceDescription Description { get; } = client.Description;
     public Contact Contact => contact;
-    public SecretInForce Current { get; } = new(client.SecretHash);
-    public SecretInForce Old { get; } = new(client.OldSecretHash);
+    public SecretInForce Current { get; } = new(client.SecretHash, client);
+    public SecretInForce Old { get; } = new(client.OldSecretHash, client);
 
-    /// <summary>What the pipeline is told once it has proved who it is.</summary>
-    public AuthenticateResult Result { get; } = AuthenticateResult.Success(
-        new AuthenticationTicket(new CallingService(client.ClientId!, client.Audience).ToPrincipal(), ServiceHandler.Scheme));
+    /// <summary>What the pipeline is told once it has proved who it is, with this secret or a token that was got with it.</summary>
+    public AuthenticateResult ResultOf(string secretId) => (secretId == Old.Id ? Old : Current).Result;
 
     /// <summary>Whether a token that was got with this secret is still good.</summary>
     public bool HasSecret(string secretId) => secretId == Current.Id || secretId == Old.Id;
 }
 
 /// <summary>The hash of one secret and a name for it, which tokens carry; neither says anything about the secret.</summary>
-internal sealed class SecretInForce(byte[]? hash)
+internal sealed class SecretInForce
 {
-    private readonly byte[] _hash = hash is { Length: > 0 } ? hash : RandomNumberGenerator.GetBytes(32);
+    private readonly byte[] _hash;
 
-    public string? Id { get; } = hash is { Length: > 0 } ? Base64Url.EncodeToString(SHA256.HashData(hash).AsSpan(0, 9)) : null;
+    public SecretInForce(byte[]? hash, OAuthClient client)
+    {
+        var given = hash is { Length: > 0 };
+        _hash = given ? hash! : RandomNumberGenerator.GetBytes(32);
+        Id = given ? Base64Url.EncodeToString(SHA256.HashData(_hash).AsSpan(0, 9)) : null;
+        Result = AuthenticateResult.Success(new AuthenticationTicket(new CallingService(client.ClientId!, client.Audience, Id).ToPrincipal(), ServiceHandler.Scheme));
+    }
+
+    public string? Id { get; }
+
+    /// <summary>Worked out beforehand: it is told on each request.</summary>
+    public AuthenticateResult Result { get; }
 
     public bool Matches(ReadOnlySpan<byte> other) => CryptographicOperations.FixedTimeEquals(_hash, other) && Id is not null;
 }

@@ -14,16 +14,16 @@ internal sealed class SettingsCheck
 {
     private readonly List<string> faults = [];
     private readonly IConfiguration configuration;
+    private readonly List<SettingsSection> sections;
 
-    private SettingsCheck(IConfiguration configuration) => this.configuration = configuration;
+    private SettingsCheck(IConfiguration configuration, List<SettingsSection> sections) => (this.configuration, this.sections) = (configuration, sections);
 
     public static IReadOnlyList<string> Faults(IServiceProvider services)
     {
-        var check = new SettingsCheck(services.GetRequiredService<IConfiguration>());
-        var sections = services.GetServices<SettingsSection>().Distinct().ToList();
+        var check = new SettingsCheck(services.GetRequiredService<IConfiguration>(), [.. services.GetServices<SettingsSection>().Distinct()]);
 
-        check.Misspelt(sections);
-        foreach (var section in sections) check.Section(section, services);
+        check.Misspelt();
+        foreach (var section in check.sections) check.Section(section, services);
         foreach (var rule in services.GetServices<SettingsRule>()) check.Rule(rule, services);
         return [.. check.faults.Select(Hosting.OneLine).Distinct()];
     }
@@ -51,7 +51,8 @@ internal sealed class SettingsCheck
         if (open) return;
         foreach (var child in section.GetChildren())
         {
-            if (!properties.Exists(p => p.Name.Equals(child.Key, StringComparison.OrdinalIgnoreCase)))
+            // A section may stand inside another's, each with a class of its own.
+            if (!properties.Exists(p => p.Name.Equals(child.Key, StringComparison.OrdinalIgnoreCase)) && !sections.Exists(s => s.Section.Equals($"{path}:{child.Key}", StringComparison.OrdinalIgnoreCase)))
                 faults.Add($"{path}:{child.Key} is no setting.{Nearest(child.Key, properties.Select(p => p.Name), path)}");
         }
     }
@@ -146,7 +147,7 @@ internal sealed class SettingsCheck
     }
 
     // The root also holds the whole environment, so only what is almost a name of ours is called a mistake there.
-    private void Misspelt(List<SettingsSection> sections)
+    private void Misspelt()
     {
         var groups = sections.Select(s => s.Section.Split(':')[0]).Where(s => s.Length > 0).Distinct(StringComparer.OrdinalIgnoreCase).ToList();
         var roots = sections.Where(s => s.Section.Length == 0).SelectMany(s => SettingsCatalogue.Keys(s.Type)).Select(p => p.Name).ToList();

@@ -1,5 +1,6 @@
 using App.Audit;
 using App.Data;
+using App.Events;
 using App.OAuth;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
@@ -55,20 +56,24 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         return new Outcome.Done();
     }, ct);
 
-    public Task<Outcome> RemoveAsync(string id, CurrentUser user, CancellationToken ct) => RunAsync(id, "service-removed", user, client =>
+    public Task<Outcome> RemoveAsync(string id, CurrentUser user, CancellationToken ct) => RunAsync(id, "service-removed", user, async client =>
     {
         if (client.Declared) return new Outcome.Refused("This service is declared in the settings. Remove it there.");
         db.Remove(client);
+        await db.ForgetPushAsync(id, ct);
         return new Outcome.Done();
     }, ct);
 
-    private async Task<Outcome> RunAsync(string id, string action, CurrentUser user, Func<OAuthClient, Outcome> decide, CancellationToken ct)
+    private Task<Outcome> RunAsync(string id, string action, CurrentUser user, Func<OAuthClient, Outcome> decide, CancellationToken ct) =>
+        RunAsync(id, action, user, client => Task.FromResult(decide(client)), ct);
+
+    private async Task<Outcome> RunAsync(string id, string action, CurrentUser user, Func<OAuthClient, Task<Outcome>> decide, CancellationToken ct)
     {
         Outcome outcome = new Outcome.NotFound();
         await change.RunAsync(async () =>
         {
             if (await db.OAuthClients.SingleOrDefaultAsync(c => c.ClientId == id, ct) is not { } client) return false;
-            outcome = decide(client);
+            outcome = await decide(client);
             if (outcome is not (Outcome.Done or Outcome.Rotated)) return false;
             client.ConcurrencyToken = Guid.NewGuid().ToString();
             audit.Add(action, user.Id, user.SessionId, detail: id);

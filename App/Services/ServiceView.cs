@@ -8,9 +8,10 @@ namespace App.Services;
 /// <param name="SecretSetAt">When the secret in force was made.</param>
 /// <param name="OldSecretSetAt">When the one before it was made; absent where there is none any more.</param>
 /// <param name="LastContactAt">When it last proved who it is, correct to a minute; absent until its first call.</param>
+/// <param name="Push">How pushing to its receiver goes; absent where it has none, and from lists.</param>
 internal sealed record ServiceView(
     string Id, string Name, string Trust, string? Audience, IReadOnlyList<string> Scopes, IReadOnlyList<string> Grants, IReadOnlyList<string> RedirectUris,
-    bool Declared, DateTimeOffset CreatedAt, DateTimeOffset SecretSetAt, DateTimeOffset? OldSecretSetAt, DateTimeOffset? LastContactAt)
+    bool Declared, DateTimeOffset CreatedAt, DateTimeOffset SecretSetAt, DateTimeOffset? OldSecretSetAt, DateTimeOffset? LastContactAt, PushView? Push = null)
 {
     public static ServiceView Of(RegisteredService service)
     {
@@ -33,6 +34,4 @@ internal sealed class ListServices(ServiceRegistry registry)
     public static Microsoft.AspNetCore.Http.HttpResults.Ok<IReadOnlyList<ServiceView>> Handle(ListServices list) => TypedResults.Ok(list.All());
 
     public IReadOnlyList<ServiceView> All() => [.. registry.All.Select(ServiceView.Of).OrderBy(s => s.Id, StringComparer.Ordinal)];
-
-    public ServiceView? One(string id) => registry.Find(id) is { } service ? ServiceView.Of(service) : null;
 }

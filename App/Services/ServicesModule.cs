@@ -9,7 +9,9 @@ internal static class ServicesModule
     {
         services.AddScoped<ListServices>();
         services.AddScoped<AddService>();
+        services.AddScoped<ShowService>();
         services.AddScoped<ChangeService>();
+        services.AddScoped<ChangePush>();
         return services;
     }
 
@@ -18,8 +20,12 @@ internal static class ServicesModule
         var admin = routes.MapGroup("/api/admin/services").WithTags("Admin").RequireAuthorization(Roles.Admin).ProducesProblem(401).ProducesProblem(403);
         admin.MapGet("", ListServices.Handle);
         admin.MapPost("", AddService.HandleAsync).ProducesProblem(400);
+        admin.MapGet("/{id}", ShowService.HandleAsync).ProducesProblem(404);
         admin.MapPost("/{id}/rotate", ChangeService.HandleRotateAsync).ProducesProblem(400).ProducesProblem(404);
         admin.MapPost("/{id}/withdraw", ChangeService.HandleWithdrawAsync).ProducesProblem(404);
+        admin.MapPut("/{id}/push", ChangePush.HandleSetAsync).ProducesProblem(400).ProducesProblem(404);
+        admin.MapDelete("/{id}/push", ChangePush.HandleRemoveAsync).ProducesProblem(400).ProducesProblem(404);
+        admin.MapPost("/{id}/push/retry", ChangePush.HandleRetryAsync).ProducesProblem(404);
         admin.MapDelete("/{id}", ChangeService.HandleRemoveAsync).ProducesProblem(400).ProducesProblem(404);
 
         ServeVerifiers.Map(routes);

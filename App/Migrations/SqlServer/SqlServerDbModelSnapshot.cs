@@ -287,6 +287,84 @@ namespace App.Migrations.SqlServer
                     b.ToTable("SecurityEventLog", (string)null);
                 });
 
+            modelBuilder.Entity("App.Events.PushPosition", b =>
+                {
+                    b.Property<string>("Service")
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)");
+
+                    b.Property<int>("Attempts")
+                        .HasColumnType("int");
+
+                    b.Property<long>("Cursor")
+                        .HasColumnType("bigint");
+
+                    b.Property<DateTimeOffset?>("FailingSince")
+                        .HasColumnType("datetimeoffset");
+
+                    b.Property<DateTimeOffset>("HeldUntil")
+                        .HasColumnType("datetimeoffset");
+
+                    b.Property<Guid>("Holder")
+                        .HasColumnType("uniqueidentifier");
+
+                    b.Property<string>("LastError")
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)");
+
+                    b.Property<DateTimeOffset>("NextAttemptAt")
+                        .HasColumnType("datetimeoffset");
+
+                    b.HasKey("Service");
+
+                    b.ToTable("PushPositions", (string)null);
+                });
+
+            modelBuilder.Entity("App.Events.UndeliveredEvent", b =>
+                {
+                    b.Property<string>("Service")
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)");
+
+                    b.Property<long>("Cursor")
+                        .HasColumnType("bigint");
+
+                    b.Property<bool>("Again")
+                        .HasColumnType("bit");
+
+                    b.Property<string>("Error")
+                        .IsRequired()
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)");
+
+                    b.Property<Guid>("EventId")
+                        .HasColumnType("uniqueidentifier");
+
+                    b.Property<DateTimeOffset>("OccurredAt")
+                        .HasColumnType("datetimeoffset");
+
+                    b.Property<string>("Payload")
+                        .IsRequired()
+                        .HasMaxLength(4000)
+                        .HasColumnType("nvarchar(4000)");
+
+                    b.Property<DateTimeOffset>("SetAsideAt")
+                        .HasColumnType("datetimeoffset");
+
+                    b.Property<string>("Type")
+                        .IsRequired()
+                        .HasMaxLength(60)
+                        .HasColumnType("nvarchar(60)");
+
+                    b.HasKey("Service", "Cursor");
+
+                    b.HasIndex("Cursor");
+
+                    b.HasIndex("SetAsideAt");
+
+                    b.ToTable("UndeliveredEvents", (string)null);
+                });
+
             modelBuilder.Entity("App.OAuth.OAuthAuthorization", b =>
                 {
                     b.Property<Guid>("Id")
@@ -396,6 +474,14 @@ namespace App.Migrations.SqlServer
 
                     b.Property<string>("Properties")
                         .HasColumnType("nvarchar(max)");
+
+                    b.Property<byte[]>("PushSecret")
+                        .HasMaxLength(600)
+                        .HasColumnType("varbinary(600)");
+
+                    b.Property<string>("PushUrl")
+                        .HasMaxLength(500)
+                        .HasColumnType("nvarchar(500)");
 
                     b.Property<string>("RedirectUris")
                         .HasColumnType("nvarchar(max)");

@@ -276,6 +276,84 @@ namespace App.Migrations.Sqlite
                     b.ToTable("SecurityEventLog", (string)null);
                 });
 
+            modelBuilder.Entity("App.Events.PushPosition", b =>
+                {
+                    b.Property<string>("Service")
+                        .HasMaxLength(100)
+                        .HasColumnType("TEXT");
+
+                    b.Property<int>("Attempts")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("Cursor")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long?>("FailingSince")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("HeldUntil")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<Guid>("Holder")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("LastError")
+                        .HasMaxLength(100)
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("NextAttemptAt")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("Service");
+
+                    b.ToTable("PushPositions", (string)null);
+                });
+
+            modelBuilder.Entity("App.Events.UndeliveredEvent", b =>
+                {
+                    b.Property<string>("Service")
+                        .HasMaxLength(100)
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("Cursor")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<bool>("Again")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Error")
+                        .IsRequired()
+                        .HasMaxLength(100)
+                        .HasColumnType("TEXT");
+
+                    b.Property<Guid>("EventId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("OccurredAt")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Payload")
+                        .IsRequired()
+                        .HasMaxLength(4000)
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("SetAsideAt")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Type")
+                        .IsRequired()
+                        .HasMaxLength(60)
+                        .HasColumnType("TEXT");
+
+                    b.HasKey("Service", "Cursor");
+
+                    b.HasIndex("Cursor");
+
+                    b.HasIndex("SetAsideAt");
+
+                    b.ToTable("UndeliveredEvents", (string)null);
+                });
+
             modelBuilder.Entity("App.OAuth.OAuthAuthorization", b =>
                 {
                     b.Property<Guid>("Id")
@@ -384,6 +462,14 @@ namespace App.Migrations.Sqlite
                         .HasColumnType("TEXT");
 
                     b.Property<string>("Properties")
+                        .HasColumnType("TEXT");
+
+                    b.Property<byte[]>("PushSecret")
+                        .HasMaxLength(600)
+                        .HasColumnType("BLOB");
+
+                    b.Property<string>("PushUrl")
+                        .HasMaxLength(500)
                         .HasColumnType("TEXT");
 
                     b.Property<string>("RedirectUris")

@@ -20,7 +20,7 @@ namespace App.Migrations.SqlServer.Model
                 "App.OAuth.OAuthClient",
                 typeof(OAuthClient),
                 baseEntityType,
-                propertyCount: 25,
+                propertyCount: 27,
                 navigationCount: 2,
                 unnamedIndexCount: 1,
                 keyCount: 1);
@@ -186,6 +186,24 @@ namespace App.Migrations.SqlServer.Model
                 fieldInfo: typeof(OpenIddictEntityFrameworkCoreApplication<Guid, OAuthAuthorization, OAuthToken>).GetField("<Properties>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
                 nullable: true);
             properties.AddAnnotation("SqlServer:ValueGenerationStrategy", SqlServerValueGenerationStrategy.None);
+
+            var pushSecret = runtimeEntityType.AddProperty(
+                "PushSecret",
+                typeof(byte[]),
+                propertyInfo: typeof(OAuthClient).GetProperty("PushSecret", BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                fieldInfo: typeof(OAuthClient).GetField("<PushSecret>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                nullable: true,
+                maxLength: 600);
+            pushSecret.AddAnnotation("SqlServer:ValueGenerationStrategy", SqlServerValueGenerationStrategy.None);
+
+            var pushUrl = runtimeEntityType.AddProperty(
+                "PushUrl",
+                typeof(string),
+                propertyInfo: typeof(OAuthClient).GetProperty("PushUrl", BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                fieldInfo: typeof(OAuthClient).GetField("<PushUrl>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                nullable: true,
+                maxLength: 500);
+            pushUrl.AddAnnotation("SqlServer:ValueGenerationStrategy", SqlServerValueGenerationStrategy.None);
 
             var redirectUris = runtimeEntityType.AddProperty(
                 "RedirectUris",

@@ -11,7 +11,7 @@ namespace App.Migrations.SqlServer.Model
     public partial class SqlServerDbModel
     {
         private SqlServerDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("b8f1b5ee-00b6-47c7-9458-73157758a0d8"), entityTypeCount: 23)
+            : base(skipDetectChanges: false, modelId: new Guid("4028bb31-ae29-4942-9c0a-15fe151ce14e"), entityTypeCount: 25)
         {
         }
 
@@ -23,6 +23,8 @@ namespace App.Migrations.SqlServer.Model
             var eventCounter = EventCounterEntityType.Create(this);
             var feedReader = FeedReaderEntityType.Create(this);
             var loggedEvent = LoggedEventEntityType.Create(this);
+            var pushPosition = PushPositionEntityType.Create(this);
+            var undeliveredEvent = UndeliveredEventEntityType.Create(this);
             var oAuthAuthorization = OAuthAuthorizationEntityType.Create(this);
             var oAuthClient = OAuthClientEntityType.Create(this);
             var oAuthScope = OAuthScopeEntityType.Create(this);
@@ -60,6 +62,8 @@ namespace App.Migrations.SqlServer.Model
             EventCounterEntityType.CreateAnnotations(eventCounter);
             FeedReaderEntityType.CreateAnnotations(feedReader);
             LoggedEventEntityType.CreateAnnotations(loggedEvent);
+            PushPositionEntityType.CreateAnnotations(pushPosition);
+            UndeliveredEventEntityType.CreateAnnotations(undeliveredEvent);
             OAuthAuthorizationEntityType.CreateAnnotations(oAuthAuthorization);
             OAuthClientEntityType.CreateAnnotations(oAuthClient);
             OAuthScopeEntityType.CreateAnnotations(oAuthScope);

@@ -21,7 +21,7 @@ namespace App.Migrations.Sqlite.Model
                 "App.OAuth.OAuthClient",
                 typeof(OAuthClient),
                 baseEntityType,
-                propertyCount: 25,
+                propertyCount: 27,
                 navigationCount: 2,
                 unnamedIndexCount: 1,
                 keyCount: 1);
@@ -171,6 +171,22 @@ namespace App.Migrations.Sqlite.Model
                 propertyInfo: typeof(OpenIddictEntityFrameworkCoreApplication<Guid, OAuthAuthorization, OAuthToken>).GetProperty("Properties", BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly),
                 fieldInfo: typeof(OpenIddictEntityFrameworkCoreApplication<Guid, OAuthAuthorization, OAuthToken>).GetField("<Properties>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
                 nullable: true);
+
+            var pushSecret = runtimeEntityType.AddProperty(
+                "PushSecret",
+                typeof(byte[]),
+                propertyInfo: typeof(OAuthClient).GetProperty("PushSecret", BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                fieldInfo: typeof(OAuthClient).GetField("<PushSecret>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                nullable: true,
+                maxLength: 600);
+
+            var pushUrl = runtimeEntityType.AddProperty(
+                "PushUrl",
+                typeof(string),
+                propertyInfo: typeof(OAuthClient).GetProperty("PushUrl", BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                fieldInfo: typeof(OAuthClient).GetField("<PushUrl>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                nullable: true,
+                maxLength: 500);
 
             var redirectUris = runtimeEntityType.AddProperty(
                 "RedirectUris",

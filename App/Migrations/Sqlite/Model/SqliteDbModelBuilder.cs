@@ -11,7 +11,7 @@ namespace App.Migrations.Sqlite.Model
     public partial class SqliteDbModel
     {
         private SqliteDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("a43d2c88-c361-4610-a14e-8c4d715cf550"), entityTypeCount: 23)
+            : base(skipDetectChanges: false, modelId: new Guid("6896daa1-392c-4742-a582-f59e7bf93c93"), entityTypeCount: 25)
         {
         }
 
@@ -23,6 +23,8 @@ namespace App.Migrations.Sqlite.Model
             var eventCounter = EventCounterEntityType.Create(this);
             var feedReader = FeedReaderEntityType.Create(this);
             var loggedEvent = LoggedEventEntityType.Create(this);
+            var pushPosition = PushPositionEntityType.Create(this);
+            var undeliveredEvent = UndeliveredEventEntityType.Create(this);
             var oAuthAuthorization = OAuthAuthorizationEntityType.Create(this);
             var oAuthClient = OAuthClientEntityType.Create(this);
             var oAuthScope = OAuthScopeEntityType.Create(this);
@@ -60,6 +62,8 @@ namespace App.Migrations.Sqlite.Model
             EventCounterEntityType.CreateAnnotations(eventCounter);
             FeedReaderEntityType.CreateAnnotations(feedReader);
             LoggedEventEntityType.CreateAnnotations(loggedEvent);
+            PushPositionEntityType.CreateAnnotations(pushPosition);
+            UndeliveredEventEntityType.CreateAnnotations(undeliveredEvent);
             OAuthAuthorizationEntityType.CreateAnnotations(oAuthAuthorization);
             OAuthClientEntityType.CreateAnnotations(oAuthClient);
             OAuthScopeEntityType.CreateAnnotations(oAuthScope);

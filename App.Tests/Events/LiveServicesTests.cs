@@ -1,0 +1,90 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using App.Tests.OAuth;
+using App.Tests.Push;
+
+namespace App.Tests.Events;
+
+/// <summary>Whoever reads the feed is let go within a second of the end of the credentials that let them in, at every replica.</summary>
+public sealed class LiveServicesTests : IAsyncLifetime
+{
+    private const string Api = "/api/admin/services";
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+    private readonly TestApp _app = Callers.Start();
+    private TestUser _admin = null!;
+    private string _first = "";
+
+    public async Task InitializeAsync()
+    {
+        _admin = await _app.AdminAsync();
+        _first = await SecretOfAsync(Api, new { id = "stock" });
+    }
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task Withdrawing_a_secret_ends_what_it_and_its_tokens_opened_and_nothing_else()
+    {
+        await using var replica = _app.StartReplica(Callers.Settings);
+        var second = await SecretOfAsync(Api + "/stock/rotate", new { });
+        await Wait.UntilAsync(async () => (await _app.IntrospectAsync("x", Callers.Basic("stock", second))).IsSuccessStatusCode);
+        var token = await _app.ServiceTokenAsync(Callers.Basic("stock", _first));
+        var ending = new[]
+        {
+            await OpenAsync(_app, Callers.Basic("stock", _first)), await OpenAsync(_app, "Bearer " + token), await OpenAsync(replica, Callers.Basic("stock", _first)),
+        };
+        var staying = new[] { await OpenAsync(_app, Callers.Basic("stock", second)), await OpenAsync(_app, Callers.Basic()) };
+        var polling = await PollAsync(Callers.Basic("stock", _first));
+        var waiting = await PollAsync(Callers.Basic("stock", second));
+
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Post, Api + "/stock/withdraw", _admin.AccessToken)).StatusCode);
+        var clock = Stopwatch.StartNew();
+        await Task.WhenAll(ending);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await polling).StatusCode);
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, Second);
+
+        Assert.DoesNotContain(staying, s => s.IsCompleted);
+        await _app.EndSessionAsync();
+        Assert.Equal(HttpStatusCode.OK, (await waiting).StatusCode);
+    }
+
+    [Fact]
+    public async Task Removing_a_service_ends_all_that_it_reads()
+    {
+        await using var replica = _app.StartReplica(Callers.Settings);
+        var streams = new[] { await OpenAsync(_app, Callers.Basic("stock", _first)), await OpenAsync(replica, Callers.Basic("stock", _first)) };
+        var staying = await OpenAsync(_app, Callers.Basic());
+        var polling = await PollAsync(Callers.Basic("stock", _first));
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, Api + "/stock", _admin.AccessToken)).StatusCode);
+        var clock = Stopwatch.StartNew();
+        await Task.WhenAll(streams);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await polling).StatusCode);
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, Second);
+        Assert.False(staying.IsCompleted);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await Feed.GetAsync(_app, "/events", Callers.Basic("stock", _first))).StatusCode);
+    }
+
+    /// <summary>Opens a stream and returns once its first bytes are there, with the task that ends with it.</summary>
+    private static async Task<Task> OpenAsync(TestApp app, string authorization)
+    {
+        var answer = await Feed.GetAsync(app, "/events", authorization);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        var body = await answer.Content.ReadAsStreamAsync();
+        Assert.NotEqual(0, await body.ReadAsync(new byte[1]));
+        return body.CopyToAsync(Stream.Null);
+    }
+
+    /// <summary>A poll that waits: what was there already is acknowledged first.</summary>
+    private async Task<Task<HttpResponseMessage>> PollAsync(string authorization)
+    {
+        var there = await (await SendAsync(new { returnImmediately = true })).Content.ReadFromJsonAsync<JsonElement>();
+        return SendAsync(new { ack = there.GetProperty("sets").EnumerateObject().Select(s => s.Name).ToArray() });
+
+        Task<HttpResponseMessage> SendAsync(object json) => _app.SendAsync(HttpMethod.Post, "/events/poll", json: json, headers: ("Authorization", authorization));
+    }
+
+    private async Task<string> SecretOfAsync(string path, object json) =>
+        (await (await _app.SendAsync(HttpMethod.Post, path, _admin.AccessToken, json: json)).Content.ReadFromJsonAsync<JsonElement>()).GetProperty("client_secret").GetString()!;
+}
