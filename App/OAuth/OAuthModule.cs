@@ -16,6 +16,7 @@ internal static class OAuthModule
         services.AddSingleton<ServiceSecretKey>();
         services.AddSingleton<ServiceRegistry>();
         services.AddSingleton<ServiceTokens>();
+        services.AddSingleton<BoundTokens>();
         services.AddScoped<ChangeRegistry>();
         services.AddScoped<DeclaredServices>();
         services.AddSingleton<Introspect>();

@@ -11,7 +11,7 @@ namespace App.Migrations.SqlServer.Model
     public partial class SqlServerDbModel
     {
         private SqlServerDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("b8f1b5ee-00b6-47c7-9458-73157758a0d8"), entityTypeCount: 23)
+            : base(skipDetectChanges: false, modelId: new Guid("ceb93d19-0f53-406c-8fff-13d12f794794"), entityTypeCount: 24)
         {
         }
 
@@ -20,6 +20,7 @@ namespace App.Migrations.SqlServer.Model
             var guessLimit = GuessLimitEntityType.Create(this);
             var auditEntry = AuditEntryEntityType.Create(this);
             var user = UserEntityType.Create(this);
+            var boundAudience = BoundAudienceEntityType.Create(this);
             var eventCounter = EventCounterEntityType.Create(this);
             var feedReader = FeedReaderEntityType.Create(this);
             var loggedEvent = LoggedEventEntityType.Create(this);
@@ -41,6 +42,7 @@ namespace App.Migrations.SqlServer.Model
             var identityUserRole = IdentityUserRoleEntityType.Create(this);
             var identityUserToken = IdentityUserTokenEntityType.Create(this);
 
+            BoundAudienceEntityType.CreateForeignKey1(boundAudience, session);
             OAuthAuthorizationEntityType.CreateForeignKey1(oAuthAuthorization, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey1(oAuthToken, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey2(oAuthToken, oAuthAuthorization);
@@ -57,6 +59,7 @@ namespace App.Migrations.SqlServer.Model
             GuessLimitEntityType.CreateAnnotations(guessLimit);
             AuditEntryEntityType.CreateAnnotations(auditEntry);
             UserEntityType.CreateAnnotations(user);
+            BoundAudienceEntityType.CreateAnnotations(boundAudience);
             EventCounterEntityType.CreateAnnotations(eventCounter);
             FeedReaderEntityType.CreateAnnotations(feedReader);
             LoggedEventEntityType.CreateAnnotations(loggedEvent);

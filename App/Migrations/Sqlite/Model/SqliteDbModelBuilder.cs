@@ -11,7 +11,7 @@ namespace App.Migrations.Sqlite.Model
     public partial class SqliteDbModel
     {
         private SqliteDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("a43d2c88-c361-4610-a14e-8c4d715cf550"), entityTypeCount: 23)
+            : base(skipDetectChanges: false, modelId: new Guid("3401e8ec-31a2-4b83-ab5b-5b606b1a240d"), entityTypeCount: 24)
         {
         }
 
@@ -20,6 +20,7 @@ namespace App.Migrations.Sqlite.Model
             var guessLimit = GuessLimitEntityType.Create(this);
             var auditEntry = AuditEntryEntityType.Create(this);
             var user = UserEntityType.Create(this);
+            var boundAudience = BoundAudienceEntityType.Create(this);
             var eventCounter = EventCounterEntityType.Create(this);
             var feedReader = FeedReaderEntityType.Create(this);
             var loggedEvent = LoggedEventEntityType.Create(this);
@@ -41,6 +42,7 @@ namespace App.Migrations.Sqlite.Model
             var identityUserRole = IdentityUserRoleEntityType.Create(this);
             var identityUserToken = IdentityUserTokenEntityType.Create(this);
 
+            BoundAudienceEntityType.CreateForeignKey1(boundAudience, session);
             OAuthAuthorizationEntityType.CreateForeignKey1(oAuthAuthorization, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey1(oAuthToken, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey2(oAuthToken, oAuthAuthorization);
@@ -57,6 +59,7 @@ namespace App.Migrations.Sqlite.Model
             GuessLimitEntityType.CreateAnnotations(guessLimit);
             AuditEntryEntityType.CreateAnnotations(auditEntry);
             UserEntityType.CreateAnnotations(user);
+            BoundAudienceEntityType.CreateAnnotations(boundAudience);
             EventCounterEntityType.CreateAnnotations(eventCounter);
             FeedReaderEntityType.CreateAnnotations(feedReader);
             LoggedEventEntityType.CreateAnnotations(loggedEvent);
