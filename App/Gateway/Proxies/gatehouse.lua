@@ -27,16 +27,18 @@ end
 
 core.register_action("gatehouse", { "http-req" }, function(txn)
   local sent = txn.http:req_get_headers()
+  local path, query = txn.f:path() or "/", txn.f:query()
   local question = {
     ["x-forwarded-method"] = { txn.f:method() },
-    ["x-forwarded-uri"] = { txn.f:path() .. (txn.f:query() ~= "" and "?" .. txn.f:query() or "") },
+    ["x-forwarded-uri"] = { query and query ~= "" and path .. "?" .. query or path },
   }
   for _, name in ipairs(asked) do
     local list = values(sent, name)
     if #list > 0 then question[name] = list end
   end
 
-  local answered, answer = pcall(function() return core.httpclient():get { url = verify, headers = question, timeout = 5000 } end)
+  -- HAProxy asks up to four times, so that silence is taken for a no after six seconds.
+  local answered, answer = pcall(function() return core.httpclient():get { url = verify, headers = question, timeout = 1500 } end)
   local status = answered and answer and answer.status or 0
   if status == 200 then
     for _, name in ipairs(identity) do
