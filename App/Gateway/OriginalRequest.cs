@@ -22,7 +22,7 @@ internal readonly record struct OriginalRequest(string? Origin, string? Target, 
     }
 
     // `text/html` is what a navigation asks for and a script hardly ever does; browsers of today also say outright which of the two it is.
-    private static bool IsPage(HttpRequest request, string method) =>
+    public static bool IsPage(HttpRequest request, string method) =>
         (HttpMethods.IsGet(method) || HttpMethods.IsHead(method))
         && !Sessions.SessionHandler.BearsToken(request)
         && request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase)

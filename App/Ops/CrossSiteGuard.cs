@@ -36,6 +36,8 @@ internal sealed class CrossSiteGuard(RequestDelegate next, PublicUrl publicUrl)
         var request = http.Request;
         var blazor = request.Path.StartsWithSegments("/_blazor", StringComparison.OrdinalIgnoreCase);
         if (blazor && IsUpgrade(http)) return IsOurs(request.Headers.Origin, request);
+        // No browser asks first before it opens a websocket elsewhere, and it sends the cookies along.
+        if (PassedOn.IsWanted(http) && IsUpgrade(http) && request.Headers.Cookie.Count > 0 && request.Headers.Origin.Count > 0) return IsOurs(request.Headers.Origin, request);
         if (blazor && request.Headers.Origin.Count > 0 && !IsOurs(request.Headers.Origin, request)) return false;
 
         if (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method) || HttpMethods.IsOptions(request.Method) || HttpMethods.IsTrace(request.Method)) return true;
