@@ -2,6 +2,7 @@ using App.Accounts;
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.Gateway;
 using App.OAuth;
 using App.Ops;
 using App.Passwords;
@@ -26,7 +27,8 @@ try
         .AddSessions()
         .AddAccounts()
         .AddOAuth()
-        .AddServices();
+        .AddServices()
+        .AddGateway();
 
     var app = builder.Build();
     app.UseOps();
@@ -40,6 +42,7 @@ try
     app.MapAccounts();
     app.MapOAuth();
     app.MapServices();
+    app.MapGateway();
     return await app.LaunchAsync(args);
 }
 catch (Exception e) when (Hosting.Explains(e))

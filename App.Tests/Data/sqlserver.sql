@@ -778,3 +778,38 @@ END;
 COMMIT;
 GO
 
+BEGIN TRANSACTION;
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125151823_BoundAudiences'
+)
+BEGIN
+    CREATE TABLE [BoundAudiences] (
+        [SessionId] uniqueidentifier NOT NULL,
+        [Audience] nvarchar(200) NOT NULL,
+        [UserId] uniqueidentifier NOT NULL,
+        CONSTRAINT [PK_BoundAudiences] PRIMARY KEY ([SessionId], [Audience]),
+        CONSTRAINT [FK_BoundAudiences_Sessions_SessionId] FOREIGN KEY ([SessionId]) REFERENCES [Sessions] ([Id]) ON DELETE CASCADE
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125151823_BoundAudiences'
+)
+BEGIN
+    CREATE INDEX [IX_BoundAudiences_UserId] ON [BoundAudiences] ([UserId]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125151823_BoundAudiences'
+)
+BEGIN
+    INSERT INTO [__EFMigrationsHistory] ([MigrationId], [ProductVersion])
+    VALUES (N'20261125151823_BoundAudiences', N'10.0.14');
+END;
+
+COMMIT;
+GO
+

@@ -73,6 +73,9 @@ var reads = new List<(string Name, string Path, string Header, string Target)>
 {
     ("who am I, bearer", Me, $"Authorization: Bearer {bearer}", ">= 0.90"),
     ("who am I, cookie", Me, $"Cookie: {cookie}", ">= 0.90"),
+    ("forward-auth, bearer", "/auth/verify", $"Authorization: Bearer {bearer}", ">= 0.90"),
+    ("forward-auth, cookie", "/auth/verify", $"Cookie: {cookie}", ">= 0.90"),
+    ("forward-auth, cookie, token for a service", "/auth/verify?audience=orders", $"Cookie: {cookie}", ">= 0.90"),
     ("JWKS", "/.well-known/jwks.json", "Accept: */*", ">= 0.95"),
     ("discovery", "/.well-known/openid-configuration", "Accept: */*", ">= 0.95"),
 };
@@ -82,7 +85,10 @@ foreach (var read in reads.ToList())
     request.Headers.TryAddWithoutValidation(read.Header.Split(": ")[0], read.Header.Split(": ")[1]);
     using var answer = await client.SendAsync(request);
     if (answer.StatusCode == HttpStatusCode.NotFound) reads.Remove(read);
-    else File.WriteAllBytes(Path.Combine(bodies, read.Path.Replace('/', '+')), await answer.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync());
+    else File.WriteAllBytes(Path.Combine(bodies, read.Path.Split('?')[0].Replace('/', '+')), await answer.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync());
+    // Forward-auth says what it has to say in headers: the floor says the same.
+    if (read.Path == "/auth/verify")
+        File.WriteAllLines(Path.Combine(bodies, "+auth+verify.headers"), answer.Headers.Where(header => header.Key.StartsWith("X-Auth-", StringComparison.Ordinal) || header.Key == "Authorization").Select(header => $"{header.Key}: {header.Value.Single()}"));
 }
 using var floor = new Server(bare, "Floor.dll", ("BODIES", bodies), ("Logging__LogLevel__Default", "Warning"));
 await floor.FirstAnswerAsync(Me);
@@ -147,7 +153,8 @@ static string Here([CallerFilePath] string path = "") => path;
 
 Server Gatehouse(string dataDir) => new(app, "App.dll",
     ("DataDir", dataDir), ("ASPNETCORE_ENVIRONMENT", "Production"), ("Issuer", "https://id.example.test"), ("Proxy__TerminatesTls", "true"),
-    ("Keys__MasterKey", Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))), ("RateLimits__PerAddressPerMinute", "100000"));
+    ("Keys__MasterKey", Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))), ("RateLimits__PerAddressPerMinute", "100000"),
+    ("Services__0__Id", "orders"), ("Services__0__Secret", Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))));
 
 string Publish(string project, string name, params string[] options)
 {

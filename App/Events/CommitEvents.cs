@@ -44,6 +44,7 @@ internal sealed class CommitEvents(RevocationIndex index, EventFeed feed) : ISav
     {
         if (Find(eventData.Context, eventData.TransactionId) is not { } unit) return result;
         var (db, entries) = ((AppDb)eventData.Context!, unit.Entries);
+        await BoundAudience.NameAsync(db, entries, cancellationToken);
         await db.EventCounter.ExecuteUpdateAsync(set => set.SetProperty(c => c.Value, c => c.Value + entries.Count), cancellationToken);
         var newest = await db.EventCounter.Select(c => c.Value).SingleAsync(cancellationToken);
         for (var i = 0; i < entries.Count; i++) entries[i].Cursor = newest - entries.Count + 1 + i;

@@ -22,7 +22,7 @@ internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFact
     /// <summary>A service-bound reader hears of keys, and of what its own tokens are concerned by; all others hear everything.</summary>
     public bool Concerns(LoggedEvent entry, string? audience) =>
         audience is null || audience == tokens.Audience || entry.KeyId is not null
-        || (entry.Audiences is { } bound && bound.Split(' ').Contains(audience));
+        || (entry.Audiences is { } bound && (bound == BoundAudience.Everybody || bound.Split(' ').Contains(audience)));
 
     /// <summary>The message of the event stream, signed once per entry, audience and signing key, however many read it.</summary>
     public ReadOnlyMemory<byte> Frame(FeedEntry entry, string audience) =>

@@ -26,7 +26,9 @@ internal sealed class LoggedEvent : IEntityTypeConfiguration<LoggedEvent>
     /// <summary>Seconds since 1970: the user's tokens issued then or before are refused. Null where no user as a whole is concerned.</summary>
     public long? NotBefore { get; set; }
 
-    /// <summary>Audiences, separated by spaces, for which service-bound tokens were minted that this event concerns.</summary>
+    public const int LongestAudiences = 2000;
+
+    /// <summary>Audiences, separated by spaces, for which service-bound tokens were minted that this event concerns; see <see cref="BoundAudience"/>.</summary>
     public string? Audiences { get; set; }
 
     /// <summary>Why, in a word of <see cref="Causes"/>.</summary>
@@ -43,7 +45,7 @@ internal sealed class LoggedEvent : IEntityTypeConfiguration<LoggedEvent>
         builder.Property(e => e.Type).HasMaxLength(60);
         builder.Property(e => e.Reason).HasMaxLength(40);
         builder.Property(e => e.KeyId).HasMaxLength(64);
-        builder.Property(e => e.Audiences).HasMaxLength(2000);
+        builder.Property(e => e.Audiences).HasMaxLength(LongestAudiences);
         builder.HasIndex(e => e.Id).IsUnique();
         builder.HasIndex(e => e.ExpiresAt);
         builder.HasIndex(e => e.SessionId);

@@ -11,22 +11,21 @@ namespace App.Events;
 internal sealed class SecurityEventLog(AppDb db, CommitEvents commit, TimeProvider time)
 {
     /// <param name="concernedFor">How long tokens that this event makes invalid could still be alive.</param>
-    /// <param name="audiences">Audiences of the service-bound tokens that the session holds, separated by spaces.</param>
-    public void SessionRevoked(Cause cause, Guid userId, Guid sessionId, TimeSpan concernedFor, string? audiences = null) =>
-        Append(cause, Concerns.Session, concernedFor, entry => (entry.UserId, entry.SessionId, entry.Audiences) = (userId, sessionId, audiences));
+    public void SessionRevoked(Cause cause, Guid userId, Guid sessionId, TimeSpan concernedFor) =>
+        Append(cause, Concerns.Session, concernedFor, entry => (entry.UserId, entry.SessionId) = (userId, sessionId));
 
     /// <summary>
     /// Every token of this user issued until now is refused; the user's row says so too, so that whoever mints for them from now on, at
     /// whichever replica, mints with a later <c>iat</c>. A second event in the same second moves it on, past what was minted in between.
     /// </summary>
     /// <param name="concernedFor">How long tokens that this event makes invalid could still be alive.</param>
-    /// <param name="audiences">Audiences of the service-bound tokens that the user's sessions hold, separated by spaces.</param>
-    public async Task UserChangedAsync(Cause cause, Guid userId, TimeSpan concernedFor, CancellationToken ct, string? audiences = null)
+    public async Task UserChangedAsync(Cause cause, Guid userId, TimeSpan concernedFor, CancellationToken ct)
     {
         var now = time.GetUtcNow().ToUnixTimeSeconds();
         var user = db.Users.Where(u => u.Id == userId);
         await user.ExecuteUpdateAsync(set => set.SetProperty(u => u.TokensNotBefore, u => u.TokensNotBefore >= now ? u.TokensNotBefore + 1 : now), ct);
         var notBefore = await user.Select(u => u.TokensNotBefore).SingleAsync(ct);
+        var audiences = await BoundAudience.OfUserAsync(db, userId, ct);
         Append(cause, Concerns.User, concernedFor, entry => (entry.UserId, entry.NotBefore, entry.Audiences) = (userId, notBefore, audiences));
     }
 

@@ -37,10 +37,13 @@ internal sealed class Introspect(
     /// <returns>The answer for a token that is good; null for everything else.</returns>
     public async ValueTask<byte[]?> TryAsync(string token, CallingService service, HttpContext http, CancellationToken ct)
     {
-        // Every token so far is for the default audience: a service with one of its own is told nothing of them (section 4).
-        if (service.Audience is { } own && own != tokens.Audience) return null;
-        if (await check.RunAsync(token.AsMemory(), Carrier.Bearer, http) is { } known)
+        // A service with an audience of its own is told nothing of tokens meant for everybody, nor anybody of another's (section 4).
+        var takesAll = service.Audience is null || service.Audience == tokens.Audience;
+        if (takesAll && await check.RunAsync(token.AsMemory(), Carrier.Bearer, http) is { } known)
             return Answers.GetValue(CurrentUser.From(known.Principal)!, Describe);
+        if (await check.RunBoundAsync(token, service.Audience ?? service.Id, http) is { } bound)
+            return Answers.GetValue(CurrentUser.From(bound.Principal)!, Describe);
+        if (!takesAll) return null;
         if (await serviceTokens.CheckAsync(token) is var (_, said)) return Write(json => Describe(json, said));
         return RefreshToken.Parse(token, refreshKey) is { } refresh ? await DescribeAsync(refresh, http, ct) : null;
     }
@@ -57,7 +60,7 @@ internal sealed class Introspect(
         if (user.Name is { } name) json.WriteString("name", name);
         WriteList(json, "roles", user.Roles);
         WriteList(json, "amr", user.Amr);
-        WriteList(json, "aud", [tokens.Audience]);
+        WriteList(json, "aud", [user.Audience ?? tokens.Audience]);
         json.WriteNumber("iat", user.IssuedAt);
         json.WriteNumber("exp", user.ExpiresAt);
         json.WriteNumber("auth_time", user.AuthTime);

@@ -18,6 +18,7 @@ internal static class OAuthModule
         services.AddSingleton<PushTargets>();
         services.AddSingleton<ServiceRegistry>();
         services.AddSingleton<ServiceTokens>();
+        services.AddSingleton<BoundTokens>();
         services.AddScoped<ChangeRegistry>();
         services.AddScoped<DeclaredServices>();
         services.AddSingleton<Introspect>();

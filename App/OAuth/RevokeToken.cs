@@ -44,11 +44,17 @@ internal sealed class RevokeToken(
             return;
         }
 
-        if (service?.Audience is { } own && own != tokens.Audience) return;
-        var session = await check.RunAsync(token.AsMemory(), Carrier.Bearer, http) is { } known
+        if (await FindSessionAsync(token, service, http) is { } id) await revoke.RunAsync(s => s.Id == id, Causes.TokenRevoked, ct);
+    }
+
+    private async ValueTask<Guid?> FindSessionAsync(string token, CallingService? service, HttpContext http)
+    {
+        if (service is not null && await check.RunBoundAsync(token, service.Audience ?? service.Id, http) is { } bound)
+            return CurrentUser.From(bound.Principal)!.SessionId;
+        if (service?.Audience is { } own && own != tokens.Audience) return null;
+        return await check.RunAsync(token.AsMemory(), Carrier.Bearer, http) is { } known
             ? CurrentUser.From(known.Principal)!.SessionId
             : RefreshToken.Parse(token, refreshKey)?.SessionId;
-        if (session is { } id) await revoke.RunAsync(s => s.Id == id, Causes.TokenRevoked, ct);
     }
 
     private async Task TakeBackAsync(ServiceToken token, CancellationToken ct)

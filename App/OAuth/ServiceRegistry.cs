@@ -21,6 +21,10 @@ internal sealed class ServiceRegistry(IServiceScopeFactory scopes, ServiceSecret
 
     public RegisteredService? Find(string id) => _now.Services.GetValueOrDefault(id);
 
+    /// <summary>The audience of the service of that name: its own, or its id where it takes the tokens meant for everybody. Null where there is none.</summary>
+    /// <param name="name">An audience, or a service's id.</param>
+    public string? AudienceOf(string name) => _now.Audiences.GetValueOrDefault(name);
+
     public bool IsRevoked(string tokenId) => _now.RevokedTokens.Contains(tokenId);
 
     /// <returns>The service and the id of the secret that it showed; null for anybody else.</returns>
@@ -64,6 +68,7 @@ internal sealed class ServiceRegistry(IServiceScopeFactory scopes, ServiceSecret
             _now = new Snapshot(
                 version,
                 clients.ToFrozenDictionary(c => c.ClientId!, c => new RegisteredService(c, known.GetValueOrDefault(c.ClientId!)?.Contact ?? new Contact()), StringComparer.Ordinal),
+                AudiencesOf(clients),
                 revoked.ToFrozenSet(StringComparer.Ordinal));
             live.Set(IsGood, [.. clients.Select(targets.ReceiverOf).OfType<PushReceiver>()]);
         }
@@ -76,9 +81,18 @@ internal sealed class ServiceRegistry(IServiceScopeFactory scopes, ServiceSecret
     private bool IsGood(CallingService caller) =>
         Find(caller.Id) is { } service && service.Client.Audience == caller.Audience && (caller.SecretId is null || service.HasSecret(caller.SecretId));
 
-    private sealed record Snapshot(long Version, FrozenDictionary<string, RegisteredService> Services, FrozenSet<string> RevokedTokens)
+    // What is somebody's audience means that, also where it is another one's id.
+    private static FrozenDictionary<string, string> AudiencesOf(IReadOnlyList<OAuthClient> clients)
     {
-        public static readonly Snapshot Empty = new(-1, FrozenDictionary<string, RegisteredService>.Empty, FrozenSet<string>.Empty);
+        var audiences = clients.ToDictionary(c => c.ClientId!, c => c.Audience ?? c.ClientId!, StringComparer.Ordinal);
+        foreach (var audience in clients.Select(c => c.Audience).OfType<string>()) audiences[audience] = audience;
+        return audiences.ToFrozenDictionary(StringComparer.Ordinal);
+    }
+
+    private sealed record Snapshot(
+        long Version, FrozenDictionary<string, RegisteredService> Services, FrozenDictionary<string, string> Audiences, FrozenSet<string> RevokedTokens)
+    {
+        public static readonly Snapshot Empty = new(-1, FrozenDictionary<string, RegisteredService>.Empty, FrozenDictionary<string, string>.Empty, FrozenSet<string>.Empty);
     }
 }
 

@@ -17,11 +17,14 @@ public sealed class CorsOptions : IValidatableObject
 
 internal static class Cors
 {
-    /// <summary>Off unless origins are named; then for API routes only, and never with credentials.</summary>
+    /// <summary>
+    /// Off unless origins are named; then for API routes only, and never with credentials. A preflight that a proxy asks about is judged like
+    /// any request: answered here with 204, it would be through.
+    /// </summary>
     public static IApplicationBuilder UseOwnCors(this IApplicationBuilder app)
     {
         var origins = app.ApplicationServices.GetRequiredService<CorsOptions>().AllowedOrigins;
-        return origins.Length == 0 ? app : app.UseWhen(http => ApiPaths.Contain(http.Request.Path), api => api.UseCors(policy => policy
+        return origins.Length == 0 ? app : app.UseWhen(http => ApiPaths.Contain(http.Request.Path) && !AboutAnother.Is(http), api => api.UseCors(policy => policy
             .WithOrigins(origins)
             .WithMethods("GET", "POST", "PUT", "PATCH", "DELETE")
             .WithHeaders("Authorization", "Content-Type", "If-None-Match")

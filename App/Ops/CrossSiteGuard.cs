@@ -5,6 +5,15 @@ using Microsoft.Net.Http.Headers;
 namespace App.Ops;
 
 /// <summary>
+/// Marks a route that a proxy asks about another request: method, type of body and origin are that one's, and say nothing about this one.
+/// Such a route changes nothing that its caller could be tricked into.
+/// </summary>
+internal sealed class AboutAnother
+{
+    public static bool Is(HttpContext http) => http.GetEndpoint()?.Metadata.GetMetadata<AboutAnother>() is not null;
+}
+
+/// <summary>
 /// Refuses what another site makes a browser send (contract section 4, "CSRF and CORS"):
 /// a state-changing request that bears cookies, goes to the course API or posts a page's form
 /// must come from our own origin by <c>Sec-Fetch-Site</c>, else by <c>Origin</c>.
@@ -27,10 +36,12 @@ internal sealed class CrossSiteGuard(RequestDelegate next, PublicUrl publicUrl)
         var request = http.Request;
         var blazor = request.Path.StartsWithSegments("/_blazor", StringComparison.OrdinalIgnoreCase);
         if (blazor && IsUpgrade(http)) return IsOurs(request.Headers.Origin, request);
+        // No browser asks first before it opens a websocket elsewhere, and it sends the cookies along.
+        if (PassedOn.IsWanted(http) && IsUpgrade(http) && request.Headers.Cookie.Count > 0 && request.Headers.Origin.Count > 0) return IsOurs(request.Headers.Origin, request);
         if (blazor && request.Headers.Origin.Count > 0 && !IsOurs(request.Headers.Origin, request)) return false;
 
         if (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method) || HttpMethods.IsOptions(request.Method) || HttpMethods.IsTrace(request.Method)) return true;
-        if (BearsToken(request.Headers.Authorization) || !IsGuarded(request)) return true;
+        if (BearsToken(request.Headers.Authorization) || !IsGuarded(request) || AboutAnother.Is(http)) return true;
 
         var site = request.Headers["Sec-Fetch-Site"];
         if (site.Count > 0) return site.ToString() is "same-origin" or "none";

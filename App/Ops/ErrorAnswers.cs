@@ -31,7 +31,7 @@ internal sealed partial class ErrorAnswers(RequestDelegate next, IEnumerable<Exc
             http.Response.StatusCode = problem.StatusCode;
         }
 
-        if (problem is null && !IsBare(http.Response)) return;
+        if (problem is null && (!IsBare(http.Response) || PassedOn.IsAnswered(http))) return;
         if (ApiPaths.Contain(http.Request.Path)) await WriteProblemAsync(http, problem);
         else await WritePageAsync(http);
     }

@@ -10,7 +10,7 @@ namespace App.Ops;
 internal static class FormPosts
 {
     public static Task RefuseUnreadable(HttpContext http, RequestDelegate next) =>
-        HttpMethods.IsPost(http.Request.Method) ? JudgeAsync(http, next) : next(http);
+        HttpMethods.IsPost(http.Request.Method) && !AboutAnother.Is(http) && !PassedOn.IsWanted(http) ? JudgeAsync(http, next) : next(http);
 
     private static async Task JudgeAsync(HttpContext http, RequestDelegate next)
     {

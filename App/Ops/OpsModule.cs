@@ -74,7 +74,9 @@ public static class OpsModule
     // RFC 9110 section 9.3.2: HEAD is GET without the body, which the server leaves away by itself.
     private static Task HeadAsGet(HttpContext http, RequestDelegate next)
     {
-        if (HttpMethods.IsHead(http.Request.Method)) http.Request.Method = HttpMethods.Get;
+        if (!HttpMethods.IsHead(http.Request.Method)) return next(http);
+        http.Request.Method = HttpMethods.Get;
+        http.Features.Set(CameAsHead.Mark);
         return next(http);
     }
 

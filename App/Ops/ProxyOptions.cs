@@ -24,6 +24,12 @@ public sealed class ProxyOptions : IValidatableObject
         : null;
 }
 
+/// <summary>The feature of a request that came straight from a proxy that is believed.</summary>
+internal sealed class TrustedPeer
+{
+    public static readonly TrustedPeer Instance = new();
+}
+
 /// <summary>Makes scheme, host and address of a request those that the client used, as far as the proxy may be believed.</summary>
 internal static class Proxy
 {
@@ -41,7 +47,14 @@ internal static class Proxy
             };
             forwarded.KnownProxies.Clear();
             forwarded.KnownIPNetworks.Clear();
-            foreach (var network in options.TrustedNetworks.Select(ProxyOptions.Network)) forwarded.KnownIPNetworks.Add(network!.Value);
+            System.Net.IPNetwork[] networks = [.. options.TrustedNetworks.Select(network => ProxyOptions.Network(network)!.Value)];
+            foreach (var network in networks) forwarded.KnownIPNetworks.Add(network);
+            // Before the address becomes the client's.
+            app.Use((http, next) =>
+            {
+                if (IsOf(networks, http.Connection.RemoteIpAddress)) http.Features.Set(TrustedPeer.Instance);
+                return next(http);
+            });
             app.UseForwardedHeaders(forwarded);
         }
 
@@ -51,6 +64,15 @@ internal static class Proxy
             http.Request.Scheme = Uri.UriSchemeHttps;
             return next(http);
         });
+    }
+
+    private static bool IsOf(System.Net.IPNetwork[] networks, IPAddress? peer)
+    {
+        if (peer is null) return false;
+        if (peer.IsIPv4MappedToIPv6) peer = peer.MapToIPv4();
+        foreach (var network in networks)
+            if (network.Contains(peer)) return true;
+        return false;
     }
 
     /// <summary>Production keeps its cookies and passwords off plain http, and knows its own name.</summary>

@@ -28,6 +28,18 @@ internal sealed class SettingsCheck
         return [.. check.faults.Select(Hosting.OneLine).Distinct()];
     }
 
+    /// <summary>One section of another configuration than the one of the start.</summary>
+    /// <returns>The settings, empty where there are faults.</returns>
+    public static (T Settings, IReadOnlyList<string> Faults) Read<T>(IConfiguration configuration, string section) where T : class, new()
+    {
+        var check = new SettingsCheck(configuration, []);
+        check.Value(configuration.GetSection(section), section, typeof(T), null, open: false);
+        if (check.faults.Count > 0) return (new T(), check.faults);
+        var settings = SettingsExtensions.Bind<T>(configuration.GetSection(section));
+        check.Whole(settings, section);
+        return (settings, check.faults);
+    }
+
     private void Section(SettingsSection section, IServiceProvider services)
     {
         var before = faults.Count;

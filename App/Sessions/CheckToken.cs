@@ -14,12 +14,19 @@ namespace App.Sessions;
 internal sealed class CheckToken(VerifiedTokens verified, TokenVerifier verifier, RevocationIndex revocations, TimeProvider time)
 {
     /// <returns>The ready result for the pipeline; null when the token is not good.</returns>
-    public ValueTask<AuthenticateResult?> RunAsync(ReadOnlyMemory<char> text, Carrier carrier, HttpContext http)
+    public ValueTask<AuthenticateResult?> RunAsync(ReadOnlyMemory<char> text, Carrier carrier, HttpContext http) => RunAsync(text, carrier, null, http);
+
+    /// <summary>The same for a token bound to one service, asked about by that service.</summary>
+    public ValueTask<AuthenticateResult?> RunBoundAsync(string text, string audience, HttpContext http) => RunAsync(text.AsMemory(), Carrier.Service, audience, http);
+
+    private ValueTask<AuthenticateResult?> RunAsync(ReadOnlyMemory<char> text, Carrier carrier, string? audience, HttpContext http)
     {
         if (text.Length > StrictToken.MaxLength * 2) return default;
         var key = KeyOf(text, carrier, http);
-        if (verified.Find(key) is not { } known) return VerifyAsync(text.ToString(), key, http);
-        if (IsInForce(CurrentUser.From(known.Principal)!)) return ValueTask.FromResult<AuthenticateResult?>(known);
+        if (verified.Find(key) is not { } known) return VerifyAsync(text.ToString(), key, audience, http);
+        var user = CurrentUser.From(known.Principal)!;
+        if (user.Audience != audience) return default;
+        if (IsInForce(user)) return ValueTask.FromResult<AuthenticateResult?>(known);
         verified.Remove(key);
         return default;
     }
@@ -47,10 +54,10 @@ internal sealed class CheckToken(VerifiedTokens verified, TokenVerifier verifier
             ReferenceEquals(source, Source) && start == Start && length == Length && carrier == Key.Carrier;
     }
 
-    private async ValueTask<AuthenticateResult?> VerifyAsync(string text, VerifiedTokens.Key key, HttpContext http)
+    private async ValueTask<AuthenticateResult?> VerifyAsync(string text, VerifiedTokens.Key key, string? audience, HttpContext http)
     {
         var token = key.Carrier == Carrier.Cookie ? SessionCookies.Unwrap(text) : text;
-        if (token is null || await verifier.VerifyAsync(token) is not TokenVerdict.Genuine(var user)) return null;
+        if (token is null || await verifier.VerifyAsync(token, audience) is not TokenVerdict.Genuine(var user)) return null;
         var session = await http.RequestServices.GetRequiredService<AppDb>().FindLifeAsync(user.SessionId, http.RequestAborted);
         if (session is null || session.UserId != user.Id || session.RevokedAt is not null || session.ExpiresAt <= time.GetUtcNow()) return null;
 

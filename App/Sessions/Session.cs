@@ -1,4 +1,5 @@
 using App.Data;
+using App.Events;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
@@ -50,6 +51,7 @@ internal sealed class Session : IEntityTypeConfiguration<Session>
         builder.Property(s => s.RefreshHash).HasMaxLength(32);
         builder.Property(s => s.ParentHash).HasMaxLength(32);
         builder.HasOne<User>().WithMany().HasForeignKey(s => s.UserId).OnDelete(DeleteBehavior.Cascade);
+        builder.HasMany<BoundAudience>().WithOne().HasForeignKey(b => b.SessionId).OnDelete(DeleteBehavior.Cascade);
         builder.HasIndex(s => new { s.UserId, s.RevokedAt });
         builder.HasIndex(s => s.ExpiresAt);
     }

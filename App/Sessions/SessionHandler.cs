@@ -64,6 +64,7 @@ internal sealed class SessionHandler(
             if (outcome is RenewSession.Outcome.Renewed(var grant))
             {
                 if (!Response.HasStarted) cookies.Write(Context, grant);
+                Context.Features.Set(grant);
                 return AuthenticateResult.Success(new AuthenticationTicket(grant.User.ToPrincipal(), Scheme));
             }
 

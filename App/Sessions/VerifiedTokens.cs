@@ -9,7 +9,14 @@ using Microsoft.AspNetCore.Authentication;
 namespace App.Sessions;
 
 /// <summary>How a token was presented. The same text means different things in the two places, and must never be taken from one for the other.</summary>
-internal enum Carrier : byte { Bearer, Cookie }
+internal enum Carrier : byte
+{
+    Bearer,
+    Cookie,
+
+    /// <summary>Shown by the service that it is bound to, which asks about it. At our own doors it is nobody's.</summary>
+    Service,
+}
 
 /// <summary>
 /// Tokens that were verified in full, by the SHA-256 of the text they came in, so that the next request with it costs no cryptography.

@@ -26,6 +26,9 @@ public sealed record CurrentUser
     /// <summary>Seconds since 1970: when the person last proved who they are.</summary>
     public required long AuthTime { get; init; }
 
+    /// <summary>The audience of the one service that the token is bound to; null for a token meant for everybody who takes ours.</summary>
+    public string? Audience { get; init; }
+
     /// <summary>The id of the key that signed the token.</summary>
     public required string KeyId { get; init; }
 

@@ -42,7 +42,7 @@ public static class SettingsExtensions
     public static IServiceCollection AddSettingsRule(this IServiceCollection services, Func<IServiceProvider, IEnumerable<string>> faults) =>
         services.AddSingleton(new SettingsRule(faults));
 
-    private static T Bind<T>(IConfiguration section) where T : class, new()
+    internal static T Bind<T>(IConfiguration section) where T : class, new()
     {
         var settings = new T();
 

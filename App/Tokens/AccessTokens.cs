@@ -25,7 +25,7 @@ internal sealed class AccessTokens(SigningKeyRing ring, TokenOptions options, Pu
             ["iat"] = user.IssuedAt,
             ["exp"] = user.ExpiresAt,
             ["auth_time"] = user.AuthTime,
-            ["aud"] = new[] { options.Audience },
+            ["aud"] = new[] { user.Audience ?? options.Audience },
             ["email"] = user.Email,
             ["email_verified"] = user.EmailVerified,
         };
@@ -68,4 +68,8 @@ internal sealed class AccessTokens(SigningKeyRing ring, TokenOptions options, Pu
             KeyId = ring.Signing.Key.KeyId ?? "",
         };
     }
+
+    /// <summary>The same claims and times for one service alone: refused whenever the token that <paramref name="user"/> comes from would be.</summary>
+    public CurrentUser Bind(CurrentUser user, string audience, DateTimeOffset now) =>
+        user with { Audience = audience, TokenId = Guid.CreateVersion7(now).ToString("N"), KeyId = ring.Signing.Key.KeyId ?? "" };
 }

@@ -9,17 +9,21 @@ namespace App.Tokens;
 /// </summary>
 internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, PublicUrl publicUrl, TimeProvider time)
 {
+    private const string MeantForOthers = "meant for somebody else";
+
     private static readonly JsonWebTokenHandler Handler = new() { MapInboundClaims = false, MaximumTokenSizeInBytes = StrictToken.MaxLength };
 
-    public async ValueTask<TokenVerdict> VerifyAsync(string token)
+    /// <param name="boundTo">The audience of one service, which the token must name and no other; null for a token meant for everybody.</param>
+    public async ValueTask<TokenVerdict> VerifyAsync(string token, string? boundTo = null)
     {
         var algorithm = Algorithm;
         if (StrictToken.Parse(token, algorithm, out var reason) is not { } strict) return new TokenVerdict.Refused(reason);
+        if (boundTo is not null && (strict.Audience is not [var only] || only != boundTo || only == options.Audience)) return new TokenVerdict.Refused(MeantForOthers);
         if (!IsInTime(strict.User.IssuedAt, strict.User.ExpiresAt, strict.NotBefore, out reason)) return new TokenVerdict.Refused(reason);
         if ((ring.IsShared ? ring.Signing.Key : ring.Find(strict.KeyId)) is not { } key) return new TokenVerdict.Refused("signed by an unknown key");
 
-        var result = await Handler.ValidateTokenAsync(token, Parameters(key, algorithm));
-        return result.IsValid ? new TokenVerdict.Genuine(strict.User) : new TokenVerdict.Refused(Reason(result.Exception));
+        var result = await Handler.ValidateTokenAsync(token, Parameters(key, algorithm, boundTo ?? options.Audience));
+        return result.IsValid ? new TokenVerdict.Genuine(strict.User with { Audience = boundTo }) : new TokenVerdict.Refused(Reason(result.Exception));
     }
 
     /// <summary>
@@ -29,7 +33,7 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
     {
         if (StrictToken.Open(token, Algorithm, out _) is not var (keyId, claims) || ServiceToken.Read(claims, keyId) is not { } service) return null;
         if (!IsInTime(service.IssuedAt, service.ExpiresAt, null, out _) || (ring.IsShared ? ring.Signing.Key : ring.Find(keyId)) is not { } key) return null;
-        return (await Handler.ValidateTokenAsync(token, Parameters(key, Algorithm))).IsValid ? service : null;
+        return (await Handler.ValidateTokenAsync(token, Parameters(key, Algorithm, options.Audience))).IsValid ? service : null;
     }
 
     private string Algorithm => ring.IsShared ? SecurityAlgorithms.HmacSha256 : SecurityAlgorithms.EcdsaSha256;
@@ -54,10 +58,10 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
         return reason.Length == 0;
     }
 
-    private TokenValidationParameters Parameters(SecurityKey key, string algorithm) => new()
+    private TokenValidationParameters Parameters(SecurityKey key, string algorithm, string audience) => new()
     {
         ValidIssuer = publicUrl.Issuer,
-        ValidAudience = options.Audience,
+        ValidAudience = audience,
         ValidAlgorithms = [algorithm],
         ValidTypes = [StrictToken.Type],
         IssuerSigningKey = key,
@@ -71,7 +75,7 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
     private static string Reason(Exception? exception) => exception switch
     {
         SecurityTokenInvalidIssuerException => "issued by somebody else",
-        SecurityTokenInvalidAudienceException => "meant for somebody else",
+        SecurityTokenInvalidAudienceException => MeantForOthers,
         SecurityTokenInvalidSignatureException or SecurityTokenSignatureKeyNotFoundException => "signature doesn't match",
         _ => "refused by the validator",
     };

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace App.Ui;
 
-/// <summary>Where a person goes after a detour: only to a path of this origin, whatever the query said.</summary>
+/// <summary>Where a person goes after a detour: only to a path of this origin, or of one that the settings name, whatever the query said.</summary>
 internal static class ReturnUrl
 {
     /// <summary>The longest address that is taken back, in characters.</summary>
@@ -16,6 +16,28 @@ internal static class ReturnUrl
     /// What passes is printable ASCII, so it can stand in a <c>Location</c> header as it is.
     /// </summary>
     public static string Local(string? returnUrl, string fallback) => IsLocal(returnUrl) ? returnUrl! : fallback;
+
+    /// <summary>The same, where a page of one of <paramref name="origins"/> is as good as one of ours.</summary>
+    public static string Known(string? returnUrl, ReturnOrigins origins, string fallback) =>
+        IsLocal(returnUrl) || OriginOf(returnUrl, origins) is not null ? returnUrl! : fallback;
+
+    /// <summary>The same, for a page whose form leads there: browsers hold a form's redirects, too, to the page's <c>form-action</c> (CSP 3).</summary>
+    public static string Known(string? returnUrl, HttpContext http, string fallback)
+    {
+        var origins = http.RequestServices.GetRequiredService<ReturnOrigins>();
+        if (OriginOf(returnUrl, origins) is { } origin && !http.Response.HasStarted)
+        {
+            var policy = http.Response.Headers.ContentSecurityPolicy.ToString();
+            if (!policy.Contains(origin, StringComparison.Ordinal))
+                http.Response.Headers.ContentSecurityPolicy = policy.Replace("form-action 'self'", "form-action 'self' " + origin, StringComparison.Ordinal);
+        }
+
+        return Known(returnUrl, origins, fallback);
+    }
+
+    // What follows the origin begins with a slash, or it would be another origin: https://shop.test.evil.test, https://shop.test@evil.test.
+    private static string? OriginOf(string? url, ReturnOrigins origins) =>
+        url is null ? null : Array.Find(origins.AllowedOrigins, origin => url.StartsWith(origin, StringComparison.Ordinal) && IsLocal(url[origin.Length..]));
 
     /// <summary>A page of ours that leads back to <paramref name="returnUrl"/> in the end.</summary>
     public static string Via(string page, string? returnUrl) =>

@@ -7,6 +7,7 @@ internal static class UiModule
 {
     public static IServiceCollection AddUi(this IServiceCollection services)
     {
+        services.AddSettings<ReturnOrigins>("Gateway");
         services.AddScoped<AntiforgeryStateProvider, NoFormTokens>();
         services.AddRazorComponents().AddInteractiveServerComponents();
         services.AddCascadingAuthenticationState();

@@ -175,6 +175,25 @@ namespace App.Migrations.SqlServer
                     b.ToTable("AspNetUsers", (string)null);
                 });
 
+            modelBuilder.Entity("App.Events.BoundAudience", b =>
+                {
+                    b.Property<Guid>("SessionId")
+                        .HasColumnType("uniqueidentifier");
+
+                    b.Property<string>("Audience")
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)");
+
+                    b.Property<Guid>("UserId")
+                        .HasColumnType("uniqueidentifier");
+
+                    b.HasKey("SessionId", "Audience");
+
+                    b.HasIndex("UserId");
+
+                    b.ToTable("BoundAudiences", (string)null);
+                });
+
             modelBuilder.Entity("App.Events.EventCounter", b =>
                 {
                     b.Property<int>("Id")
@@ -924,6 +943,15 @@ namespace App.Migrations.SqlServer
                     b.HasKey("UserId", "LoginProvider", "Name");
 
                     b.ToTable("AspNetUserTokens", (string)null);
+                });
+
+            modelBuilder.Entity("App.Events.BoundAudience", b =>
+                {
+                    b.HasOne("App.Sessions.Session", null)
+                        .WithMany()
+                        .HasForeignKey("SessionId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired();
                 });
 
             modelBuilder.Entity("App.OAuth.OAuthAuthorization", b =>

@@ -164,6 +164,25 @@ namespace App.Migrations.Sqlite
                     b.ToTable("AspNetUsers", (string)null);
                 });
 
+            modelBuilder.Entity("App.Events.BoundAudience", b =>
+                {
+                    b.Property<Guid>("SessionId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Audience")
+                        .HasMaxLength(200)
+                        .HasColumnType("TEXT");
+
+                    b.Property<Guid>("UserId")
+                        .HasColumnType("TEXT");
+
+                    b.HasKey("SessionId", "Audience");
+
+                    b.HasIndex("UserId");
+
+                    b.ToTable("BoundAudiences", (string)null);
+                });
+
             modelBuilder.Entity("App.Events.EventCounter", b =>
                 {
                     b.Property<int>("Id")
@@ -903,6 +922,15 @@ namespace App.Migrations.Sqlite
                     b.HasKey("UserId", "LoginProvider", "Name");
 
                     b.ToTable("AspNetUserTokens", (string)null);
+                });
+
+            modelBuilder.Entity("App.Events.BoundAudience", b =>
+                {
+                    b.HasOne("App.Sessions.Session", null)
+                        .WithMany()
+                        .HasForeignKey("SessionId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired();
                 });
 
             modelBuilder.Entity("App.OAuth.OAuthAuthorization", b =>

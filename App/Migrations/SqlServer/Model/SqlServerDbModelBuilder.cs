@@ -11,7 +11,7 @@ namespace App.Migrations.SqlServer.Model
     public partial class SqlServerDbModel
     {
         private SqlServerDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("4028bb31-ae29-4942-9c0a-15fe151ce14e"), entityTypeCount: 25)
+            : base(skipDetectChanges: false, modelId: new Guid("3fd64049-a940-405d-b140-394d8a1e4784"), entityTypeCount: 26)
         {
         }
 
@@ -20,6 +20,7 @@ namespace App.Migrations.SqlServer.Model
             var guessLimit = GuessLimitEntityType.Create(this);
             var auditEntry = AuditEntryEntityType.Create(this);
             var user = UserEntityType.Create(this);
+            var boundAudience = BoundAudienceEntityType.Create(this);
             var eventCounter = EventCounterEntityType.Create(this);
             var feedReader = FeedReaderEntityType.Create(this);
             var loggedEvent = LoggedEventEntityType.Create(this);
@@ -43,6 +44,7 @@ namespace App.Migrations.SqlServer.Model
             var identityUserRole = IdentityUserRoleEntityType.Create(this);
             var identityUserToken = IdentityUserTokenEntityType.Create(this);
 
+            BoundAudienceEntityType.CreateForeignKey1(boundAudience, session);
             OAuthAuthorizationEntityType.CreateForeignKey1(oAuthAuthorization, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey1(oAuthToken, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey2(oAuthToken, oAuthAuthorization);
@@ -59,6 +61,7 @@ namespace App.Migrations.SqlServer.Model
             GuessLimitEntityType.CreateAnnotations(guessLimit);
             AuditEntryEntityType.CreateAnnotations(auditEntry);
             UserEntityType.CreateAnnotations(user);
+            BoundAudienceEntityType.CreateAnnotations(boundAudience);
             EventCounterEntityType.CreateAnnotations(eventCounter);
             FeedReaderEntityType.CreateAnnotations(feedReader);
             LoggedEventEntityType.CreateAnnotations(loggedEvent);

@@ -11,7 +11,7 @@ namespace App.Migrations.Sqlite.Model
     public partial class SqliteDbModel
     {
         private SqliteDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("6896daa1-392c-4742-a582-f59e7bf93c93"), entityTypeCount: 25)
+            : base(skipDetectChanges: false, modelId: new Guid("62b12aee-59b3-40bd-b971-f7948fff7796"), entityTypeCount: 26)
         {
         }
 
@@ -20,6 +20,7 @@ namespace App.Migrations.Sqlite.Model
             var guessLimit = GuessLimitEntityType.Create(this);
             var auditEntry = AuditEntryEntityType.Create(this);
             var user = UserEntityType.Create(this);
+            var boundAudience = BoundAudienceEntityType.Create(this);
             var eventCounter = EventCounterEntityType.Create(this);
             var feedReader = FeedReaderEntityType.Create(this);
             var loggedEvent = LoggedEventEntityType.Create(this);
@@ -43,6 +44,7 @@ namespace App.Migrations.Sqlite.Model
             var identityUserRole = IdentityUserRoleEntityType.Create(this);
             var identityUserToken = IdentityUserTokenEntityType.Create(this);
 
+            BoundAudienceEntityType.CreateForeignKey1(boundAudience, session);
             OAuthAuthorizationEntityType.CreateForeignKey1(oAuthAuthorization, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey1(oAuthToken, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey2(oAuthToken, oAuthAuthorization);
@@ -59,6 +61,7 @@ namespace App.Migrations.Sqlite.Model
             GuessLimitEntityType.CreateAnnotations(guessLimit);
             AuditEntryEntityType.CreateAnnotations(auditEntry);
             UserEntityType.CreateAnnotations(user);
+            BoundAudienceEntityType.CreateAnnotations(boundAudience);
             EventCounterEntityType.CreateAnnotations(eventCounter);
             FeedReaderEntityType.CreateAnnotations(feedReader);
             LoggedEventEntityType.CreateAnnotations(loggedEvent);

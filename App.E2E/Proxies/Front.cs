@@ -1,0 +1,141 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using App.E2E.Harness;
+
+namespace App.E2E.Proxies;
+
+/// <summary>A proxy of this machine in front of the echo, started with the very files that we show (<c>App/Gateway/Proxies</c>).</summary>
+internal sealed class Front : IAsyncDisposable
+{
+    private const string Modules = "/usr/lib/apache2/modules";
+    private Process? _process;
+
+    private Front(string id, int port)
+    {
+        (Id, Port, Folder) = (id, port, TestRun.NewFolder(id));
+        Client = new HttpClient(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = new Uri(Origin), Timeout = TimeSpan.FromSeconds(30) };
+    }
+
+    public string Id { get; }
+    public int Port { get; }
+    public string Folder { get; }
+    public string Origin => $"http://127.0.0.1:{Port}";
+    public HttpClient Client { get; }
+
+    public static Front Plan(string id) => new(id, TestRun.FreePort());
+
+    /// <summary>Debian's packages, where they are missing.</summary>
+    public static async Task InstallAsync()
+    {
+        string[] packages = ["nginx-light", "caddy", "haproxy", "apache2", "libapache2-mod-auth-openidc"];
+        foreach (var file in new[] { "/usr/sbin/nginx", "/usr/bin/caddy", "/usr/sbin/haproxy", "/usr/sbin/apache2", $"{Modules}/mod_auth_openidc.so" })
+            await Tool.FindOrInstallAsync([file], packages);
+    }
+
+    /// <summary>Returns when it listens.</summary>
+    public async Task StartAsync(IReadOnlyDictionary<string, string> values, string certificate)
+    {
+        var start = Command(values, certificate);
+        start.WorkingDirectory = Folder;
+        start.RedirectStandardOutput = start.RedirectStandardError = true;
+        (start.Environment["HOME"], start.Environment["XDG_DATA_HOME"], start.Environment["XDG_CONFIG_HOME"]) = (Folder, Folder, Folder);
+        var log = new ProcessLog(Path.Combine(TestRun.Logs, $"{Id}-{Port}.log"));
+        _process = Process.Start(start) ?? throw new InvalidOperationException($"{Id} doesn't start.");
+        log.Follow(_process);
+        for (var clock = Stopwatch.StartNew(); !await ListensAsync(); await Task.Delay(50))
+        {
+            if (_process.HasExited || clock.Elapsed > TimeSpan.FromSeconds(30)) throw new InvalidOperationException($"{Id} doesn't listen:\n{log.Text}");
+        }
+    }
+
+    public async Task<HttpResponseMessage> SendAsync(string method, string path = "/orders?x=1", string? body = null, params (string Name, string Value)[] headers)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), path);
+        foreach (var (name, value) in headers) Assert.True(request.Headers.TryAddWithoutValidation(name, value), name);
+        if (body is not null) request.Content = new StringContent(body);
+        return await Client.SendAsync(request);
+    }
+
+    /// <summary>Lines as they are, for what no client library sends. Returns all that came back until the proxy hung up.</summary>
+    public async Task<string> SendRawAsync(params string[] lines)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, Port);
+        var stream = client.GetStream();
+        await stream.WriteAsync(Encoding.Latin1.GetBytes(string.Join("\r\n", lines) + "\r\n\r\n"));
+        using var reader = new StreamReader(stream, Encoding.Latin1);
+        return await reader.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(30));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        if (_process is null) return;
+        _process.Kill(entireProcessTree: true);
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+    }
+
+    private ProcessStartInfo Command(IReadOnlyDictionary<string, string> values, string certificate) => Id switch
+    {
+        "nginx" => new("/usr/sbin/nginx", ["-p", Folder, "-e", "err.log", "-c", Write("main.conf", $$"""
+            daemon off; master_process off; pid {{Folder}}/pid; error_log stderr;
+            events {}
+            http {
+                access_log off; client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+                include {{Shown("nginx.conf", values)}};
+                # Apache asks by https alone, so the same program ends TLS in front of Gatehouse.
+                server {
+                    listen {{values["tls"]}} ssl; ssl_certificate {{certificate}}; ssl_certificate_key {{Path.Combine(Path.GetDirectoryName(certificate)!, "key.pem")}};
+                    location / { proxy_pass http://{{values["gatehouse"]}}; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_connect_timeout 2s; proxy_read_timeout 5s; }
+                }
+            }
+            """)]),
+        "caddy" => new("/usr/bin/caddy", ["run", "--adapter", "caddyfile", "--config", Write("main", "{\n\tadmin off\n}\nimport " + Shown("Caddyfile", values) + "\n")]),
+        "haproxy" => new("/usr/sbin/haproxy", ["-db", "-f", Shown("haproxy.cfg", values), .. Beside(Shown("gatehouse.lua", values))]),
+        "haproxy-jwt" => new("/usr/sbin/haproxy", ["-db", "-f", Shown("haproxy-jwt.cfg", values), .. Beside(Write("gatehouse.pem", values["pem"]))]),
+        _ => new("/usr/sbin/apache2", ["-DFOREGROUND", "-f", Write("main.conf", $"""
+            ServerRoot {Folder}
+            ServerName localhost
+            PidFile {Folder}/pid
+            ErrorLog {Folder}/err.log
+            {string.Join('\n', new[] { "mpm_event", "authn_core", "authz_core", "auth_openidc", "headers", "proxy", "proxy_http", "rewrite", "setenvif" }.Select(m => $"LoadModule {m}_module {Modules}/mod_{m}.so"))}
+            OIDCCABundlePath {certificate}
+            Include {Shown(Id + ".conf", values)}
+            """)]),
+    };
+
+    private string Shown(string file, IReadOnlyDictionary<string, string> values)
+    {
+        var text = File.ReadAllText(Path.Combine(TestRun.Root, "App", "Gateway", "Proxies", file));
+        var own = new Dictionary<string, string>(values) { ["listen"] = Id == "caddy" ? Origin : $"127.0.0.1:{Port}", ["folder"] = Folder };
+        foreach (var (name, value) in own) text = text.Replace("{" + name + "}", value, StringComparison.Ordinal);
+        return Write(file, text);
+    }
+
+    private string Write(string file, string text)
+    {
+        var path = Path.Combine(Folder, file);
+        File.WriteAllText(path, text);
+        return path;
+    }
+
+    // A file that the configuration names by itself.
+    private static string[] Beside(string file) => File.Exists(file) ? [] : throw new FileNotFoundException(file);
+
+    private async Task<bool> ListensAsync()
+    {
+        try
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync(IPAddress.Loopback, Port);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,273 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.WebSockets;
+using System.Text;
+using System.Text.Json;
+using App.Tests.Attacks;
+using Microsoft.IdentityModel.JsonWebTokens;
+
+namespace App.Tests.Gateway;
+
+/// <summary>The built-in gateway on real sockets, in front of a real service (contract section 5; ATTACKS 162-178).</summary>
+public sealed class GatewayTests : IAsyncLifetime
+{
+    private const string Password = "seven brass lanterns";
+    private EchoService _echo = null!;
+    private KestrelApp _app = null!;
+    private string _token = "";
+    private string _cookies = "";
+    private Guid _session;
+
+    public async Task InitializeAsync()
+    {
+        _echo = await EchoService.StartAsync();
+        _app = KestrelApp.Start(
+            ("Gateway:Routes:0:Path", "/orders"), ("Gateway:Routes:0:Destinations:0", _echo.Address), ("Gateway:Routes:0:Audience", "orders"),
+            ("Gateway:Routes:1:Path", "/shop"), ("Gateway:Routes:1:Destinations:0", _echo.Address), ("Gateway:Routes:1:Public", "true"), ("Gateway:Routes:1:StripPath", "true"),
+            ("Gateway:Routes:2:Path", "/back/admin"), ("Gateway:Routes:2:Destinations:0", _echo.Address), ("Gateway:Routes:2:Role", "admin"),
+            ("Gateway:Routes:3:Path", "/back"), ("Gateway:Routes:3:Destinations:0", _echo.Address), ("Gateway:Routes:3:IdentityHeaders", "true"),
+            ("Gateway:Routes:4:Path", "/gone"), ("Gateway:Routes:4:Destinations:0", "http://127.0.0.1:1"), ("Gateway:Routes:4:Destinations:1", _echo.Address), ("Gateway:Routes:4:Public", "true"), ("Gateway:Routes:4:Retries", "3"),
+            ("Gateway:Routes:5:Host", "wiki.example.test"), ("Gateway:Routes:5:Destinations:0", _echo.Address),
+            ("Gateway:Routes:6:Path", "/nobody"), ("Gateway:Routes:6:Destinations:0", "http://127.0.0.1:1"), ("Gateway:Routes:6:Public", "true"),
+            ("Gateway:AllowedOrigins:0", "http://wiki.example.test"),
+            ("Services:0:Id", "orders"), ("Services:0:Secret", new string('s', 40)), ("Services:0:Audience", "https://orders.example.test"));
+        var credentials = new { email = "ada@example.test", password = Password };
+        using var signedUp = await _app.Client.PostAsJsonAsync("/api/users/signup", credentials);
+        _cookies = string.Join("; ", signedUp.EnsureSuccessStatusCode().Headers.GetValues("Set-Cookie").Select(line => line.Split(';')[0]));
+        using var answer = await _app.Client.PostAsJsonAsync("/api/tokens", credentials);
+        var grant = JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement;
+        (_token, _session) = (grant.GetProperty("access_token").GetString()!, grant.GetProperty("session_id").GetGuid());
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _app.DisposeAsync();
+        await _echo.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_service_gets_a_token_that_is_bound_to_it_and_neither_of_our_cookies()
+    {
+        foreach (var (name, value) in new[] { ("Authorization", $"Bearer {_token}"), ("Cookie", $"theme=dark; {_cookies}") })
+        {
+            using var answer = await SendAsync(HttpMethod.Get, "/orders/7?x=1", (name, value));
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            var echo = await EchoService.ReadAsync(answer);
+            Assert.Equal(("GET", "/orders/7?x=1"), (echo.Method, echo.Target));
+            var token = new JsonWebToken(echo.Headers["Authorization"]["Bearer ".Length..]);
+            Assert.Equal(["https://orders.example.test"], token.Audiences);
+            Assert.Equal("ada@example.test", token.GetClaim("email").Value);
+            Assert.Equal(name == "Cookie" ? "theme=dark" : null, echo.Headers.GetValueOrDefault("Cookie"));
+            Assert.DoesNotContain("X-Auth-User", echo.Headers.Keys);
+        }
+    }
+
+    [Fact]
+    public async Task The_services_own_answer_comes_back_without_our_headers_and_without_a_planted_cookie()
+    {
+        using var answer = await SendAsync(HttpMethod.Get, "/orders", ("Authorization", $"Bearer {_token}"));
+        Assert.Equal(["theme=dark; path=/"], answer.Headers.GetValues("Set-Cookie"));
+        Assert.Equal("public, max-age=60", answer.Headers.CacheControl!.ToString());
+        Assert.Equal("echo", answer.Headers.GetValues("X-From").Single());
+        Assert.False(answer.Headers.Contains("Content-Security-Policy"));
+    }
+
+    [Theory] // ATTACKS 162, 163
+    [InlineData("X-Auth-User")]
+    [InlineData("x_auth_user")]
+    [InlineData("X-User")]
+    [InlineData("Remote-User")]
+    [InlineData("X-Forwarded-User")]
+    [InlineData("X-Roles")]
+    [InlineData("X-Auth-Request-User")]
+    public async Task Identity_from_outside_never_arrives(string name)
+    {
+        using var answer = await SendAsync(HttpMethod.Get, "/back/x", ("Authorization", $"Bearer {_token}"), (name, "admin"), ("Connection", "X-Auth-User"));
+        var echo = await EchoService.ReadAsync(answer);
+        Assert.DoesNotContain("admin", echo.Headers.Values);
+        Assert.Equal("ada@example.test", echo.Headers["X-Auth-Email"]);
+        Assert.True(Guid.TryParse(echo.Headers["X-Auth-User"], out _));
+
+        using var stranger = await SendAsync(HttpMethod.Get, "/shop/x", (name, "admin"), ("Authorization", "Basic YWRtaW46eA=="));
+        Assert.DoesNotContain((await EchoService.ReadAsync(stranger)).Headers, h => h.Value == "admin" || h.Key == "Authorization");
+    }
+
+    [Fact]
+    public async Task A_stranger_is_told_to_sign_in_and_a_public_route_lets_them_pass()
+    {
+        using var program = await SendAsync(HttpMethod.Get, "/orders");
+        await Answers.AssertProblemAsync(program, 401, "Not authorized");
+        Assert.Equal("Bearer", program.Headers.WwwAuthenticate.Single().Scheme);
+
+        using var person = await SendAsync(HttpMethod.Get, "/orders/7?x=1", ("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate"));
+        Assert.Equal(HttpStatusCode.Redirect, person.StatusCode);
+        Assert.EndsWith("/account/sign-in?returnUrl=%2Forders%2F7%3Fx%3D1", person.Headers.Location!.OriginalString, StringComparison.Ordinal);
+
+        using var shop = await SendAsync(HttpMethod.Get, "/shop/a/b");
+        var echo = await EchoService.ReadAsync(shop);
+        Assert.Equal("/a/b", echo.Target);
+        Assert.DoesNotContain("Authorization", echo.Headers.Keys);
+        Assert.Equal(1, _echo.Requests);
+    }
+
+    [Theory] // ATTACKS 167-169, 171, 178: what isn't read by everybody alike is refused, and method and case change no rule
+    [InlineData("GET /back/admin", 403)]
+    [InlineData("GET /BACK/Admin/x", 403)]
+    [InlineData("GET /back/%61dmin", 403)]
+    [InlineData("HEAD /back/admin", 403)]
+    [InlineData("OPTIONS /back/admin", 403)]
+    [InlineData("DELETE /back/admin", 403)]
+    [InlineData("GET /back/admin/?x=/shop/", 403)]
+    [InlineData("GET /shop/../back/admin", 400)]
+    [InlineData("GET /shop/%2e%2e/back/admin", 400)]
+    [InlineData("GET /shop/..%2fback/admin", 400)]
+    [InlineData("GET /shop/%252e%252e/back/admin", 400)]
+    [InlineData("GET /shop/..;/back/admin", 400)]
+    [InlineData("GET /back/admin;x/users", 400)]
+    [InlineData("GET /back/admin%2fusers", 400)]
+    [InlineData("GET /back/admin%5cusers", 400)]
+    [InlineData("GET /back/admin%00", 400)]
+    [InlineData("GET /back//admin", 400)]
+    [InlineData("GET /back/x/./admin", 400)]
+    public async Task No_spelling_of_a_path_slips_past_its_rule(string request, int status)
+    {
+        var before = _echo.Requests;
+        var answer = await _app.SendRawAsync($"{request} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {_token}\r\nX-HTTP-Method-Override: GET\r\nConnection: close\r\n\r\n");
+        Assert.StartsWith($"HTTP/1.1 {status} ", answer, StringComparison.Ordinal);
+        Assert.Equal(before, _echo.Requests);
+    }
+
+    [Theory] // ATTACKS 174: one request of the client's is one request of ours
+    [InlineData("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /orders HTTP/1.1\r\n\r\n")]
+    [InlineData("Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n")]
+    [InlineData("Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n")]
+    [InlineData("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n")]
+    [InlineData("Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd")]
+    [InlineData("Transfer-Encoding: chunked\r\n\r\n2;\nxx\r\n47\r\n0\r\n\r\nGET /shop/second HTTP/1.1\r\n\r\n")]
+    public async Task Nothing_is_smuggled(string rest)
+    {
+        var answer = await _app.SendRawAsync($"POST /shop/first HTTP/1.1\r\nHost: localhost\r\n{rest}");
+        Assert.DoesNotContain("200 OK", answer, StringComparison.Ordinal);
+        Assert.DoesNotContain("second", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_large_body_passes_where_our_own_routes_would_refuse_it_and_a_head_stays_one()
+    {
+        using var content = new ByteArrayContent(new byte[1 << 20]);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/orders") { Content = content, Headers = { { "Authorization", $"Bearer {_token}" } } };
+        using var answer = await _app.Client.SendAsync(request);
+        Assert.Equal((1 << 20, "POST"), ((await EchoService.ReadAsync(answer)).Body, (await EchoService.ReadAsync(answer)).Method));
+
+        var form = await SendAsync(HttpMethod.Post, "/shop", new FormUrlEncodedContent([new("a", "b")]), ("Sec-Fetch-Site", "same-origin"));
+        Assert.Equal(3, (await EchoService.ReadAsync(form)).Body);
+    }
+
+    [Fact] // ATTACKS 49: another site's form, with our cookies
+    public async Task A_form_of_another_site_does_not_pass_with_our_cookies()
+    {
+        using var answer = await SendAsync(HttpMethod.Post, "/orders", new FormUrlEncodedContent([new("a", "b")]), ("Cookie", _cookies), ("Origin", "https://evil.test"));
+        Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
+        Assert.Equal(0, _echo.Requests);
+    }
+
+    [Fact]
+    public async Task A_host_of_its_own_is_all_the_services_and_sign_in_leads_back_there()
+    {
+        using var answer = await SendAsync(HttpMethod.Get, "/account/sign-in", ("Host", "wiki.example.test"), ("Authorization", $"Bearer {_token}"));
+        Assert.Equal("/account/sign-in", (await EchoService.ReadAsync(answer)).Target);
+        using var person = await SendAsync(HttpMethod.Get, "/page", ("Host", "wiki.example.test"), ("Accept", "text/html"));
+        Assert.Contains("returnUrl=http%3A%2F%2Fwiki.example.test%2Fpage", person.Headers.Location!.OriginalString, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_reached_nobody_is_tried_elsewhere_unless_doing_it_twice_could_harm()
+    {
+        for (var i = 0; i < 8; i++)
+        {
+            using var answer = await SendAsync(HttpMethod.Get, "/gone/x");
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        }
+
+        List<HttpStatusCode> posted = [];
+        for (var i = 0; i < 24; i++)
+        {
+            using var answer = await SendAsync(HttpMethod.Post, "/gone/x", new StringContent("x"));
+            posted.Add(answer.StatusCode);
+        }
+
+        Assert.Contains(HttpStatusCode.BadGateway, posted);
+        using var nobody = await SendAsync(HttpMethod.Get, "/nobody");
+        await Answers.AssertProblemAsync(nobody, 502);
+    }
+
+    [Fact]
+    public async Task An_ended_session_is_refused_on_the_next_request()
+    {
+        using var before = await SendAsync(HttpMethod.Get, "/orders", ("Authorization", $"Bearer {_token}"));
+        Assert.Equal(HttpStatusCode.OK, before.StatusCode);
+        using var ended = await SendAsync(HttpMethod.Delete, $"/api/sessions/{_session}", ("Authorization", $"Bearer {_token}"));
+        Assert.True(ended.IsSuccessStatusCode);
+        using var after = await SendAsync(HttpMethod.Get, "/orders", ("Authorization", $"Bearer {_token}"));
+        Assert.Equal(HttpStatusCode.Unauthorized, after.StatusCode);
+    }
+
+    [Fact]
+    public async Task Bare_statuses_of_the_service_are_its_own()
+    {
+        await using var bare = await EchoService.StartAsync(http =>
+        {
+            http.Response.StatusCode = 404;
+            return Task.CompletedTask;
+        });
+        await using var app = KestrelApp.Start(("Gateway:Routes:0:Path", "/bare"), ("Gateway:Routes:0:Destinations:0", bare.Address), ("Gateway:Routes:0:Public", "true"));
+        using var answer = await app.Client.GetAsync("/bare");
+        Assert.Equal((HttpStatusCode.NotFound, 0), (answer.StatusCode, (await answer.Content.ReadAsByteArrayAsync()).Length));
+    }
+
+    [Fact] // ATTACKS 173
+    public async Task A_websocket_passes_needs_a_session_and_closes_when_it_ends()
+    {
+        await using var sockets = await EchoService.StartAsync(async http =>
+        {
+            using var socket = await http.WebSockets.AcceptWebSocketAsync();
+            var buffer = new byte[64];
+            while (await socket.ReceiveAsync(buffer, http.RequestAborted) is { MessageType: not WebSocketMessageType.Close, Count: var count })
+                await socket.SendAsync(buffer.AsMemory(0, count), WebSocketMessageType.Text, true, http.RequestAborted);
+        });
+        await using var app = KestrelApp.Start(("Gateway:Routes:0:Path", "/live"), ("Gateway:Routes:0:Destinations:0", sockets.Address));
+        var address = new UriBuilder(app.Address) { Scheme = "ws", Path = "/live" }.Uri;
+        using var signedUp = await app.Client.PostAsJsonAsync("/api/users/signup", new { email = "ada@example.test", password = Password });
+        var cookies = string.Join("; ", signedUp.EnsureSuccessStatusCode().Headers.GetValues("Set-Cookie").Select(line => line.Split(';')[0]));
+
+        using var stranger = new ClientWebSocket();
+        Assert.Contains("401", (await Assert.ThrowsAsync<WebSocketException>(() => stranger.ConnectAsync(address, default))).Message, StringComparison.Ordinal);
+        using var hijacker = new ClientWebSocket();
+        hijacker.Options.SetRequestHeader("Cookie", cookies);
+        hijacker.Options.SetRequestHeader("Origin", "https://evil.test");
+        Assert.Contains("403", (await Assert.ThrowsAsync<WebSocketException>(() => hijacker.ConnectAsync(address, default))).Message, StringComparison.Ordinal);
+
+        using var socket = new ClientWebSocket();
+        socket.Options.SetRequestHeader("Cookie", cookies);
+        await socket.ConnectAsync(address, default);
+        await socket.SendAsync(Encoding.UTF8.GetBytes("hello"), WebSocketMessageType.Text, true, default);
+        var buffer = new byte[64];
+        var heard = await socket.ReceiveAsync(buffer, default);
+        Assert.Equal("hello", Encoding.UTF8.GetString(buffer, 0, heard.Count));
+
+        using var signOut = new HttpRequestMessage(HttpMethod.Post, "/api/users/signout") { Headers = { { "Cookie", cookies } } };
+        using var signedOut = await app.Client.SendAsync(signOut);
+        Assert.True(signedOut.IsSuccessStatusCode);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        await Assert.ThrowsAsync<WebSocketException>(async () => await socket.ReceiveAsync(buffer, patience.Token));
+    }
+
+    private Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, params (string Name, string Value)[] headers) => SendAsync(method, path, null, headers);
+
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, HttpContent? content, params (string Name, string Value)[] headers)
+    {
+        using var request = new HttpRequestMessage(method, path) { Content = content };
+        foreach (var (name, value) in headers) request.Headers.TryAddWithoutValidation(name, value);
+        return await _app.Client.SendAsync(request);
+    }
+}

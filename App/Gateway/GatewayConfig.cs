@@ -1,0 +1,96 @@
+using App.Ops;
+using Yarp.ReverseProxy.Configuration;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace App.Gateway;
+
+/// <summary>
+/// The setting <c>Gateway:Routes</c> as the proxy takes it, read anew from the same sources as at the start whenever somebody asks.
+/// A list with a fault in it is refused whole: half a configuration could open what the other half was to close.
+/// </summary>
+internal sealed partial class GatewayConfig(IConfiguration configuration, PublicUrl publicUrl, ILogger<GatewayConfig> logger)
+{
+    private readonly Lock _turn = new();
+
+    /// <summary>What the proxy goes by.</summary>
+    public InMemoryConfigProvider Provider { get; } = new([], []);
+
+    public abstract record Outcome
+    {
+        public sealed record Taken(int Routes) : Outcome;
+        public sealed record Refused(IReadOnlyList<string> Faults) : Outcome;
+    }
+
+    /// <summary>Those of the start, which were checked with all other settings.</summary>
+    public void Begin(GatewayRoutes routes) => Provider.Update([.. routes.Select(RouteOf)], [.. routes.Select(ClusterOf)]);
+
+    /// <summary>Requests under way end by the routes that they began with.</summary>
+    public Outcome Reload()
+    {
+        lock (_turn)
+        {
+            var (routes, faults) = Read();
+            if (faults.Count > 0)
+            {
+                foreach (var fault in faults) Refused(fault);
+                return new Outcome.Refused(faults);
+            }
+
+            Begin(routes);
+            Taken(routes.Count);
+            return new Outcome.Taken(routes.Count);
+        }
+    }
+
+    private (GatewayRoutes Routes, IReadOnlyList<string> Faults) Read()
+    {
+        try
+        {
+            // Built beside the one that everything else was read from: that one stays what it was at the start.
+            var sources = ((IConfigurationBuilder)configuration).Sources;
+            var builder = new ConfigurationBuilder();
+            using var now = new ConfigurationRoot([.. sources.Select(source => source.Build(builder))]);
+            var (routes, faults) = SettingsCheck.Read<GatewayRoutes>(now, GatewayModule.RoutesSection);
+            return (routes, [.. faults, .. routes.Faults(publicUrl)]);
+        }
+        catch (Exception e) when (e is InvalidDataException or FormatException or IOException or UnauthorizedAccessException)
+        {
+            return ([], [e.InnerException is null ? e.Message : $"{e.Message} {e.InnerException.Message}"]);
+        }
+    }
+
+    private static RouteConfig RouteOf(GatewayRoute route)
+    {
+        var path = route.Path.TrimEnd('/');
+        return new RouteConfig
+        {
+            RouteId = route.Id,
+            ClusterId = route.Id,
+            // A host given to a service is all that service's; elsewhere our own pages come first.
+            Order = route.Host is null ? 0 : -1,
+            Match = new RouteMatch { Path = path + "/{**rest}", Hosts = route.Host is null ? null : [route.Host] },
+            Transforms = route.StripPath && path.Length > 0 ? [new Dictionary<string, string> { ["PathRemovePrefix"] = path }] : null,
+            Metadata = Gate.Write(route),
+        };
+    }
+
+    private static ClusterConfig ClusterOf(GatewayRoute route) => new()
+    {
+        ClusterId = route.Id,
+        Destinations = route.Destinations.Distinct(StringComparer.OrdinalIgnoreCase).ToDictionary(d => d, d => new DestinationConfig { Address = d }, StringComparer.OrdinalIgnoreCase),
+        LoadBalancingPolicy = "PowerOfTwoChoices",
+        HttpRequest = new ForwarderRequestConfig { ActivityTimeout = route.Timeout },
+        HealthCheck = route.HealthPath is null ? null : new HealthCheckConfig
+        {
+            // With nobody healthy left, trying is better than refusing.
+            AvailableDestinationsPolicy = "HealthyOrPanic",
+            Active = new ActiveHealthCheckConfig { Enabled = true, Path = route.HealthPath, Interval = TimeSpan.FromSeconds(10), Timeout = TimeSpan.FromSeconds(5), Policy = "ConsecutiveFailures" },
+        },
+    };
+
+    [LoggerMessage(9101, LogLevel.Information, "The gateway has {Routes} routes from now on")]
+    private partial void Taken(int routes);
+
+    [LoggerMessage(9102, LogLevel.Error, "The gateway's new routes are refused, the old ones stay: {Fault}")]
+    private partial void Refused(string fault);
+}

@@ -1,0 +1,50 @@
+using System.Buffers;
+using System.Text;
+using App.Sessions;
+
+namespace App.Gateway;
+
+/// <summary>
+/// The caller's own token as a service behind a proxy is to get it, in whichever way it came: from the header, from inside the cookie,
+/// or made a moment ago, when the cookies were renewed. It isn't kept: a kilobyte for each person would be, and unwrapping takes less than a microsecond.
+/// </summary>
+internal sealed class SharedTokens(SessionCookies cookies)
+{
+    private const string Scheme = "Bearer ";
+    private const int Usual = 2048;
+
+    private static readonly SearchValues<byte> TokenAlphabet = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."u8);
+
+    /// <summary>Whether the request shows anything that could be a person's credentials.</summary>
+    public bool Any(HttpContext http) => SessionHandler.BearsToken(http.Request) || cookies.Read(http.Request).Any;
+
+    /// <summary>The value for <c>Authorization</c>. The request must have been authenticated as a person's.</summary>
+    public string Of(HttpContext http)
+    {
+        if (SessionHandler.BearsToken(http.Request))
+        {
+            var line = http.Request.Headers.Authorization[0]!;
+            return line.StartsWith(Scheme, StringComparison.Ordinal) ? line : Scheme + line[Scheme.Length..];
+        }
+
+        if (http.Features.Get<Grant>() is { } renewed) return Scheme + renewed.AccessToken;
+        var value = cookies.Read(http.Request).Session;
+        return Unwrap(value.Span) ?? Scheme + SessionCookies.Unwrap(value.ToString());
+    }
+
+    // Cookies as we write them, without reading JSON; the text was verified before, so only its form is looked at. Null for any other form.
+    private static string? Unwrap(ReadOnlySpan<char> value)
+    {
+        Span<byte> bytes = stackalloc byte[Usual];
+        if (!Convert.TryFromBase64Chars(value, bytes, out var length)) return null;
+        ReadOnlySpan<byte> json = bytes[..length];
+        if (!json.StartsWith("{\"jwt\":\""u8) || !json.EndsWith("\"}"u8)) return null;
+        var token = json[8..^2];
+        if (token.ContainsAnyExcept(TokenAlphabet)) return null;
+        return string.Create(Scheme.Length + token.Length, token, static (text, token) =>
+        {
+            Scheme.CopyTo(text);
+            Encoding.ASCII.GetChars(token, text[Scheme.Length..]);
+        });
+    }
+}

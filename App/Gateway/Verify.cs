@@ -1,0 +1,61 @@
+using App.OAuth;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace App.Gateway;
+
+/// <summary>
+/// "May this request pass, and as whom?" (contract section 5), asked by a proxy for each request to the services behind it.
+/// Who is calling, and whether cookies are renewed, was decided where it always is; no header of the original request has a say in it.
+/// </summary>
+internal sealed class Verify(BoundTokens bound, SharedTokens shared, SignInAddress signIn)
+{
+    private static readonly Results<EmptyHttpResult, ProblemHttpResult, RedirectHttpResult> Passed = TypedResults.Empty;
+
+    private const string UnknownAudience = "No registered service has this audience";
+
+    /// <summary>
+    /// 200 with the identity in <c>X-Auth-User</c>, <c>-Email</c>, <c>-Roles</c>, <c>-Session</c> and a token in <c>Authorization</c>.
+    /// <c>?audience=</c>, a registered service's audience or id, makes it a token for that service alone; <c>?role=</c> demands a role,
+    /// several demand each. Renewed cookies are in <c>Set-Cookie</c>, and each by itself in <c>X-Renewed-Session</c> and <c>X-Renewed-Refresh</c>
+    /// for a proxy that can hand on but one of several. 401 holds <c>WWW-Authenticate</c> (RFC 6750 section 3) and the address to sign in at, as <c>Location</c>;
+    /// with <c>?redirect=true</c> a browser that navigates gets 302. 400 is the proxy's mistake: an audience that nobody has, or two.
+    /// </summary>
+    public static ValueTask<Results<EmptyHttpResult, ProblemHttpResult, RedirectHttpResult>> HandleAsync(CurrentUser? user, Verify verify, HttpContext http) =>
+        verify.TryAsync(user, Wanted.Read(http.Request.QueryString), http);
+
+    private ValueTask<Results<EmptyHttpResult, ProblemHttpResult, RedirectHttpResult>> TryAsync(CurrentUser? user, Wanted wanted, HttpContext http)
+    {
+        if (user is null) return new(Refuse(http, wanted));
+        // Whatever comes of it: renewed cookies that got lost on the way would be taken for stolen ones the next time.
+        if (http.Response.Headers.SetCookie.Count > 0) IdentityHeaders.WriteRenewed(http.Response.Headers);
+        if (!wanted.AreRolesOf(user)) return new(Forbid(http));
+        if (wanted.Audience is null) return new(Pass(http, user, shared.Of(http)));
+        if (wanted.IsAmbiguous || bound.AudienceOf(wanted.Audience) is not { } audience) return new(Problems.BadRequest(UnknownAudience));
+        return bound.IsEverybodys(audience) ? new(Pass(http, user, shared.Of(http))) : PassBoundAsync(http, user, audience, wanted);
+    }
+
+    private async ValueTask<Results<EmptyHttpResult, ProblemHttpResult, RedirectHttpResult>> PassBoundAsync(HttpContext http, CurrentUser user, string audience, Wanted wanted) =>
+        await bound.ForAsync(user, audience, http) is { } token ? Pass(http, user, token.Authorization) : Refuse(http, wanted);
+
+    private static Results<EmptyHttpResult, ProblemHttpResult, RedirectHttpResult> Pass(HttpContext http, CurrentUser user, string authorization)
+    {
+        IdentityHeaders.Of(user).Write(http.Response.Headers, authorization);
+        return Passed;
+    }
+
+    private static ProblemHttpResult Forbid(HttpContext http)
+    {
+        http.Response.Headers.WWWAuthenticate = """Bearer error="insufficient_scope" """.TrimEnd();
+        return Problems.Forbidden();
+    }
+
+    private Results<EmptyHttpResult, ProblemHttpResult, RedirectHttpResult> Refuse(HttpContext http, Wanted wanted)
+    {
+        var original = OriginalRequest.Of(http);
+        var address = signIn.For(original);
+        if (wanted.Redirect && original.IsNavigation) return TypedResults.Redirect(address);
+        http.Response.Headers.Location = address;
+        http.Response.Headers.WWWAuthenticate = shared.Any(http) ? """Bearer error="invalid_token" """.TrimEnd() : "Bearer";
+        return Problems.NotAuthorized();
+    }
+}

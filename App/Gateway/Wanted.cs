@@ -1,0 +1,46 @@
+using Microsoft.AspNetCore.WebUtilities;
+
+namespace App.Gateway;
+
+/// <summary>What a proxy's configuration asks for, in the query of <c>/auth/verify</c>. It is never the original request's.</summary>
+/// <param name="IsAmbiguous">More than one audience: somebody else has a hand in the query.</param>
+internal readonly record struct Wanted(string? Audience, bool IsAmbiguous, string? Role, IReadOnlyList<string> MoreRoles, bool Redirect)
+{
+    /// <summary>Nothing is allocated but the values; names are matched exactly.</summary>
+    public static Wanted Read(QueryString query)
+    {
+        if (!query.HasValue) return new(null, false, null, [], false);
+        var (audience, ambiguous, role, redirect) = ((string?)null, false, (string?)null, false);
+        List<string>? more = null;
+        foreach (var pair in new QueryStringEnumerable(query.Value))
+        {
+            switch (pair.DecodeName().Span)
+            {
+                case "audience":
+                    ambiguous |= audience is not null;
+                    audience = pair.DecodeValue().ToString();
+                    break;
+                case "role" when role is null:
+                    role = pair.DecodeValue().ToString();
+                    break;
+                case "role":
+                    (more ??= []).Add(pair.DecodeValue().ToString());
+                    break;
+                case "redirect":
+                    redirect = pair.DecodeValue().Span is "true";
+                    break;
+            }
+        }
+
+        return new(audience, ambiguous, role, more ?? (IReadOnlyList<string>)[], redirect);
+    }
+
+    public bool AreRolesOf(CurrentUser user)
+    {
+        if (Role is null) return true;
+        if (!user.Roles.Contains(Role, StringComparer.Ordinal)) return false;
+        foreach (var role in MoreRoles)
+            if (!user.Roles.Contains(role, StringComparer.Ordinal)) return false;
+        return true;
+    }
+}
