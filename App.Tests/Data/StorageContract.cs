@@ -8,6 +8,7 @@ using App.OAuth;
 using App.Services;
 using App.Sessions;
 using App.Shared;
+using App.Tests.OAuth;
 using App.Tokens;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
@@ -193,6 +194,23 @@ public abstract class StorageContract(StorageContract.Apps apps)
 
         Assert.Equal(user.SessionId, Assert.Single(ended.SelectMany(e => e)));
         Assert.Equal((1, 1), await TracesAsync(user.SessionId));
+    }
+
+    [StorageFact]
+    public async Task Whoever_holds_a_token_for_a_service_the_end_of_their_session_is_told_to_it()
+    {
+        for (var round = 0; round < 6; round++)
+        {
+            var user = await One.SignUpAsync();
+            var binding = Enumerable.Range(0, 4).Select(i => Task.Run(() => (i % 2 == 0 ? One : Two).BindAsync(user, "orders-api"))).ToList();
+            if (round % 2 == 0) await binding[0];
+            await Two.ScopedAsync((RevokeSessions revoke) => revoke.RunAsync(s => s.Id == user.SessionId, Causes.EndedByUser, CancellationToken.None));
+            var handedOut = (await Task.WhenAll(binding)).Any(token => token is not null);
+
+            var entry = await One.DbAsync(db => db.SecurityEvents.SingleAsync(e => e.SessionId == user.SessionId));
+            if (handedOut) Assert.Equal("orders-api", entry.Audiences);
+            Assert.False(await One.DbAsync(db => db.BoundAudiences.AnyAsync(b => b.SessionId == user.SessionId)));
+        }
     }
 
     [StorageFact]
