@@ -2,6 +2,7 @@ using App.Accounts;
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.Factors;
 using App.OAuth;
 using App.Ops;
 using App.Passwords;
@@ -22,6 +23,7 @@ try
         .AddEvents()
         .AddTokens()
         .AddSessions()
+        .AddFactors()
         .AddAccounts()
         .AddOAuth()
         .AddServices();

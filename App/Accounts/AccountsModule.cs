@@ -19,6 +19,7 @@ internal static class AccountsModule
         services.AddScoped<SignUp>();
         services.AddScoped<SignIn>();
         services.AddScoped<SignOut>();
+        services.AddScoped<ProveAgain>();
         services.AddScoped<ReadProfile>();
         services.AddScoped<ChangeRole>();
         services.AddSingleton(new Command("users", UserCommands.Usage, UserCommands.RunAsync));

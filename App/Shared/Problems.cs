@@ -25,6 +25,17 @@ public static class Problems
 
     public static ProblemHttpResult NotAuthorized() => Create(401, new Fault("Not authorized"));
 
+    /// <summary>
+    /// The caller is known, but must first prove again that it's them: at <c>/account/confirm</c>, or by signing in anew
+    /// (RFC 9470 section 3). The member <c>code</c> is <c>proof_required</c>.
+    /// </summary>
+    public static ProblemHttpResult ProofRequired(HttpContext http, TimeSpan maxAge)
+    {
+        http.Response.Headers.WWWAuthenticate =
+            string.Create(CultureInfo.InvariantCulture, $"Bearer error=\"insufficient_user_authentication\", max_age={maxAge.TotalSeconds:0}");
+        return Create(401, new Fault("Confirm that it's you, then try again")).WithCode("proof_required");
+    }
+
     public static ProblemHttpResult Forbidden() => Create(403, new Fault("Forbidden"));
 
     public static ProblemHttpResult CrossOrigin() => Create(403, new Fault("Cross-origin request refused"));
@@ -66,6 +77,12 @@ public static class Problems
             Title = faults[0].Message,
             Extensions = { ["errors"] = faults },
         });
+
+    private static ProblemHttpResult WithCode(this ProblemHttpResult problem, string code)
+    {
+        problem.ProblemDetails.Extensions["code"] = code;
+        return problem;
+    }
 
     // RFC 9110 section 10.2.3: whole seconds, never zero, so that a client that obeys it isn't early.
     private static void RetryAfter(HttpContext http, TimeSpan wait) =>
