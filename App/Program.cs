@@ -37,6 +37,7 @@ try
     app.MapEvents();
     app.MapTokens();
     app.MapSessions();
+    app.MapFactors();
     app.MapAccounts();
     app.MapOAuth();
     app.MapServices();

@@ -11,7 +11,7 @@ namespace App.Factors;
 /// <see cref="Session.ProofLasts"/>: an open browser or a stolen token alone must not be able to make itself at home (ASVS 5.0, 7.5.1).
 /// An endpoint says <see cref="RecentProofRoutes.RequireRecentProof"/>; a verb that takes the current password with the request needs none of this.
 /// </summary>
-internal sealed class RecentProof(AppDb db, RenewSession renew, SessionCookies cookies, CookieNames names, AuditLog audit, TimeProvider time)
+internal sealed class RecentProof(AppDb db, Grants grants, RefreshKey refreshKey, SessionCookies cookies, CookieNames names, AuditLog audit, TimeProvider time)
 {
     public Task<bool> IsGivenAsync(CurrentUser user, CancellationToken ct) => db.IsProofRecentAsync(user, time.GetUtcNow(), ct);
 
@@ -32,8 +32,10 @@ internal sealed class RecentProof(AppDb db, RenewSession renew, SessionCookies c
             await transaction.CommitAsync(ct);
         }
 
-        if (SessionHandler.BearsToken(http.Request) || RefreshTokenOf(http) is not { } held) return;
-        if (await renew.TryAsync(held, ct) is RenewSession.Outcome.Renewed(var grant) && grant.User.SessionId == user.SessionId) cookies.Write(http, grant);
+        // The refresh token stays: rotating it a second time in one request would make a parallel one, with the first, look like a thief.
+        if (SessionHandler.BearsToken(http.Request) || RefreshToken.Parse(RefreshTokenOf(http), refreshKey) is not { } held || held.SessionId != user.SessionId) return;
+        if (await db.FindRenewableAsync(user.SessionId, ct) is not ({ RevokedAt: null } session, var owner, var roles)) return;
+        cookies.Write(http, grants.Create(StartSession.Describe(owner, session, roles), held, session.ExpiresAt));
     }
 
     // This very request may have been renewed on its way in: then the answer already bears the successor.

@@ -25,6 +25,18 @@ public static class Problems
 
     public static ProblemHttpResult NotAuthorized() => Create(401, new Fault("Not authorized"));
 
+    /// <summary>The password was right and a second step is due. The member <c>code</c> is <c>mfa_required</c>.</summary>
+    /// <param name="challenge">To be sent with the second step, within five minutes.</param>
+    public static ProblemHttpResult SecondStepRequired(string challenge)
+    {
+        var problem = Create(401, new Fault("A second step is needed to sign in")).WithCode("mfa_required");
+        problem.ProblemDetails.Extensions["challenge"] = challenge;
+        return problem;
+    }
+
+    /// <summary>A code that is wrong, used already, or given with a challenge that is over.</summary>
+    public static ProblemHttpResult InvalidCode() => Create(401, new Fault("Invalid code", "code"));
+
     /// <summary>
     /// The caller is known, but must first prove again that it's them: at <c>/account/confirm</c>, or by signing in anew
     /// (RFC 9470 section 3). The member <c>code</c> is <c>proof_required</c>.

@@ -11,7 +11,7 @@ namespace App.Migrations.Sqlite.Model
     public partial class SqliteDbModel
     {
         private SqliteDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("a43d2c88-c361-4610-a14e-8c4d715cf550"), entityTypeCount: 23)
+            : base(skipDetectChanges: false, modelId: new Guid("c71cf967-1dee-4302-8f81-22c9d0dbe7c1"), entityTypeCount: 28)
         {
         }
 
@@ -23,6 +23,11 @@ namespace App.Migrations.Sqlite.Model
             var eventCounter = EventCounterEntityType.Create(this);
             var feedReader = FeedReaderEntityType.Create(this);
             var loggedEvent = LoggedEventEntityType.Create(this);
+            var authenticator = AuthenticatorEntityType.Create(this);
+            var passkey = PasskeyEntityType.Create(this);
+            var recoveryCode = RecoveryCodeEntityType.Create(this);
+            var secondStep = SecondStepEntityType.Create(this);
+            var usedChallenge = UsedChallengeEntityType.Create(this);
             var oAuthAuthorization = OAuthAuthorizationEntityType.Create(this);
             var oAuthClient = OAuthClientEntityType.Create(this);
             var oAuthScope = OAuthScopeEntityType.Create(this);
@@ -41,6 +46,10 @@ namespace App.Migrations.Sqlite.Model
             var identityUserRole = IdentityUserRoleEntityType.Create(this);
             var identityUserToken = IdentityUserTokenEntityType.Create(this);
 
+            AuthenticatorEntityType.CreateForeignKey1(authenticator, user);
+            PasskeyEntityType.CreateForeignKey1(passkey, user);
+            RecoveryCodeEntityType.CreateForeignKey1(recoveryCode, user);
+            SecondStepEntityType.CreateForeignKey1(secondStep, user);
             OAuthAuthorizationEntityType.CreateForeignKey1(oAuthAuthorization, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey1(oAuthToken, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey2(oAuthToken, oAuthAuthorization);
@@ -60,6 +69,11 @@ namespace App.Migrations.Sqlite.Model
             EventCounterEntityType.CreateAnnotations(eventCounter);
             FeedReaderEntityType.CreateAnnotations(feedReader);
             LoggedEventEntityType.CreateAnnotations(loggedEvent);
+            AuthenticatorEntityType.CreateAnnotations(authenticator);
+            PasskeyEntityType.CreateAnnotations(passkey);
+            RecoveryCodeEntityType.CreateAnnotations(recoveryCode);
+            SecondStepEntityType.CreateAnnotations(secondStep);
+            UsedChallengeEntityType.CreateAnnotations(usedChallenge);
             OAuthAuthorizationEntityType.CreateAnnotations(oAuthAuthorization);
             OAuthClientEntityType.CreateAnnotations(oAuthClient);
             OAuthScopeEntityType.CreateAnnotations(oAuthScope);

@@ -1,0 +1,57 @@
+// Passkeys: a button where the browser knows them, and an offer in the e-mail field where it can.
+const confirmPage = '/account/confirm';
+
+const post = async (path, body = {}) => {
+  const answer = await fetch(`/api/passkeys/${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  const json = answer.status === 204 ? null : await answer.json();
+  if (answer.ok) return json;
+  if (json.code === 'proof_required') location.assign(`${confirmPage}?returnUrl=${encodeURIComponent(location.pathname)}`);
+  throw new Error(json.title);
+};
+
+// begin -> the browser asks the person -> finish
+const kinds = {
+  'sign-in': { path: 'sign-in', ask: get },
+  confirm: { path: 'confirm', ask: get },
+  add: { path: 'add', ask: options => navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) }) },
+};
+
+function get(options, more) {
+  return navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options), ...more });
+}
+
+async function run(place, more) {
+  const { path, ask } = kinds[place.dataset.passkey];
+  const { challenge, target } = place.dataset;
+  const begun = await post(`${path}/begin`, { challenge });
+  const credential = await ask(begun.options, more);
+  await post(`${path}/finish`, { handle: begun.handle, credential, challenge });
+  location.assign(target);
+}
+
+if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
+  for (const place of document.querySelectorAll('[data-passkey]')) {
+    const [fault, button] = [place.querySelector('[role=alert]'), place.querySelector('button')];
+    let offer = new AbortController();
+    place.classList.add('ready');
+
+    button.addEventListener('click', async () => {
+      // One question at a time: the offer in the field makes room for the one that was asked for.
+      offer.abort();
+      fault.hidden = true;
+      button.disabled = true;
+      try {
+        await run(place);
+      } catch (error) {
+        fault.textContent = place.dataset.failed;
+        fault.hidden = error.name === 'AbortError';
+      } finally {
+        button.disabled = false;
+      }
+    });
+
+    if ('autofill' in place.dataset && await PublicKeyCredential.isConditionalMediationAvailable?.()) {
+      run(place, { mediation: 'conditional', signal: offer.signal }).catch(() => {});
+    }
+  }
+}
