@@ -31,7 +31,7 @@ async function run(place, more) {
 
 if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
   for (const place of document.querySelectorAll('[data-passkey]')) {
-    const [fault, button] = [place.querySelector('[role=alert]'), place.querySelector('button')];
+    const [fault, button] = [place.querySelector('.fault'), place.querySelector('button')];
     let offer = new AbortController();
     place.classList.add('ready');
 
@@ -43,6 +43,7 @@ if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
       try {
         await run(place);
       } catch (error) {
+        fault.role = 'alert';
         fault.textContent = place.dataset.failed;
         fault.hidden = error.name === 'AbortError';
       } finally {
