@@ -2,6 +2,7 @@ using App.Accounts;
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.Mail;
 using App.OAuth;
 using App.Ops;
 using App.Passwords;
@@ -17,6 +18,7 @@ try
     builder.Services
         .AddData()
         .AddUi()
+        .AddMail()
         .AddPasswords<User>()
         .AddAudit()
         .AddEvents()
@@ -32,6 +34,7 @@ try
     app.UseAuthorization();
     app.MapOps();
     app.MapUi();
+    app.MapMail();
     app.MapEvents();
     app.MapTokens();
     app.MapSessions();

@@ -11,7 +11,7 @@ namespace App.Migrations.SqlServer.Model
     public partial class SqlServerDbModel
     {
         private SqlServerDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("b8f1b5ee-00b6-47c7-9458-73157758a0d8"), entityTypeCount: 23)
+            : base(skipDetectChanges: false, modelId: new Guid("e39521c9-0312-44cd-8862-bce44f5af34e"), entityTypeCount: 25)
         {
         }
 
@@ -23,6 +23,8 @@ namespace App.Migrations.SqlServer.Model
             var eventCounter = EventCounterEntityType.Create(this);
             var feedReader = FeedReaderEntityType.Create(this);
             var loggedEvent = LoggedEventEntityType.Create(this);
+            var oneTimeLink = OneTimeLinkEntityType.Create(this);
+            var queuedLetter = QueuedLetterEntityType.Create(this);
             var oAuthAuthorization = OAuthAuthorizationEntityType.Create(this);
             var oAuthClient = OAuthClientEntityType.Create(this);
             var oAuthScope = OAuthScopeEntityType.Create(this);
@@ -41,6 +43,7 @@ namespace App.Migrations.SqlServer.Model
             var identityUserRole = IdentityUserRoleEntityType.Create(this);
             var identityUserToken = IdentityUserTokenEntityType.Create(this);
 
+            OneTimeLinkEntityType.CreateForeignKey1(oneTimeLink, user);
             OAuthAuthorizationEntityType.CreateForeignKey1(oAuthAuthorization, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey1(oAuthToken, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey2(oAuthToken, oAuthAuthorization);
@@ -60,6 +63,8 @@ namespace App.Migrations.SqlServer.Model
             EventCounterEntityType.CreateAnnotations(eventCounter);
             FeedReaderEntityType.CreateAnnotations(feedReader);
             LoggedEventEntityType.CreateAnnotations(loggedEvent);
+            OneTimeLinkEntityType.CreateAnnotations(oneTimeLink);
+            QueuedLetterEntityType.CreateAnnotations(queuedLetter);
             OAuthAuthorizationEntityType.CreateAnnotations(oAuthAuthorization);
             OAuthClientEntityType.CreateAnnotations(oAuthClient);
             OAuthScopeEntityType.CreateAnnotations(oAuthScope);

@@ -11,7 +11,7 @@ namespace App.Migrations.Sqlite.Model
     public partial class SqliteDbModel
     {
         private SqliteDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("a43d2c88-c361-4610-a14e-8c4d715cf550"), entityTypeCount: 23)
+            : base(skipDetectChanges: false, modelId: new Guid("329fb59b-5ec8-45de-add8-d5635e89c285"), entityTypeCount: 25)
         {
         }
 
@@ -23,6 +23,8 @@ namespace App.Migrations.Sqlite.Model
             var eventCounter = EventCounterEntityType.Create(this);
             var feedReader = FeedReaderEntityType.Create(this);
             var loggedEvent = LoggedEventEntityType.Create(this);
+            var oneTimeLink = OneTimeLinkEntityType.Create(this);
+            var queuedLetter = QueuedLetterEntityType.Create(this);
             var oAuthAuthorization = OAuthAuthorizationEntityType.Create(this);
             var oAuthClient = OAuthClientEntityType.Create(this);
             var oAuthScope = OAuthScopeEntityType.Create(this);
@@ -41,6 +43,7 @@ namespace App.Migrations.Sqlite.Model
             var identityUserRole = IdentityUserRoleEntityType.Create(this);
             var identityUserToken = IdentityUserTokenEntityType.Create(this);
 
+            OneTimeLinkEntityType.CreateForeignKey1(oneTimeLink, user);
             OAuthAuthorizationEntityType.CreateForeignKey1(oAuthAuthorization, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey1(oAuthToken, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey2(oAuthToken, oAuthAuthorization);
@@ -60,6 +63,8 @@ namespace App.Migrations.Sqlite.Model
             EventCounterEntityType.CreateAnnotations(eventCounter);
             FeedReaderEntityType.CreateAnnotations(feedReader);
             LoggedEventEntityType.CreateAnnotations(loggedEvent);
+            OneTimeLinkEntityType.CreateAnnotations(oneTimeLink);
+            QueuedLetterEntityType.CreateAnnotations(queuedLetter);
             OAuthAuthorizationEntityType.CreateAnnotations(oAuthAuthorization);
             OAuthClientEntityType.CreateAnnotations(oAuthClient);
             OAuthScopeEntityType.CreateAnnotations(oAuthScope);
