@@ -3,6 +3,7 @@ using App.Audit;
 using App.Data;
 using App.Events;
 using App.Factors;
+using App.Mail;
 using App.OAuth;
 using App.Ops;
 using App.Passwords;
@@ -18,6 +19,7 @@ try
     builder.Services
         .AddData()
         .AddUi()
+        .AddMail()
         .AddPasswords<User>()
         .AddAudit()
         .AddEvents()
@@ -34,6 +36,7 @@ try
     app.UseAuthorization();
     app.MapOps();
     app.MapUi();
+    app.MapMail();
     app.MapEvents();
     app.MapTokens();
     app.MapSessions();

@@ -699,7 +699,108 @@ GO
 BEGIN TRANSACTION;
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125143804_Factors'
+    WHERE [MigrationId] = N'20261125142258_Mail'
+)
+BEGIN
+    CREATE TABLE [OneTimeLinks] (
+        [Hash] varbinary(32) NOT NULL,
+        [Purpose] nvarchar(40) NOT NULL,
+        [UserId] uniqueidentifier NULL,
+        [Details] nvarchar(2000) NULL,
+        [Holds] varchar(43) NULL,
+        [ExpiresAt] datetimeoffset NOT NULL,
+        [UsedAt] datetimeoffset NULL,
+        CONSTRAINT [PK_OneTimeLinks] PRIMARY KEY ([Hash]),
+        CONSTRAINT [FK_OneTimeLinks_AspNetUsers_UserId] FOREIGN KEY ([UserId]) REFERENCES [AspNetUsers] ([Id]) ON DELETE CASCADE
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142258_Mail'
+)
+BEGIN
+    CREATE TABLE [Outbox] (
+        [Id] uniqueidentifier NOT NULL,
+        [Draft] nvarchar(40) NULL,
+        [CountedAs] varchar(43) NULL,
+        [UserId] uniqueidentifier NULL,
+        [Culture] nvarchar(20) NOT NULL,
+        [Contents] varbinary(max) NULL,
+        [CreatedAt] datetimeoffset NOT NULL,
+        [DueAt] datetimeoffset NULL,
+        [GiveUpAt] datetimeoffset NOT NULL,
+        [Attempts] int NOT NULL,
+        [SentAt] datetimeoffset NULL,
+        [Fault] nvarchar(100) NULL,
+        CONSTRAINT [PK_Outbox] PRIMARY KEY ([Id])
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142258_Mail'
+)
+BEGIN
+    CREATE INDEX [IX_OneTimeLinks_ExpiresAt] ON [OneTimeLinks] ([ExpiresAt]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142258_Mail'
+)
+BEGIN
+    CREATE INDEX [IX_OneTimeLinks_Holds] ON [OneTimeLinks] ([Holds]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142258_Mail'
+)
+BEGIN
+    CREATE INDEX [IX_OneTimeLinks_UserId] ON [OneTimeLinks] ([UserId]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142258_Mail'
+)
+BEGIN
+    CREATE INDEX [IX_Outbox_CountedAs_CreatedAt] ON [Outbox] ([CountedAs], [CreatedAt]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142258_Mail'
+)
+BEGIN
+    CREATE INDEX [IX_Outbox_DueAt] ON [Outbox] ([DueAt]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142258_Mail'
+)
+BEGIN
+    CREATE INDEX [IX_Outbox_UserId] ON [Outbox] ([UserId]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125142258_Mail'
+)
+BEGIN
+    INSERT INTO [__EFMigrationsHistory] ([MigrationId], [ProductVersion])
+    VALUES (N'20261125142258_Mail', N'10.0.14');
+END;
+
+COMMIT;
+GO
+
+BEGIN TRANSACTION;
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125150947_Factors'
 )
 BEGIN
     CREATE TABLE [Authenticators] (
@@ -714,7 +815,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125143804_Factors'
+    WHERE [MigrationId] = N'20261125150947_Factors'
 )
 BEGIN
     CREATE TABLE [Passkeys] (
@@ -733,7 +834,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125143804_Factors'
+    WHERE [MigrationId] = N'20261125150947_Factors'
 )
 BEGIN
     CREATE TABLE [RecoveryCodes] (
@@ -746,7 +847,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125143804_Factors'
+    WHERE [MigrationId] = N'20261125150947_Factors'
 )
 BEGIN
     CREATE TABLE [SecondSteps] (
@@ -761,7 +862,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125143804_Factors'
+    WHERE [MigrationId] = N'20261125150947_Factors'
 )
 BEGIN
     CREATE TABLE [UsedChallenges] (
@@ -773,7 +874,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125143804_Factors'
+    WHERE [MigrationId] = N'20261125150947_Factors'
 )
 BEGIN
     CREATE UNIQUE INDEX [IX_Passkeys_CredentialHash] ON [Passkeys] ([CredentialHash]);
@@ -781,7 +882,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125143804_Factors'
+    WHERE [MigrationId] = N'20261125150947_Factors'
 )
 BEGIN
     CREATE INDEX [IX_Passkeys_UserId] ON [Passkeys] ([UserId]);
@@ -789,7 +890,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125143804_Factors'
+    WHERE [MigrationId] = N'20261125150947_Factors'
 )
 BEGIN
     CREATE INDEX [IX_SecondSteps_ExpiresAt] ON [SecondSteps] ([ExpiresAt]);
@@ -797,7 +898,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125143804_Factors'
+    WHERE [MigrationId] = N'20261125150947_Factors'
 )
 BEGIN
     CREATE INDEX [IX_SecondSteps_UserId] ON [SecondSteps] ([UserId]);
@@ -805,7 +906,7 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125143804_Factors'
+    WHERE [MigrationId] = N'20261125150947_Factors'
 )
 BEGIN
     CREATE INDEX [IX_UsedChallenges_ExpiresAt] ON [UsedChallenges] ([ExpiresAt]);
@@ -813,11 +914,11 @@ END;
 
 IF NOT EXISTS (
     SELECT * FROM [__EFMigrationsHistory]
-    WHERE [MigrationId] = N'20261125143804_Factors'
+    WHERE [MigrationId] = N'20261125150947_Factors'
 )
 BEGIN
     INSERT INTO [__EFMigrationsHistory] ([MigrationId], [ProductVersion])
-    VALUES (N'20261125143804_Factors', N'10.0.14');
+    VALUES (N'20261125150947_Factors', N'10.0.14');
 END;
 
 COMMIT;

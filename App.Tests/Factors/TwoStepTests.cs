@@ -79,6 +79,19 @@ public sealed class TwoStepTests : IAsyncDisposable
         Assert.Equal("/account/two-step", (await ada.ActAsync("off")).Location()); // asking twice is no error
     }
 
+    [Fact]
+    public async Task Each_change_is_told_by_letter_with_what_to_do_if_it_was_somebody_else()
+    {
+        var ada = await _app.TurnOnTwoStepAsync(await _app.SignUpAsync());
+        await ada.ActAsync("codes");
+        await ada.ActAsync("off");
+        var id = (await new PasskeyBrowser(_app).AddAsync(new SoftKey(), ada.User)).GetProperty("id").GetString();
+        await _app.SendAsync(HttpMethod.Delete, "/api/passkeys/" + id, cookies: ada.User.Cookies);
+        var letters = await _app.Mail.ToAsync(ada.User.Email);
+        foreach (var subject in new[] { "Two-step sign-in is on", "You have new recovery codes", "Two-step sign-in is off", "A passkey was added to your account", "A passkey was removed from your account" })
+            Assert.Contains("If this wasn’t you", Assert.Single(letters, l => l.Subject == subject).Text, StringComparison.Ordinal);
+    }
+
     [Fact] // ATTACKS 255, for two-step
     public async Task Each_change_needs_a_recent_proof()
     {

@@ -32,27 +32,41 @@ async function run(place, more) {
 if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
   for (const place of document.querySelectorAll('[data-passkey]')) {
     const [fault, button] = [place.querySelector('.fault'), place.querySelector('button')];
-    let offer = new AbortController();
+    let offered, renewal;
     place.classList.add('ready');
+
+    const say = error => {
+      if (error.name === 'AbortError') return;
+      fault.role = 'alert';
+      fault.textContent = place.dataset.failed;
+      fault.hidden = false;
+    };
+
+    // A challenge lives for five minutes, and a page may be open for longer.
+    const offer = () => {
+      offered?.abort();
+      offered = new AbortController();
+      run(place, { mediation: 'conditional', signal: offered.signal }).catch(say);
+    };
 
     button.addEventListener('click', async () => {
       // One question at a time: the offer in the field makes room for the one that was asked for.
-      offer.abort();
+      clearInterval(renewal);
+      offered?.abort();
       fault.hidden = true;
       button.disabled = true;
       try {
         await run(place);
       } catch (error) {
-        fault.role = 'alert';
-        fault.textContent = place.dataset.failed;
-        fault.hidden = error.name === 'AbortError';
+        say(error);
       } finally {
         button.disabled = false;
       }
     });
 
     if ('autofill' in place.dataset && await PublicKeyCredential.isConditionalMediationAvailable?.()) {
-      run(place, { mediation: 'conditional', signal: offer.signal }).catch(() => {});
+      offer();
+      renewal = setInterval(offer, 4 * 60 * 1000);
     }
   }
 }

@@ -11,7 +11,7 @@ namespace App.Migrations.SqlServer.Model
     public partial class SqlServerDbModel
     {
         private SqlServerDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("8ad88034-0d13-4086-bfd7-6e06b4162f6e"), entityTypeCount: 28)
+            : base(skipDetectChanges: false, modelId: new Guid("9de8802c-b527-4704-b65c-0b6ff782ebe6"), entityTypeCount: 30)
         {
         }
 
@@ -28,6 +28,8 @@ namespace App.Migrations.SqlServer.Model
             var recoveryCode = RecoveryCodeEntityType.Create(this);
             var secondStep = SecondStepEntityType.Create(this);
             var usedChallenge = UsedChallengeEntityType.Create(this);
+            var oneTimeLink = OneTimeLinkEntityType.Create(this);
+            var queuedLetter = QueuedLetterEntityType.Create(this);
             var oAuthAuthorization = OAuthAuthorizationEntityType.Create(this);
             var oAuthClient = OAuthClientEntityType.Create(this);
             var oAuthScope = OAuthScopeEntityType.Create(this);
@@ -50,6 +52,7 @@ namespace App.Migrations.SqlServer.Model
             PasskeyEntityType.CreateForeignKey1(passkey, user);
             RecoveryCodeEntityType.CreateForeignKey1(recoveryCode, user);
             SecondStepEntityType.CreateForeignKey1(secondStep, user);
+            OneTimeLinkEntityType.CreateForeignKey1(oneTimeLink, user);
             OAuthAuthorizationEntityType.CreateForeignKey1(oAuthAuthorization, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey1(oAuthToken, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey2(oAuthToken, oAuthAuthorization);
@@ -74,6 +77,8 @@ namespace App.Migrations.SqlServer.Model
             RecoveryCodeEntityType.CreateAnnotations(recoveryCode);
             SecondStepEntityType.CreateAnnotations(secondStep);
             UsedChallengeEntityType.CreateAnnotations(usedChallenge);
+            OneTimeLinkEntityType.CreateAnnotations(oneTimeLink);
+            QueuedLetterEntityType.CreateAnnotations(queuedLetter);
             OAuthAuthorizationEntityType.CreateAnnotations(oAuthAuthorization);
             OAuthClientEntityType.CreateAnnotations(oAuthClient);
             OAuthScopeEntityType.CreateAnnotations(oAuthScope);

@@ -11,7 +11,7 @@ namespace App.Migrations.Sqlite.Model
     public partial class SqliteDbModel
     {
         private SqliteDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("c71cf967-1dee-4302-8f81-22c9d0dbe7c1"), entityTypeCount: 28)
+            : base(skipDetectChanges: false, modelId: new Guid("caaee283-a9e0-454d-ad51-b0e7f2a6a613"), entityTypeCount: 30)
         {
         }
 
@@ -28,6 +28,8 @@ namespace App.Migrations.Sqlite.Model
             var recoveryCode = RecoveryCodeEntityType.Create(this);
             var secondStep = SecondStepEntityType.Create(this);
             var usedChallenge = UsedChallengeEntityType.Create(this);
+            var oneTimeLink = OneTimeLinkEntityType.Create(this);
+            var queuedLetter = QueuedLetterEntityType.Create(this);
             var oAuthAuthorization = OAuthAuthorizationEntityType.Create(this);
             var oAuthClient = OAuthClientEntityType.Create(this);
             var oAuthScope = OAuthScopeEntityType.Create(this);
@@ -50,6 +52,7 @@ namespace App.Migrations.Sqlite.Model
             PasskeyEntityType.CreateForeignKey1(passkey, user);
             RecoveryCodeEntityType.CreateForeignKey1(recoveryCode, user);
             SecondStepEntityType.CreateForeignKey1(secondStep, user);
+            OneTimeLinkEntityType.CreateForeignKey1(oneTimeLink, user);
             OAuthAuthorizationEntityType.CreateForeignKey1(oAuthAuthorization, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey1(oAuthToken, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey2(oAuthToken, oAuthAuthorization);
@@ -74,6 +77,8 @@ namespace App.Migrations.Sqlite.Model
             RecoveryCodeEntityType.CreateAnnotations(recoveryCode);
             SecondStepEntityType.CreateAnnotations(secondStep);
             UsedChallengeEntityType.CreateAnnotations(usedChallenge);
+            OneTimeLinkEntityType.CreateAnnotations(oneTimeLink);
+            QueuedLetterEntityType.CreateAnnotations(queuedLetter);
             OAuthAuthorizationEntityType.CreateAnnotations(oAuthAuthorization);
             OAuthClientEntityType.CreateAnnotations(oAuthClient);
             OAuthScopeEntityType.CreateAnnotations(oAuthScope);
