@@ -50,6 +50,9 @@ public sealed class TestApp : IAsyncDisposable
 
     public CapturedLog Log { get; } = new();
 
+    /// <summary>The letters that were written.</summary>
+    public TestMail Mail => new(this);
+
     /// <summary>A client that keeps no cookies and follows no redirects: what is sent is what the test says.</summary>
     public HttpClient Client { get; }
 

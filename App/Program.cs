@@ -2,7 +2,9 @@ using App.Accounts;
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.Factors;
 using App.Gateway;
+using App.Mail;
 using App.OAuth;
 using App.Ops;
 using App.Passwords;
@@ -19,12 +21,14 @@ try
     builder.Services
         .AddData()
         .AddUi()
+        .AddMail()
         .AddPasswords<User>()
         .AddAudit()
         .AddEvents()
         .AddPush()
         .AddTokens()
         .AddSessions()
+        .AddFactors()
         .AddAccounts()
         .AddOAuth()
         .AddServices()
@@ -36,9 +40,11 @@ try
     app.UseAuthorization();
     app.MapOps();
     app.MapUi();
+    app.MapMail();
     app.MapEvents();
     app.MapTokens();
     app.MapSessions();
+    app.MapFactors();
     app.MapAccounts();
     app.MapOAuth();
     app.MapServices();

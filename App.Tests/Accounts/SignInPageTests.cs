@@ -116,7 +116,7 @@ public sealed class SignInPageTests
     {
         await using var app = TestApp.Start();
         var page = await (await app.Client.GetAsync("/account/sign-in")).PageAsync();
-        Assert.Equal("username", page.QuerySelector("input[name=email]")!.GetAttribute("autocomplete"));
+        Assert.Equal("username webauthn", page.QuerySelector("input[name=email]")!.GetAttribute("autocomplete"));
         Assert.Equal("current-password", page.QuerySelector("input[name=password]")!.GetAttribute("autocomplete"));
         Assert.All(page.QuerySelectorAll("main form input:not([type=hidden])"), input => Assert.NotNull(page.QuerySelector($"label[for={input.Id}]")));
     }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using App.Tests.Factors;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -98,6 +99,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         yield return ("DELETE", session, await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{user.SessionId}", user.AccessToken));
 
         await foreach (var answer in ProvokeAdminAsync()) yield return answer;
+        await foreach (var answer in ProvokeFactorsAsync()) yield return answer;
 
         foreach (var path in new[] { "/.well-known/jwks.json", "/.well-known/public-key.pem", "/.well-known/openid-configuration", "/.well-known/ssf-configuration", "/health/live", "/health/ready" })
             yield return ("GET", path, await _app.Client.GetAsync(path));
@@ -108,6 +110,48 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         {
             foreach (var path in new[] { signIn, tokens }) yield return ("POST", path, await _app.PostTextAsync(path, wrong));
         }
+    }
+
+    private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokeFactorsAsync()
+    {
+        const string mfa = "/api/users/signin/mfa", passkeys = "/api/passkeys", passkey = passkeys + "/{id}";
+        var (user, browser, key) = (await _app.SignUpAsync(), new PasskeyBrowser(_app), new SoftKey());
+        foreach (var kind in new[] { "add", "sign-in", "confirm" })
+        {
+            var (begin, finish) = ($"{passkeys}/{kind}/begin", $"{passkeys}/{kind}/finish");
+            var caller = kind == "sign-in" ? null : user;
+            var began = await _app.SendAsync(HttpMethod.Post, begin, cookies: caller?.Cookies, json: new { });
+            yield return ("POST", begin, began);
+            var (handle, options) = await browser.BeginAsync(kind, caller);
+            for (var i = 0; i < 2; i++) yield return ("POST", finish, await browser.FinishAsync(kind, handle, kind == "add" ? key.Create(options) : key.Get(options), caller));
+            yield return ("POST", begin, await _app.SendAsync(HttpMethod.Post, begin, json: new { challenge = "none" }));
+            yield return ("POST", finish, await _app.SendAsync(HttpMethod.Post, finish, json: new { }));
+            yield return ("POST", begin, await _app.PostTextAsync(begin, "{}", "text/plain", ("Origin", "https://evil.example"), ("Cookie", user.Cookies)));
+            yield return ("POST", finish, await _app.PostTextAsync(finish, "{}", "text/plain", ("Origin", "https://evil.example"), ("Cookie", user.Cookies)));
+            foreach (var path in new[] { begin, finish }) yield return ("POST", path, await _app.PostTextAsync(path, "{}", "text/plain", ("Authorization", "Bearer " + (await _app.SignInAsync(user)).AccessToken)));
+            yield return ("POST", begin, await _app.PostTextAsync(begin, "{", "application/json", ("Authorization", "Bearer " + (await _app.SignInAsync(user)).AccessToken)));
+        }
+
+        foreach (var cookies in new[] { null, user.Cookies })
+        {
+            yield return ("GET", passkeys, await _app.SendAsync(HttpMethod.Get, passkeys, cookies: cookies));
+            var id = (await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Get, passkeys, cookies: user.Cookies)))[0].GetProperty("id").GetGuid();
+            foreach (var name in new[] { "", "Mine" }) yield return ("PATCH", passkey, await _app.SendAsync(HttpMethod.Patch, $"{passkeys}/{id}", cookies: cookies, json: new { name }));
+            yield return ("PATCH", passkey, await _app.SendAsync(HttpMethod.Patch, $"{passkeys}/{Guid.NewGuid()}", cookies: cookies, json: new { name = "Mine" }));
+            yield return ("PATCH", passkey, await _app.SendAsync(HttpMethod.Patch, $"{passkeys}/{id}", cookies: user.Cookies, json: new { name = "Mine" }, headers: ("Origin", "https://evil.example")));
+            yield return ("DELETE", passkey, await _app.SendAsync(HttpMethod.Delete, $"{passkeys}/{id}", cookies: user.Cookies, headers: ("Origin", "https://evil.example")));
+            for (var i = 0; i < 2; i++) yield return ("DELETE", passkey, await _app.SendAsync(HttpMethod.Delete, $"{passkeys}/{id}", cookies: cookies));
+        }
+
+        using var text = new HttpRequestMessage(HttpMethod.Patch, $"{passkeys}/{Guid.NewGuid()}") { Content = new StringContent("{}") };
+        text.Headers.Add("Authorization", "Bearer " + (await _app.SignInAsync(user)).AccessToken);
+        yield return ("PATCH", passkey, await _app.Client.SendAsync(text));
+        var ada = await _app.TurnOnTwoStepAsync(user);
+        var body = new { email = user.Email, password = user.Password };
+        foreach (var path in new[] { "/api/users/signin", "/api/tokens" }) yield return ("POST", path, await _app.SendAsync(HttpMethod.Post, path, json: body));
+        yield return ("POST", mfa, await _app.PostTextAsync(mfa, "{}"));
+        yield return ("POST", mfa, await _app.SendAsync(HttpMethod.Post, mfa, json: new { challenge = "x", code = "x" }, headers: ("Origin", "https://evil.example")));
+        foreach (var code in new[] { "000000", ada.Codes[0], ada.Codes[1] }) yield return ("POST", mfa, await ada.AnswerAsync(await ada.ChallengeAsync(), code));
     }
 
     private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokeAdminAsync()

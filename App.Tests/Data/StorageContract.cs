@@ -4,6 +4,7 @@ using App.Accounts;
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.Factors;
 using App.OAuth;
 using App.Services;
 using App.Sessions;
@@ -70,6 +71,40 @@ public abstract class StorageContract(StorageContract.Apps apps)
             await db.Users.CountAsync(u => u.NormalizedEmail == email),
             await db.Sessions.CountAsync(s => s.UserId == id),
             await db.Audit.CountAsync(a => a.UserId == id))));
+    }
+
+    [StorageFact]
+    public async Task A_code_and_a_challenge_are_used_up_by_one_of_twenty_at_two_replicas()
+    {
+        var user = NewUser();
+        await SaveAsync(user);
+        var secret = new byte[Totp.SecretSize];
+        await SaveAsync(new Authenticator { UserId = user.Id, Secret = Authenticator.Seal(One.Get<MasterKey>(), user.Id, secret), AddedAt = Odd });
+        var (challenge, spare) = await One.ScopedAsync(async (IServiceProvider sp) =>
+        {
+            var begun = (sp.GetRequiredService<SecondSteps>().Begin(user.Id), await sp.GetRequiredService<RecoveryCodes>().ReplaceAsync(user.Id, CancellationToken.None));
+            await sp.GetRequiredService<AppDb>().SaveChangesAsync();
+            return begun;
+        });
+
+        foreach (var use in new Func<IServiceProvider, Task<bool>>[]
+        {
+            sp => sp.GetRequiredService<SecondFactor>().SpendAsync(user.Id, Totp.Code(secret, Totp.StepAt(One.Time.GetUtcNow())), CancellationToken.None),
+            sp => sp.GetRequiredService<SecondFactor>().SpendAsync(user.Id, spare[0], CancellationToken.None),
+            sp => sp.GetRequiredService<SecondSteps>().FinishAsync(challenge, user.Id, CancellationToken.None),
+        })
+        {
+            var used = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => (i % 2 == 0 ? One : Two).ScopedAsync((IServiceProvider sp) => InTransactionAsync(sp, use))));
+            Assert.Single(used, once => once);
+        }
+
+        static async Task<bool> InTransactionAsync(IServiceProvider sp, Func<IServiceProvider, Task<bool>> use)
+        {
+            await using var transaction = await sp.GetRequiredService<AppDb>().BeginWriteAsync(CancellationToken.None);
+            var used = await use(sp);
+            await transaction.CommitAsync(CancellationToken.None);
+            return used;
+        }
     }
 
     [StorageFact]

@@ -3,6 +3,7 @@ using App.Accounts;
 using App.Audit;
 using App.Events;
 using App.Tests.Data;
+using App.Tests.Factors;
 using App.Tests.OAuth;
 using App.Tokens;
 using Microsoft.EntityFrameworkCore;
@@ -59,6 +60,19 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await c.UsersAsync("revoke", c.User.Email, "admin");
             await c.UsersAsync("revoke", c.User.Email, "admin");
         }, Concerned: 2),
+        ["two-step sign-in, turned on"] = new("factor-changed", async c => await c.App.TurnOnTwoStepAsync(c.User)),
+        ["two-step sign-in, new recovery codes"] = new("factor-changed", async c => await (await c.App.TurnOnTwoStepAsync(c.User)).ActAsync("codes"), Concerned: 2),
+        ["two-step sign-in, turned off twice"] = new("factor-changed", async c =>
+        {
+            var twoStep = await c.App.TurnOnTwoStepAsync(c.User);
+            for (var i = 0; i < 2; i++) await twoStep.ActAsync("off");
+        }, Concerned: 2),
+        ["passkey, added"] = new("factor-changed", async c => await new PasskeyBrowser(c.App).AddAsync(new SoftKey(), c.User)),
+        ["passkey, removed twice"] = new("factor-changed", async c =>
+        {
+            var id = (await new PasskeyBrowser(c.App).AddAsync(new SoftKey(), c.User)).GetProperty("id").GetGuid();
+            for (var i = 0; i < 2; i++) await c.App.SendAsync(HttpMethod.Delete, $"/api/passkeys/{id}", cookies: c.User.Cookies);
+        }, Concerned: 2),
         ["key rotate"] = new("rotated", async c => await c.KeysAsync("rotate")),
         ["key revoke, current"] = new("revoked", async c => await c.KeysAsync("revoke", await c.KeyAsync(SigningKeyState.Current))),
         ["key revoke, next"] = new("revoked", async c => await c.KeysAsync("revoke", await c.KeyAsync(SigningKeyState.Next))),
@@ -82,6 +96,13 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
         },
         ["end all others where there are none"] = async c => await c.App.SendAsync(HttpMethod.Delete, "/api/sessions", bearer: c.User.AccessToken),
         ["RFC 7009 revoke of nonsense"] = async c => await c.App.PostAsync("/connect/revoke", null, ("token", "nonsense")),
+        ["a passkey that isn't one"] = async c =>
+        {
+            var browser = new PasskeyBrowser(c.App);
+            var (handle, options) = await browser.BeginAsync("add", c.User);
+            await browser.FinishAsync("add", handle, new SoftKey { Origin = "https://evil.test" }.Create(options), c.User);
+        },
+        ["two-step sign-in, begun only"] = async c => await c.App.BeginTwoStepAsync(c.User),
         ["revoke of an unknown key"] = async c => await c.KeysAsync("revoke", "unknown"),
     };
 
@@ -109,9 +130,11 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             return;
         }
 
-        if (cause.Reason is "roles-changed")
+        if (cause.Reason is "roles-changed" or "factor-changed")
         {
-            Assert.All(events, e => Assert.Equal((EventTypes.TokenClaimsChange, c.User.Id, null), (e.Type, e.UserId!.Value, e.SessionId)));
+            var type = cause.Reason is "roles-changed" ? EventTypes.TokenClaimsChange : EventTypes.CredentialChange;
+            Assert.All(events, e => Assert.Equal((type, c.User.Id, null), (e.Type, e.UserId!.Value, e.SessionId)));
+            Assert.Equal(events.Count, audit.Count(a => a.UserId == c.User.Id));
             Assert.Equal(events.Count, events.Select(e => e.NotBefore).Distinct().Count());
             Assert.Null(await c.App.WhoAmIAsync(bearer: c.User.AccessToken));
             Assert.Equal(c.User.Email, await c.App.WhoAmIAsync(cookies: c.User.Cookies)); // renewed at once, saying what is true now

@@ -18,7 +18,9 @@ internal static class AccountsModule
         services.AddSingleton(GuessLimits.Sweep);
         services.AddScoped<SignUp>();
         services.AddScoped<SignIn>();
+        services.AddScoped<SignInSecondStep>();
         services.AddScoped<SignOut>();
+        services.AddScoped<ProveAgain>();
         services.AddScoped<ReadProfile>();
         services.AddScoped<ChangeRole>();
         services.AddSingleton(new Command("users", UserCommands.Usage, UserCommands.RunAsync));
@@ -33,7 +35,9 @@ internal static class AccountsModule
         users.MapPost("/signup", SignUp.HandleAsync).WithMetadata(new NewSession()).RequireRateLimiting(RateLimits.Credentials)
             .TakesJson<SignUpRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);
         users.MapPost("/signin", SignIn.HandleAsync).WithMetadata(new NewSession()).RequireRateLimiting(RateLimits.Credentials)
-            .TakesJson<SignInRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);
+            .TakesJson<SignInRequest>().ProducesProblem(400).ProducesProblem(401).ProducesProblem(413).ProducesProblem(429);
+        users.MapPost("/signin/mfa", SignInSecondStep.HandleAsync).WithMetadata(new NewSession()).RequireRateLimiting(RateLimits.Credentials)
+            .TakesJson<SecondStepRequest>().ProducesProblem(400).ProducesProblem(401).ProducesProblem(413).ProducesProblem(429);
         users.MapPost("/signout", SignOut.HandleAsync);
         users.MapGet("/currentuser", ReadCurrentUser.Handle).Produces<CurrentUserAnswer>();
 

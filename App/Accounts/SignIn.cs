@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using App.Data;
+using App.Factors;
 using App.Passwords;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -15,7 +16,8 @@ public sealed class SignInRequest
 }
 
 /// <summary>An e-mail and a password become a session. The endpoints and the page all end here.</summary>
-internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChecks passwords, StartSession start, ILogger<SignIn> logger)
+internal sealed partial class SignIn(
+    AppDb db, GuessLimits guesses, PasswordChecks passwords, SecondFactor factor, SecondSteps steps, SignInSecondStep secondStep, StartSession start, ILogger<SignIn> logger)
 {
     // Longer than any password may be: nothing to compare, and no reason to hash a megabyte.
     private const int LongestPassword = 1024;
@@ -24,7 +26,14 @@ internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChec
     {
         public sealed record SignedIn(Grant Grant) : Outcome;
         public sealed record LockedOut(TimeSpan Wait) : Outcome;
+
+        /// <summary>The password was right, and it isn't enough: no session yet.</summary>
+        public sealed record SecondStepDue(string Challenge) : Outcome;
+
         public sealed record Rejected : Outcome;
+
+        /// <summary>The password was right and the code that came with it wasn't.</summary>
+        public sealed record WrongCode : Outcome;
         public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
     }
 
@@ -44,11 +53,14 @@ internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChec
     {
         Outcome.Invalid(var faults) => Problems.Invalid(faults),
         Outcome.LockedOut(var wait) => Problems.TooManyRequests(http, wait),
+        Outcome.SecondStepDue(var challenge) => Problems.SecondStepRequired(challenge),
+        Outcome.WrongCode => Problems.InvalidCode(),
         _ => Problems.InvalidCredentials(rejected),
     };
 
     /// <param name="replaced">The sessions this browser held until now, which the new one replaces.</param>
-    public async Task<Outcome> TryAsync(SignInRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
+    /// <param name="code">The second step, where somebody gives both at once.</param>
+    public async Task<Outcome> TryAsync(SignInRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct, string? code = null)
     {
         var faults = new List<Fault>();
         if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(new Fault("Email must be valid", "email"));
@@ -64,7 +76,7 @@ internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChec
                 ? PasswordVerificationResult.Failed
                 : await passwords.VerifyAsync(user?.PasswordHash, request.Password, ct);
             if (user is not null && result != PasswordVerificationResult.Failed)
-                return new Outcome.SignedIn(await BeginAsync(user, email, request.Password, result, client, replaced, ct));
+                return await BeginAsync(user, email, request.Password, result, client, replaced, code, ct);
         }
         catch
         {
@@ -78,8 +90,8 @@ internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChec
     }
 
     // The session, its audit, the replaced one's event and the end of the count: all or nothing.
-    private async Task<Grant> BeginAsync(
-        User user, EmailAddress email, string password, PasswordVerificationResult result, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
+    private async Task<Outcome> BeginAsync(
+        User user, EmailAddress email, string password, PasswordVerificationResult result, Client client, IReadOnlyList<Guid> replaced, string? code, CancellationToken ct)
     {
         // A hash of older making becomes one of today's while the password is at hand.
         if (result == PasswordVerificationResult.SuccessRehashNeeded)
@@ -90,10 +102,14 @@ internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChec
 
         await using var transaction = await db.BeginWriteAsync(ct);
         await guesses.ForgetAsync(email.Key, ct);
-        var grant = await start.BeginAsync(user, ["pwd"], client, replaced, ct);
+        var due = await factor.IsOnAsync(user.Id, ct);
+        var challenge = due && code is null ? steps.Begin(user.Id) : null;
+        var grant = due ? null : await start.BeginAsync(user, [Amr.Password], client, replaced, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
-        return grant;
+        return grant is not null ? new Outcome.SignedIn(grant)
+            : challenge is not null ? new Outcome.SecondStepDue(challenge)
+            : await secondStep.ByCodeAsync(user, code!, client, replaced, ct);
     }
 
     [LoggerMessage(5002, LogLevel.Information, "A sign-in from {Address} was refused")]

@@ -144,6 +144,12 @@ internal static class ApiDocs
                 },
             },
         };
+        schema.Properties["code"] = new OpenApiSchema
+        {
+            Type = JsonSchemaType.String,
+            Description = "What to do next, for programs: `mfa_required` or `proof_required`; absent where the status says it all.",
+        };
+        schema.Properties["challenge"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "With `mfa_required`: to be sent with the second step, within five minutes." };
         schema.Required ??= new HashSet<string>();
         schema.Required.Add("errors");
         return Task.CompletedTask;

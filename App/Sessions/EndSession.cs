@@ -9,7 +9,7 @@ namespace App.Sessions;
 internal sealed record EndedSessions(int Ended);
 
 /// <summary>A person ends one of their sessions, or all but this one. Page, circuit and endpoint all end here.</summary>
-internal sealed class EndSession(AppDb db, RevokeSessions revoke)
+internal sealed class EndSession(AppDb db, RevokeSessions revoke, TimeProvider time)
 {
     public abstract record Outcome
     {
@@ -17,28 +17,42 @@ internal sealed class EndSession(AppDb db, RevokeSessions revoke)
 
         /// <summary>No such session of this user: whether it exists for somebody else is nobody's business.</summary>
         public sealed record NotFound : Outcome;
+
+        /// <summary>Another's end needs a recent proof: whoever finds an open browser must not be able to throw its owner out elsewhere.</summary>
+        public sealed record ProofRequired : Outcome;
     }
 
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
         Guid id, CurrentUser user, EndSession end, SessionCookies cookies, HttpContext http, CancellationToken ct)
     {
-        if (await end.TryAsync(user, id, ct) is not Outcome.Ended) return Problems.NotFound();
-        if (id == user.SessionId) cookies.Clear(http);
-        return TypedResults.NoContent();
+        switch (await end.TryAsync(user, id, ct))
+        {
+            case Outcome.Ended:
+                if (id == user.SessionId) cookies.Clear(http);
+                return TypedResults.NoContent();
+            case Outcome.ProofRequired:
+                return Problems.ProofRequired(http, Session.ProofLasts);
+            default:
+                return Problems.NotFound();
+        }
     }
 
-    public static async Task<Ok<EndedSessions>> HandleOthersAsync(CurrentUser user, EndSession end, CancellationToken ct) =>
-        TypedResults.Ok(new EndedSessions(await end.OthersAsync(user, ct)));
+    public static async Task<Results<Ok<EndedSessions>, ProblemHttpResult>> HandleOthersAsync(CurrentUser user, EndSession end, HttpContext http, CancellationToken ct) =>
+        await end.OthersAsync(user, ct) is { } count ? TypedResults.Ok(new EndedSessions(count)) : Problems.ProofRequired(http, Session.ProofLasts);
 
     /// <summary>Ended also where it already was: asking twice is no error.</summary>
     public async Task<Outcome> TryAsync(CurrentUser user, Guid sessionId, CancellationToken ct)
     {
+        if (sessionId != user.SessionId && !await db.IsProofRecentAsync(user, time.GetUtcNow(), ct)) return new Outcome.ProofRequired();
         var ended = await revoke.RunAsync(s => s.Id == sessionId && s.UserId == user.Id, Causes.EndedByUser, ct);
         return ended.Count > 0 || await db.Sessions.AnyAsync(s => s.Id == sessionId && s.UserId == user.Id, ct)
             ? new Outcome.Ended()
             : new Outcome.NotFound();
     }
 
-    public async Task<int> OthersAsync(CurrentUser user, CancellationToken ct) =>
-        (await revoke.RunAsync(s => s.UserId == user.Id && s.Id != user.SessionId, Causes.EndedByUser, ct)).Count;
+    /// <returns>How many; null where a recent proof is needed first.</returns>
+    public async Task<int?> OthersAsync(CurrentUser user, CancellationToken ct) =>
+        await db.IsProofRecentAsync(user, time.GetUtcNow(), ct)
+            ? (await revoke.RunAsync(s => s.UserId == user.Id && s.Id != user.SessionId, Causes.EndedByUser, ct)).Count
+            : null;
 }

@@ -20,11 +20,12 @@ internal static class EndSessionForm
         [FromForm] Guid id, CurrentUser user, EndSession end, SessionCookies cookies, HttpContext http, CancellationToken ct)
     {
         var outcome = await end.TryAsync(user, id, ct);
+        if (outcome is EndSession.Outcome.ProofRequired) return new SeeOther(ReturnUrl.Via(ReturnUrl.Confirm, Page));
         if (id != user.SessionId) return new SeeOther($"{Page}?ended={(outcome is EndSession.Outcome.Ended ? 1 : 0)}");
         cookies.Clear(http);
         return new SeeOther("/account/sign-out");
     }
 
     private static async Task<SeeOther> HandleOthersAsync(CurrentUser user, EndSession end, CancellationToken ct) =>
-        new($"{Page}?ended={await end.OthersAsync(user, ct)}");
+        new(await end.OthersAsync(user, ct) is { } count ? $"{Page}?ended={count}" : ReturnUrl.Via(ReturnUrl.Confirm, Page));
 }

@@ -8,6 +8,9 @@ namespace App.Sessions;
 /// <summary>One signed-in device of a user. Lives until it expires or is revoked.</summary>
 internal sealed class Session : IEntityTypeConfiguration<Session>
 {
+    /// <summary>How long a proof of who they are lets a person change what signs them in, and end other sessions.</summary>
+    public static readonly TimeSpan ProofLasts = TimeSpan.FromMinutes(10);
+
     /// <summary>The <c>sid</c>.</summary>
     public Guid Id { get; set; }
 
@@ -62,6 +65,16 @@ internal static class SessionTable
     extension(AppDb db)
     {
         public DbSet<Session> Sessions => db.Set<Session>();
+
+        /// <summary>
+        /// Whether the person behind this session has proved who they are within <see cref="Session.ProofLasts"/>.
+        /// A token that says so is enough; an older one may have been overtaken by what its row says.
+        /// </summary>
+        public async Task<bool> IsProofRecentAsync(CurrentUser user, DateTimeOffset now, CancellationToken ct)
+        {
+            var since = now - Session.ProofLasts;
+            return user.AuthTime >= since.ToUnixTimeSeconds() || await db.Sessions.AnyAsync(s => s.Id == user.SessionId && s.AuthenticatedAt >= since, ct);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Diagnostics;
+using App.Ui;
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Authorization;
 
@@ -12,6 +13,7 @@ namespace App.Sessions;
 public sealed partial class SessionsLive
 {
     private const string SignInAgain = "/account/sign-in?ended=1&returnUrl=%2Faccount%2Fsessions";
+    private static readonly string ConfirmFirst = ReturnUrl.Via(ReturnUrl.Confirm, "/account/sessions");
     private static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestWatch = TimeSpan.FromMinutes(5);
     private static readonly Row All = new(null!);
@@ -95,7 +97,12 @@ public sealed partial class SessionsLive
     private Task EndAsync(Row row) => ActAsync(row, async () =>
     {
         var begun = Clock.GetTimestamp();
-        await InScopeAsync<EndSession, EndSession.Outcome>(end => end.TryAsync(me!, row.View.Id, CancellationToken.None));
+        if (await InScopeAsync<EndSession, EndSession.Outcome>(end => end.TryAsync(me!, row.View.Id, CancellationToken.None)) is EndSession.Outcome.ProofRequired)
+        {
+            Nav.NavigateTo(ConfirmFirst, forceLoad: true);
+            return;
+        }
+
         row.Ended = SessionWords.Within(Clock.GetElapsedTime(begun));
         said = $"{row.Name}: {row.Ended}";
         _ = WatchServicesAsync([row], stop.Token);
@@ -105,7 +112,12 @@ public sealed partial class SessionsLive
     {
         var others = rows.FindAll(r => r is { Ended: null, View.Current: false });
         var begun = Clock.GetTimestamp();
-        var count = await InScopeAsync<EndSession, int>(end => end.OthersAsync(me!, CancellationToken.None));
+        if (await InScopeAsync<EndSession, int?>(end => end.OthersAsync(me!, CancellationToken.None)) is not { } count)
+        {
+            Nav.NavigateTo(ConfirmFirst, forceLoad: true);
+            return;
+        }
+
         var ended = SessionWords.Within(Clock.GetElapsedTime(begun));
         foreach (var row in others) row.Ended = ended;
         said = $"{count} sessions: {ended}";

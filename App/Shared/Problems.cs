@@ -25,6 +25,29 @@ public static class Problems
 
     public static ProblemHttpResult NotAuthorized() => Create(401, new Fault("Not authorized"));
 
+    /// <summary>The password was right and a second step is due. The member <c>code</c> is <c>mfa_required</c>.</summary>
+    /// <param name="challenge">To be sent with the second step, within five minutes.</param>
+    public static ProblemHttpResult SecondStepRequired(string challenge)
+    {
+        var problem = Create(401, new Fault("A second step is needed to sign in")).WithCode("mfa_required");
+        problem.ProblemDetails.Extensions["challenge"] = challenge;
+        return problem;
+    }
+
+    /// <summary>A code that is wrong, used already, or given with a challenge that is over.</summary>
+    public static ProblemHttpResult InvalidCode() => Create(401, new Fault("Invalid code", "code"));
+
+    /// <summary>
+    /// The caller is known, but must first prove again that it's them: at <c>/account/confirm</c>, or by signing in anew
+    /// (RFC 9470 section 3). The member <c>code</c> is <c>proof_required</c>.
+    /// </summary>
+    public static ProblemHttpResult ProofRequired(HttpContext http, TimeSpan maxAge)
+    {
+        http.Response.Headers.WWWAuthenticate =
+            string.Create(CultureInfo.InvariantCulture, $"Bearer error=\"insufficient_user_authentication\", max_age={maxAge.TotalSeconds:0}");
+        return Create(401, new Fault("Confirm that it's you, then try again")).WithCode("proof_required");
+    }
+
     public static ProblemHttpResult Forbidden() => Create(403, new Fault("Forbidden"));
 
     public static ProblemHttpResult CrossOrigin() => Create(403, new Fault("Cross-origin request refused"));
@@ -66,6 +89,12 @@ public static class Problems
             Title = faults[0].Message,
             Extensions = { ["errors"] = faults },
         });
+
+    private static ProblemHttpResult WithCode(this ProblemHttpResult problem, string code)
+    {
+        problem.ProblemDetails.Extensions["code"] = code;
+        return problem;
+    }
 
     // RFC 9110 section 10.2.3: whole seconds, never zero, so that a client that obeys it isn't early.
     private static void RetryAfter(HttpContext http, TimeSpan wait) =>

@@ -5,6 +5,9 @@ namespace App.Ui;
 /// <summary>Where a person goes after a detour: only to a path of this origin, or of one that the settings name, whatever the query said.</summary>
 internal static class ReturnUrl
 {
+    /// <summary>The page where a person proves again that it's them.</summary>
+    public const string Confirm = "/account/confirm";
+
     /// <summary>The longest address that is taken back, in characters.</summary>
     public const int MaxLength = 2048;
 

@@ -11,7 +11,7 @@ namespace App.Migrations.SqlServer.Model
     public partial class SqlServerDbModel
     {
         private SqlServerDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("3fd64049-a940-405d-b140-394d8a1e4784"), entityTypeCount: 26)
+            : base(skipDetectChanges: false, modelId: new Guid("04c75f0b-6e77-4423-b67c-0c40e18036ab"), entityTypeCount: 33)
         {
         }
 
@@ -26,6 +26,13 @@ namespace App.Migrations.SqlServer.Model
             var loggedEvent = LoggedEventEntityType.Create(this);
             var pushPosition = PushPositionEntityType.Create(this);
             var undeliveredEvent = UndeliveredEventEntityType.Create(this);
+            var authenticator = AuthenticatorEntityType.Create(this);
+            var passkey = PasskeyEntityType.Create(this);
+            var recoveryCode = RecoveryCodeEntityType.Create(this);
+            var secondStep = SecondStepEntityType.Create(this);
+            var usedChallenge = UsedChallengeEntityType.Create(this);
+            var oneTimeLink = OneTimeLinkEntityType.Create(this);
+            var queuedLetter = QueuedLetterEntityType.Create(this);
             var oAuthAuthorization = OAuthAuthorizationEntityType.Create(this);
             var oAuthClient = OAuthClientEntityType.Create(this);
             var oAuthScope = OAuthScopeEntityType.Create(this);
@@ -45,6 +52,11 @@ namespace App.Migrations.SqlServer.Model
             var identityUserToken = IdentityUserTokenEntityType.Create(this);
 
             BoundAudienceEntityType.CreateForeignKey1(boundAudience, session);
+            AuthenticatorEntityType.CreateForeignKey1(authenticator, user);
+            PasskeyEntityType.CreateForeignKey1(passkey, user);
+            RecoveryCodeEntityType.CreateForeignKey1(recoveryCode, user);
+            SecondStepEntityType.CreateForeignKey1(secondStep, user);
+            OneTimeLinkEntityType.CreateForeignKey1(oneTimeLink, user);
             OAuthAuthorizationEntityType.CreateForeignKey1(oAuthAuthorization, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey1(oAuthToken, oAuthClient);
             OAuthTokenEntityType.CreateForeignKey2(oAuthToken, oAuthAuthorization);
@@ -67,6 +79,13 @@ namespace App.Migrations.SqlServer.Model
             LoggedEventEntityType.CreateAnnotations(loggedEvent);
             PushPositionEntityType.CreateAnnotations(pushPosition);
             UndeliveredEventEntityType.CreateAnnotations(undeliveredEvent);
+            AuthenticatorEntityType.CreateAnnotations(authenticator);
+            PasskeyEntityType.CreateAnnotations(passkey);
+            RecoveryCodeEntityType.CreateAnnotations(recoveryCode);
+            SecondStepEntityType.CreateAnnotations(secondStep);
+            UsedChallengeEntityType.CreateAnnotations(usedChallenge);
+            OneTimeLinkEntityType.CreateAnnotations(oneTimeLink);
+            QueuedLetterEntityType.CreateAnnotations(queuedLetter);
             OAuthAuthorizationEntityType.CreateAnnotations(oAuthAuthorization);
             OAuthClientEntityType.CreateAnnotations(oAuthClient);
             OAuthScopeEntityType.CreateAnnotations(oAuthScope);

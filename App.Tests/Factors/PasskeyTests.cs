@@ -1,0 +1,302 @@
+using System.Buffers.Text;
+using System.Net;
+using System.Text.Json.Nodes;
+using App.Factors;
+using App.Tests.Accounts;
+using App.Tests.Attacks;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Factors;
+
+/// <summary>Passkeys over HTTP, with an authenticator in software: what works, and each thing that must not.</summary>
+public sealed class PasskeyTests : IAsyncDisposable
+{
+    private readonly TestApp _app = TestApp.Start();
+    private readonly PasskeyBrowser _browser;
+
+    public PasskeyTests() => _browser = new PasskeyBrowser(_app);
+
+    [Fact]
+    public async Task A_passkey_is_made_used_listed_renamed_and_removed()
+    {
+        var ada = await _app.SignUpAsync();
+        var key = new SoftKey { Aaguid = Guid.Parse("d548826e-79b4-db40-a3d8-11116f7e8349"), Flags = SoftKey.Present | SoftKey.Verified | SoftKey.Eligible | SoftKey.BackedUp };
+        var made = await _browser.AddAsync(key, ada);
+        Assert.Equal(("Bitwarden", true), (made.GetProperty("name").GetString(), made.GetProperty("synced").GetBoolean()));
+        Assert.False(made.TryGetProperty("lastUsedAt", out _));
+
+        _app.Time.Advance(TimeSpan.FromMinutes(1));
+        var answer = await _browser.SignInAsync(key);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        var there = await TestUser.ReadAsync(_app, answer, ada.Email, ada.Password);
+        Assert.Equal(ada.Id, there.Id);
+        Assert.Equal(["swk", "mfa"], there.Claims.GetProperty("amr").EnumerateArray().Select(a => a.GetString()));
+
+        var one = $"/api/passkeys/{made.GetProperty("id").GetGuid()}";
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Patch, one, there.AccessToken, json: new { name = " Grandma’s 🔑 " })).StatusCode);
+        var listed = Assert.Single((await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Get, "/api/passkeys", there.AccessToken))).EnumerateArray());
+        Assert.Equal(("Grandma’s 🔑", _app.Time.GetUtcNow()), (listed.GetProperty("name").GetString(), listed.GetProperty("lastUsedAt").GetDateTimeOffset()));
+
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, one, there.AccessToken)).StatusCode);
+        Assert.Equal((0, 0), (await _app.DbAsync(db => db.Passkeys.CountAsync()), await _app.DbAsync(db => db.UserPasskeys.CountAsync())));
+        await Answers.AssertProblemAsync(await _browser.SignInAsync(key), 400, "Invalid credentials");
+    }
+
+    [Fact]
+    public async Task Several_live_side_by_side_and_the_same_one_is_not_added_twice()
+    {
+        var ada = await _app.SignUpAsync();
+        var (one, two) = (new SoftKey(), new SoftKey());
+        await _browser.AddAsync(one, ada);
+        await _browser.AddAsync(two, ada);
+        foreach (var key in new[] { one, two }) Assert.Equal(HttpStatusCode.OK, (await _browser.SignInAsync(key)).StatusCode);
+
+        var (handle, options) = await _browser.BeginAsync("add", ada);
+        Assert.Equal(2, options.GetProperty("excludeCredentials").GetArrayLength());
+        Assert.Equal(("Gatehouse", "auth.test"), (options.GetProperty("rp").GetProperty("name").GetString(), options.GetProperty("rp").GetProperty("id").GetString()));
+        await Answers.AssertProblemAsync(await _browser.FinishAsync("add", handle, one.Create(options), ada), 400);
+    }
+
+    [Theory] // ATTACKS 247
+    [InlineData("https://evil.test")]
+    [InlineData("http://auth.test")]
+    [InlineData("https://auth.test:8443")]
+    [InlineData("https://sub.auth.test")]
+    [InlineData("https://auth.test.evil.test")]
+    [InlineData("null")]
+    public async Task Another_origin_is_refused_at_both_ceremonies(string origin) => await RefusedAsync(key => key.Origin = origin);
+
+    [Theory] // ATTACKS 248
+    [InlineData("evil.test")]
+    [InlineData("test")]
+    public async Task Another_relying_party_is_refused(string rpId) => await RefusedAsync(key => key.RpId = rpId);
+
+    [Theory] // ATTACKS 252
+    [InlineData(SoftKey.Verified)]
+    [InlineData(SoftKey.Present)]
+    [InlineData(0)]
+    [InlineData(SoftKey.Present | SoftKey.Verified | SoftKey.BackedUp)]
+    [InlineData(SoftKey.Present | SoftKey.Verified | SoftKey.Extensions)]
+    public async Task Flags_that_say_too_little_or_contradict_are_refused(byte flags) => await RefusedAsync(key => key.Flags = flags);
+
+    [Fact] // ATTACKS 252
+    public async Task Attested_data_that_is_promised_and_missing_is_refused()
+    {
+        var (ada, key) = await AdaAsync();
+        key.Flags |= SoftKey.Attested;
+        await Answers.AssertProblemAsync(await _browser.SignInAsync(key), 400, "Invalid credentials");
+        Assert.NotNull(ada);
+    }
+
+    [Fact] // ATTACKS 252
+    public async Task Trailing_bytes_are_refused() => await RefusedAsync(key => key.Trailing = [0]);
+
+    [Fact] // ATTACKS 249: again, at once, at another replica, in another browser, late
+    public async Task An_answer_counts_once()
+    {
+        await using var replica = _app.StartReplica();
+        var (_, key) = await AdaAsync();
+        var (handle, options) = await _browser.BeginAsync("sign-in");
+        var credential = key.Get(options);
+        var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => _browser.FinishAsync("sign-in", handle, credential, at: i % 2 == 0 ? _app : replica)));
+        Assert.Single(answers, a => a.StatusCode == HttpStatusCode.OK);
+        foreach (var refused in answers.Where(a => a.StatusCode != HttpStatusCode.OK)) await Answers.AssertProblemAsync(refused, 400, "Invalid credentials");
+
+        (handle, options) = await _browser.BeginAsync("sign-in");
+        var stolen = new PasskeyBrowser(_app) { Cookie = "passkey_browser=" + new string('A', 43) };
+        foreach (var thief in new[] { stolen, new PasskeyBrowser(_app) }) await Answers.AssertProblemAsync(await thief.FinishAsync("sign-in", handle, key.Get(options)), 400);
+        _app.Time.Advance(TimeSpan.FromMinutes(5));
+        await Answers.AssertProblemAsync(await _browser.FinishAsync("sign-in", handle, key.Get(options)), 400);
+    }
+
+    [Fact] // ATTACKS 250
+    public async Task A_challenge_serves_its_own_ceremony_alone()
+    {
+        var (ada, key) = await AdaAsync();
+        var add = await _browser.BeginAsync("add", ada);
+        var signIn = await _browser.BeginAsync("sign-in");
+        var confirm = await _browser.BeginAsync("confirm", ada);
+        await Answers.AssertProblemAsync(await _browser.FinishAsync("sign-in", add.Handle, key.Get(add.Options)), 400);
+        await Answers.AssertProblemAsync(await _browser.FinishAsync("sign-in", confirm.Handle, key.Get(confirm.Options)), 400);
+        await Answers.AssertProblemAsync(await _browser.FinishAsync("confirm", signIn.Handle, key.Get(signIn.Options), ada), 400);
+        await Answers.AssertProblemAsync(await _browser.FinishAsync("sign-in", signIn.Handle, key.Get(signIn.Options, "webauthn.create")), 400);
+        foreach (var own in new[] { "", "AAAA", add.Options.GetProperty("challenge").GetString()! })
+        {
+            key.Challenge = own;
+            await Answers.AssertProblemAsync(await _browser.FinishAsync("sign-in", signIn.Handle, key.Get(signIn.Options)), 400);
+        }
+
+        key.Challenge = null;
+        Assert.Equal(HttpStatusCode.OK, (await _browser.FinishAsync("sign-in", signIn.Handle, key.Get(signIn.Options))).StatusCode); // no refusal used it up
+    }
+
+    [Fact] // ATTACKS 253
+    public async Task A_counter_that_stands_still_or_goes_back_is_a_copy_s()
+    {
+        var (_, key) = await AdaAsync();
+        key.Count = 7;
+        Assert.Equal(HttpStatusCode.OK, (await _browser.SignInAsync(key)).StatusCode);
+        foreach (var count in new uint[] { 7, 6, 0 })
+        {
+            key.Count = count;
+            await Answers.AssertProblemAsync(await _browser.SignInAsync(key), 400);
+        }
+
+        key.Count = 8;
+        Assert.Equal(HttpStatusCode.OK, (await _browser.SignInAsync(key)).StatusCode);
+    }
+
+    [Fact] // ATTACKS 255
+    public async Task Adding_and_removing_need_a_recent_proof()
+    {
+        var (user, key) = await AdaAsync();
+        var ada = await _app.SignInAsync(user);
+        var (handle, options) = await _browser.BeginAsync("add", ada);
+        var id = await _app.DbAsync(db => db.Passkeys.Select(p => p.Id).SingleAsync());
+        _app.Time.Advance(TimeSpan.FromMinutes(11));
+        foreach (var (method, path) in new[] { (HttpMethod.Post, "/add/begin"), (HttpMethod.Post, "/add/finish"), (HttpMethod.Delete, $"/{id}") })
+        {
+            var problem = await Answers.AssertProblemAsync(await _app.SendAsync(method, "/api/passkeys" + path, cookies: ada.Cookies, json: new { handle, credential = new SoftKey().Create(options) }), 401);
+            Assert.Equal("proof_required", problem.GetProperty("code").GetString());
+        }
+
+        Assert.StartsWith("/account/confirm", (await RemoveOnPageAsync(ada, id)).Location(), StringComparison.Ordinal);
+        Assert.Equal(1, await _app.DbAsync(db => db.Passkeys.CountAsync()));
+
+        (handle, options) = await _browser.BeginAsync("confirm", ada);
+        Assert.Equal(Base64Url.EncodeToString(key.Id), Assert.Single(options.GetProperty("allowCredentials").EnumerateArray()).GetProperty("id").GetString());
+        var confirmed = await _browser.FinishAsync("confirm", handle, key.Get(options), ada);
+        Assert.Equal(HttpStatusCode.NoContent, confirmed.StatusCode);
+        var now = ada with { RefreshToken = TestUser.SetCookies(confirmed).Refresh, SessionCookie = TestUser.SetCookies(confirmed).Session };
+        Assert.Equal("/account/passkeys", (await RemoveOnPageAsync(now, id)).Location());
+        Assert.Equal(0, await _app.DbAsync(db => db.Passkeys.CountAsync()));
+    }
+
+    [Fact] // Identity doesn't compare them
+    public async Task A_passkey_that_was_made_for_somebody_else_is_not_added()
+    {
+        var (ada, bob) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        var (handle, options) = await _browser.BeginAsync("add", ada);
+        await Answers.AssertProblemAsync(await _browser.FinishAsync("add", handle, new SoftKey().Create(options), bob), 400);
+        Assert.Equal(0, await _app.DbAsync(db => db.UserPasskeys.CountAsync()));
+    }
+
+    [Fact] // ATTACKS 151, for passkeys
+    public async Task Another_person_s_passkey_is_as_unknown_as_one_that_never_was()
+    {
+        var (ada, key) = await AdaAsync();
+        var mallory = await _app.SignUpAsync();
+        var id = await _app.DbAsync(db => db.Passkeys.Select(p => p.Id).SingleAsync());
+        foreach (var unknown in new[] { id, Guid.NewGuid() })
+        {
+            await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Delete, $"/api/passkeys/{unknown}", mallory.AccessToken), 404, "Not Found");
+            await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Patch, $"/api/passkeys/{unknown}", mallory.AccessToken, json: new { name = "mine" }), 404, "Not Found");
+        }
+
+        // Nor does somebody else's key confirm that it's me, or sign in as whom it names.
+        await _browser.AddAsync(new SoftKey(), mallory);
+        var (handle, options) = await _browser.BeginAsync("confirm", mallory);
+        await Answers.AssertProblemAsync(await _browser.FinishAsync("confirm", handle, key.Get(options), mallory), 400);
+        var forged = new SoftKey();
+        await _browser.AddAsync(forged, mallory);
+        forged.UserHandle = key.UserHandle;
+        await Answers.AssertProblemAsync(await _browser.SignInAsync(forged), 400);
+        Assert.NotNull(ada);
+    }
+
+    [Fact] // ATTACKS 81, for passkeys
+    public async Task The_options_of_a_sign_in_name_nobody()
+    {
+        await AdaAsync();
+        var (_, options) = await _browser.BeginAsync("sign-in");
+        Assert.Equal(0, options.GetProperty("allowCredentials").GetArrayLength());
+        Assert.Equal("required", options.GetProperty("userVerification").GetString());
+        await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Post, "/api/passkeys/sign-in/begin", json: new { challenge = "made up" }), 401, "Invalid credentials");
+    }
+
+    [Fact]
+    public async Task After_the_password_a_passkey_of_the_same_person_is_the_second_step()
+    {
+        var (user, key) = await AdaAsync();
+        var ada = await _app.TurnOnTwoStepAsync(user);
+        var mallory = await _app.SignUpAsync();
+        var hers = new SoftKey();
+        await _browser.AddAsync(hers, mallory);
+
+        var challenge = await ada.ChallengeAsync();
+        var (handle, options) = await _browser.BeginAsync("sign-in", challenge: challenge);
+        Assert.Equal(1, options.GetProperty("allowCredentials").GetArrayLength());
+        await Answers.AssertProblemAsync(await _browser.FinishAsync("sign-in", handle, hers.Get(options), challenge: challenge), 400);
+        await Answers.AssertProblemAsync(await _browser.FinishAsync("sign-in", handle, key.Get(options)), 400); // without its challenge
+        var answer = await _browser.FinishAsync("sign-in", handle, key.Get(options), challenge: challenge);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Equal(["pwd", "hwk", "mfa"], (await TestUser.ReadAsync(_app, answer, user.Email, user.Password)).Claims.GetProperty("amr").EnumerateArray().Select(a => a.GetString()));
+        await Answers.AssertProblemAsync(await ada.AnswerAsync(challenge, ada.Codes[0]), 401); // the challenge is over
+    }
+
+    [Fact] // ATTACKS 92
+    public async Task A_stranger_who_locks_the_password_doesn_t_lock_the_passkey()
+    {
+        var (ada, key) = await AdaAsync();
+        for (var i = 0; i < 11; i++) await _app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = ada.Email, password = "wrong wrong wrong wrong" });
+        await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = ada.Email, password = ada.Password }), 429);
+        Assert.Equal(HttpStatusCode.OK, (await _browser.SignInAsync(key)).StatusCode);
+    }
+
+    [Theory] // ATTACKS 61, 66, 74
+    [InlineData("""{}""")]
+    [InlineData("""{"handle":"x","credential":{}}""")]
+    [InlineData("""{"handle":"x"}""")]
+    [InlineData("""{"handle":null,"credential":[]}""")]
+    [InlineData("""{"handle":1,"credential":"\ud800"}""")]
+    public async Task Bad_input_is_400_and_changes_nothing(string body)
+    {
+        var ada = await _app.SignUpAsync();
+        var before = await State.OfAsync(_app);
+        foreach (var kind in new[] { "sign-in", "confirm", "add" })
+            await Answers.AssertProblemAsync(await _app.PostTextAsync($"/api/passkeys/{kind}/finish", body, "application/json", ("Authorization", "Bearer " + ada.AccessToken)), 400);
+        Assert.Equal(before, await State.OfAsync(_app));
+    }
+
+    [Fact]
+    public async Task Credentials_of_any_shape_are_400()
+    {
+        var ada = await _app.SignUpAsync();
+        foreach (var shape in new[] { "{}", """{"id":1}""", """{"id":"AA","rawId":"AA","type":"public-key","response":{}}""", """{"id":"AA","rawId":"AA","type":"public-key","clientExtensionResults":{},"response":{"clientDataJSON":"AA","authenticatorData":"AA","signature":"AA","attestationObject":"oA"}}""" })
+        {
+            foreach (var kind in new[] { "sign-in", "confirm", "add" })
+            {
+                var (handle, _) = await _browser.BeginAsync(kind, kind == "sign-in" ? null : ada);
+                await Answers.AssertProblemAsync(await _browser.FinishAsync(kind, handle, JsonNode.Parse(shape)!, kind == "sign-in" ? null : ada), 400);
+            }
+        }
+    }
+
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private async Task<(TestUser User, SoftKey Key)> AdaAsync()
+    {
+        var (ada, key) = (await _app.SignUpAsync(), new SoftKey());
+        await _browser.AddAsync(key, ada);
+        return (ada, key);
+    }
+
+    private Task<HttpResponseMessage> RemoveOnPageAsync(TestUser user, Guid id) =>
+        _app.PostFormAsync("/account/passkeys", "passkeys", [new("act", "remove"), new("id", id.ToString())], user.Cookies);
+
+    // At registration, and at sign-in with a key that was registered in good order.
+    private async Task RefusedAsync(Action<SoftKey> spoil)
+    {
+        var (ada, key) = await AdaAsync();
+        var before = await State.OfAsync(_app, "Sessions");
+        var bad = new SoftKey();
+        spoil(bad);
+        var (handle, options) = await _browser.BeginAsync("add", ada);
+        await Answers.AssertProblemAsync(await _browser.FinishAsync("add", handle, bad.Create(options), ada), 400);
+        spoil(key);
+        var refused = await _browser.SignInAsync(key);
+        await Answers.AssertProblemAsync(refused, 400, "Invalid credentials");
+        Assert.Empty(Answers.CookieLines(refused));
+        Assert.Equal(before, await State.OfAsync(_app, "Sessions"));
+    }
+}

@@ -1,0 +1,133 @@
+using System.Net;
+using App.Tests.Accounts;
+using App.Tests.Attacks;
+using Microsoft.EntityFrameworkCore;
+using App.Sessions;
+
+namespace App.Tests.Factors;
+
+/// <summary>Who was signed in a while ago proves it again before they change what protects them, or end other sessions.</summary>
+public sealed class RecentProofTests : IAsyncDisposable
+{
+    private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
+    private readonly TestApp _app = TestApp.Start(("Tokens:AccessTokenLifetime", "01:00:00"));
+
+    [Fact]
+    public async Task Ending_another_session_from_an_old_proof_is_refused_and_ends_nothing()
+    {
+        var (here, there) = await TwoSessionsAsync();
+        _app.Time.Advance(10 * Minute + TimeSpan.FromSeconds(2));
+        var before = await State.OfAsync(_app);
+        foreach (var path in new[] { $"/api/sessions/{there.SessionId}", "/api/sessions" })
+        {
+            var answer = await _app.SendAsync(HttpMethod.Delete, path, bearer: here.AccessToken);
+            var problem = await Answers.AssertProblemAsync(answer, 401);
+            Assert.Equal("proof_required", problem.GetProperty("code").GetString());
+            Assert.Equal("""Bearer error="insufficient_user_authentication", max_age=600""", answer.Headers.WwwAuthenticate.ToString());
+        }
+
+        Assert.Equal(before, await State.OfAsync(_app));
+        Assert.NotNull(await _app.WhoAmIAsync(bearer: there.AccessToken));
+    }
+
+    [Fact]
+    public async Task Within_ten_minutes_no_proof_is_asked_for_and_one_s_own_session_ends_at_any_age()
+    {
+        var (here, there) = await TwoSessionsAsync();
+        _app.Time.Advance(10 * Minute - TimeSpan.FromSeconds(2));
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{there.SessionId}", bearer: here.AccessToken)).StatusCode);
+        _app.Time.Advance(5 * Minute);
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{here.SessionId}", bearer: here.AccessToken)).StatusCode);
+    }
+
+    [Fact]
+    public async Task The_page_s_buttons_lead_to_the_confirmation_and_back()
+    {
+        var (here, there) = await TwoSessionsAsync();
+        _app.Time.Advance(11 * Minute);
+        foreach (var (path, fields) in new[] { ("/account/sessions/end", new[] { ("id", there.SessionId.ToString()) }), ("/account/sessions/end-others", []) })
+        {
+            var refused = await _app.PostFormAsync(path, "", fields.Select(f => KeyValuePair.Create(f.Item1, f.Item2)), here.Cookies);
+            Assert.Equal("/account/confirm?returnUrl=%2Faccount%2Fsessions", refused.Location());
+        }
+
+        var page = await (await _app.SendAsync(HttpMethod.Get, "/account/confirm?returnUrl=%2Faccount%2Fsessions", cookies: here.Cookies)).PageAsync();
+        Assert.Equal("/account/sessions", page.QuerySelector(".after a")!.GetAttribute("href"));
+
+        var confirmed = await ConfirmAsync(here, here.Password);
+        Assert.Equal((HttpStatusCode.SeeOther, "/account/sessions"), (confirmed.StatusCode, confirmed.Location()));
+        var (session, refresh) = TestUser.SetCookies(confirmed);
+        var now = here with { AccessToken = TestUser.Unwrap(session), SessionCookie = session, RefreshToken = refresh };
+        Assert.Equal(here.SessionId, now.SessionId);
+        Assert.Equal(_app.Time.GetUtcNow().ToUnixTimeSeconds(), now.Claims.GetProperty("auth_time").GetInt64());
+        var ended = await _app.PostFormAsync("/account/sessions/end", "", [new("id", there.SessionId.ToString())], now.Cookies);
+        Assert.Equal("/account/sessions?ended=1", ended.Location());
+    }
+
+    [Fact] // the renewal on the way in has already used the refresh token that the browser sent
+    public async Task An_expired_token_is_renewed_and_confirmed_in_one_request()
+    {
+        var (here, _) = await TwoSessionsAsync();
+        _app.Time.Advance(TimeSpan.FromHours(2));
+        var confirmed = await ConfirmAsync(here, here.Password);
+        var (session, refresh) = TestUser.SetCookies(confirmed);
+        Assert.Equal(_app.Time.GetUtcNow().ToUnixTimeSeconds(), (here with { AccessToken = TestUser.Unwrap(session) }).Claims.GetProperty("auth_time").GetInt64());
+        _app.Time.Advance(Minute);
+        Assert.NotNull(await _app.WhoAmIAsync(cookies: "session_refresh=" + refresh));
+    }
+
+    [Fact]
+    public async Task A_program_confirms_too_and_its_old_token_then_carries_the_new_proof()
+    {
+        var (here, there) = await TwoSessionsAsync();
+        _app.Time.Advance(11 * Minute);
+        Assert.Equal("/account/sessions", (await ConfirmAsync(here, here.Password)).Location());
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{there.SessionId}", bearer: here.AccessToken)).StatusCode);
+    }
+
+    [Fact] // ATTACKS 89, for the confirmation
+    public async Task Ten_wrong_passwords_lock_the_confirmation_and_leave_sign_in_alone()
+    {
+        var (here, _) = await TwoSessionsAsync();
+        _app.Time.Advance(11 * Minute);
+        for (var i = 0; i < 10; i++) Assert.Equal(HttpStatusCode.BadRequest, (await ConfirmAsync(here, "not the password at all")).StatusCode);
+        var locked = await ConfirmAsync(here, here.Password);
+        Assert.Equal(HttpStatusCode.TooManyRequests, locked.StatusCode);
+        Assert.NotNull(locked.Headers.RetryAfter);
+        await _app.SignInAsync(here);
+        _app.Time.Advance(2 * Minute);
+        Assert.Equal("/account/sessions", (await ConfirmAsync(here, here.Password)).Location());
+    }
+
+    [Theory] // ATTACKS 103
+    [InlineData("//evil.test")]
+    [InlineData("https://evil.test/")]
+    [InlineData("/\\evil.test")]
+    public async Task A_foreign_return_address_is_not_taken(string wanted)
+    {
+        var (here, _) = await TwoSessionsAsync();
+        Assert.Equal("/account", (await ConfirmAsync(here, here.Password, wanted)).Location());
+    }
+
+    [Fact]
+    public async Task A_stranger_is_sent_to_sign_in_and_an_ended_session_gains_nothing()
+    {
+        Assert.StartsWith("/account/sign-in?returnUrl=", (await _app.Client.GetAsync("/account/confirm")).Location(), StringComparison.Ordinal);
+        var (here, there) = await TwoSessionsAsync();
+        await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{there.SessionId}", bearer: here.AccessToken);
+        Assert.StartsWith("/account/sign-in", (await ConfirmAsync(there, there.Password)).Location(), StringComparison.Ordinal);
+        var row = await _app.DbAsync(db => db.Sessions.SingleAsync(s => s.Id == there.SessionId));
+        Assert.Equal(row.StartedAt, row.AuthenticatedAt);
+    }
+
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private async Task<(TestUser Here, TestUser There)> TwoSessionsAsync()
+    {
+        var here = await _app.SignUpAsync();
+        return (here, await _app.SignInAsync(here));
+    }
+
+    private Task<HttpResponseMessage> ConfirmAsync(TestUser user, string password, string returnUrl = "/account/sessions") =>
+        _app.PostFormAsync("/account/confirm?returnUrl=" + Uri.EscapeDataString(returnUrl), "confirm", [new("password", password)], user.Cookies);
+}

@@ -1,0 +1,136 @@
+using System.Net;
+using App.Factors;
+using App.Tests.Accounts;
+using App.Tests.Attacks;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Factors;
+
+/// <summary>Two-step sign-in is turned on and off, and what it leaves behind.</summary>
+public sealed class TwoStepTests : IAsyncDisposable
+{
+    private readonly TestApp _app = TestApp.Start();
+
+    [Fact]
+    public async Task Nothing_counts_until_a_code_has_shown_that_it_works()
+    {
+        var user = await _app.SignUpAsync();
+        var before = await State.OfAsync(_app);
+        var (handle, secret) = await _app.BeginTwoStepAsync(user);
+        Assert.Equal(before, await State.OfAsync(_app));
+
+        var wrong = Totp.Code(secret, Totp.StepAt(_app.Time.GetUtcNow()) + 40);
+        using (var answer = await _app.EnableTwoStepAsync(user, handle, wrong))
+        {
+            Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+            Assert.NotNull((await answer.PageAsync()).QuerySelector("svg.qr")); // the same key, to try again with
+        }
+
+        Assert.Equal(before, await State.OfAsync(_app));
+        await _app.SignInAsync(user);
+    }
+
+    [Fact]
+    public async Task Once_on_the_page_says_so_and_counts_the_recovery_codes()
+    {
+        var ada = await _app.TurnOnTwoStepAsync(await _app.SignUpAsync());
+        var page = await (await _app.SendAsync(HttpMethod.Get, "/account/two-step", cookies: ada.User.Cookies)).PageAsync();
+        Assert.Contains("10 of 10", page.Body!.TextContent, StringComparison.Ordinal);
+        Assert.DoesNotContain(ada.Codes[0], page.Body.TextContent, StringComparison.Ordinal);
+
+        Assert.Equal(HttpStatusCode.OK, (await ada.AnswerAsync(await ada.ChallengeAsync(), ada.Codes[3].ToUpperInvariant().Replace("-", " ", StringComparison.Ordinal))).StatusCode);
+        page = await (await _app.SendAsync(HttpMethod.Get, "/account/two-step", cookies: ada.User.Cookies)).PageAsync();
+        Assert.Contains("9 of 10", page.Body!.TextContent, StringComparison.Ordinal);
+    }
+
+    [Fact] // ATTACKS 97: hashed, shown once; and the secret is sealed
+    public async Task Neither_secret_nor_codes_can_be_read_from_the_database_or_the_log()
+    {
+        var ada = await _app.TurnOnTwoStepAsync(await _app.SignUpAsync());
+        await ada.AnswerAsync(await ada.ChallengeAsync(), ada.Codes[0]);
+        var all = await State.TextAsync(_app) + string.Join('\n', _app.Log.Lines);
+        foreach (var secret in ada.Codes.Append(Totp.Text(ada.Secret)).Append(Convert.ToHexString(ada.Secret)).Append(ada.Codes[1].Replace("-", "", StringComparison.Ordinal)))
+            Assert.DoesNotContain(secret, all, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task New_codes_take_the_place_of_the_old_ones()
+    {
+        var ada = await _app.TurnOnTwoStepAsync(await _app.SignUpAsync());
+        var page = await (await ada.ActAsync("codes")).PageAsync();
+        var fresh = page.QuerySelectorAll(".codes code").Select(c => c.TextContent).ToList();
+        Assert.Empty(fresh.Intersect(ada.Codes));
+        var download = Uri.UnescapeDataString(page.QuerySelector("a[download]")!.GetAttribute("href")!);
+        Assert.Equal("data:text/plain;charset=utf-8," + string.Join('\n', fresh) + "\n", download);
+
+        await Answers.AssertProblemAsync(await ada.AnswerAsync(await ada.ChallengeAsync(), ada.Codes[0]), 401, "Invalid code / code");
+        Assert.Equal(HttpStatusCode.OK, (await ada.AnswerAsync(await ada.ChallengeAsync(), fresh[0])).StatusCode);
+    }
+
+    [Fact]
+    public async Task Turned_off_a_password_is_enough_and_the_codes_are_gone()
+    {
+        var ada = await _app.TurnOnTwoStepAsync(await _app.SignUpAsync());
+        var challenge = await ada.ChallengeAsync();
+        Assert.Equal("/account/two-step", (await ada.ActAsync("off")).Location());
+        await _app.SignInAsync(ada.User);
+        await Answers.AssertProblemAsync(await ada.AnswerAsync(challenge, ada.Codes[0]), 401);
+        Assert.Equal(0, await _app.DbAsync(db => db.Set<RecoveryCode>().CountAsync()));
+        Assert.Equal("/account/two-step", (await ada.ActAsync("off")).Location()); // asking twice is no error
+    }
+
+    [Fact]
+    public async Task Each_change_is_told_by_letter_with_what_to_do_if_it_was_somebody_else()
+    {
+        var ada = await _app.TurnOnTwoStepAsync(await _app.SignUpAsync());
+        await ada.ActAsync("codes");
+        await ada.ActAsync("off");
+        var id = (await new PasskeyBrowser(_app).AddAsync(new SoftKey(), ada.User)).GetProperty("id").GetString();
+        await _app.SendAsync(HttpMethod.Delete, "/api/passkeys/" + id, cookies: ada.User.Cookies);
+        var letters = await _app.Mail.ToAsync(ada.User.Email);
+        foreach (var subject in new[] { "Two-step sign-in is on", "You have new recovery codes", "Two-step sign-in is off", "A passkey was added to your account", "A passkey was removed from your account" })
+            Assert.Contains("If this wasn’t you", Assert.Single(letters, l => l.Subject == subject).Text, StringComparison.Ordinal);
+    }
+
+    [Fact] // ATTACKS 255, for two-step
+    public async Task Each_change_needs_a_recent_proof()
+    {
+        var ada = await _app.TurnOnTwoStepAsync(await _app.SignUpAsync());
+        var bob = await _app.SignUpAsync();
+        var (handle, secret) = await _app.BeginTwoStepAsync(bob);
+        _app.Time.Advance(TimeSpan.FromMinutes(11));
+        foreach (var user in new[] { ada.User, bob }) await _app.WhoAmIAsync(cookies: user.Cookies);
+        var before = await State.OfAsync(_app, "Sessions");
+        foreach (var act in new[] { "off", "codes" }) Assert.Equal("/account/confirm?returnUrl=%2Faccount%2Ftwo-step", (await ada.ActAsync(act)).Location());
+        Assert.StartsWith("/account/confirm", (await ada.ActAsync("begin", bob.Cookies)).Location(), StringComparison.Ordinal);
+        Assert.StartsWith("/account/confirm", (await _app.EnableTwoStepAsync(bob, handle, Totp.Code(secret, Totp.StepAt(_app.Time.GetUtcNow())))).Location(), StringComparison.Ordinal);
+        Assert.Equal(before, await State.OfAsync(_app, "Sessions"));
+
+        var confirmed = await _app.PostFormAsync("/account/confirm?returnUrl=%2Faccount%2Ftwo-step", "confirm-code", [new("code", ada.Code())], ada.User.Cookies);
+        Assert.Equal("/account/two-step", confirmed.Location());
+        Assert.Equal("/account/two-step", (await ada.ActAsync("off")).Location());
+    }
+
+    [Fact]
+    public async Task A_set_up_is_good_for_its_owner_for_a_quarter_of_an_hour_and_never_twice()
+    {
+        var (ada, bob) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        var (handle, secret) = await _app.BeginTwoStepAsync(ada);
+        string Code() => Totp.Code(secret, Totp.StepAt(_app.Time.GetUtcNow()));
+        Assert.Equal("/account/two-step", (await _app.EnableTwoStepAsync(bob, handle, Code())).Location());
+        Assert.Equal("/account/two-step", (await _app.EnableTwoStepAsync(ada, "nonsense", Code())).Location());
+        Assert.Equal(0, await _app.DbAsync(db => db.Authenticators.CountAsync()));
+
+        var (first, second) = (await _app.BeginTwoStepAsync(ada), await _app.BeginTwoStepAsync(ada));
+        foreach (var (h, s) in new[] { first, second }) await _app.EnableTwoStepAsync(ada, h, Totp.Code(s, Totp.StepAt(_app.Time.GetUtcNow())));
+        Assert.Equal(first.Secret, (await _app.DbAsync(db => db.Authenticators.SingleAsync())).Open(_app.Get<App.Data.MasterKey>()));
+
+        (handle, secret) = await _app.BeginTwoStepAsync(bob);
+        _app.Time.Advance(TimeSpan.FromMinutes(15));
+        await _app.PostFormAsync("/account/confirm", "confirm", [new("password", bob.Password)], bob.Cookies);
+        Assert.Equal("/account/two-step", (await _app.EnableTwoStepAsync(bob, handle, Code())).Location());
+        Assert.Equal(1, await _app.DbAsync(db => db.Authenticators.CountAsync()));
+    }
+
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+}

@@ -1,0 +1,230 @@
+using System.Net;
+using App.Data;
+using App.Mail;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using MimeKit;
+
+namespace App.Tests.Mail;
+
+/// <summary>Letters over a real SMTP conversation: what arrives, and what becomes of a letter where the server refuses, hangs or drops it.</summary>
+public sealed class SendLettersTests
+{
+    [Fact]
+    public async Task A_letter_arrives_with_both_parts_and_its_body_is_erased()
+    {
+        await using var sink = new SmtpSink();
+        await using var app = TestApp.Start(sink.Settings);
+        var id = await PutAsync(app, "ada@example.test", "Grüße <b>&");
+        await RunAsync(app);
+
+        Assert.Contains("RCPT TO:<ada@example.test>", Assert.Single(sink.Envelopes), StringComparison.Ordinal);
+        var message = Read(Assert.Single(sink.Letters));
+        Assert.Equal("Gatehouse", Assert.Single(message.From.Mailboxes).Name);
+        Assert.Equal(("Grüße <b>&", "ada@example.test"), (message.Subject, Assert.Single(message.To.Mailboxes).Address));
+        Assert.Equal("auto-generated", message.Headers["Auto-Submitted"]);
+        Assert.Contains("First & last.", message.TextBody, StringComparison.Ordinal);
+        Assert.Contains(TestApp.Issuer + "/account/x?token=a&b", message.TextBody, StringComparison.Ordinal);
+        Assert.Contains("First &amp; last.", message.HtmlBody, StringComparison.Ordinal);
+        Assert.Contains($"href=\"{TestApp.Issuer}/account/x?token=a&amp;b\"", message.HtmlBody, StringComparison.Ordinal);
+
+        var row = await RowAsync(app, id);
+        Assert.Null(row.Contents);
+        Assert.Null(row.DueAt);
+        Assert.Equal(app.Time.GetUtcNow(), row.SentAt);
+        await RunAsync(app);
+        Assert.Single(sink.Letters);
+    }
+
+    [Fact] // A letter is there with its cause or not at all.
+    public async Task A_cause_that_is_rolled_back_sends_nothing()
+    {
+        await using var sink = new SmtpSink();
+        await using var app = TestApp.Start(sink.Settings);
+        await using (var scope = app.Services.CreateAsyncScope())
+        {
+            var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+            await using var transaction = await db.BeginWriteAsync(CancellationToken.None);
+            scope.ServiceProvider.GetRequiredService<Outbox>().Add(NewLetter(app, "ada@example.test", "Never"));
+            await db.SaveChangesAsync();
+        }
+
+        await RunAsync(app);
+        Assert.Empty(sink.Letters);
+    }
+
+    [Fact]
+    public async Task At_two_replicas_at_once_each_letter_goes_out_once()
+    {
+        await using var sink = new SmtpSink();
+        await using var app = TestApp.Start(sink.Settings);
+        await using var replica = app.StartReplica(sink.Settings);
+        _ = replica.Services;
+        for (var i = 0; i < 20; i++) await PutAsync(app, $"user-{i}@example.test", $"Letter {i}");
+        await Task.WhenAll(RunAsync(app), RunAsync(replica), RunAsync(app), RunAsync(replica));
+        Assert.Equal(Enumerable.Range(0, 20).Select(i => $"Letter {i}").Order(), sink.Letters.Select(l => Read(l).Subject).Order());
+    }
+
+    [Fact]
+    public async Task A_process_that_dies_with_a_letter_in_hand_loses_nothing()
+    {
+        await using var sink = new SmtpSink();
+        await using var app = TestApp.Start(sink.Settings);
+        var id = await PutAsync(app, "ada@example.test", "Held");
+        // What a kill leaves behind: taken, not sent, not marked.
+        await app.DbAsync(db => db.Outbox.ExecuteUpdateAsync(set => set.SetProperty(l => l.DueAt, app.Time.GetUtcNow().AddSeconds(14)).SetProperty(l => l.Attempts, 1)));
+        await RunAsync(app);
+        Assert.Empty(sink.Letters);
+        app.Time.Advance(TimeSpan.FromSeconds(15));
+        await RunAsync(app);
+        Assert.Single(sink.Letters);
+        Assert.NotNull((await RowAsync(app, id)).SentAt);
+    }
+
+    [Fact]
+    public async Task An_address_that_is_refused_is_not_tried_again_and_the_next_letter_goes_out()
+    {
+        await using var sink = new SmtpSink { Manner = SmtpSink.Manners.RefusesAddresses };
+        await using var app = TestApp.Start(sink.Settings);
+        var id = await PutAsync(app, "ada@example.test", "Refused");
+        await RunAsync(app);
+        var row = await RowAsync(app, id);
+        Assert.Null(row.Contents);
+        Assert.Equal((null, null, "RecipientNotAccepted 550"), (row.DueAt, row.SentAt, row.Fault));
+
+        sink.Manner = SmtpSink.Manners.Accepts;
+        await PutAsync(app, "bob@example.test", "Taken");
+        await RunAsync(app);
+        Assert.Equal("Taken", Read(Assert.Single(sink.Letters)).Subject);
+        Assert.DoesNotContain(app.Log.Lines, line => line.Contains("ada@example.test", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(SmtpSink.Manners.AsksForLater, "MessageNotAccepted 451")]
+    [InlineData(SmtpSink.Manners.Hangs, "no answer in time")]
+    [InlineData(SmtpSink.Manners.Drops, null)]
+    internal async Task What_fails_is_tried_again_at_growing_distances_until_it_is_too_old(SmtpSink.Manners manner, string? why)
+    {
+        await using var sink = new SmtpSink { Manner = manner };
+        await using var app = TestApp.Start(sink.Settings);
+        var id = await PutAsync(app, "ada@example.test", "Patience");
+        await RunAsync(app);
+        var row = await RowAsync(app, id);
+        Assert.Equal((1, app.Time.GetUtcNow().AddSeconds(10)), (row.Attempts, row.DueAt));
+        Assert.NotNull(row.Fault);
+        if (why is not null) Assert.Equal(why, row.Fault);
+
+        app.Time.Advance(TimeSpan.FromSeconds(11));
+        sink.Manner = SmtpSink.Manners.AsksForLater;
+        await RunAsync(app);
+        Assert.Equal((2, app.Time.GetUtcNow().AddSeconds(20)), ((row = await RowAsync(app, id)).Attempts, row.DueAt));
+
+        app.Time.Advance(TimeSpan.FromSeconds(21));
+        sink.Manner = SmtpSink.Manners.Accepts;
+        await RunAsync(app);
+        Assert.Equal("Patience", Read(Assert.Single(sink.Letters)).Subject);
+    }
+
+    [Fact]
+    public async Task Where_nobody_listens_letters_wait_and_are_erased_in_time()
+    {
+        var port = Free();
+        await using var app = TestApp.Start(("Mail:Host", "127.0.0.1"), ("Mail:Port", $"{port}"), ("Mail:Tls", "None"), ("Mail:From", "a@b.test"), ("Mail:GiveUpAfter", "01:00:00"));
+        var id = await PutAsync(app, "ada@example.test", "Nobody");
+        var other = await PutAsync(app, "bob@example.test", "Nobody either");
+        await RunAsync(app);
+        // One attempt tells enough: the other letter isn't touched.
+        Assert.Equal([0, 1], new[] { (await RowAsync(app, id)).Attempts, (await RowAsync(app, other)).Attempts }.Order());
+
+        app.Time.Advance(TimeSpan.FromMinutes(61));
+        await app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None);
+        Assert.Null((await RowAsync(app, id)).Contents);
+        app.Time.Advance(TimeSpan.FromDays(8));
+        await app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None);
+        Assert.Equal(0, await app.DbAsync(db => db.Outbox.CountAsync()));
+    }
+
+    [Theory] // Header injection: what a person typed stays one line of one header.
+    [InlineData("Hello\r\nBcc: evil@evil.test")]
+    [InlineData("Hello\nBcc: evil@evil.test\n\nBody")]
+    [InlineData("Hello\u2028Bcc: evil@evil.test\u0000")]
+    [InlineData("Hello\r\n.\r\nMAIL FROM:<evil@evil.test>")]
+    public async Task Nothing_typed_becomes_a_header(string subject)
+    {
+        await using var sink = new SmtpSink();
+        await using var app = TestApp.Start(sink.Settings);
+        await PutAsync(app, "ada@example.test", subject);
+        await RunAsync(app);
+        var message = Read(Assert.Single(sink.Letters));
+        Assert.Empty(message.Bcc);
+        Assert.Equal("ada@example.test", Assert.Single(message.To.Mailboxes).Address);
+        Assert.StartsWith("Hello", message.Subject, StringComparison.Ordinal);
+        Assert.Single(sink.Envelopes);
+        Assert.Equal(["From", "Date", "Subject", "Message-Id", "To", "Auto-Submitted", "MIME-Version"], message.Headers.Select(h => h.Field));
+    }
+
+    [Theory]
+    [InlineData("ada@example.test\r\nRCPT TO:<evil@evil.test>")]
+    [InlineData("ada@example.test\n")]
+    public async Task What_is_no_address_gets_no_letter(string to)
+    {
+        await using var app = TestApp.Start();
+        await Assert.ThrowsAsync<ArgumentException>(() => PutAsync(app, to, "Hello"));
+    }
+
+    [Fact]
+    public async Task Nothing_in_the_box_can_be_read_without_the_master_key()
+    {
+        await using var app = TestApp.Start();
+        await PutAsync(app, "ada@example.test", "A subject of its own");
+        var rows = await Attacks.State.TextAsync(app);
+        foreach (var text in new[] { "ada@example.test", "A subject of its own", "/account/x" }) Assert.DoesNotContain(text, rows, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task In_Development_letters_can_be_read_and_elsewhere_there_is_no_such_page()
+    {
+        await using var app = TestApp.Start();
+        Assert.Contains("No letters", await app.Client.GetStringAsync("/dev/mail"), StringComparison.Ordinal);
+        var id = await PutAsync(app, "ada@example.test", "<script>alert(1)</script>");
+        var list = await app.Client.GetStringAsync("/dev/mail");
+        Assert.Contains($"/dev/mail/{id}", list, StringComparison.Ordinal);
+        Assert.DoesNotContain("<script>", list, StringComparison.Ordinal);
+        Assert.Contains("First &amp; last.", await app.Client.GetStringAsync($"/dev/mail/{id}"), StringComparison.Ordinal);
+        var look = await app.Client.GetAsync($"/dev/mail/{id}/html");
+        Assert.Contains("sandbox", look.Headers.GetValues("Content-Security-Policy").Single(), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.NotFound, (await app.Client.GetAsync($"/dev/mail/{Guid.NewGuid()}")).StatusCode);
+
+        await using var elsewhere = TestApp.Start(("environment", "Staging"));
+        foreach (var path in new[] { "/dev/mail", $"/dev/mail/{id}", $"/dev/mail/{id}/html" })
+            Assert.Equal(HttpStatusCode.NotFound, (await elsewhere.Client.GetAsync(path)).StatusCode);
+        Assert.Contains(elsewhere.Log.Lines, line => line.Contains("Mail:Host isn't set", StringComparison.Ordinal));
+    }
+
+    private static Task RunAsync(TestApp app) => app.Get<SendLetters>().RunOnceAsync(CancellationToken.None);
+
+    private static Letter NewLetter(TestApp app, string to, string subject) =>
+        app.Get<LetterPaper>().Write(to, subject, ["First & last."], ("Go on", "/account/x?token=a&b"), "Or don’t.");
+
+    private static Task<Guid> PutAsync(TestApp app, string to, string subject) => app.ScopedAsync<IServiceProvider, Guid>(async services =>
+    {
+        var db = services.GetRequiredService<AppDb>();
+        services.GetRequiredService<Outbox>().Add(NewLetter(app, to, subject));
+        var id = db.ChangeTracker.Entries<QueuedLetter>().Single().Entity.Id;
+        await db.SaveChangesAsync();
+        return id;
+    });
+
+    private static Task<QueuedLetter> RowAsync(TestApp app, Guid id) => app.DbAsync(db => db.Outbox.AsNoTracking().SingleAsync(l => l.Id == id));
+
+    private static MimeMessage Read(string wire) => MimeMessage.Load(new MemoryStream(System.Text.Encoding.UTF8.GetBytes(wire)));
+
+    private static int Free()
+    {
+        var listener = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        listener.Stop();
+        return port;
+    }
+}

@@ -1,0 +1,68 @@
+using App.Data;
+using App.Factors;
+using App.Passwords;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Accounts;
+
+/// <summary>Somebody who is signed in proves again that it's them, before they change what signs them in.</summary>
+internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks passwords, SecondFactor factor, RecentProof proof)
+{
+    private const int LongestPassword = 1024;
+
+    public abstract record Outcome
+    {
+        public sealed record Proved : Outcome;
+        public sealed record Wrong : Outcome;
+        public sealed record LockedOut(TimeSpan Wait) : Outcome;
+    }
+
+    /// <summary>What this person could use beside the password.</summary>
+    public async Task<(bool Code, bool Passkey)> WaysAsync(CurrentUser user, CancellationToken ct) =>
+        (await factor.IsOnAsync(user.Id, ct), await db.Passkeys.AnyAsync(p => p.UserId == user.Id, ct));
+
+    /// <summary>Counted apart from sign-in: whoever guesses there must not keep the owner from confirming here, nor the other way round.</summary>
+    public Task<Outcome> ByPasswordAsync(CurrentUser user, string password, HttpContext http, CancellationToken ct) =>
+        TryAsync($"confirmation of {user.Id}", user, Amr.Password, http, async account =>
+        {
+            var hash = await db.Users.Where(u => u.Id == user.Id).Select(u => u.PasswordHash).SingleOrDefaultAsync(ct);
+            var right = password.Length is > 0 and <= LongestPassword && await passwords.VerifyAsync(hash, password, ct) != PasswordVerificationResult.Failed;
+            if (right) await guesses.ForgetAsync(account, ct);
+            return right;
+        }, ct);
+
+    public Task<Outcome> ByCodeAsync(CurrentUser user, string code, HttpContext http, CancellationToken ct) =>
+        TryAsync(SignInSecondStep.GuessKey(user.Id), user, Amr.Code, http, async account =>
+        {
+            await using var transaction = await db.BeginWriteAsync(ct);
+            if (!await factor.SpendAsync(user.Id, code, ct)) return false;
+            await guesses.ForgetAsync(account, ct);
+            await transaction.CommitAsync(ct);
+            return true;
+        }, ct);
+
+    private async Task<Outcome> TryAsync(string account, CurrentUser user, string method, HttpContext http, Func<string, Task<bool>> judge, CancellationToken ct)
+    {
+        if (await guesses.ReserveAsync(account, ct) is { } wait) return new Outcome.LockedOut(wait);
+        bool right;
+        try
+        {
+            right = await judge(account);
+        }
+        catch
+        {
+            await guesses.GiveBackAsync(account);
+            throw;
+        }
+
+        if (!right)
+        {
+            await guesses.CountWrongAsync(account);
+            return new Outcome.Wrong();
+        }
+
+        await proof.GiveAsync(user, [method], http, ct);
+        return new Outcome.Proved();
+    }
+}

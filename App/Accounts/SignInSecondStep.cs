@@ -1,0 +1,99 @@
+using System.ComponentModel.DataAnnotations;
+using App.Data;
+using App.Factors;
+using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Accounts;
+
+public sealed class SecondStepRequest
+{
+    /// <summary>As the first step's problem <c>mfa_required</c> gave it; good for five minutes and five tries.</summary>
+    [Required, MaxLength(100)] public string Challenge { get; set; } = "";
+
+    /// <summary>Six digits from the authenticator app, or a recovery code.</summary>
+    [Required, MaxLength(64)] public string Code { get; set; } = "";
+}
+
+/// <summary>
+/// The second step of a sign-in: after the right password, a code. Wrong ones are counted per challenge, and for the account across all of
+/// its challenges exactly as wrong passwords are, so that asking for a new challenge gives nobody new tries.
+/// </summary>
+internal sealed partial class SignInSecondStep(
+    AppDb db, GuessLimits guesses, SecondFactor factor, SecondSteps steps, StartSession start, ILogger<SignInSecondStep> logger)
+{
+    public static async Task<Results<Ok<SignedInUser>, ProblemHttpResult>> HandleAsync(
+        HttpContext http, HeldSessions held, SignInSecondStep secondStep, SessionCookies cookies, CancellationToken ct)
+    {
+        if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
+        var request = new SecondStepRequest { Challenge = body.Text("challenge"), Code = body.Text("code") };
+        var outcome = await secondStep.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct);
+        if (outcome is not SignIn.Outcome.SignedIn(var grant)) return SignIn.Refusal(outcome, http, rejected: 401);
+        cookies.Write(http, grant);
+        return TypedResults.Ok(new SignedInUser(grant.User.Email, grant.User.Id));
+    }
+
+    /// <returns><see cref="SignIn.Outcome.Rejected"/> where the challenge is over: back to the password.</returns>
+    public async Task<SignIn.Outcome> TryAsync(SecondStepRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
+    {
+        List<Fault> faults = [];
+        if (string.IsNullOrWhiteSpace(request.Challenge)) faults.Add(new Fault("You must supply the challenge", "challenge"));
+        if (string.IsNullOrWhiteSpace(request.Code)) faults.Add(new Fault("You must supply a code", "code"));
+        if (faults.Count > 0) return new SignIn.Outcome.Invalid(faults);
+
+        if (await steps.OwnerAsync(request.Challenge, ct) is not { } owner) return new SignIn.Outcome.Rejected();
+        var user = await db.Users.SingleAsync(u => u.Id == owner, ct);
+        return await CountedAsync(user, client, async () =>
+            !await steps.CountTryAsync(request.Challenge, ct) ? new SignIn.Outcome.Rejected()
+            : await SpendAsync(user, request.Code, request.Challenge, client, replaced, ct), ct);
+    }
+
+    /// <summary>The same for who gave password and code at once.</summary>
+    public Task<SignIn.Outcome> ByCodeAsync(User user, string code, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct) =>
+        CountedAsync(user, client, () => SpendAsync(user, code, null, client, replaced, ct), ct);
+
+    private async Task<SignIn.Outcome> CountedAsync(User user, Client client, Func<Task<SignIn.Outcome>> judge, CancellationToken ct)
+    {
+        var account = GuessKey(user.Id);
+        if (await guesses.ReserveAsync(account, ct) is { } wait) return new SignIn.Outcome.LockedOut(wait);
+        SignIn.Outcome outcome;
+        try
+        {
+            outcome = await judge();
+            if (outcome is SignIn.Outcome.Rejected) await guesses.GiveBackAsync(account);
+        }
+        catch
+        {
+            await guesses.GiveBackAsync(account);
+            throw;
+        }
+
+        if (outcome is SignIn.Outcome.WrongCode)
+        {
+            await guesses.CountWrongAsync(account);
+            Wrong(user.Id, client.Address);
+        }
+
+        return outcome;
+    }
+
+    /// <summary>One count for everything that takes a person's codes.</summary>
+    public static string GuessKey(Guid userId) => $"second step of {userId}";
+
+    // Code, challenge and session: all or nothing, so that none of the first two is used up without the last.
+    private async Task<SignIn.Outcome> SpendAsync(User user, string code, string? challenge, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
+    {
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (!await factor.SpendAsync(user.Id, code, ct)) return new SignIn.Outcome.WrongCode();
+        if (challenge is not null && !await steps.FinishAsync(challenge, user.Id, ct)) return new SignIn.Outcome.Rejected();
+        await guesses.ForgetAsync(GuessKey(user.Id), ct);
+        var grant = await start.BeginAsync(user, [Amr.Password, Amr.Code, Amr.Several], client, replaced, ct);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return new SignIn.Outcome.SignedIn(grant);
+    }
+
+    [LoggerMessage(5011, LogLevel.Information, "A code for user {UserId} from {Address} was refused")]
+    private partial void Wrong(Guid userId, string address);
+}

@@ -1,0 +1,42 @@
+using System.Globalization;
+using App.Audit;
+using App.Data;
+using App.Events;
+using App.Mail;
+using App.Tokens;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Factors;
+
+/// <summary>
+/// What every change of a factor leaves behind, in the transaction of the change: an audit row, a letter to the owner, and an event that makes
+/// the tokens issued until now be refused. A browser renews its own with the next request.
+/// </summary>
+internal sealed class FactorChange(AppDb db, SecurityEventLog events, AuditLog audit, Outbox outbox, LetterPaper paper, Brand brand, TokenOptions tokens)
+{
+    public const string AuthenticatorAdded = "authenticator-added";
+    public const string AuthenticatorRemoved = "authenticator-removed";
+    public const string CodesRenewed = "recovery-codes-renewed";
+    public const string PasskeyAdded = "passkey-added";
+    public const string PasskeyRemoved = "passkey-removed";
+
+    /// <param name="action">One of the above.</param>
+    public async Task NoteAsync(string action, CurrentUser user, string address, CancellationToken ct)
+    {
+        audit.Add(action, user.Id, user.SessionId, address);
+        await events.UserChangedAsync(Causes.FactorChanged, user.Id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+
+        // Their address as it is now: the token may be older than the last change of it.
+        var to = await db.Users.Where(u => u.Id == user.Id).Select(u => u.Email).SingleAsync(ct);
+        var (subject, what, page) = action switch
+        {
+            AuthenticatorAdded => (Text.LetterTwoStepOn, Text.LetterTwoStepOnWhat, "/account/two-step"),
+            AuthenticatorRemoved => (Text.LetterTwoStepOff, Text.LetterTwoStepOffWhat, "/account/two-step"),
+            CodesRenewed => (Text.LetterCodes, Text.LetterCodesWhat, "/account/two-step"),
+            PasskeyAdded => (Text.LetterPasskeyAdded, Text.LetterPasskeyAddedWhat, "/account/passkeys"),
+            PasskeyRemoved => (Text.LetterPasskeyRemoved, Text.LetterPasskeyRemovedWhat, "/account/passkeys"),
+            _ => throw new ArgumentOutOfRangeException(nameof(action), action, "No such change."),
+        };
+        outbox.Add(paper.Write(to!, subject, [string.Format(CultureInfo.CurrentCulture, what, brand.Name)], (Text.LetterLook, page), Text.LetterNotYou), user.Id);
+    }
+}

@@ -1,0 +1,55 @@
+using App.Data;
+using App.Sessions;
+using Microsoft.AspNetCore.Identity;
+
+namespace App.Factors;
+
+/// <summary>What proves who a person is, beside their password, and how recently it was proved.</summary>
+internal static class FactorsModule
+{
+    public static IServiceCollection AddFactors(this IServiceCollection services)
+    {
+        services.AddScoped<RecentProof>();
+        services.AddScoped<FactorChange>();
+        services.AddScoped<RecoveryCodes>();
+        services.AddScoped<SecondFactor>();
+        services.AddScoped<SecondSteps>();
+        services.AddSingleton(SecondSteps.Sweep);
+        services.AddScoped<TwoStep>();
+        services.AddScoped<IPasskeyHandler<User>, PasskeyHandler<User>>();
+        services.AddOptions<IdentityPasskeyOptions>().Configure<PublicUrl>(Configure);
+        services.AddScoped<PasskeyCeremonies>();
+        services.AddSingleton(PasskeyCeremonies.Sweep);
+        services.AddScoped<UsePasskey>();
+        services.AddScoped<AddPasskey>();
+        services.AddScoped<ManagePasskeys>();
+        return services;
+    }
+
+    public static void MapFactors(this IEndpointRouteBuilder routes)
+    {
+        var passkeys = routes.MapGroup("/api/passkeys").WithTags("Passkeys");
+        passkeys.MapPost("/sign-in/begin", UsePasskey.BeginSignInAsync).AllowAnonymous().ProducesProblem(400).ProducesProblem(401);
+        passkeys.MapPost("/sign-in/finish", UsePasskey.FinishSignInAsync).AllowAnonymous().WithMetadata(new NewSession())
+            .RequireRateLimiting(App.Ops.RateLimits.Credentials).ProducesProblem(400).ProducesProblem(429);
+
+        var mine = passkeys.MapGroup("").RequireAuthorization().ProducesProblem(401);
+        mine.MapGet("", ManagePasskeys.ListAsync);
+        mine.MapPost("/add/begin", AddPasskey.BeginAsync).RequireRecentProof();
+        mine.MapPost("/add/finish", AddPasskey.FinishAsync).RequireRecentProof().ProducesProblem(400);
+        mine.MapPost("/confirm/begin", UsePasskey.BeginConfirmAsync);
+        mine.MapPost("/confirm/finish", UsePasskey.FinishConfirmAsync).ProducesProblem(400);
+        mine.MapPatch("/{id:guid}", ManagePasskeys.RenameAsync).ProducesProblem(400).ProducesProblem(404);
+        mine.MapDelete("/{id:guid}", ManagePasskeys.RemoveAsync).ProducesProblem(404);
+    }
+
+    // Passkeys belong to the host of the issuer, whatever name a request came in by, and are asked for on its own pages only.
+    private static void Configure(IdentityPasskeyOptions options, PublicUrl url)
+    {
+        options.ServerDomain = new Uri(url.Issuer).Host;
+        options.UserVerificationRequirement = "required";
+        options.ResidentKeyRequirement = "required";
+        options.AuthenticatorTimeout = PasskeyCeremonies.Lasts;
+        options.ValidateOrigin = context => ValueTask.FromResult(!context.CrossOrigin && context.TopOrigin is null && context.Origin == url.Origin);
+    }
+}

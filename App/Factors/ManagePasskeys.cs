@@ -1,0 +1,81 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text;
+using App.Data;
+using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Factors;
+
+public sealed class RenamePasskeyRequest
+{
+    [Required, MaxLength(Passkey.LongestName)] public string Name { get; set; } = "";
+}
+
+/// <summary>A passkey as its owner sees it.</summary>
+/// <param name="Synced">Backed up by its provider, so it survives the loss of the device.</param>
+internal sealed record PasskeyView(Guid Id, string Name, DateTimeOffset CreatedAt, DateTimeOffset? LastUsedAt, bool Synced)
+{
+    public static PasskeyView Of(Passkey passkey) => new(passkey.Id, passkey.Name, passkey.CreatedAt, passkey.LastUsedAt, passkey.IsSynced);
+}
+
+/// <summary>A person looks at their passkeys, names them, and removes one, which needs a recent proof.</summary>
+internal sealed class ManagePasskeys(AppDb db, RecentProof proof, FactorChange change)
+{
+    public enum Outcome
+    {
+        Done,
+        NotFound,
+        BadName,
+        ProofRequired,
+    }
+
+    public static async Task<Ok<IReadOnlyList<PasskeyView>>> ListAsync(CurrentUser user, ManagePasskeys passkeys, CancellationToken ct) =>
+        TypedResults.Ok(await passkeys.OfAsync(user, ct));
+
+    public static async Task<Results<NoContent, ProblemHttpResult>> RenameAsync(Guid id, RenamePasskeyRequest request, CurrentUser user, ManagePasskeys passkeys, HttpContext http, CancellationToken ct) =>
+        Answer(await passkeys.TryRenameAsync(user, id, request.Name, ct), http);
+
+    public static async Task<Results<NoContent, ProblemHttpResult>> RemoveAsync(Guid id, CurrentUser user, ManagePasskeys passkeys, HttpContext http, CancellationToken ct) =>
+        Answer(await passkeys.TryRemoveAsync(user, id, Client.Of(http).Address, ct), http);
+
+    private static Results<NoContent, ProblemHttpResult> Answer(Outcome outcome, HttpContext http) => outcome switch
+    {
+        Outcome.Done => TypedResults.NoContent(),
+        Outcome.ProofRequired => Problems.ProofRequired(http, Session.ProofLasts),
+        Outcome.BadName => Problems.Invalid([new Fault("Name must be 1 to 60 characters of text", "name")]),
+        _ => Problems.NotFound(),
+    };
+
+    public async Task<IReadOnlyList<PasskeyView>> OfAsync(CurrentUser user, CancellationToken ct) =>
+        await db.Passkeys.AsNoTracking().Where(p => p.UserId == user.Id).OrderBy(p => p.CreatedAt).Select(p => PasskeyView.Of(p)).ToListAsync(ct);
+
+    public async Task<Outcome> TryRenameAsync(CurrentUser user, Guid id, string? name, CancellationToken ct)
+    {
+        if (Clean(name) is not { } clean) return Outcome.BadName;
+        await using var transaction = await db.BeginWriteAsync(ct);
+        var changed = await db.Passkeys.Where(p => p.Id == id && p.UserId == user.Id).ExecuteUpdateAsync(set => set.SetProperty(p => p.Name, clean), ct);
+        await transaction.CommitAsync(ct);
+        return changed == 1 ? Outcome.Done : Outcome.NotFound;
+    }
+
+    /// <summary>Another person's is as unknown as one that never was.</summary>
+    public async Task<Outcome> TryRemoveAsync(CurrentUser user, Guid id, string address, CancellationToken ct)
+    {
+        if (!await proof.IsGivenAsync(user, ct)) return Outcome.ProofRequired;
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (await db.Passkeys.AsNoTracking().SingleOrDefaultAsync(p => p.Id == id && p.UserId == user.Id, ct) is not { } passkey) return Outcome.NotFound;
+        var keys = await db.UserPasskeys.Where(p => p.UserId == user.Id).Select(p => p.CredentialId).ToListAsync(ct);
+        var key = keys.Single(k => Passkey.HashOf(k).AsSpan().SequenceEqual(passkey.CredentialHash));
+        if (await db.Passkeys.Where(p => p.Id == id).ExecuteDeleteAsync(ct) == 0) return Outcome.NotFound;
+        await db.UserPasskeys.Where(p => p.CredentialId == key).ExecuteDeleteAsync(ct);
+        await change.NoteAsync(FactorChange.PasskeyRemoved, user, address, ct);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return Outcome.Done;
+    }
+
+    /// <summary>Null for what can't be a name; half a surrogate pair reads as U+FFFD.</summary>
+    public static string? Clean(string? name) =>
+        name?.Trim() is { Length: > 0 and <= Passkey.LongestName } text && !text.EnumerateRunes().Any(rune => rune.Value == 0xFFFD || Rune.IsControl(rune)) ? text : null;
+}

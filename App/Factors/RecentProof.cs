@@ -1,0 +1,66 @@
+using App.Audit;
+using App.Data;
+using App.Sessions;
+using App.Ui;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Factors;
+
+/// <summary>
+/// A change of what signs somebody in needs a proof that it's them, by password, code or passkey, no older than
+/// <see cref="Session.ProofLasts"/>: an open browser or a stolen token alone must not be able to make itself at home (ASVS 5.0, 7.5.1).
+/// An endpoint says <see cref="RecentProofRoutes.RequireRecentProof"/>; a verb that takes the current password with the request needs none of this.
+/// </summary>
+internal sealed class RecentProof(AppDb db, Grants grants, RefreshKey refreshKey, SessionCookies cookies, CookieNames names, AuditLog audit, TimeProvider time)
+{
+    public Task<bool> IsGivenAsync(CurrentUser user, CancellationToken ct) => db.IsProofRecentAsync(user, time.GetUtcNow(), ct);
+
+    /// <summary>
+    /// The person has just proved it again: their session says so from now on, and a browser gets a token with the new <c>auth_time</c>.
+    /// A program renews by itself, or goes on with its token: the session's row is what counts.
+    /// </summary>
+    /// <param name="method">How they proved it, RFC 8176.</param>
+    public async Task GiveAsync(CurrentUser user, IReadOnlyList<string> method, HttpContext http, CancellationToken ct)
+    {
+        var (now, amr) = (time.GetUtcNow(), Amr.Join(user.Amr, method));
+        await using (var transaction = await db.BeginWriteAsync(ct))
+        {
+            await db.Sessions.Where(s => s.Id == user.SessionId && s.UserId == user.Id && s.RevokedAt == null)
+                .ExecuteUpdateAsync(set => set.SetProperty(s => s.AuthenticatedAt, now).SetProperty(s => s.Amr, amr), ct);
+            audit.Add("proved-again", user.Id, user.SessionId, Client.Of(http).Address, string.Join(' ', method));
+            await db.SaveChangesAsync(ct);
+            await transaction.CommitAsync(ct);
+        }
+
+        // The refresh token stays: rotating it a second time in one request would make a parallel one, with the first, look like a thief.
+        if (SessionHandler.BearsToken(http.Request) || RefreshToken.Parse(RefreshTokenOf(http), refreshKey) is not { } held || held.SessionId != user.SessionId) return;
+        if (await db.FindRenewableAsync(user.SessionId, ct) is not ({ RevokedAt: null } session, var owner, var roles)) return;
+        cookies.Write(http, grants.Create(StartSession.Describe(owner, session, roles), held, session.ExpiresAt));
+    }
+
+    // This very request may have been renewed on its way in: then the answer already bears the successor.
+    private string? RefreshTokenOf(HttpContext http)
+    {
+        var prefix = names.Refresh + "=";
+        var renewed = http.Response.Headers.SetCookie.FirstOrDefault(line => line!.StartsWith(prefix, StringComparison.Ordinal));
+        if (renewed is not null) return renewed[prefix.Length..].Split(';')[0];
+        var presented = cookies.Read(http.Request).Refresh;
+        return presented.IsEmpty ? null : presented.ToString();
+    }
+}
+
+internal static class RecentProofRoutes
+{
+    /// <summary>
+    /// Lets the request through only with a recent proof. Otherwise JSON gets the problem <c>proof_required</c>,
+    /// and a form of <paramref name="page"/> leads to <see cref="ReturnUrl.Confirm"/> and back to that page.
+    /// </summary>
+    public static TBuilder RequireRecentProof<TBuilder>(this TBuilder route, string? page = null) where TBuilder : IEndpointConventionBuilder =>
+        route.AddEndpointFilter(async (context, next) =>
+        {
+            var http = context.HttpContext;
+            var proof = http.RequestServices.GetRequiredService<RecentProof>();
+            if (CurrentUser.From(http.User) is { } user && await proof.IsGivenAsync(user, http.RequestAborted)) return await next(context);
+            return page is null ? Problems.ProofRequired(http, Session.ProofLasts) : new SeeOther(ReturnUrl.Via(ReturnUrl.Confirm, page));
+        });
+}

@@ -1,0 +1,135 @@
+using System.Buffers.Binary;
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using App.Data;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Factors;
+
+/// <summary>What somebody needs to bring their app and us together. Nothing is stored until a code has shown that it worked.</summary>
+/// <param name="Handle">The secret, its owner and its end, sealed: the page gives it back with the code.</param>
+/// <param name="Key">The secret as text.</param>
+/// <param name="Uri">The same for a QR code.</param>
+internal sealed record AuthenticatorSetUp(string Handle, string Key, string Uri)
+{
+    public override string ToString() => "(authenticator set-up)";
+}
+
+/// <param name="Since">When two-step sign-in was turned on; null while it is off.</param>
+internal sealed record TwoStepState(DateTimeOffset? Since, int CodesLeft);
+
+/// <summary>Turns two-step sign-in on and off, and renews the recovery codes. Each of them needs a recent proof.</summary>
+internal sealed class TwoStep(
+    AppDb db, MasterKey masterKey, RecentProof proof, RecoveryCodes recovery, FactorChange change, Brand brand, TimeProvider time)
+{
+    private const string Purpose = "authenticator set-up";
+    private static readonly TimeSpan SetUpLasts = TimeSpan.FromMinutes(15);
+
+    public abstract record Outcome
+    {
+        public sealed record ProofRequired : Outcome;
+        public sealed record Begun(AuthenticatorSetUp SetUp) : Outcome;
+        public sealed record WrongCode(AuthenticatorSetUp SetUp) : Outcome;
+
+        /// <summary>The set-up is too old, somebody else's, or no longer what is called for.</summary>
+        public sealed record Stale : Outcome;
+
+        /// <summary>New recovery codes, to be shown this once.</summary>
+        public sealed record Codes(IReadOnlyList<string> List) : Outcome;
+
+        public sealed record Off : Outcome;
+    }
+
+    public async Task<TwoStepState> ReadAsync(CurrentUser user, CancellationToken ct)
+    {
+        var since = await db.Authenticators.Where(a => a.UserId == user.Id).Select(a => (DateTimeOffset?)a.AddedAt).SingleOrDefaultAsync(ct);
+        return new TwoStepState(since, await recovery.LeftAsync(user.Id, ct));
+    }
+
+    /// <param name="act">What the page's button says: <c>begin</c>, <c>enable</c>, <c>codes</c> or <c>off</c>.</param>
+    public Task<Outcome> ActAsync(string? act, CurrentUser user, string? handle, string? code, string address, CancellationToken ct) => act switch
+    {
+        "begin" => BeginAsync(user, ct),
+        "enable" => EnableAsync(user, handle, code, address, ct),
+        "codes" => RenewCodesAsync(user, address, ct),
+        "off" => TurnOffAsync(user, address, ct),
+        _ => Task.FromResult<Outcome>(new Outcome.Stale()),
+    };
+
+    public async Task<Outcome> BeginAsync(CurrentUser user, CancellationToken ct)
+    {
+        if (!await proof.IsGivenAsync(user, ct)) return new Outcome.ProofRequired();
+        return new Outcome.Begun(SetUpOf(user, RandomNumberGenerator.GetBytes(Totp.SecretSize)));
+    }
+
+    /// <summary>On from now, if the code shows that the app has the secret. That code's time step counts as used.</summary>
+    public async Task<Outcome> EnableAsync(CurrentUser user, string? handle, string? code, string address, CancellationToken ct)
+    {
+        if (!await proof.IsGivenAsync(user, ct)) return new Outcome.ProofRequired();
+        if (Open(user, handle) is not { } secret) return new Outcome.Stale();
+        var now = time.GetUtcNow();
+        if (Totp.StepOf(secret, string.Concat((code ?? "").Where(char.IsAsciiDigit)), now) is not { } step) return new Outcome.WrongCode(SetUpOf(user, secret));
+        try
+        {
+            return await SaveAsync(user, FactorChange.AuthenticatorAdded, address, ct,
+                () => db.Add(new Authenticator { UserId = user.Id, Secret = Authenticator.Seal(masterKey, user.Id, secret), AddedAt = now, LastStep = step }));
+        }
+        catch (DbUpdateException e) when (UniqueViolation.Is(e))
+        {
+            return new Outcome.Stale(); // on already, by another app
+        }
+    }
+
+    public async Task<Outcome> RenewCodesAsync(CurrentUser user, string address, CancellationToken ct)
+    {
+        if (!await proof.IsGivenAsync(user, ct)) return new Outcome.ProofRequired();
+        if (!await db.Authenticators.AnyAsync(a => a.UserId == user.Id, ct)) return new Outcome.Stale();
+        return await SaveAsync(user, FactorChange.CodesRenewed, address, ct);
+    }
+
+    public async Task<Outcome> TurnOffAsync(CurrentUser user, string address, CancellationToken ct)
+    {
+        if (!await proof.IsGivenAsync(user, ct)) return new Outcome.ProofRequired();
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (await db.Authenticators.Where(a => a.UserId == user.Id).ExecuteDeleteAsync(ct) == 0) return new Outcome.Stale();
+        await recovery.RemoveAsync(user.Id, ct);
+        await change.NoteAsync(FactorChange.AuthenticatorRemoved, user, address, ct);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return new Outcome.Off();
+    }
+
+    private async Task<Outcome> SaveAsync(CurrentUser user, string action, string address, CancellationToken ct, Action? also = null)
+    {
+        await using var transaction = await db.BeginWriteAsync(ct);
+        also?.Invoke();
+        var codes = await recovery.ReplaceAsync(user.Id, ct);
+        await change.NoteAsync(action, user, address, ct);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return new Outcome.Codes(codes);
+    }
+
+    private AuthenticatorSetUp SetUpOf(CurrentUser user, byte[] secret)
+    {
+        var plain = new byte[24 + Totp.SecretSize];
+        user.Id.TryWriteBytes(plain);
+        BinaryPrimitives.WriteInt64BigEndian(plain.AsSpan(16), (time.GetUtcNow() + SetUpLasts).ToUnixTimeSeconds());
+        secret.CopyTo(plain, 24);
+        return new AuthenticatorSetUp(Base64Url.EncodeToString(masterKey.Encrypt(plain, Purpose)), Totp.Text(secret), Totp.Uri(secret, brand.Name, user.Email));
+    }
+
+    private byte[]? Open(CurrentUser user, string? handle)
+    {
+        try
+        {
+            var plain = masterKey.Decrypt(Base64Url.DecodeFromChars(handle), Purpose);
+            var good = new Guid(plain.AsSpan(0, 16)) == user.Id && BinaryPrimitives.ReadInt64BigEndian(plain.AsSpan(16)) > time.GetUtcNow().ToUnixTimeSeconds();
+            return good ? plain[24..] : null;
+        }
+        catch (Exception e) when (e is FormatException or CryptographicException)
+        {
+            return null;
+        }
+    }
+}

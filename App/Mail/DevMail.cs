@@ -1,0 +1,57 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using App.Data;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Mail;
+
+/// <summary>The letters that nobody sends in Development: a list, and each as text and as it looks. Elsewhere these routes don't exist.</summary>
+internal static class DevMail
+{
+    private const int Most = 100;
+
+    // The letter is shown as a document that can do nothing, with the inline styles that mail clients need.
+    private const string LetterPolicy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox allow-popups allow-top-navigation-by-user-activation";
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        var mail = routes.MapGroup("/dev/mail").AllowAnonymous().ExcludeFromDescription();
+        mail.MapGet("/", ListAsync);
+        mail.MapGet("/{id:guid}", ReadAsync);
+        mail.MapGet("/{id:guid}/html", ShowAsync);
+    }
+
+    private static async Task<ContentHttpResult> ListAsync(AppDb db, Outbox outbox, CancellationToken ct)
+    {
+        var rows = await db.Outbox.AsNoTracking().Where(l => l.Draft == null && l.Contents != null).OrderByDescending(l => l.CreatedAt).ThenByDescending(l => l.Id).Take(Most).ToListAsync(ct);
+        var list = new StringBuilder();
+        foreach (var (row, letter) in rows.Select(r => (r, outbox.Open(r)!)))
+            list.Append(CultureInfo.InvariantCulture, $"<li><span class=\"glyph\"></span><div><b><a href=\"/dev/mail/{row.Id}\">{Encode(letter.Subject)}</a></b><div class=\"meta\"><span>{Encode(letter.To)}</span><span>{row.CreatedAt.UtcDateTime:yyyy-MM-dd HH:mm:ss} UTC</span></div></div></li>");
+        return Page("Letters", rows.Count == 0
+            ? "<div class=\"empty\"><p><b>No letters</b></p><p>What would be mailed appears here while Mail:Host is unset.</p></div>"
+            : $"<ul class=\"list\">{list}</ul>");
+    }
+
+    private static async Task<Results<ContentHttpResult, NotFound>> ReadAsync(Guid id, AppDb db, Outbox outbox, CancellationToken ct) =>
+        await FindAsync(id, db, outbox, ct) is { } letter
+            ? Page(letter.Subject, $"<p class=\"soft\" data-to>{Encode(letter.To)}</p><pre data-text tabindex=\"0\">{Encode(letter.Text)}</pre><p class=\"after\"><a href=\"/dev/mail/{id}/html\">As it looks</a> · <a href=\"/dev/mail\">All letters</a></p>")
+            : TypedResults.NotFound();
+
+    private static async Task<Results<ContentHttpResult, NotFound>> ShowAsync(Guid id, AppDb db, Outbox outbox, HttpContext http, CancellationToken ct)
+    {
+        if (await FindAsync(id, db, outbox, ct) is not { } letter) return TypedResults.NotFound();
+        http.Response.Headers.ContentSecurityPolicy = LetterPolicy;
+        return TypedResults.Content(letter.Html, "text/html; charset=utf-8");
+    }
+
+    private static async Task<Letter?> FindAsync(Guid id, AppDb db, Outbox outbox, CancellationToken ct) =>
+        await db.Outbox.AsNoTracking().SingleOrDefaultAsync(l => l.Id == id, ct) is { } row ? outbox.Open(row) : null;
+
+    private static ContentHttpResult Page(string title, string body) => TypedResults.Content(
+        $"<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>{Encode(title)}</title><link rel=\"stylesheet\" href=\"/gatehouse.css\"></head><body><main class=\"hero\"><h1>{Encode(title)}</h1>{body}</main></body></html>",
+        "text/html; charset=utf-8");
+
+    private static string Encode(string text) => WebUtility.HtmlEncode(text);
+}
