@@ -4,16 +4,22 @@ using App.Tests.Attacks;
 namespace App.Tests.Gateway;
 
 /// <summary>The way to sign-in and back that a refusal names. RED (103-106) and HOST (113) at the forward-auth door; FWD-03, FWD-05 (164, 166).</summary>
-public sealed class VerifyReturnTests : IAsyncLifetime
+public sealed class VerifyReturnTests(VerifyReturnTests.Proxied proxied) : IClassFixture<VerifyReturnTests.Proxied>
 {
     private const string Shop = "https://shop.example.com";
     private const string Page = "https://id.example.com/account/sign-in";
 
-    private readonly KestrelApp _app = KestrelApp.Start(("Issuer", "https://id.example.com"), ("Proxy:TrustedNetworks:0", "127.0.0.1"), ("Gateway:AllowedOrigins:0", Shop), ("Gateway:AllowedOrigins:1", "http://localhost:8081"));
+    private readonly KestrelApp _app = proxied.App;
 
-    public Task InitializeAsync() => Task.CompletedTask;
+    /// <summary>One app for all: no test here changes anything for another.</summary>
+    public sealed class Proxied : IAsyncLifetime
+    {
+        public KestrelApp App { get; } = KestrelApp.Start(("Issuer", "https://id.example.com"), ("Proxy:TrustedNetworks:0", "127.0.0.1"), ("Gateway:AllowedOrigins:0", Shop), ("Gateway:AllowedOrigins:1", "http://localhost:8081"));
 
-    public async Task DisposeAsync() => await _app.DisposeAsync();
+        public Task InitializeAsync() => Task.CompletedTask;
+
+        public async Task DisposeAsync() => await App.DisposeAsync();
+    }
 
     [Theory]
     [InlineData("https", "shop.example.com", "/orders?q=a%20b&c=d", Shop + "/orders?q=a%20b&c=d")]

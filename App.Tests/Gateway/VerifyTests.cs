@@ -1,7 +1,6 @@
 using System.Net;
 using System.Text.Json;
 using App.Accounts;
-using App.Gateway;
 using App.Tests.OAuth;
 using App.Tests.Tokens;
 
@@ -31,13 +30,13 @@ public sealed class VerifyTests : IAsyncLifetime
         }
     }
 
-    [Theory] // FWD-10 (171), CSRF: the method and the origin are those of the request asked about
-    [InlineData("GET"), InlineData("HEAD"), InlineData("POST"), InlineData("PUT"), InlineData("PATCH"), InlineData("DELETE"), InlineData("OPTIONS"), InlineData("PROPFIND")]
-    public async Task Any_method_is_judged_alike(string method)
+    [Fact] // FWD-10 (171), CSRF: the method and the origin are those of the request asked about
+    public async Task Any_method_is_judged_alike()
     {
         await using var app = TestApp.Start(("Cors:AllowedOrigins:0", "https://app.example.com"));
         var user = await app.SignUpAsync();
-        foreach (var (cookies, status) in new[] { (user.Cookies, HttpStatusCode.OK), ("session=x", HttpStatusCode.Unauthorized) })
+        string[] methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"];
+        foreach (var (method, cookies, status) in methods.SelectMany(m => new[] { (m, user.Cookies, HttpStatusCode.OK), (m, "session=x", HttpStatusCode.Unauthorized) }))
         {
             using var request = new HttpRequestMessage(new HttpMethod(method), "/auth/verify");
             request.Headers.Add("Cookie", cookies);
@@ -116,20 +115,6 @@ public sealed class VerifyTests : IAsyncLifetime
         Assert.Equal("admin,b%C3%BC%0Aro,clerk%2C%20third", string.Join(',', (await _app.VerifyAsync("?role=admin", bearer: user.AccessToken)).Header("X-Auth-Roles")!.Split(',').Order(StringComparer.Ordinal)));
         foreach (var query in new[] { "?role=Admin", "?role=", "?role=admin&role=boss", "?role=boss&role=admin" })
             Assert.Equal(HttpStatusCode.Forbidden, (await _app.VerifyAsync(query, bearer: user.AccessToken)).StatusCode);
-    }
-
-    [Theory]
-    [InlineData("ada@example.test", "ada@example.test")]
-    [InlineData("jürgen@bücher.example", "j%C3%BCrgen@b%C3%BCcher.example")]
-    [InlineData("a\r\nX-Auth-Roles: admin", "a%0D%0AX-Auth-Roles:%20admin")]
-    [InlineData("100%", "100%25")]
-    [InlineData("\0", "%00")]
-    [InlineData("😀", "%F0%9F%98%80")]
-    public void No_name_can_break_a_header(string text, string encoded)
-    {
-        Assert.Equal(encoded, IdentityHeaders.Encode(text));
-        Assert.Equal(text, Uri.UnescapeDataString(encoded));
-        Assert.Equal(encoded + "%EF%BF%BD", IdentityHeaders.Encode(text + '\ud800'));
     }
 
     [Fact] // CK-12 (47), SES: over at once, by whichever way it was known
