@@ -813,3 +813,218 @@ END;
 COMMIT;
 GO
 
+BEGIN TRANSACTION;
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE TABLE [Authenticators] (
+        [UserId] uniqueidentifier NOT NULL,
+        [Secret] varbinary(100) NOT NULL,
+        [AddedAt] datetimeoffset NOT NULL,
+        [LastStep] bigint NOT NULL,
+        CONSTRAINT [PK_Authenticators] PRIMARY KEY ([UserId]),
+        CONSTRAINT [FK_Authenticators_AspNetUsers_UserId] FOREIGN KEY ([UserId]) REFERENCES [AspNetUsers] ([Id]) ON DELETE CASCADE
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE TABLE [OneTimeLinks] (
+        [Hash] varbinary(32) NOT NULL,
+        [Purpose] nvarchar(40) NOT NULL,
+        [UserId] uniqueidentifier NULL,
+        [Details] nvarchar(2000) NULL,
+        [Holds] varchar(43) NULL,
+        [ExpiresAt] datetimeoffset NOT NULL,
+        [UsedAt] datetimeoffset NULL,
+        CONSTRAINT [PK_OneTimeLinks] PRIMARY KEY ([Hash]),
+        CONSTRAINT [FK_OneTimeLinks_AspNetUsers_UserId] FOREIGN KEY ([UserId]) REFERENCES [AspNetUsers] ([Id]) ON DELETE CASCADE
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE TABLE [Outbox] (
+        [Id] uniqueidentifier NOT NULL,
+        [Draft] nvarchar(40) NULL,
+        [CountedAs] varchar(43) NULL,
+        [UserId] uniqueidentifier NULL,
+        [Culture] nvarchar(20) NOT NULL,
+        [Contents] varbinary(max) NULL,
+        [CreatedAt] datetimeoffset NOT NULL,
+        [DueAt] datetimeoffset NULL,
+        [GiveUpAt] datetimeoffset NOT NULL,
+        [Attempts] int NOT NULL,
+        [SentAt] datetimeoffset NULL,
+        [Fault] nvarchar(100) NULL,
+        CONSTRAINT [PK_Outbox] PRIMARY KEY ([Id])
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE TABLE [Passkeys] (
+        [Id] uniqueidentifier NOT NULL,
+        [UserId] uniqueidentifier NOT NULL,
+        [CredentialHash] varbinary(32) NOT NULL,
+        [Name] nvarchar(60) NOT NULL,
+        [CreatedAt] datetimeoffset NOT NULL,
+        [LastUsedAt] datetimeoffset NULL,
+        [IsSynced] bit NOT NULL,
+        [SignCount] bigint NOT NULL,
+        CONSTRAINT [PK_Passkeys] PRIMARY KEY ([Id]),
+        CONSTRAINT [FK_Passkeys_AspNetUsers_UserId] FOREIGN KEY ([UserId]) REFERENCES [AspNetUsers] ([Id]) ON DELETE CASCADE
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE TABLE [RecoveryCodes] (
+        [UserId] uniqueidentifier NOT NULL,
+        [Hash] varbinary(32) NOT NULL,
+        CONSTRAINT [PK_RecoveryCodes] PRIMARY KEY ([UserId], [Hash]),
+        CONSTRAINT [FK_RecoveryCodes_AspNetUsers_UserId] FOREIGN KEY ([UserId]) REFERENCES [AspNetUsers] ([Id]) ON DELETE CASCADE
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE TABLE [SecondSteps] (
+        [Key] varchar(43) NOT NULL,
+        [UserId] uniqueidentifier NOT NULL,
+        [Tries] int NOT NULL,
+        [ExpiresAt] datetimeoffset NOT NULL,
+        CONSTRAINT [PK_SecondSteps] PRIMARY KEY ([Key]),
+        CONSTRAINT [FK_SecondSteps_AspNetUsers_UserId] FOREIGN KEY ([UserId]) REFERENCES [AspNetUsers] ([Id]) ON DELETE CASCADE
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE TABLE [UsedChallenges] (
+        [Key] varchar(43) NOT NULL,
+        [ExpiresAt] datetimeoffset NOT NULL,
+        CONSTRAINT [PK_UsedChallenges] PRIMARY KEY ([Key])
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE INDEX [IX_OneTimeLinks_ExpiresAt] ON [OneTimeLinks] ([ExpiresAt]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE INDEX [IX_OneTimeLinks_Holds] ON [OneTimeLinks] ([Holds]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE INDEX [IX_OneTimeLinks_UserId] ON [OneTimeLinks] ([UserId]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE INDEX [IX_Outbox_CountedAs_CreatedAt] ON [Outbox] ([CountedAs], [CreatedAt]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE INDEX [IX_Outbox_DueAt] ON [Outbox] ([DueAt]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE INDEX [IX_Outbox_UserId] ON [Outbox] ([UserId]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE UNIQUE INDEX [IX_Passkeys_CredentialHash] ON [Passkeys] ([CredentialHash]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE INDEX [IX_Passkeys_UserId] ON [Passkeys] ([UserId]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE INDEX [IX_SecondSteps_ExpiresAt] ON [SecondSteps] ([ExpiresAt]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE INDEX [IX_SecondSteps_UserId] ON [SecondSteps] ([UserId]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    CREATE INDEX [IX_UsedChallenges_ExpiresAt] ON [UsedChallenges] ([ExpiresAt]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261125152429_MailAndFactors'
+)
+BEGIN
+    INSERT INTO [__EFMigrationsHistory] ([MigrationId], [ProductVersion])
+    VALUES (N'20261125152429_MailAndFactors', N'10.0.14');
+END;
+
+COMMIT;
+GO
+
