@@ -6,6 +6,8 @@ using App.Mail;
 using App.OAuth;
 using App.Ops;
 using App.Passwords;
+using App.Profile;
+using App.Recovery;
 using App.Services;
 using App.Sessions;
 using App.Tokens;
@@ -25,6 +27,8 @@ try
         .AddTokens()
         .AddSessions()
         .AddAccounts()
+        .AddRecovery()
+        .AddProfile()
         .AddOAuth()
         .AddServices();
 
@@ -39,6 +43,8 @@ try
     app.MapTokens();
     app.MapSessions();
     app.MapAccounts();
+    app.MapRecovery();
+    app.MapProfile();
     app.MapOAuth();
     app.MapServices();
     return await app.LaunchAsync(args);

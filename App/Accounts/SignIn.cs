@@ -15,7 +15,7 @@ public sealed class SignInRequest
 }
 
 /// <summary>An e-mail and a password become a session. The endpoints and the page all end here.</summary>
-internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChecks passwords, StartSession start, ILogger<SignIn> logger)
+internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChecks passwords, StartSession start, KnownDevices devices, ILogger<SignIn> logger)
 {
     // Longer than any password may be: nothing to compare, and no reason to hash a megabyte.
     private const int LongestPassword = 1024;
@@ -55,7 +55,9 @@ internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChec
         if (string.IsNullOrWhiteSpace(request.Password)) faults.Add(new Fault("You must supply a password", "password"));
         if (faults.Count > 0 || email is null) return new Outcome.Invalid(faults);
 
-        if (await guesses.ReserveAsync(email.Key, ct) is { } wait) return new Outcome.LockedOut(wait);
+        // The owner's own device counts apart: a stranger's guesses don't lock it.
+        var counted = devices.GuessesOf(client, email.Key);
+        if (await guesses.ReserveAsync(counted, ct) is { } wait) return new Outcome.LockedOut(wait);
         try
         {
             var user = await db.Users.SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
@@ -64,29 +66,30 @@ internal sealed partial class SignIn(AppDb db, GuessLimits guesses, PasswordChec
                 ? PasswordVerificationResult.Failed
                 : await passwords.VerifyAsync(user?.PasswordHash, request.Password, ct);
             if (user is not null && result != PasswordVerificationResult.Failed)
-                return new Outcome.SignedIn(await BeginAsync(user, email, request.Password, result, client, replaced, ct));
+                return new Outcome.SignedIn(await BeginAsync(user, counted, request.Password, result, client, replaced, ct));
         }
         catch
         {
-            await guesses.GiveBackAsync(email.Key);
+            await guesses.GiveBackAsync(counted);
             throw;
         }
 
-        await guesses.CountWrongAsync(email.Key);
+        await guesses.CountWrongAsync(counted);
         Wrong(client.Address);
         return new Outcome.Rejected();
     }
 
     // The session, its audit, the replaced one's event and the end of the count: all or nothing.
     private async Task<Grant> BeginAsync(
-        User user, EmailAddress email, string password, PasswordVerificationResult result, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
+        User user, string counted, string password, PasswordVerificationResult result, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
     {
         // A hash of older making becomes one of today's while the password is at hand.
         if (result == PasswordVerificationResult.SuccessRehashNeeded) user.PasswordHash = await passwords.HashAsync(password, ct);
 
         await using var transaction = await db.BeginWriteAsync(ct);
-        await guesses.ForgetAsync(email.Key, ct);
+        await guesses.ForgetAsync(counted, ct);
         var grant = await start.BeginAsync(user, ["pwd"], client, replaced, ct);
+        await devices.TellIfNewAsync(user, grant.User.SessionId, client, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return grant;
