@@ -8,7 +8,9 @@ using App.Mail;
 using App.OAuth;
 using App.Ops;
 using App.Passwords;
+using App.Profile;
 using App.Push;
+using App.Recovery;
 using App.Services;
 using App.Sessions;
 using App.Tokens;
@@ -30,6 +32,8 @@ try
         .AddSessions()
         .AddFactors()
         .AddAccounts()
+        .AddRecovery()
+        .AddProfile()
         .AddOAuth()
         .AddServices()
         .AddGateway();
@@ -46,6 +50,8 @@ try
     app.MapSessions();
     app.MapFactors();
     app.MapAccounts();
+    app.MapRecovery();
+    app.MapProfile();
     app.MapOAuth();
     app.MapServices();
     app.MapGateway();

@@ -100,6 +100,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
 
         await foreach (var answer in ProvokeAdminAsync()) yield return answer;
         await foreach (var answer in ProvokeFactorsAsync()) yield return answer;
+        await foreach (var answer in ProvokeAccountAsync()) yield return answer;
 
         foreach (var path in new[] { "/.well-known/jwks.json", "/.well-known/public-key.pem", "/.well-known/openid-configuration", "/.well-known/ssf-configuration", "/health/live", "/health/ready" })
             yield return ("GET", path, await _app.Client.GetAsync(path));
@@ -152,6 +153,51 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         yield return ("POST", mfa, await _app.PostTextAsync(mfa, "{}"));
         yield return ("POST", mfa, await _app.SendAsync(HttpMethod.Post, mfa, json: new { challenge = "x", code = "x" }, headers: ("Origin", "https://evil.example")));
         foreach (var code in new[] { "000000", ada.Codes[0], ada.Codes[1] }) yield return ("POST", mfa, await ada.AnswerAsync(await ada.ChallengeAsync(), code));
+    }
+
+    private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokeAccountAsync()
+    {
+        const string signUp = "/api/users/signup", forgot = "/api/users/forgot", reset = "/api/users/reset", confirm = "/api/users/confirm-email", finish = "/api/users/finish-sign-up";
+        const string password = "/api/account/password", email = "/api/account/email", answered = "/api/account/email/confirm", name = "/api/account/name", data = "/api/account/data", delete = "/api/account/delete", activity = "/api/account/activity";
+        var user = await _app.SignUpAsync();
+        string New() => $"{Guid.NewGuid():N}@example.test";
+        async Task<string> TokenAsync(TestApp app, string to) => TestMail.TokenIn(await app.Mail.LastToAsync(to));
+
+        yield return ("POST", confirm, await _app.SendAsync(HttpMethod.Post, confirm, json: new { token = await TokenAsync(_app, user.Email) }));
+        yield return ("POST", forgot, await _app.SendAsync(HttpMethod.Post, forgot, json: new { email = user.Email }));
+        yield return ("POST", reset, await _app.SendAsync(HttpMethod.Post, reset, json: new { token = await TokenAsync(_app, user.Email), password = TestApp.Password }));
+        await using (var confirming = TestApp.Start(("Accounts:SignUp", "ConfirmFirst")))
+        {
+            var applicant = New();
+            yield return ("POST", signUp, await confirming.SendAsync(HttpMethod.Post, signUp, json: new { email = applicant, password = TestApp.Password }));
+            yield return ("POST", finish, await confirming.SendAsync(HttpMethod.Post, finish, json: new { token = await TokenAsync(confirming, applicant), password = TestApp.Password }));
+        }
+
+        user = await _app.SignInAsync(user);
+        foreach (var path in new[] { forgot, reset, confirm, finish })
+        {
+            foreach (var body in new[] { "", "{", "{}" }) yield return ("POST", path, await _app.PostTextAsync(path, body));
+            yield return ("POST", path, await _app.PostTextAsync(path, "{}", "application/json", ("Origin", "https://evil.example"), ("Cookie", user.Cookies)));
+        }
+
+        foreach (var path in new[] { password, email, answered, name, data, delete })
+        {
+            yield return ("POST", path, await _app.SendAsync(HttpMethod.Post, path, json: new { }));
+            yield return ("POST", path, await _app.PostTextAsync(path, """{"name":1,"token":1,"password":1}""", "application/json", ("Cookie", user.Cookies)));
+            yield return ("POST", path, await _app.PostTextAsync(path, "{}", "text/plain", ("Cookie", user.Cookies)));
+            yield return ("POST", path, await _app.PostTextAsync(path, "{}", "application/json", ("Origin", "https://evil.example"), ("Cookie", user.Cookies)));
+        }
+
+        foreach (var cookies in new[] { null, user.Cookies }) yield return ("GET", activity, await _app.SendAsync(HttpMethod.Get, activity, cookies: cookies));
+        yield return ("GET", activity, await _app.SendAsync(HttpMethod.Get, activity + "?before=x", cookies: user.Cookies));
+        yield return ("POST", name, await _app.SendAsync(HttpMethod.Post, name, cookies: user.Cookies, json: new { name = "Ada" }));
+        yield return ("POST", password, await _app.SendAsync(HttpMethod.Post, password, user.AccessToken, json: new { currentPassword = user.Password, password = "seven quiet harbours dreaming" }));
+        user = await _app.SignInAsync(user with { Password = "seven quiet harbours dreaming" });
+        var wanted = New();
+        yield return ("POST", email, await _app.SendAsync(HttpMethod.Post, email, cookies: user.Cookies, json: new { email = wanted, password = user.Password }));
+        yield return ("POST", answered, await _app.SendAsync(HttpMethod.Post, answered, json: new { token = await TokenAsync(_app, wanted) }));
+        yield return ("POST", data, await _app.SendAsync(HttpMethod.Post, data, cookies: user.Cookies, json: new { password = user.Password }));
+        yield return ("POST", delete, await _app.SendAsync(HttpMethod.Post, delete, cookies: user.Cookies, json: new { password = user.Password }));
     }
 
     private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokeAdminAsync()

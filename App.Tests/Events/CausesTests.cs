@@ -73,6 +73,24 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             var id = (await new PasskeyBrowser(c.App).AddAsync(new SoftKey(), c.User)).GetProperty("id").GetGuid();
             for (var i = 0; i < 2; i++) await c.App.SendAsync(HttpMethod.Delete, $"/api/passkeys/{id}", cookies: c.User.Cookies);
         }, Concerned: 2),
+        ["password changed"] = new("password-changed", async c => await c.PostAsync("/api/account/password", new { currentPassword = c.User.Password, password = "seven quiet harbours dreaming" })),
+        ["password changed, by a letter"] = new("password-changed", async c =>
+        {
+            await c.PostAsync("/api/users/forgot", new { email = c.User.Email });
+            await c.PostAsync("/api/users/reset", new { token = TestMail.TokenIn(await c.App.Mail.LastToAsync(c.User.Email)), password = "seven quiet harbours dreaming" });
+        }, Also: "ended-by-user"),
+        ["e-mail changed"] = new("email-changed", async c =>
+        {
+            var email = $"{Guid.NewGuid():N}@example.test";
+            await c.PostAsync("/api/account/email", new { email, password = c.User.Password });
+            await c.PostAsync("/api/account/email/confirm", new { token = TestMail.TokenIn(await c.App.Mail.LastToAsync(email)) });
+        }),
+        ["disowned, by a letter"] = new("disowned", async c =>
+        {
+            await c.App.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = c.User.Email, password = c.User.Password }, headers: ("User-Agent", "a stranger"));
+            await c.App.PostFormAsync(TestMail.LinkIn(await c.App.Mail.LastToAsync(c.User.Email)), "not-me", []);
+        }, Concerned: 2, Also: "password-changed"),
+        ["account deleted"] = new("deleted", async c => await c.PostAsync("/api/account/delete", new { password = c.User.Password }), Also: "ended-by-user"),
         ["key rotate"] = new("rotated", async c => await c.KeysAsync("rotate")),
         ["key revoke, current"] = new("revoked", async c => await c.KeysAsync("revoke", await c.KeyAsync(SigningKeyState.Current))),
         ["key revoke, next"] = new("revoked", async c => await c.KeysAsync("revoke", await c.KeyAsync(SigningKeyState.Next))),
@@ -95,6 +113,12 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await c.App.SendAsync(HttpMethod.Delete, $"/api/sessions/{c.User.SessionId}", bearer: stranger.AccessToken);
         },
         ["end all others where there are none"] = async c => await c.App.SendAsync(HttpMethod.Delete, "/api/sessions", bearer: c.User.AccessToken),
+        ["a look at a letter's link"] = async c =>
+        {
+            await c.App.Client.PostAsJsonAsync("/api/users/forgot", new { email = c.User.Email });
+            await c.App.Client.GetAsync(TestMail.LinkIn(await c.App.Mail.LastToAsync(c.User.Email)));
+        },
+        ["a new name"] = async c => await c.PostAsync("/api/account/name", new { name = "Ada" }),
         ["RFC 7009 revoke of nonsense"] = async c => await c.App.PostAsync("/connect/revoke", null, ("token", "nonsense")),
         ["a passkey that isn't one"] = async c =>
         {
@@ -118,9 +142,11 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
         var c = await BeginAsync();
         await cause.RunAsync(c);
 
-        var (events, audit) = await SinceAsync(c);
+        var (all, audit) = await SinceAsync(c);
+        var events = all.Where(e => e.Reason == cause.Reason).ToList();
         Assert.Equal(cause.Concerned, events.Count);
-        Assert.All(events, e => Assert.Equal(cause.Reason, e.Reason));
+        // What goes with it has causes of its own.
+        Assert.All(all.Except(events), e => Assert.Equal(cause.Also, e.Reason));
         if (cause.Reason is "rotated" or "revoked")
         {
             var entry = events[0];
@@ -130,14 +156,13 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             return;
         }
 
-        if (cause.Reason is "roles-changed" or "factor-changed")
+        if (Causes.All.Single(known => known.Reason == cause.Reason) is { Concerns: Concerns.User } user)
         {
-            var type = cause.Reason is "roles-changed" ? EventTypes.TokenClaimsChange : EventTypes.CredentialChange;
-            Assert.All(events, e => Assert.Equal((type, c.User.Id, null), (e.Type, e.UserId!.Value, e.SessionId)));
-            Assert.Equal(events.Count, audit.Count(a => a.UserId == c.User.Id));
+            Assert.All(events, e => Assert.Equal((user.Type, c.User.Id, null), (e.Type, e.UserId!.Value, e.SessionId)));
             Assert.Equal(events.Count, events.Select(e => e.NotBefore).Distinct().Count());
             Assert.Null(await c.App.WhoAmIAsync(bearer: c.User.AccessToken));
-            Assert.Equal(c.User.Email, await c.App.WhoAmIAsync(cookies: c.User.Cookies)); // renewed at once, saying what is true now
+            // Where the session goes on it is renewed at once, saying what is true now.
+            Assert.Equal(cause.Also is null ? await c.App.DbAsync(db => db.Users.Where(u => u.Id == c.User.Id).Select(u => u.Email).SingleAsync()) : null, await c.App.WhoAmIAsync(cookies: c.User.Cookies));
             return;
         }
 
@@ -197,7 +222,7 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
         await c.App.DbAsync(db => db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > c.Cursor).ToListAsync()),
         await c.App.DbAsync(db => db.Audit.AsNoTracking().Where(a => a.Id > c.AuditId).ToListAsync()));
 
-    private sealed record Door(string Reason, Func<Case, Task> RunAsync, int Concerned = 1);
+    private sealed record Door(string Reason, Func<Case, Task> RunAsync, int Concerned = 1, string? Also = null);
 
     private sealed record Case(TestApp App, TestUser User, long Cursor, long AuditId)
     {
@@ -207,6 +232,8 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             for (var i = 0; i < times; i++) last = await App.SignInAsync(User);
             return last;
         }
+
+        public async Task PostAsync(string path, object json) => Assert.True((await App.SendAsync(HttpMethod.Post, path, bearer: User.AccessToken, json: json)).IsSuccessStatusCode);
 
         public Task<HttpResponseMessage> RefreshAsync() => App.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = User.RefreshToken });
 

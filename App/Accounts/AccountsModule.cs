@@ -16,6 +16,10 @@ internal static class AccountsModule
         services.AddScoped<ILookupNormalizer, EmailLookupNormalizer>();
         services.AddScoped<GuessLimits>();
         services.AddSingleton(GuessLimits.Sweep);
+        services.AddSettings<AccountOptions>("Accounts");
+        services.AddScoped<KnownDevices>();
+        services.AddScoped<CheckPassword>();
+        services.AddScoped<SetPassword>();
         services.AddScoped<SignUp>();
         services.AddScoped<SignIn>();
         services.AddScoped<SignInSecondStep>();
@@ -46,7 +50,7 @@ internal static class AccountsModule
     }
 
     // For the description only: the framework's Accepts would answer 415 to what the course's API answers with its two errors.
-    private static RouteHandlerBuilder TakesJson<T>(this RouteHandlerBuilder route) => route.AddOpenApiOperationTransformer(async (operation, context, ct) =>
+    public static RouteHandlerBuilder TakesJson<T>(this RouteHandlerBuilder route) => route.AddOpenApiOperationTransformer(async (operation, context, ct) =>
         operation.RequestBody = new OpenApiRequestBody
         {
             Required = true,

@@ -4,11 +4,11 @@ using Microsoft.EntityFrameworkCore;
 namespace App.Accounts;
 
 /// <summary>What a person's own profile page shows.</summary>
-internal sealed record Profile(string Email, string? Name, DateTimeOffset MemberSince);
+internal sealed record ProfileView(string Email, bool Confirmed, string? Name, DateTimeOffset MemberSince);
 
 internal sealed class ReadProfile(AppDb db)
 {
     /// <returns>Null when the account is gone.</returns>
-    public Task<Profile?> OfAsync(CurrentUser user, CancellationToken ct) =>
-        db.Users.AsNoTracking().Where(u => u.Id == user.Id).Select(u => new Profile(u.Email!, u.Name, u.CreatedAt)).SingleOrDefaultAsync(ct);
+    public Task<ProfileView?> OfAsync(CurrentUser user, CancellationToken ct) =>
+        db.Users.AsNoTracking().Where(u => u.Id == user.Id).Select(u => new ProfileView(u.Email!, u.EmailConfirmed, u.Name, u.CreatedAt)).SingleOrDefaultAsync(ct);
 }

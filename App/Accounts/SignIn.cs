@@ -17,7 +17,7 @@ public sealed class SignInRequest
 
 /// <summary>An e-mail and a password become a session. The endpoints and the page all end here.</summary>
 internal sealed partial class SignIn(
-    AppDb db, GuessLimits guesses, PasswordChecks passwords, SecondFactor factor, SecondSteps steps, SignInSecondStep secondStep, StartSession start, ILogger<SignIn> logger)
+    AppDb db, GuessLimits guesses, PasswordChecks passwords, SecondFactor factor, SecondSteps steps, SignInSecondStep secondStep, StartSession start, KnownDevices devices, ILogger<SignIn> logger)
 {
     // Longer than any password may be: nothing to compare, and no reason to hash a megabyte.
     private const int LongestPassword = 1024;
@@ -67,7 +67,9 @@ internal sealed partial class SignIn(
         if (string.IsNullOrWhiteSpace(request.Password)) faults.Add(new Fault("You must supply a password", "password"));
         if (faults.Count > 0 || email is null) return new Outcome.Invalid(faults);
 
-        if (await guesses.ReserveAsync(email.Key, ct) is { } wait) return new Outcome.LockedOut(wait);
+        // The owner's own device counts apart: a stranger's guesses don't lock it.
+        var counted = devices.GuessesOf(client, email.Key);
+        if (await guesses.ReserveAsync(counted, ct) is { } wait) return new Outcome.LockedOut(wait);
         try
         {
             var user = await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
@@ -76,22 +78,22 @@ internal sealed partial class SignIn(
                 ? PasswordVerificationResult.Failed
                 : await passwords.VerifyAsync(user?.PasswordHash, request.Password, ct);
             if (user is not null && result != PasswordVerificationResult.Failed)
-                return await BeginAsync(user, email, request.Password, result, client, replaced, code, ct);
+                return await BeginAsync(user, counted, request.Password, result, client, replaced, code, ct);
         }
         catch
         {
-            await guesses.GiveBackAsync(email.Key);
+            await guesses.GiveBackAsync(counted);
             throw;
         }
 
-        await guesses.CountWrongAsync(email.Key);
+        await guesses.CountWrongAsync(counted);
         Wrong(client.Address);
         return new Outcome.Rejected();
     }
 
     // The session, its audit, the replaced one's event and the end of the count: all or nothing.
     private async Task<Outcome> BeginAsync(
-        User user, EmailAddress email, string password, PasswordVerificationResult result, Client client, IReadOnlyList<Guid> replaced, string? code, CancellationToken ct)
+        User user, string counted, string password, PasswordVerificationResult result, Client client, IReadOnlyList<Guid> replaced, string? code, CancellationToken ct)
     {
         // A hash of older making becomes one of today's while the password is at hand.
         if (result == PasswordVerificationResult.SuccessRehashNeeded)
@@ -101,10 +103,11 @@ internal sealed partial class SignIn(
         }
 
         await using var transaction = await db.BeginWriteAsync(ct);
-        await guesses.ForgetAsync(email.Key, ct);
+        await guesses.ForgetAsync(counted, ct);
         var due = await factor.IsOnAsync(user.Id, ct);
         var challenge = due && code is null ? steps.Begin(user.Id) : null;
         var grant = due ? null : await start.BeginAsync(user, [Amr.Password], client, replaced, ct);
+        if (grant is not null) await devices.TellIfNewAsync(user, grant.User.SessionId, client, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return grant is not null ? new Outcome.SignedIn(grant)

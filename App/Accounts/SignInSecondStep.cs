@@ -21,7 +21,7 @@ public sealed class SecondStepRequest
 /// its challenges exactly as wrong passwords are, so that asking for a new challenge gives nobody new tries.
 /// </summary>
 internal sealed partial class SignInSecondStep(
-    AppDb db, GuessLimits guesses, SecondFactor factor, SecondSteps steps, StartSession start, ILogger<SignInSecondStep> logger)
+    AppDb db, GuessLimits guesses, SecondFactor factor, SecondSteps steps, StartSession start, KnownDevices devices, ILogger<SignInSecondStep> logger)
 {
     public static async Task<Results<Ok<SignedInUser>, ProblemHttpResult>> HandleAsync(
         HttpContext http, HeldSessions held, SignInSecondStep secondStep, SessionCookies cookies, CancellationToken ct)
@@ -89,6 +89,7 @@ internal sealed partial class SignInSecondStep(
         if (challenge is not null && !await steps.FinishAsync(challenge, user.Id, ct)) return new SignIn.Outcome.Rejected();
         await guesses.ForgetAsync(GuessKey(user.Id), ct);
         var grant = await start.BeginAsync(user, [Amr.Password, Amr.Code, Amr.Several], client, replaced, ct);
+        await devices.TellIfNewAsync(user, grant.User.SessionId, client, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return new SignIn.Outcome.SignedIn(grant);

@@ -1,6 +1,8 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
 using App.Audit;
 using App.Data;
+using App.Mail;
 using App.Passwords;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -20,7 +22,7 @@ internal sealed record SignedInUser(string Email, Guid Id);
 
 /// <summary>A stranger becomes a user, signed in. The endpoint and the page both end here.</summary>
 internal sealed partial class SignUp(
-    AppDb db, PasswordPolicy policy, PasswordChecks passwords, StartSession start, AuditLog audit, TimeProvider time, ILogger<SignUp> logger)
+    AppDb db, PasswordPolicy policy, PasswordChecks passwords, StartSession start, AuditLog audit, Outbox outbox, OneTimeLinks links, AccountOptions options, TimeProvider time, ILogger<SignUp> logger)
 {
     private const int LongestName = 200;
 
@@ -28,10 +30,14 @@ internal sealed partial class SignUp(
     {
         public sealed record SignedUp(Grant Grant) : Outcome;
         public sealed record EmailInUse : Outcome;
+
+        /// <summary>The account begins with the link in a letter, which the owner of the address gets in any case.</summary>
+        public sealed record LetterSent : Outcome;
+
         public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
     }
 
-    public static async Task<Results<Created<SignedInUser>, ProblemHttpResult>> HandleAsync(
+    public static async Task<Results<Created<SignedInUser>, Accepted<Nothing>, ProblemHttpResult>> HandleAsync(
         HttpContext http, HeldSessions held, SignUp signUp, SessionCookies cookies, CancellationToken ct)
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
@@ -41,6 +47,8 @@ internal sealed partial class SignUp(
             case Outcome.SignedUp(var grant):
                 cookies.Write(http, grant);
                 return TypedResults.Created((string?)null, new SignedInUser(grant.User.Email, grant.User.Id));
+            case Outcome.LetterSent:
+                return TypedResults.Accepted((string?)null, new Nothing());
             case Outcome.Invalid(var faults):
                 return Problems.Invalid(faults);
             default:
@@ -58,33 +66,51 @@ internal sealed partial class SignUp(
         faults.AddRange(policy.Check(request.Password, request.Email, name));
         if (named && name is null) faults.Add(new Fault("Name must be at most 200 characters of text", "name"));
         if (faults.Count > 0 || email is null) return new Outcome.Invalid(faults);
+        var applicant = new Applicant(email.Text, email.Key, name, await passwords.HashAsync(request.Password, ct));
+        return options.SignUp == SignUpMode.ConfirmFirst ? await WriteFirstAsync(applicant, ct) : await SaveAsync(applicant, confirmed: false, client, replaced, ct);
+    }
+
+    // The same work for every address: whether it is taken shows only to whoever reads its mail.
+    private async Task<Outcome> WriteFirstAsync(Applicant applicant, CancellationToken ct)
+    {
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (await outbox.MayAskAsync(applicant.Key, ct)) outbox.AddDraft(OwnerLetters.SignUp, JsonSerializer.Serialize(applicant), applicant.Key, usefulFor: TimeSpan.FromHours(1));
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return new Outcome.LetterSent();
+    }
+
+    // NFC, as for everything that people type: keyboards differ in how they compose an accent. Null for what can't be a name.
+    public static string? NameOf(string typed) =>
+        PasswordText.Normalize(typed.Trim()) is { Length: <= LongestName } text && !text.Any(char.IsControl) ? text : null;
+
+    /// <summary>Account, session, audit, letter and the replaced session's event: all or nothing.</summary>
+    /// <param name="confirmed">Whether the address has been shown to be theirs.</param>
+    /// <param name="also">What must be so too, in the same transaction; false undoes it all.</param>
+    public async Task<Outcome> SaveAsync(Applicant applicant, bool confirmed, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct, Func<Task<bool>>? also = null)
+    {
         var now = time.GetUtcNow();
         var user = new User
         {
             Id = Guid.CreateVersion7(now),
-            Email = email.Text,
-            NormalizedEmail = email.Key,
-            UserName = email.Text,
-            NormalizedUserName = email.Key,
-            Name = name,
-            PasswordHash = await passwords.HashAsync(request.Password, ct),
+            Email = applicant.Email,
+            NormalizedEmail = applicant.Key,
+            EmailConfirmed = confirmed,
+            UserName = applicant.Email,
+            NormalizedUserName = applicant.Key,
+            Name = applicant.Name,
+            PasswordHash = applicant.PasswordHash,
             SecurityStamp = Guid.NewGuid().ToString("N"),
             CreatedAt = now,
         };
-        return await SaveAsync(user, client, replaced, ct);
-    }
-
-    // NFC, as for everything that people type: keyboards differ in how they compose an accent. Null for what can't be a name.
-    private static string? NameOf(string typed) =>
-        PasswordText.Normalize(typed.Trim()) is { Length: <= LongestName } text && !text.Any(char.IsControl) ? text : null;
-
-    // Account, session, audit and the replaced session's event: all or nothing.
-    private async Task<Outcome> SaveAsync(User user, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
-    {
         try
         {
             await using var transaction = await db.BeginWriteAsync(ct);
+            // An address that was changed by mistake, or by a thief, is kept for its owner as long as they can undo that.
+            if (await links.HoldsAsync(applicant.Key, null, ct)) return new Outcome.EmailInUse();
+            if (also is not null && !await also()) return new Outcome.EmailInUse();
             db.Users.Add(user);
+            if (!confirmed) outbox.AskToConfirm(user);
             audit.Add("signed-up", user.Id, address: client.Address);
             var grant = await start.BeginAsync(user, ["pwd"], client, replaced, ct);
             await db.SaveChangesAsync(ct);

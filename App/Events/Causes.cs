@@ -18,6 +18,9 @@ internal static class Causes
 {
     public static readonly Cause SignOut = new("sign-out", EventTypes.SessionRevoked, Concerns.Session);
     public static readonly Cause EndedByUser = new("ended-by-user", EventTypes.SessionRevoked, Concerns.Session);
+    /// <summary>Its owner says that it was somebody else's.</summary>
+    public static readonly Cause Disowned = new("disowned", EventTypes.SessionRevoked, Concerns.Session);
+
     public static readonly Cause EndedByAdmin = new("ended-by-admin", EventTypes.SessionRevoked, Concerns.Session, Exists: false);
     public static readonly Cause Replaced = new("replaced", EventTypes.SessionRevoked, Concerns.Session);
     public static readonly Cause RefreshReuse = new("refresh-reuse", EventTypes.SessionRevoked, Concerns.Session);
@@ -25,18 +28,18 @@ internal static class Causes
     /// <summary>RFC 7009.</summary>
     public static readonly Cause TokenRevoked = new("token-revoked", EventTypes.SessionRevoked, Concerns.Session);
 
-    public static readonly Cause PasswordChanged = new("password-changed", EventTypes.CredentialChange, Concerns.User, Exists: false);
-    public static readonly Cause EmailChanged = new("email-changed", EventTypes.IdentifierChanged, Concerns.User, Exists: false);
+    public static readonly Cause PasswordChanged = new("password-changed", EventTypes.CredentialChange, Concerns.User);
+    public static readonly Cause EmailChanged = new("email-changed", EventTypes.IdentifierChanged, Concerns.User);
     public static readonly Cause FactorChanged = new("factor-changed", EventTypes.CredentialChange, Concerns.User);
     public static readonly Cause RolesChanged = new("roles-changed", EventTypes.TokenClaimsChange, Concerns.User);
     public static readonly Cause Disabled = new("disabled", EventTypes.AccountDisabled, Concerns.User, Exists: false);
-    public static readonly Cause Deleted = new("deleted", EventTypes.AccountPurged, Concerns.User, Exists: false);
+    public static readonly Cause Deleted = new("deleted", EventTypes.AccountPurged, Concerns.User);
     public static readonly Cause KeyRotated = new("rotated", EventTypes.SigningKeyChanged, Concerns.Key);
     public static readonly Cause KeyRevoked = new("revoked", EventTypes.SigningKeyChanged, Concerns.Key);
 
     public static readonly IReadOnlyList<Cause> All =
     [
-        SignOut, EndedByUser, EndedByAdmin, Replaced, RefreshReuse, TokenRevoked,
+        SignOut, EndedByUser, Disowned, EndedByAdmin, Replaced, RefreshReuse, TokenRevoked,
         PasswordChanged, EmailChanged, FactorChanged, RolesChanged, Disabled, Deleted, KeyRotated, KeyRevoked,
     ];
 }

@@ -29,9 +29,9 @@ internal sealed partial class SendLetters(
     {
         // Without a server letters wait; in Development drafts are written all the same, for somebody to read.
         if (!Sends && !environment.IsDevelopment()) return;
-        using var timer = new PeriodicTimer(Pace, time);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
+        while (true)
         {
+            await Task.Delay(Pace, time, stoppingToken);
             try
             {
                 await RunOnceAsync(stoppingToken);

@@ -5,12 +5,18 @@ public sealed record Client(string Address, string UserAgent)
 {
     private const int LongestUserAgent = 256;
 
+    /// <summary>What its cookie says of earlier sign-ins; to be believed only after a check.</summary>
+    public string? Device { get; private init; }
+
     public static Client Of(HttpContext http)
     {
         ArgumentNullException.ThrowIfNull(http);
         var address = http.Connection.RemoteIpAddress;
         if (address is { IsIPv4MappedToIPv6: true }) address = address.MapToIPv4();
         var agent = http.Request.Headers.UserAgent.ToString();
-        return new Client(address?.ToString() ?? "", agent.Length > LongestUserAgent ? agent[..LongestUserAgent] : agent);
+        return new Client(address?.ToString() ?? "", agent.Length > LongestUserAgent ? agent[..LongestUserAgent] : agent)
+        {
+            Device = http.Request.Cookies[http.RequestServices.GetRequiredService<CookieNames>().Device],
+        };
     }
 }

@@ -30,6 +30,10 @@ public sealed class CookieNames : IValidatableObject
     [Description("Cookie that carries the refresh token.")]
     public string Refresh { get; set; } = "session_refresh";
 
+    [Required, RegularExpression("^[A-Za-z0-9_.-]{1,60}$")]
+    [Description("Cookie that tells the browsers a person has signed in with from all others.")]
+    public string Device { get; set; } = "device";
+
     [RegularExpression("^[A-Za-z0-9.-]{1,200}$")]
     [Description("`Domain` of both cookies, to share them with sub-domains; none when unset, which is safest.")]
     public string? Domain { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
@@ -37,5 +41,6 @@ public sealed class CookieNames : IValidatableObject
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (Session == Refresh) yield return new ValidationResult("must differ from Cookies:Session", [nameof(Refresh)]);
+        if (Device == Session || Device == Refresh) yield return new ValidationResult("must differ from Cookies:Session and Cookies:Refresh", [nameof(Device)]);
     }
 }

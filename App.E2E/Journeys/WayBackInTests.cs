@@ -1,0 +1,106 @@
+using System.Net;
+using System.Text.RegularExpressions;
+using App.E2E.Harness;
+using Deque.AxeCore.Playwright;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace App.E2E.Journeys;
+
+/// <summary>Back in by mail, and back to an address that somebody changed: with JavaScript off, on a phone, in the dark.</summary>
+[Collection(InBrowser.Name)]
+public sealed partial class WayBackInTests(Browser browser)
+{
+    private const string NewPassword = "seven quiet harbours dreaming";
+
+    [Fact]
+    public async Task A_forgotten_password_is_replaced_by_mail()
+    {
+        await using var profile = await browser.NewProfileAsync(script: false, colours: ColorScheme.Dark, width: 360);
+        var page = await profile.NewPageAsync();
+        var ada = Person.New();
+        await browser.Service.Client.SignUpAsync(ada);
+        TestRun.Secrets[NewPassword] = "a password";
+
+        await page.GotoAsync(Pages.SignIn);
+        await page.GetByRole(AriaRole.Link, new() { Name = "Forgotten your password?" }).ClickAsync();
+        await page.Locator("main input[type=email]").FillAsync(ada.Email);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Send the link" }).ClickAsync();
+        await Expect(page.Locator("h1")).ToHaveTextAsync("Look into your mail");
+
+        await page.GotoAsync(await LinkAsync(ada.Email, "/account/reset"));
+        await LookAsync(page, "reset");
+        await page.Locator("main input[type=password]").FillAsync(NewPassword);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Set the new password" }).ClickAsync();
+        await Expect(page.Locator("main [role=status]")).ToContainTextAsync("has been changed");
+        await page.FillCredentialsAsync(ada with { Password = NewPassword });
+        await page.IsSignedInAsync(ada);
+    }
+
+    [Fact]
+    public async Task A_changed_e_mail_is_undone_from_the_old_address()
+    {
+        await using var profile = await browser.NewProfileAsync(colours: ColorScheme.Dark, width: 360);
+        var page = await profile.NewPageAsync();
+        var (ada, other) = (Person.New(), Person.New("other"));
+        await page.SignUpAsync(ada);
+        foreach (var (path, name) in new[] { ("/account/profile", "profile"), ("/account/security", "security"), ("/account/activity", "activity"), ("/account/delete", "delete") })
+        {
+            await page.GotoAsync(path);
+            await LookAsync(page, name);
+        }
+
+        await page.GotoAsync("/account/profile");
+        await page.GetByLabel("New e-mail").FillAsync(other.Email);
+        await page.Locator("#field-emailPassword").FillAsync(ada.Password);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Change e-mail" }).ClickAsync();
+        await Expect(page.Locator("main [role=status]")).ToContainTextAsync(other.Email);
+        await page.GotoAsync(await LinkAsync(other.Email, "/account/confirm-new-email"));
+        await page.GetByRole(AriaRole.Button, new() { Name = "Use this address" }).ClickAsync();
+        await Expect(page.Locator("h1")).ToHaveTextAsync("Your e-mail is changed");
+        await page.GotoAsync("/account");
+        await page.IsSignedInAsync(other);
+
+        await page.GotoAsync(await LinkAsync(ada.Email, "/account/undo-email"));
+        await LookAsync(page, "undo-email");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Undo the change" }).ClickAsync();
+        await page.Locator("main input[type=password]").FillAsync(NewPassword);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Set the new password" }).ClickAsync();
+        await page.FillCredentialsAsync(ada with { Password = NewPassword });
+        await page.IsSignedInAsync(ada);
+    }
+
+    /// <summary>The newest link of this kind that was written to an address, from the letters that Development shows.</summary>
+    private async Task<string> LinkAsync(string address, string path)
+    {
+        var client = browser.Service.Client;
+        for (var look = 0; look < 200; look++)
+        {
+            var list = await client.GetStringAsync("/dev/mail");
+            foreach (var id in Letters().Matches(list).Where(m => m.Groups["to"].Value == address).Select(m => m.Groups["id"].Value))
+            {
+                var text = WebUtility.HtmlDecode(await client.GetStringAsync($"/dev/mail/{id}"));
+                if (Regex.Match(text, Regex.Escape(path) + @"\?token=[\w-]+") is { Success: true } link)
+                {
+                    TestRun.Secrets[link.Value.Split('=')[1]] = "the secret of a link";
+                    return link.Value;
+                }
+            }
+
+            await Task.Delay(50);
+        }
+
+        throw new TimeoutException($"No letter to the address leads to {path}.");
+    }
+
+    private static async Task LookAsync(IPage page, string name)
+    {
+        Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"{name} scrolls sideways.");
+        await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{name}-Dark-360.png"), FullPage = true });
+        var result = await page.RunAxe();
+        Assert.True(result.Violations.Length == 0, string.Join('\n', result.Violations.Select(v => $"{v.Id}: {v.Help}: {string.Join(" | ", v.Nodes.Select(n => n.Html))}")));
+    }
+
+    [GeneratedRegex("""href="/dev/mail/(?<id>[0-9a-f-]+)".*?<span>(?<to>[^<]+)</span>""")]
+    private static partial Regex Letters();
+}

@@ -1,0 +1,126 @@
+using System.Net;
+using App.Mail;
+using App.Tests.Accounts;
+using App.Tests.Attacks;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Profile;
+
+/// <summary>ATTACKS 128 and 130: another address, and the way back from it.</summary>
+public sealed class ChangeEmailTests : IAsyncLifetime
+{
+    private readonly TestApp _app = TestApp.Start();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact] // ATTACKS 128
+    public async Task The_new_address_confirms_the_old_is_told_and_tokens_say_the_new()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.Equal(HttpStatusCode.Accepted, (await AskAsync(user, "new@example.test")).StatusCode);
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: user.Cookies));
+        var link = TestMail.LinkIn(await _app.Mail.LastToAsync("new@example.test"));
+        Assert.Contains("Use this address", await _app.Client.GetStringAsync(link), StringComparison.Ordinal);
+        Assert.Contains("is changed", await (await _app.PostFormAsync(link, "new-email", [])).Content.ReadAsStringAsync(), StringComparison.Ordinal);
+
+        Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
+        Assert.Equal("new@example.test", await _app.WhoAmIAsync(cookies: user.Cookies));
+        Assert.Contains("has another address", (await _app.Mail.LastToAsync(user.Email)).Text, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.SignInAsync(user.Email, user.Password)).StatusCode);
+        Assert.Equal(HttpStatusCode.SeeOther, (await _app.SignInAsync("new@example.test", user.Password)).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.PostFormAsync(link, "new-email", [])).StatusCode);
+    }
+
+    [Fact]
+    public async Task The_old_address_takes_the_account_back_from_a_thief()
+    {
+        var user = await _app.SignUpAsync();
+        var thief = await _app.SignInAsync(user);
+        await ChangeAsync(thief, "thief@example.test");
+        var undo = TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
+        // The thief moves on, asks for a reset, and wants the old address for themselves.
+        thief = await _app.SignInAsync(thief with { Email = "thief@example.test" });
+        await ChangeAsync(thief, "thief-2@example.test");
+        await _app.PostTextAsync("/api/users/forgot", """{"email":"thief-2@example.test"}""");
+        var reset = TestMail.TokenIn(await _app.Mail.LastToAsync("thief-2@example.test"));
+        await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Post, "/api/users/signup", json: new { email = user.Email, password = TestApp.Password }), 400, "Email in use");
+
+        var theirs = (await _app.Mail.ToAsync("thief@example.test")).Where(l => l.Text.Contains("/undo-email", StringComparison.Ordinal));
+        for (var i = 0; i < 2; i++) Assert.Contains(user.Email, await _app.Client.GetStringAsync(undo), StringComparison.Ordinal);
+        var answer = await _app.PostFormAsync(undo, "undo-email", []);
+        Assert.StartsWith("/account/reset?token=", answer.Location(), StringComparison.Ordinal);
+        Assert.Null(await _app.WhoAmIAsync(cookies: thief.Cookies));
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.SignInAsync(user.Email, user.Password)).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.SendAsync(HttpMethod.Post, "/api/users/reset", json: new { token = reset, password = "the thief's own new password" })).StatusCode);
+        // Nor is there a way back for the thief.
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.PostFormAsync(TestMail.LinkIn(theirs.Single()), "undo-email", [])).StatusCode);
+
+        await _app.PostFormAsync(answer.Location(), "reset", [new("password", "seven quiet harbours dreaming")]);
+        Assert.Equal(HttpStatusCode.SeeOther, (await _app.SignInAsync(user.Email, "seven quiet harbours dreaming")).StatusCode);
+    }
+
+    [Fact]
+    public async Task After_a_week_the_change_stands_and_the_old_address_is_free()
+    {
+        var user = await _app.SignUpAsync();
+        await ChangeAsync(user, "new@example.test");
+        var undo = TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
+        // Seven days of ticks would take most of a minute: the link is aged instead of the clock.
+        Assert.Equal(_app.Time.GetUtcNow().AddDays(7), await _app.DbAsync(db => db.Set<OneTimeLink>().Where(l => l.Holds != null).Select(l => l.ExpiresAt).SingleAsync()));
+        await _app.DbAsync(db => db.Set<OneTimeLink>().ExecuteUpdateAsync(set => set.SetProperty(l => l.ExpiresAt, _app.Time.GetUtcNow())));
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.PostFormAsync(undo, "undo-email", [])).StatusCode);
+        await _app.SignUpAsync(user.Email);
+    }
+
+    [Fact] // ATTACKS 130
+    public async Task An_address_in_use_is_answered_like_a_free_one_and_nothing_changes()
+    {
+        var (ada, bob) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        var (taken, free) = (await AskAsync(ada, bob.Email), await AskAsync(ada, "free@example.test"));
+        Assert.Equal((free.StatusCode, await free.Content.ReadAsStringAsync()), (taken.StatusCode, await taken.Content.ReadAsStringAsync()));
+        Assert.Single(await _app.Mail.ToAsync(bob.Email)); // of their own sign-up
+        Assert.Single(await _app.Mail.ToAsync("free@example.test"));
+    }
+
+    [Fact] // One account an address: taken between the letter and its answer.
+    public async Task An_address_that_somebody_took_meanwhile_stays_theirs()
+    {
+        var ada = await _app.SignUpAsync();
+        await AskAsync(ada, "both@example.test");
+        var link = TestMail.LinkIn(await _app.Mail.LastToAsync("both@example.test"));
+        var bob = await _app.SignUpAsync("both@example.test");
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.PostFormAsync(link, "new-email", [])).StatusCode);
+        Assert.Equal(ada.Email, await _app.WhoAmIAsync(cookies: ada.Cookies));
+        Assert.Equal("both@example.test", await _app.WhoAmIAsync(cookies: bob.Cookies));
+    }
+
+    [Fact] // ATTACKS 128: a stolen token alone changes nothing
+    public async Task Without_the_password_nothing_changes()
+    {
+        var user = await _app.SignUpAsync();
+        var before = await State.OfAsync(_app);
+        await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Post, "/api/account/email", user.AccessToken, json: new { email = "new@example.test", password = "not the password of anybody" }), 400, "Invalid credentials");
+        await _app.PostFormAsync("/account/profile", "email", [new("email", "new@example.test"), new("emailPassword", "not the password of anybody")], user.Cookies);
+        Assert.Equal(before, await State.OfAsync(_app));
+    }
+
+    [Fact]
+    public async Task At_most_three_letters_an_hour_leave_for_other_addresses()
+    {
+        var user = await _app.SignUpAsync();
+        for (var i = 0; i < 6; i++) await AskAsync(user, $"other-{i}@example.test");
+        Assert.Equal(3, (await _app.Mail.AllAsync()).Count(l => l.To.StartsWith("other-", StringComparison.Ordinal)));
+    }
+
+    private Task<HttpResponseMessage> AskAsync(TestUser user, string email) =>
+        _app.SendAsync(HttpMethod.Post, "/api/account/email", cookies: user.Cookies, json: new { email, password = user.Password });
+
+    private async Task ChangeAsync(TestUser user, string email)
+    {
+        Assert.Equal(HttpStatusCode.Accepted, (await AskAsync(user, email)).StatusCode);
+        var token = TestMail.TokenIn(await _app.Mail.LastToAsync(email));
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", json: new { token })).StatusCode);
+    }
+}

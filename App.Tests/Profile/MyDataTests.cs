@@ -1,0 +1,124 @@
+using System.Net;
+using System.Text.Json;
+using App.Tests.Accounts;
+using App.Tests.Attacks;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Profile;
+
+/// <summary>UX 11 and 16: what happened, everything that is held, and the end of it.</summary>
+public sealed class MyDataTests : IAsyncLifetime
+{
+    private readonly TestApp _app = TestApp.Start();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task My_data_is_all_there_is_about_me_and_no_secret()
+    {
+        var (user, other) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        await _app.SendAsync(HttpMethod.Post, "/api/account/name", user.AccessToken, json: new { name = "Ada Łovelace" });
+        var answer = await _app.PostFormAsync("/account/data", "", [new("password", user.Password)], user.Cookies);
+        Assert.True(answer.StatusCode == HttpStatusCode.OK, string.Join('\n', _app.Log.Lines.Where(l => l.StartsWith("Error", StringComparison.Ordinal))));
+        Assert.Equal("attachment", answer.Content.Headers.ContentDisposition!.DispositionType);
+        var text = await answer.Content.ReadAsStringAsync();
+        var data = JsonDocument.Parse(text).RootElement;
+        Assert.Equal((user.Email, "Ada Łovelace"), (data.GetProperty("account").GetProperty("email").GetString(), data.GetProperty("account").GetProperty("name").GetString()));
+        Assert.Equal(user.SessionId, Assert.Single(data.GetProperty("sessions").EnumerateArray()).GetProperty("id").GetGuid());
+        Assert.Contains("signed-up", data.GetProperty("activity").EnumerateArray().Select(a => a.GetProperty("action").GetString()));
+        var row = await _app.DbAsync(db => db.Users.AsNoTracking().SingleAsync(u => u.Id == user.Id));
+        foreach (var secret in new[] { row.PasswordHash!, row.SecurityStamp!, user.RefreshToken, "hash", other.Email, other.Id.ToString() })
+            Assert.DoesNotContain(secret, text, StringComparison.OrdinalIgnoreCase);
+        Assert.Equal("/account/profile?data=wrong#data", (await _app.PostFormAsync("/account/data", "", [new("password", "not the password of anybody")], user.Cookies)).Location());
+    }
+
+    [Fact] // Every table that names a person is told, erased, or cascades: a new one that does neither fails here.
+    public async Task A_deleted_account_leaves_nothing_but_the_event_that_says_so()
+    {
+        var (user, other) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        await _app.SignInAsync(user);
+        await _app.PostTextAsync("/api/users/forgot", JsonSerializer.Serialize(new { email = user.Email }));
+        await _app.Mail.AllAsync();
+        await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Post, "/api/account/delete", user.AccessToken, json: new { password = "not the password of anybody" }), 400, "Invalid credentials");
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: user.Cookies));
+
+        var ask = await (await _app.SendAsync(HttpMethod.Get, "/account/delete", cookies: user.Cookies)).PageAsync();
+        Assert.Contains(user.Email, ask.QuerySelector("main button.risk")!.TextContent, StringComparison.Ordinal);
+        var answer = await _app.PostFormAsync("/account/delete", "delete", [new("password", user.Password)], user.Cookies);
+        Assert.Equal("/account/deleted", answer.Location());
+
+        Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
+        Assert.Null(await _app.WhoAmIAsync(cookies: user.Cookies));
+        var tables = await TablesWithAsync(user.Email, user.Id.ToString());
+        Assert.Equal(["SecurityEventLog"], tables);
+        Assert.Equal(["SecurityEventLog"], (await TablesWithAsync(user.SessionId.ToString())).Except(["Sessions"]));
+        Assert.Contains("is deleted", (await _app.Mail.LastToAsync(user.Email)).Subject, StringComparison.Ordinal);
+        Assert.Equal(other.Email, await _app.WhoAmIAsync(cookies: other.Cookies));
+        await _app.SignUpAsync(user.Email);
+    }
+
+    [Fact]
+    public async Task Activity_says_when_what_where_and_on_which_device()
+    {
+        var user = await _app.SignUpAsync();
+        var request = new HttpRequestMessage(HttpMethod.Post, "/api/users/signin") { Content = new StringContent(JsonSerializer.Serialize(new { email = user.Email, password = user.Password }), System.Text.Encoding.UTF8, "application/json") };
+        request.Headers.TryAddWithoutValidation("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0");
+        var elsewhere = await TestUser.ReadAsync(_app, await _app.Client.SendAsync(request), user.Email, user.Password);
+        var page = await (await _app.SendAsync(HttpMethod.Get, "/account/activity", cookies: user.Cookies)).PageAsync();
+        var rows = page.QuerySelectorAll(".list > li").ToList();
+        Assert.Equal(["Signed in", "Signed in", "Account made"], rows.Select(r => r.QuerySelector("b")!.TextContent));
+        Assert.Contains("Firefox, Linux", rows[0].TextContent, StringComparison.Ordinal);
+        Assert.Contains("This device", rows[1].TextContent, StringComparison.Ordinal);
+        Assert.Null(rows[1].QuerySelector("details"));
+
+        var answer = await _app.PostFormAsync(rows[0].QuerySelector("form")!.GetAttribute("action")!, "", [new("id", elsewhere.SessionId.ToString())], user.Cookies);
+        Assert.Equal("/account/security?notme=1", answer.Location());
+        Assert.Null(await _app.WhoAmIAsync(cookies: elsewhere.Cookies));
+        Assert.Contains("choose a new one now", await (await _app.SendAsync(HttpMethod.Get, answer.Location(), cookies: user.Cookies)).Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact] // ATTACKS 152
+    public async Task Activity_and_disowning_are_for_ones_own()
+    {
+        var (ada, bob) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        var answer = await _app.PostFormAsync("/account/activity/end", "", [new("id", bob.SessionId.ToString())], ada.Cookies);
+        Assert.Equal("/account/activity", answer.Location());
+        Assert.Equal(bob.Email, await _app.WhoAmIAsync(cookies: bob.Cookies));
+        var list = await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Get, "/api/account/activity", ada.AccessToken));
+        Assert.DoesNotContain(bob.SessionId.ToString(), list.GetRawText(), StringComparison.OrdinalIgnoreCase);
+        Assert.Equal(2, list.GetProperty("entries").GetArrayLength());
+    }
+
+    [Theory] // ATTACKS 72, 153
+    [InlineData("<script>alert(1)</script>")]
+    [InlineData("\"><img src=x onerror=alert(1)>")]
+    public async Task A_name_is_text_wherever_it_is_shown(string name)
+    {
+        var user = await _app.SignUpAsync();
+        var answer = await _app.SendAsync(HttpMethod.Post, "/api/account/name", user.AccessToken, json: new { name, roles = new[] { "admin" }, emailConfirmed = true });
+        Assert.Equal(HttpStatusCode.NoContent, answer.StatusCode);
+        var row = await _app.DbAsync(db => db.Users.AsNoTracking().SingleAsync(u => u.Id == user.Id));
+        Assert.Equal((name, false), (row.Name, row.EmailConfirmed));
+        foreach (var path in new[] { "/account", "/account/profile" })
+        {
+            var html = await (await _app.SendAsync(HttpMethod.Get, path, cookies: user.Cookies)).Content.ReadAsStringAsync();
+            Assert.DoesNotContain("<script>alert", html, StringComparison.Ordinal);
+            Assert.DoesNotContain("<img", html, StringComparison.Ordinal);
+        }
+    }
+
+    private async Task<IEnumerable<string>> TablesWithAsync(params string[] texts)
+    {
+        var found = new SortedSet<string>(StringComparer.Ordinal);
+        var table = "";
+        foreach (var line in (await State.TextAsync(_app)).Split('\n'))
+        {
+            if (!line.Contains('|', StringComparison.Ordinal) && line.Length is > 0 and < 60) table = line;
+            else if (texts.Any(t => line.Contains(t, StringComparison.OrdinalIgnoreCase))) found.Add(table);
+        }
+
+        return found;
+    }
+}

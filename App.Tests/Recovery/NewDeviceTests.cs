@@ -1,0 +1,111 @@
+using System.Net;
+using App.Mail;
+using App.Tests.Accounts;
+
+namespace App.Tests.Recovery;
+
+/// <summary>A sign-in from a device that the owner hasn't used, and the owner's own devices under a stranger's guesses.</summary>
+public sealed class NewDeviceTests : IAsyncLifetime
+{
+    private const string Phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1";
+
+    // Too long for any password: wrong without the price of a hash.
+    private static readonly string Wrong = new('x', 2000);
+    private readonly TestApp _app = TestApp.Start();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task A_new_device_gets_its_owner_a_letter_and_a_known_one_none()
+    {
+        var user = await _app.SignUpAsync();
+        var device = DeviceOf(await PageAsync(user.Email, user.Password, Phone));
+        Assert.Contains("Safari, iPhone", (await NewDeviceLettersAsync(user.Email)).Single().Text, StringComparison.Ordinal);
+        // The same again, by its cookie, whatever it calls itself now.
+        await PageAsync(user.Email, user.Password, "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0", device);
+        // The same program at the same address, which keeps no cookies.
+        await PageAsync(user.Email, user.Password, Phone);
+        Assert.Single(await NewDeviceLettersAsync(user.Email));
+        await PageAsync(user.Email, user.Password, "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0", device + "x");
+        Assert.Equal(2, (await NewDeviceLettersAsync(user.Email)).Count);
+    }
+
+    [Fact]
+    public async Task This_was_not_me_ends_everything_with_one_confirmation_and_leads_to_a_new_password()
+    {
+        var user = await _app.SignUpAsync();
+        var thief = await PageAsync(user.Email, user.Password, Phone);
+        var (device, stolen) = (DeviceOf(thief), CookiesOf(thief));
+        var link = TestMail.LinkIn((await NewDeviceLettersAsync(user.Email)).Single());
+        for (var i = 0; i < 2; i++) Assert.NotNull((await (await _app.Client.GetAsync(link)).PageAsync()).QuerySelector("main form button.risk"));
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: stolen)); // a look changes nothing
+
+        var answer = await _app.PostFormAsync(link, "not-me", []);
+        Assert.StartsWith("/account/reset?token=", answer.Location(), StringComparison.Ordinal);
+        Assert.Null(await _app.WhoAmIAsync(cookies: stolen));
+        Assert.Null(await _app.WhoAmIAsync(cookies: user.Cookies));
+        Assert.Equal(HttpStatusCode.BadRequest, (await PageAsync(user.Email, user.Password, Phone, device)).StatusCode);
+
+        var changed = await _app.PostFormAsync(answer.Location(), "reset", [new("password", "seven quiet harbours dreaming")]);
+        Assert.Equal(HttpStatusCode.SeeOther, changed.StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.PostFormAsync(link, "not-me", [])).StatusCode);
+        // The thief's device is a stranger now, should it get in again.
+        await PageAsync(user.Email, "seven quiet harbours dreaming", Phone, device);
+        Assert.Equal(2, (await NewDeviceLettersAsync(user.Email)).Count);
+    }
+
+    [Fact] // ATTACKS 92
+    public async Task A_stranger_who_locks_the_address_does_not_lock_out_the_owners_own_device()
+    {
+        var user = await _app.SignUpAsync();
+        var device = DeviceOf(await PageAsync(user.Email, user.Password, Phone));
+        for (var i = 0; i < 12; i++) await PageAsync(user.Email, Wrong, "Mozilla/5.0 evil");
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await PageAsync(user.Email, user.Password, "Mozilla/5.0 evil")).StatusCode);
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await PageAsync(user.Email, user.Password, Phone, device + "x")).StatusCode);
+        Assert.Equal(HttpStatusCode.SeeOther, (await PageAsync(user.Email, user.Password, Phone, device)).StatusCode);
+    }
+
+    [Fact] // A cookie is no way round the limit.
+    public async Task A_known_device_may_guess_no_more_than_anybody()
+    {
+        var user = await _app.SignUpAsync();
+        var device = DeviceOf(await PageAsync(user.Email, user.Password, Phone));
+        for (var i = 0; i < 10; i++) Assert.Equal(HttpStatusCode.BadRequest, (await PageAsync(user.Email, Wrong, Phone, device)).StatusCode);
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await PageAsync(user.Email, Wrong, Phone, device)).StatusCode);
+        Assert.Equal(HttpStatusCode.SeeOther, (await PageAsync(user.Email, user.Password, Phone)).StatusCode);
+    }
+
+    [Fact]
+    public async Task The_cookie_names_nobody_and_is_of_use_for_its_own_address_alone()
+    {
+        var (ada, bob) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        var answer = await PageAsync(ada.Email, ada.Password, Phone);
+        var line = answer.Headers.GetValues("Set-Cookie").Single(l => l.StartsWith("device=", StringComparison.Ordinal));
+        Assert.Contains("; httponly", line, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("; samesite=lax", line, StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain(ada.Id.ToString(), line, StringComparison.OrdinalIgnoreCase);
+        for (var i = 0; i < 10; i++) await PageAsync(bob.Email, Wrong, Phone, DeviceOf(answer));
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await PageAsync(bob.Email, bob.Password, Phone, DeviceOf(answer))).StatusCode);
+    }
+
+    private async Task<List<Letter>> NewDeviceLettersAsync(string email) => [.. (await _app.Mail.ToAsync(email)).Where(l => l.Subject.StartsWith("New sign-in", StringComparison.Ordinal))];
+
+    private async Task<HttpResponseMessage> PageAsync(string email, string password, string agent, string? device = null)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Post, "/account/sign-in")
+        {
+            Content = new FormUrlEncodedContent([new("_handler", "sign-in"), new("email", email), new("password", password)]),
+        };
+        request.Headers.TryAddWithoutValidation("User-Agent", agent);
+        if (device is not null) request.Headers.TryAddWithoutValidation("Cookie", "device=" + device);
+        return await _app.Client.SendAsync(request);
+    }
+
+    private static string DeviceOf(HttpResponseMessage answer) =>
+        answer.Headers.GetValues("Set-Cookie").Single(l => l.StartsWith("device=", StringComparison.Ordinal))["device=".Length..].Split(';')[0];
+
+    private static string CookiesOf(HttpResponseMessage answer) =>
+        string.Join("; ", answer.Headers.GetValues("Set-Cookie").Where(l => l.StartsWith("session", StringComparison.Ordinal)).Select(l => l.Split(';')[0]));
+}

@@ -1,0 +1,100 @@
+using System.Net;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using App.Tests.Accounts;
+using App.Tests.Attacks;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Recovery;
+
+/// <summary>E-mail confirmation, and accounts that begin with a letter.</summary>
+public sealed class SignUpLettersTests
+{
+    [Fact] // ATTACKS 57 for this link
+    public async Task Whoever_signs_up_confirms_the_address_with_one_button()
+    {
+        await using var app = TestApp.Start();
+        var user = await app.SignUpAsync();
+        var link = TestMail.LinkIn((await app.Mail.ToAsync(user.Email)).Single());
+        for (var i = 0; i < 2; i++) Assert.Contains("Confirm your address", await app.Client.GetStringAsync(link), StringComparison.Ordinal);
+        Assert.False(await ConfirmedAsync(app, user.Id));
+        Assert.Contains("is confirmed", await (await app.PostFormAsync(link, "confirm-email", [])).Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.True(await ConfirmedAsync(app, user.Id));
+        Assert.Equal(HttpStatusCode.BadRequest, (await app.PostFormAsync(link, "confirm-email", [])).StatusCode);
+        Assert.True((await app.SignInAsync(user)).Claims.GetProperty("email_verified").GetBoolean());
+    }
+
+    [Fact]
+    public async Task The_letter_can_be_had_again_until_the_address_is_confirmed()
+    {
+        await using var app = TestApp.Start();
+        var user = await app.SignUpAsync();
+        for (var i = 0; i < 5; i++) await app.PostFormAsync("/account/confirm-email/again", "", [], user.Cookies);
+        var letters = await app.Mail.ToAsync(user.Email);
+        Assert.Equal(3, letters.Count);
+        await app.PostTextAsync("/api/users/confirm-email", Json(new { token = TestMail.TokenIn(letters[^1]) }));
+        app.Time.Advance(TimeSpan.FromHours(2));
+        await app.PostFormAsync("/account/confirm-email/again", "", [], (await app.SignInAsync(user)).Cookies);
+        Assert.Equal(3, (await app.Mail.ToAsync(user.Email)).Count);
+    }
+
+    [Fact] // ATTACKS 84
+    public async Task ConfirmFirst_answers_the_same_for_a_taken_address_and_its_owner_gets_a_letter()
+    {
+        await using var app = TestApp.Start(("Accounts:SignUp", "ConfirmFirst"));
+        var ada = await JoinAsync(app, "ada@example.test");
+        var before = await app.DbAsync(db => db.Users.CountAsync());
+        var (taken, fresh) = (await AnswerAsync(app, "ada@example.test"), await AnswerAsync(app, "new@example.test"));
+        Assert.Equal(fresh, taken);
+        Assert.StartsWith("202", taken, StringComparison.Ordinal);
+        Assert.Equal(before, await app.DbAsync(db => db.Users.CountAsync()));
+        Assert.Contains("already have an account", (await app.Mail.LastToAsync("ada@example.test")).Subject, StringComparison.Ordinal);
+        Assert.Contains("Confirm your address", (await app.Mail.LastToAsync("new@example.test")).Subject, StringComparison.Ordinal);
+        Assert.Equal(ada, await app.DbAsync(db => db.Users.Where(u => u.Email == "ada@example.test").Select(u => u.Id).SingleAsync()));
+
+        var (takenPage, freshPage) = (await PageAsync(app, "ada@example.test"), await PageAsync(app, "new@example.test"));
+        Assert.Equal(freshPage.Replace("new@example.test", "", StringComparison.Ordinal), takenPage.Replace("ada@example.test", "", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task ConfirmFirst_wants_the_password_of_the_sign_up_too()
+    {
+        await using var app = TestApp.Start(("Accounts:SignUp", "ConfirmFirst"));
+        await AnswerAsync(app, "victim@example.test");
+        var token = TestMail.TokenIn(await app.Mail.LastToAsync("victim@example.test"));
+        // A victim who clicks doesn't know the password that a stranger has chosen for them.
+        await Answers.AssertProblemAsync(await FinishAsync(app, token, "what the victim would type"), 400, "Invalid credentials");
+        Assert.Equal(0, await app.DbAsync(db => db.Users.CountAsync()));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => FinishAsync(app, token, TestApp.Password)));
+        Assert.Equal(HttpStatusCode.Created, Assert.Single(answers, a => a.StatusCode != HttpStatusCode.BadRequest).StatusCode);
+        Assert.True(await app.DbAsync(db => db.Users.Select(u => u.EmailConfirmed).SingleAsync()));
+    }
+
+    private static async Task<Guid> JoinAsync(TestApp app, string email)
+    {
+        await AnswerAsync(app, email);
+        var answer = await FinishAsync(app, TestMail.TokenIn(await app.Mail.LastToAsync(email)), TestApp.Password);
+        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+        return (await TestUser.ReadAsync(app, answer, email, TestApp.Password)).Id;
+    }
+
+    private static async Task<string> AnswerAsync(TestApp app, string email)
+    {
+        using var answer = await app.PostTextAsync("/api/users/signup", Json(new { email, password = TestApp.Password }));
+        var headers = answer.Headers.Concat(answer.Content.Headers).Where(h => h.Key != "Date").Select(h => $"{h.Key}: {string.Join('|', h.Value)}");
+        return $"{(int)answer.StatusCode} {string.Join('\n', headers)} {await answer.Content.ReadAsStringAsync()}";
+    }
+
+    private static async Task<string> PageAsync(TestApp app, string email)
+    {
+        using var answer = await PageForms.SignUpAsync(app, email, TestApp.Password);
+        // Ciphertext of the framework's, new for each answer: of it, the length alone can tell something.
+        return Regex.Replace($"{(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync()}", "[A-Za-z0-9+/=_-]{100,}", sealedText => $"{sealedText.Length}");
+    }
+
+    private static Task<HttpResponseMessage> FinishAsync(TestApp app, string token, string password) => app.PostTextAsync("/api/users/finish-sign-up", Json(new { token, password }));
+
+    private static Task<bool> ConfirmedAsync(TestApp app, Guid id) => app.DbAsync(db => db.Users.Where(u => u.Id == id).Select(u => u.EmailConfirmed).SingleAsync());
+
+    private static string Json(object value) => JsonSerializer.Serialize(value);
+}

@@ -1,0 +1,38 @@
+using App.Data;
+using App.Passwords;
+using Microsoft.AspNetCore.Identity;
+
+namespace App.Accounts;
+
+/// <summary>A password asked for again, before something that must not be done by whoever finds an open browser. Guesses count as at sign-in.</summary>
+internal sealed class CheckPassword(GuessLimits guesses, PasswordChecks passwords)
+{
+    public abstract record Outcome
+    {
+        public sealed record Right : Outcome;
+        public sealed record Wrong : Outcome;
+        public sealed record LockedOut(TimeSpan Wait) : Outcome;
+    }
+
+    /// <param name="key">The key of the address whose guesses these are.</param>
+    public async Task<Outcome> OfAsync(string key, string? hash, string password, CancellationToken ct)
+    {
+        if (await guesses.ReserveAsync(key, ct) is { } wait) return new Outcome.LockedOut(wait);
+        bool right;
+        try
+        {
+            right = await passwords.VerifyAsync(hash, password, ct) != PasswordVerificationResult.Failed;
+        }
+        catch
+        {
+            await guesses.GiveBackAsync(key);
+            throw;
+        }
+
+        if (right) await guesses.ForgetAsync(key, ct);
+        else await guesses.CountWrongAsync(key);
+        return right ? new Outcome.Right() : new Outcome.Wrong();
+    }
+
+    public Task<Outcome> OfAsync(User user, string password, CancellationToken ct) => OfAsync(user.NormalizedEmail!, user.PasswordHash, password, ct);
+}

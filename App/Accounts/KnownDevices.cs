@@ -1,0 +1,76 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using App.Data;
+using App.Events;
+using App.Mail;
+using App.Sessions;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Net.Http.Headers;
+
+namespace App.Accounts;
+
+/// <summary>
+/// The browsers that a person has signed in with, by a cookie that only this service can make. Strangers' wrong passwords don't lock out the
+/// owner's own device: it counts its guesses apart. A sign-in from anywhere else gets the owner a letter. A new password makes all of them strangers.
+/// </summary>
+internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvider protection, CookieNames cookies)
+{
+    // Of several people at one browser, the last of them.
+    private const int Most = 4;
+
+    private readonly IDataProtector _protector = protection.CreateProtector("known devices");
+
+    /// <summary>What the guesses of this client for this address are counted as.</summary>
+    public string GuessesOf(Client client, string key) => Find(client.Device, key) is { } known ? $"{known.Nonce} {key}" : key;
+
+    /// <summary>A letter to the owner, where neither the cookie nor an earlier session says that this is a device of theirs. In the caller's unit of work.</summary>
+    public async Task TellIfNewAsync(User user, Guid sessionId, Client client, CancellationToken ct)
+    {
+        if (Find(client.Device, user.NormalizedEmail!) is { } known && known.Stamp == StampOf(user)) return;
+        // Programs and JSON clients keep no such cookie: the same program at the same address is nothing new.
+        var disowned = Causes.Disowned.Reason;
+        if (await db.Sessions.AnyAsync(s => s.UserId == user.Id && s.Id != sessionId && s.Address == client.Address && s.UserAgent == client.UserAgent && (s.RevokedBecause == null || s.RevokedBecause != disowned), ct)) return;
+        outbox.TellNewDevice(user, sessionId, client);
+    }
+
+    /// <summary>Written by pages alone: the answers of the course's routes bear two cookies and no third.</summary>
+    public async Task RememberAsync(HttpContext http, Guid userId, CancellationToken ct)
+    {
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == userId, ct) is not { } user) return;
+        var (text, address) = (http.Request.Cookies[cookies.Device], HashOf(user.NormalizedEmail!));
+        var nonce = Find(text, user.NormalizedEmail!)?.Nonce ?? Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(16));
+        KnownDevice[] all = [new(address, nonce, StampOf(user)), .. Read(text).Where(d => d.Address != address).Take(Most - 1)];
+        http.Response.Headers.Append(HeaderNames.SetCookie, new SetCookieHeaderValue(cookies.Device, _protector.Protect(JsonSerializer.Serialize(all)))
+        {
+            Path = "/",
+            HttpOnly = true,
+            SameSite = Microsoft.Net.Http.Headers.SameSiteMode.Lax,
+            Secure = http.Request.IsHttps,
+            MaxAge = TimeSpan.FromDays(400),
+        }.ToString());
+    }
+
+    private KnownDevice? Find(string? text, string key) => text is null ? null : Array.Find(Read(text), d => d.Address == HashOf(key));
+
+    private KnownDevice[] Read(string? text)
+    {
+        if (string.IsNullOrEmpty(text)) return [];
+        try
+        {
+            return JsonSerializer.Deserialize<KnownDevice[]>(_protector.Unprotect(text)) ?? [];
+        }
+        catch (Exception e) when (e is CryptographicException or FormatException or JsonException)
+        {
+            return []; // not one of ours: a stranger's
+        }
+    }
+
+    private static string StampOf(User user) => HashOf(user.SecurityStamp ?? "");
+
+    private static string HashOf(string text) => Base64Url.EncodeToString(SHA256.HashData(Encoding.UTF8.GetBytes(text)).AsSpan(0, 16));
+
+    private sealed record KnownDevice(string Address, string Nonce, string Stamp);
+}

@@ -1,0 +1,38 @@
+using App.Audit;
+using App.Data;
+using App.Events;
+using App.Mail;
+using App.Sessions;
+using App.Tokens;
+
+namespace App.Accounts;
+
+/// <summary>
+/// A new password takes the old one's place, with all that follows: every token issued so far is refused, links to reset it are withdrawn,
+/// the guesses are forgotten, and its owner gets a letter. Whichever way the person has proved that they may.
+/// </summary>
+internal sealed class SetPassword(
+    AppDb db, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, OneTimeLinks links, Outbox outbox, GuessLimits guesses, TokenOptions tokens)
+{
+    /// <summary>The purpose of the link in a reset letter.</summary>
+    public const string ResetLink = "reset";
+
+    /// <summary>In the caller's write transaction; the caller saves and commits.</summary>
+    /// <param name="keep">The session that goes on.</param>
+    /// <param name="endOthers">Whether all others end.</param>
+    public async Task InUnitOfWorkAsync(User user, string hash, Client client, Guid? keep, bool endOthers, CancellationToken ct)
+    {
+        user.PasswordHash = hash;
+        // What was trusted because of the old password isn't any more, known devices for one.
+        user.SecurityStamp = Guid.NewGuid().ToString("N");
+        audit.Add("password-changed", user.Id, keep, client.Address);
+        outbox.TellPasswordChanged(user, client);
+        await db.SaveChangesAsync(ct);
+        await events.UserChangedAsync(Causes.PasswordChanged, user.Id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+        if (endOthers) await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && s.Id != keep, Causes.EndedByUser, ct);
+        await links.WithdrawAsync(user.Id, [ResetLink], ct);
+        await guesses.ForgetAsync(user.NormalizedEmail!, ct);
+        // The event moved the row on: tokens minted in this unit of work must know.
+        await db.Entry(user).ReloadAsync(ct);
+    }
+}

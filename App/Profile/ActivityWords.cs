@@ -1,0 +1,31 @@
+namespace App.Profile;
+
+/// <summary>The audit's verbs as people say them. What is new in the audit reads as it stands there until it has words here.</summary>
+internal static class ActivityWords
+{
+    public static string Of(ActivityView entry) => entry.Action switch
+    {
+        "signed-up" => Text.DidSignUp,
+        "signed-in" => Text.DidSignIn,
+        "session-ended" => entry.Detail switch
+        {
+            "sign-out" => Text.DidSignOut,
+            "replaced" => Text.DidReplace,
+            "refresh-reuse" => Text.DidReuse,
+            "disowned" => Text.DidDisownSession,
+            _ => Text.DidEnd,
+        },
+        "password-changed" => Text.DidChangePassword,
+        "reset-asked" => Text.DidAskReset,
+        "email-confirmed" => Text.DidConfirm,
+        "email-change-asked" => Text.DidAskEmail,
+        "email-changed" => Text.DidChangeEmail,
+        "email-change-undone" => Text.DidUndoEmail,
+        "name-changed" => Text.DidChangeName,
+        "data-taken" => Text.DidTakeData,
+        "disowned" => Text.DidDisown,
+        "role-granted" => Text.DidGetRole,
+        "role-revoked" => Text.DidLoseRole,
+        _ => entry.Action.Replace('-', ' '),
+    };
+}

@@ -1,0 +1,77 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
+using App.Accounts;
+using App.Audit;
+using App.Data;
+using App.Mail;
+using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Profile;
+
+public sealed class ChangeEmailRequest
+{
+    /// <summary>The address to come.</summary>
+    [Required, MaxLength(254)] public string Email { get; set; } = "";
+
+    /// <summary>The password in force.</summary>
+    [Required, MaxLength(1024)] public string Password { get; set; } = "";
+}
+
+/// <summary>
+/// A person wants another address. Nothing changes until the letter to it is answered; an address that somebody else has gets
+/// none, and the one who asks can't tell.
+/// </summary>
+internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, AuditLog audit)
+{
+    public const string Letter = "new-email";
+
+    public abstract record Outcome
+    {
+        public sealed record LetterSent : Outcome;
+        public sealed record Wrong : Outcome;
+        public sealed record LockedOut(TimeSpan Wait) : Outcome;
+        public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
+        public sealed record Gone : Outcome;
+    }
+
+    public static async Task<Results<Accepted<Nothing>, ProblemHttpResult>> HandleAsync(
+        ChangeEmailRequest request, CurrentUser user, ChangeEmail change, HttpContext http, CancellationToken ct) =>
+        await change.TryAsync(request, user, Client.Of(http), ct) switch
+        {
+            Outcome.LetterSent => TypedResults.Accepted((string?)null, new Nothing()),
+            Outcome.Invalid(var faults) => Problems.Invalid(faults),
+            Outcome.LockedOut(var wait) => Problems.TooManyRequests(http, wait),
+            Outcome.Wrong => Problems.InvalidCredentials(),
+            _ => Problems.NotAuthorized(),
+        };
+
+    public async Task<Outcome> TryAsync(ChangeEmailRequest request, CurrentUser caller, Client client, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Gone();
+        if (!EmailAddress.TryParse(request.Email, out var email)) return new Outcome.Invalid([new Fault("Email must be valid", "email")]);
+        if (email.Text == user.Email) return new Outcome.Invalid([new Fault("Email is the one you have already", "email")]);
+        switch (await check.OfAsync(user, request.Password, ct))
+        {
+            case CheckPassword.Outcome.LockedOut(var wait):
+                return new Outcome.LockedOut(wait);
+            case CheckPassword.Outcome.Wrong:
+                return new Outcome.Wrong();
+        }
+
+        await using var transaction = await db.BeginWriteAsync(ct);
+        // Counted by who asks and by who is written to: nobody's letter box is filled from here.
+        var counted = $"{user.Id} {Letter}";
+        if (await outbox.MayAskAsync(counted, ct))
+            outbox.AddDraft(Letter, JsonSerializer.Serialize(new WantedEmail(user.Id, email.Text, email.Key)), counted, user.Id);
+        audit.Add("email-change-asked", user.Id, caller.SessionId, client.Address);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return new Outcome.LetterSent();
+    }
+}
+
+/// <summary>The address that somebody wants, until its letter is answered.</summary>
+internal sealed record WantedEmail(Guid UserId, string Email, string Key);

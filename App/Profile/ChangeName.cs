@@ -1,0 +1,38 @@
+using System.ComponentModel.DataAnnotations;
+using App.Accounts;
+using App.Audit;
+using App.Data;
+using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Profile;
+
+public sealed class ChangeNameRequest
+{
+    /// <summary>How the person wants to be called; blank for no name.</summary>
+    [MaxLength(200)] public string? Name { get; set; }
+}
+
+/// <summary>A person is called something else. No token becomes wrong enough to be refused by it: the next renewal says the new name.</summary>
+internal sealed class ChangeName(AppDb db, AuditLog audit)
+{
+    public static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(ChangeNameRequest request, CurrentUser user, ChangeName change, HttpContext http, CancellationToken ct) =>
+        await change.TryAsync(request, user, Client.Of(http), ct) is { Count: > 0 } faults ? Problems.Invalid(faults) : TypedResults.NoContent();
+
+    /// <returns>What is wrong with it; nothing when it is changed.</returns>
+    public async Task<IReadOnlyList<Fault>> TryAsync(ChangeNameRequest request, CurrentUser caller, Client client, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        var named = !string.IsNullOrWhiteSpace(request.Name);
+        var name = named ? SignUp.NameOf(request.Name!) : null;
+        if (named && name is null) return [new Fault("Name must be at most 200 characters of text", "name")];
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (await db.Users.SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user || user.Name == name) return [];
+        user.Name = name;
+        audit.Add("name-changed", user.Id, caller.SessionId, client.Address);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return [];
+    }
+}

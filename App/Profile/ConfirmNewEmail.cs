@@ -1,0 +1,68 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
+using App.Accounts;
+using App.Audit;
+using App.Data;
+using App.Events;
+using App.Mail;
+using App.Sessions;
+using App.Tokens;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Profile;
+
+public sealed class EmailLinkRequest
+{
+    /// <summary>What stands behind <c>token=</c> in the letter's link.</summary>
+    [Required, MaxLength(100)] public string Token { get; set; } = "";
+}
+
+/// <summary>The letter to the new address is answered: it is theirs, and from now on the account's. The old one is told, and can undo it for a week.</summary>
+internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, ProfileLetters letters, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
+{
+    public const string Link = "new-email";
+
+    public static readonly TimeSpan UndoLasts = TimeSpan.FromDays(7);
+
+    public enum Outcome
+    {
+        Changed,
+
+        /// <summary>The link, or the address: somebody else has it by now.</summary>
+        LinkOver,
+    }
+
+    public static async Task<Results<Ok<Nothing>, ProblemHttpResult>> HandleAsync(EmailLinkRequest request, ConfirmNewEmail confirm, HttpContext http, CancellationToken ct) =>
+        await confirm.TryAsync(request.Token, Client.Of(http), ct) == Outcome.Changed ? TypedResults.Ok(new Nothing()) : Problems.BadRequest("This link has been used or is too old");
+
+    public async Task<bool> IsGoodAsync(string? token, CancellationToken ct) => await links.FindAsync(Link, token, ct) is not null;
+
+    public async Task<Outcome> TryAsync(string? token, Client client, CancellationToken ct)
+    {
+        if (await links.FindAsync(Link, token, ct) is not { Details: { } details, UserId: { } id } link) return Outcome.LinkOver;
+        var wanted = JsonSerializer.Deserialize<WantedEmail>(details)!;
+        try
+        {
+            await using var transaction = await db.BeginWriteAsync(ct);
+            if (!await links.UseAsync(link, ct) || await links.HoldsAsync(wanted.Key, id, ct)) return Outcome.LinkOver;
+            var user = await db.Users.SingleAsync(u => u.Id == id, ct);
+            var (oldEmail, oldKey) = (user.Email!, user.NormalizedEmail!);
+            (user.Email, user.UserName, user.NormalizedEmail, user.NormalizedUserName, user.EmailConfirmed) = (wanted.Email, wanted.Email, wanted.Key, wanted.Key, true);
+            audit.Add("email-changed", id, address: client.Address);
+            await db.SaveChangesAsync(ct);
+            await events.UserChangedAsync(Causes.EmailChanged, id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+            // What was sent to the old address must not open the account any more, but for the way back.
+            await links.WithdrawAsync(id, [SetPassword.ResetLink, Link], ct);
+            // A thief might else sign up with the old address and so bar the way back.
+            letters.Changed(user, oldEmail, links.Add(UndoEmail.Link, id, UndoLasts, JsonSerializer.Serialize(new WantedEmail(id, oldEmail, oldKey)), holds: oldKey));
+            await db.SaveChangesAsync(ct);
+            await transaction.CommitAsync(ct);
+            return Outcome.Changed;
+        }
+        catch (DbUpdateException e) when (UniqueViolation.Is(e))
+        {
+            return Outcome.LinkOver; // somebody was faster
+        }
+    }
+}

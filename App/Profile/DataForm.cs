@@ -1,0 +1,23 @@
+using App.Ops;
+using App.Sessions;
+using App.Ui;
+using Microsoft.AspNetCore.Mvc;
+
+namespace App.Profile;
+
+/// <summary>The button that takes one's data along: a form whose answer is a file.</summary>
+internal static class DataForm
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        // The origin of every form is checked at one door, so there are no tokens in them.
+        routes.MapPost("/account/data", HandleAsync).RequireAuthorization().RequireRateLimiting(RateLimits.Credentials).DisableAntiforgery().ExcludeFromDescription();
+
+    private static async Task<IResult> HandleAsync([FromForm] string? password, CurrentUser user, MyData data, HttpContext http, CancellationToken ct) =>
+        await data.TryAsync(password ?? "", user, Client.Of(http), ct) switch
+        {
+            MyData.Outcome.Told(var json) => TypedResults.File(json, "application/json", "gatehouse-my-data.json"),
+            MyData.Outcome.Gone => new SeeOther("/account"),
+            MyData.Outcome.LockedOut => new SeeOther("/account/profile?data=locked#data"),
+            _ => new SeeOther("/account/profile?data=wrong#data"),
+        };
+}

@@ -1,0 +1,55 @@
+using App.Audit;
+using App.Data;
+using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Profile;
+
+/// <summary>One thing that happened to an account, as its owner sees it.</summary>
+/// <param name="Action">A verb in the past, such as <c>signed-in</c>.</param>
+/// <param name="Detail">What the action alone doesn't say, such as why a session ended.</param>
+/// <param name="SessionId">The session it happened in; absent where there was none.</param>
+/// <param name="Device">The browser and its system, as far as that session is still remembered (a week after its end).</param>
+/// <param name="Kind"><c>desktop</c>, <c>phone</c> or <c>program</c>; absent where the device is.</param>
+/// <param name="Alive">Whether that session still lives.</param>
+/// <param name="Here">Whether it is the one that asks.</param>
+internal sealed record ActivityView(DateTimeOffset At, string Action, string? Detail, string? Address, Guid? SessionId, string? Device, string? Kind, bool Alive, bool Here);
+
+/// <summary>A page of activity, the newest first.</summary>
+/// <param name="Before">Ask with this for what came before; absent on the last page.</param>
+internal sealed record ActivityList(IReadOnlyList<ActivityView> Entries, long? Before);
+
+/// <summary>What happened to the caller's account: when, what, where, on which device.</summary>
+internal sealed class ListActivity(AppDb db, TimeProvider time)
+{
+    private const int PageSize = 50;
+
+    public static async Task<Ok<ActivityList>> HandleAsync(CurrentUser user, ListActivity list, CancellationToken ct, long? before = null) =>
+        TypedResults.Ok(await list.OfAsync(user, before, ct));
+
+    public async Task<ActivityList> OfAsync(CurrentUser user, long? before, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var rows = await db.Audit.AsNoTracking().Where(a => a.UserId == user.Id && (before == null || a.Id < before)).OrderByDescending(a => a.Id).Take(PageSize + 1).ToListAsync(ct);
+        var ids = rows.Select(r => r.SessionId).OfType<Guid>().Distinct().ToList();
+        var sessions = await db.Sessions.AsNoTracking().Where(s => s.UserId == user.Id && ids.Contains(s.Id)).ToDictionaryAsync(s => s.Id, ct);
+        var entries = rows.Take(PageSize).Select(r => View(r, r.SessionId is { } id ? sessions.GetValueOrDefault(id) : null, user, now));
+        return new ActivityList([.. entries], rows.Count > PageSize ? rows[PageSize - 1].Id : null);
+    }
+
+    private static ActivityView View(AuditEntry row, Session? session, CurrentUser user, DateTimeOffset now)
+    {
+        var device = session is null ? null : Device.Parse(session.UserAgent);
+        var name = device switch
+        {
+            null => null,
+            { Os: "" } => device.Browser,
+            _ => $"{device.Browser}, {device.Os}",
+        };
+        // An ended session bears no address of its own in the audit; where it was is what its owner wants to know.
+        return new ActivityView(
+            row.At, row.Action, row.Detail, row.Address ?? session?.Address, row.SessionId, name, device?.Kind,
+            session is { RevokedAt: null } && session.ExpiresAt > now, row.SessionId == user.SessionId);
+    }
+}

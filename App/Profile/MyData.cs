@@ -1,0 +1,93 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using App.Accounts;
+using App.Audit;
+using App.Data;
+using App.Mail;
+using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Profile;
+
+public sealed class MyDataRequest
+{
+    /// <summary>The password in force.</summary>
+    [Required, MaxLength(1024)] public string Password { get; set; } = "";
+}
+
+/// <summary>Everything we hold about a person, as JSON, for them alone. Secrets and their hashes aren't in it: they are of use only to us, or to a thief.</summary>
+internal sealed class MyData(AppDb db, CheckPassword check, IEnumerable<PersonalData> parts, AuditLog audit)
+{
+    private static readonly JsonSerializerOptions Readable = new(JsonSerializerDefaults.Web) { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public abstract record Outcome
+    {
+        public sealed record Told(byte[] Json) : Outcome;
+        public sealed record Wrong : Outcome;
+        public sealed record LockedOut(TimeSpan Wait) : Outcome;
+        public sealed record Gone : Outcome;
+    }
+
+    /// <summary>What the slices below know of.</summary>
+    public static IEnumerable<PersonalData> Own =>
+    [
+        new("account", async (db, id, ct) => await db.Users.Where(u => u.Id == id).Select(u => new
+        {
+            u.Id,
+            u.Email,
+            u.EmailConfirmed,
+            u.Name,
+            u.CreatedAt,
+            u.TwoFactorEnabled,
+        }).SingleAsync(ct)),
+        new("roles", async (db, id, ct) => await db.UserRoles.Where(r => r.UserId == id).Join(db.Roles, r => r.RoleId, role => role.Id, (_, role) => role.Name).ToListAsync(ct)),
+        new("sessions", async (db, id, ct) => await db.Sessions.Where(s => s.UserId == id).OrderBy(s => s.StartedAt).Select(s => new
+        {
+            s.Id,
+            s.StartedAt,
+            s.LastSeenAt,
+            s.ExpiresAt,
+            s.AuthenticatedAt,
+            s.RevokedAt,
+            s.RevokedBecause,
+            s.Amr,
+            s.Address,
+            s.UserAgent,
+        }).ToListAsync(ct)),
+        new("activity", async (db, id, ct) => await db.Audit.Where(a => a.UserId == id).OrderBy(a => a.Id).Select(a => new { a.At, a.Action, a.SessionId, a.Address, a.Detail }).ToListAsync(ct),
+            (db, id, ct) => db.Audit.Where(a => a.UserId == id).ExecuteDeleteAsync(ct)),
+        new("letters", async (db, id, ct) => await db.Outbox.Where(l => l.UserId == id).OrderBy(l => l.CreatedAt).Select(l => new { l.CreatedAt, l.SentAt }).ToListAsync(ct),
+            (db, id, ct) => db.Outbox.Where(l => l.UserId == id).ExecuteDeleteAsync(ct)),
+        new("linksInLetters", async (db, id, ct) => await db.Set<OneTimeLink>().Where(l => l.UserId == id).Select(l => new { l.Purpose, l.ExpiresAt, l.UsedAt }).ToListAsync(ct)),
+    ];
+
+    public static async Task<Results<FileContentHttpResult, ProblemHttpResult>> HandleAsync(MyDataRequest request, CurrentUser user, MyData data, HttpContext http, CancellationToken ct) =>
+        await data.TryAsync(request.Password, user, Client.Of(http), ct) switch
+        {
+            Outcome.Told(var json) => TypedResults.File(json, "application/json"),
+            Outcome.LockedOut(var wait) => Problems.TooManyRequests(http, wait),
+            Outcome.Wrong => Problems.InvalidCredentials(),
+            _ => Problems.NotAuthorized(),
+        };
+
+    public async Task<Outcome> TryAsync(string password, CurrentUser caller, Client client, CancellationToken ct)
+    {
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Gone();
+        switch (await check.OfAsync(user, password, ct))
+        {
+            case CheckPassword.Outcome.LockedOut(var wait):
+                return new Outcome.LockedOut(wait);
+            case CheckPassword.Outcome.Wrong:
+                return new Outcome.Wrong();
+        }
+
+        audit.Add("data-taken", user.Id, caller.SessionId, client.Address);
+        await db.SaveChangesAsync(ct);
+        var all = new JsonObject();
+        foreach (var part in parts)
+            if (part.ReadAsync is { } read) all[part.Name] = JsonSerializer.SerializeToNode(await read(db, user.Id, ct), Readable);
+        return new Outcome.Told(JsonSerializer.SerializeToUtf8Bytes(all, Readable));
+    }
+}

@@ -1,0 +1,63 @@
+using System.Text.Json;
+using App.Accounts;
+using App.Audit;
+using App.Data;
+using App.Events;
+using App.Mail;
+using App.Sessions;
+using App.Tokens;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Profile;
+
+/// <summary>
+/// The old address takes the account back. Whoever changed it knew the password, so that stops working, every session ends,
+/// and the way leads to a new password at once.
+/// </summary>
+internal sealed class UndoEmail(AppDb db, OneTimeLinks links, RevokeSessions revoke, ProfileLetters letters, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
+{
+    public const string Link = "undo-email";
+
+    private static readonly TimeSpan ResetLasts = TimeSpan.FromMinutes(30);
+
+    public abstract record Outcome
+    {
+        /// <param name="ResetToken">For the page where the new password is chosen.</param>
+        public sealed record Undone(string ResetToken) : Outcome;
+        public sealed record LinkOver : Outcome;
+    }
+
+    /// <returns>The address that a good link leads back to.</returns>
+    public async Task<string?> FindAsync(string? token, CancellationToken ct) =>
+        await links.FindAsync(Link, token, ct) is { Details: { } details } ? JsonSerializer.Deserialize<WantedEmail>(details)!.Email : null;
+
+    public async Task<Outcome> TryAsync(string? token, Client client, CancellationToken ct)
+    {
+        if (await links.FindAsync(Link, token, ct) is not { Details: { } details, UserId: { } id } link) return new Outcome.LinkOver();
+        var former = JsonSerializer.Deserialize<WantedEmail>(details)!;
+        try
+        {
+            await using var transaction = await db.BeginWriteAsync(ct);
+            if (!await links.UseAsync(link, ct)) return new Outcome.LinkOver();
+            var user = await db.Users.SingleAsync(u => u.Id == id, ct);
+            var taken = user.Email!;
+            (user.Email, user.UserName, user.NormalizedEmail, user.NormalizedUserName, user.EmailConfirmed) = (former.Email, former.Email, former.Key, former.Key, true);
+            (user.PasswordHash, user.SecurityStamp) = (null, Guid.NewGuid().ToString("N"));
+            audit.Add("email-change-undone", id, address: client.Address);
+            await db.SaveChangesAsync(ct);
+            await events.UserChangedAsync(Causes.EmailChanged, id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+            await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.Disowned, ct);
+            // Every other link, the way back from this one's undoing included, was for whoever held the account until now.
+            await links.WithdrawAsync(id, [SetPassword.ResetLink, ConfirmNewEmail.Link, Link], ct);
+            letters.Undone(user, taken);
+            var reset = links.Add(SetPassword.ResetLink, id, ResetLasts);
+            await db.SaveChangesAsync(ct);
+            await transaction.CommitAsync(ct);
+            return new Outcome.Undone(reset);
+        }
+        catch (DbUpdateException e) when (UniqueViolation.Is(e))
+        {
+            return new Outcome.LinkOver();
+        }
+    }
+}

@@ -1,0 +1,48 @@
+using System.ComponentModel.DataAnnotations;
+using App.Accounts;
+using App.Data;
+using App.Mail;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace App.Recovery;
+
+public sealed class ForgotRequest
+{
+    [Required, MaxLength(254)] public string Email { get; set; } = "";
+}
+
+/// <summary>
+/// Somebody says that they have forgotten their password. Nothing here looks for the account: what is asked for is put in the box, the same for
+/// every address, and <see cref="RecoveryLetters"/> finds out later whether there is a letter to write.
+/// </summary>
+internal sealed class AskForReset(AppDb db, Outbox outbox)
+{
+    public const string Letter = "reset";
+
+    public abstract record Outcome
+    {
+        public sealed record Asked : Outcome;
+        public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
+    }
+
+    /// <summary>202 with nothing in it for every address, known or not; a letter follows where there is an account.</summary>
+    public static async Task<Results<Accepted<Nothing>, ProblemHttpResult>> HandleAsync(HttpContext http, AskForReset ask, CancellationToken ct)
+    {
+        if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
+        return await ask.TryAsync(new ForgotRequest { Email = body.Text("email") }, ct) is Outcome.Invalid(var faults)
+            ? Problems.Invalid(faults)
+            : TypedResults.Accepted((string?)null, new Nothing());
+    }
+
+    public async Task<Outcome> TryAsync(ForgotRequest request, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (!EmailAddress.TryParse(request.Email, out var email)) return new Outcome.Invalid([new Fault("Email must be valid", "email")]);
+        await using var transaction = await db.BeginWriteAsync(ct);
+        // Enough for whoever deletes the first by mistake, too few to fill anybody's letter box.
+        if (await outbox.MayAskAsync(email.Key, ct)) outbox.AddDraft(Letter, email.Key, email.Key, usefulFor: TimeSpan.FromHours(1));
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return new Outcome.Asked();
+    }
+}

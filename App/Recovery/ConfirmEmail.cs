@@ -1,0 +1,69 @@
+using System.ComponentModel.DataAnnotations;
+using App.Accounts;
+using App.Audit;
+using App.Data;
+using App.Mail;
+using App.Sessions;
+using App.Ui;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Recovery;
+
+public sealed class LinkRequest
+{
+    /// <summary>What stands behind <c>token=</c> in the letter's link.</summary>
+    [Required, MaxLength(100)] public string Token { get; set; } = "";
+}
+
+/// <summary>Somebody who has an account shows that its address is theirs. Tokens say so from the next renewal on.</summary>
+internal sealed class ConfirmEmail(AppDb db, OneTimeLinks links, Outbox outbox, AuditLog audit)
+{
+    public const string Link = "confirm-email";
+
+    public enum Outcome
+    {
+        Confirmed,
+        LinkOver,
+    }
+
+    public static async Task<Results<Ok<Nothing>, ProblemHttpResult>> HandleAsync(HttpContext http, ConfirmEmail confirm, CancellationToken ct)
+    {
+        if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
+        return await confirm.TryAsync(body.Text("token"), Client.Of(http), ct) == Outcome.Confirmed
+            ? TypedResults.Ok(new Nothing())
+            : Problems.BadRequest("This link has been used or is too old");
+    }
+
+    public async Task<bool> IsGoodAsync(string? token, CancellationToken ct) => await links.FindAsync(Link, token, ct) is not null;
+
+    public async Task<Outcome> TryAsync(string? token, Client client, CancellationToken ct)
+    {
+        if (await links.FindAsync(Link, token, ct) is not { } link) return Outcome.LinkOver;
+        await using var transaction = await db.BeginWriteAsync(ct);
+        var user = await db.Users.SingleOrDefaultAsync(u => u.Id == link.UserId, ct);
+        // The letter went to one address; another has to be confirmed by a letter of its own.
+        if (user is null || user.NormalizedEmail != link.Details || !await links.UseAsync(link, ct)) return Outcome.LinkOver;
+        user.EmailConfirmed = true;
+        audit.Add("email-confirmed", user.Id, address: client.Address);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return Outcome.Confirmed;
+    }
+
+    /// <summary>The button of the profile page: the letter once more.</summary>
+    public static async Task<SeeOther> HandleAgainAsync(CurrentUser user, ConfirmEmail confirm, CancellationToken ct)
+    {
+        await confirm.AgainAsync(user, ct);
+        return new SeeOther("/account/profile?sent=1");
+    }
+
+    public async Task AgainAsync(CurrentUser caller, CancellationToken ct)
+    {
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == caller.Id && !u.EmailConfirmed, ct) is not { } user) return;
+        if (await outbox.MayAskAsync(user.NormalizedEmail!, ct)) outbox.AskToConfirm(user);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+    }
+}

@@ -1,0 +1,75 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
+using App.Accounts;
+using App.Mail;
+using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace App.Recovery;
+
+public sealed class FinishSignUpRequest
+{
+    /// <summary>What stands behind <c>token=</c> in the letter's link.</summary>
+    [Required, MaxLength(100)] public string Token { get; set; } = "";
+
+    /// <summary>The password given at sign-up.</summary>
+    [Required, MaxLength(1024)] public string Password { get; set; } = "";
+}
+
+/// <summary>
+/// Where accounts begin with a letter: its link and the password given at sign-up make the account. Both are needed, so that nobody
+/// gets a stranger to confirm an account whose password the stranger has chosen.
+/// </summary>
+internal sealed class FinishSignUp(OneTimeLinks links, CheckPassword check, SignUp signUp)
+{
+    public const string Link = "sign-up";
+
+    public abstract record Outcome
+    {
+        public sealed record SignedUp(Grant Grant) : Outcome;
+        public sealed record WrongPassword : Outcome;
+        public sealed record LockedOut(TimeSpan Wait) : Outcome;
+        public sealed record LinkOver : Outcome;
+    }
+
+    public static async Task<Results<Created<SignedInUser>, ProblemHttpResult>> HandleAsync(
+        HttpContext http, HeldSessions held, FinishSignUp finish, SessionCookies cookies, CancellationToken ct)
+    {
+        if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
+        var request = new FinishSignUpRequest { Token = body.Text("token"), Password = body.Text("password") };
+        switch (await finish.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct))
+        {
+            case Outcome.SignedUp(var grant):
+                cookies.Write(http, grant);
+                return TypedResults.Created((string?)null, new SignedInUser(grant.User.Email, grant.User.Id));
+            case Outcome.LockedOut(var wait):
+                return Problems.TooManyRequests(http, wait);
+            case Outcome.WrongPassword:
+                return Problems.InvalidCredentials();
+            default:
+                return Problems.BadRequest("This link has been used or is too old");
+        }
+    }
+
+    public async Task<bool> IsGoodAsync(string? token, CancellationToken ct) => await links.FindAsync(Link, token, ct) is not null;
+
+    /// <param name="replaced">The sessions this browser held until now, which the new one replaces.</param>
+    public async Task<Outcome> TryAsync(FinishSignUpRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (await links.FindAsync(Link, request.Token, ct) is not { Details: { } details } link) return new Outcome.LinkOver();
+        var applicant = JsonSerializer.Deserialize<Applicant>(details)!;
+        switch (await check.OfAsync(applicant.Key, applicant.PasswordHash, request.Password, ct))
+        {
+            case CheckPassword.Outcome.LockedOut(var wait):
+                return new Outcome.LockedOut(wait);
+            case CheckPassword.Outcome.Wrong:
+                return new Outcome.WrongPassword();
+        }
+
+        // Taken meanwhile, or used by a second click: whoever has the address signs in.
+        return await signUp.SaveAsync(applicant, confirmed: true, client, replaced, ct, also: () => links.UseAsync(link, ct)) is SignUp.Outcome.SignedUp(var grant)
+            ? new Outcome.SignedUp(grant)
+            : new Outcome.LinkOver();
+    }
+}

@@ -1,0 +1,46 @@
+using App.Accounts;
+using App.Audit;
+using App.Data;
+using App.Events;
+using App.Mail;
+using App.Sessions;
+using App.Tokens;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Recovery;
+
+/// <summary>
+/// "This wasn't me", from the letter about a new device. One confirmation ends that session and every other, makes the password that
+/// somebody else knows worthless, and leads to a new one.
+/// </summary>
+internal sealed class NotMe(AppDb db, OneTimeLinks links, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
+{
+    public const string Link = "not-me";
+
+    public abstract record Outcome
+    {
+        /// <param name="ResetToken">For the page where the new password is chosen.</param>
+        public sealed record Ended(string ResetToken) : Outcome;
+        public sealed record LinkOver : Outcome;
+    }
+
+    public async Task<bool> IsGoodAsync(string? token, CancellationToken ct) => await links.FindAsync(Link, token, ct) is not null;
+
+    public async Task<Outcome> TryAsync(string? token, Client client, CancellationToken ct)
+    {
+        if (await links.FindAsync(Link, token, ct) is not { UserId: { } id } link) return new Outcome.LinkOver();
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (!await links.UseAsync(link, ct)) return new Outcome.LinkOver();
+        var user = await db.Users.SingleAsync(u => u.Id == id, ct);
+        (user.PasswordHash, user.SecurityStamp) = (null, Guid.NewGuid().ToString("N"));
+        audit.Add("disowned", id, Guid.TryParse(link.Details, out var session) ? session : null, client.Address);
+        await db.SaveChangesAsync(ct);
+        await events.UserChangedAsync(Causes.PasswordChanged, id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+        await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.Disowned, ct);
+        await links.WithdrawAsync(id, [SetPassword.ResetLink], ct);
+        var reset = links.Add(SetPassword.ResetLink, id, RecoveryLetters.ResetLasts);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return new Outcome.Ended(reset);
+    }
+}

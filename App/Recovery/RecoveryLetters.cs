@@ -1,0 +1,77 @@
+using System.Globalization;
+using System.Text.Json;
+using App.Accounts;
+using App.Audit;
+using App.Data;
+using App.Mail;
+using App.Sessions;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Recovery;
+
+/// <summary>Writes the letters that help a person in, back in, and to notice who else tries. Run by the box, never while somebody waits for an answer.</summary>
+internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper paper, AuditLog audit, Brand brand)
+{
+    public static readonly TimeSpan ResetLasts = TimeSpan.FromMinutes(30);
+
+    private static readonly TimeSpan ConfirmLasts = TimeSpan.FromDays(7);
+    private static readonly TimeSpan SignUpLasts = TimeSpan.FromDays(1);
+
+    public static IEnumerable<Draft> Drafts =>
+    [
+        Of(AskForReset.Letter, (letters, key, ct) => letters.ResetAsync(key, ct)),
+        Of(OwnerLetters.ConfirmEmail, (letters, id, ct) => letters.ConfirmAsync(Guid.Parse(id), ct)),
+        Of(OwnerLetters.SignUp, (letters, applicant, ct) => letters.SignUpAsync(JsonSerializer.Deserialize<Applicant>(applicant)!, applicant, ct)),
+        Of(OwnerLetters.PasswordChanged, (letters, details, ct) => letters.PasswordChangedAsync(JsonSerializer.Deserialize<WhoAndWhere>(details)!, ct)),
+        Of(OwnerLetters.NewDevice, (letters, details, ct) => letters.NewDeviceAsync(JsonSerializer.Deserialize<WhoAndWhere>(details)!, ct)),
+    ];
+
+    private static Draft Of(string kind, Func<RecoveryLetters, string, CancellationToken, Task<AddressedLetter?>> write) =>
+        new(kind, (services, details, ct) => write(services.GetRequiredService<RecoveryLetters>(), details, ct));
+
+    // To the address of the account, whatever was typed.
+    private async Task<AddressedLetter?> ResetAsync(string key, CancellationToken ct)
+    {
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == key, ct) is not { } user) return null;
+        var token = links.Add(SetPassword.ResetLink, user.Id, ResetLasts);
+        audit.Add("reset-asked", user.Id);
+        return Letter(user, Say(Text.ResetSubject), [Say(Text.ResetAsked), Text.ResetOnce], (Text.ResetButton, "/account/reset?token=" + token), Text.ResetNotYou);
+    }
+
+    private async Task<AddressedLetter?> ConfirmAsync(Guid id, CancellationToken ct)
+    {
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id && !u.EmailConfirmed, ct) is not { } user) return null;
+        var token = links.Add(ConfirmEmail.Link, user.Id, ConfirmLasts, user.NormalizedEmail);
+        return Letter(user, Say(Text.ConfirmSubject), [Say(Text.ConfirmWelcome)], (Text.ConfirmButton, "/account/confirm-email?token=" + token), Say(Text.ConfirmNotYou));
+    }
+
+    private async Task<AddressedLetter?> SignUpAsync(Applicant applicant, string details, CancellationToken ct)
+    {
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == applicant.Key, ct) is { } user)
+            return Letter(user, Say(Text.TakenSubject), [Say(Text.TakenTold)], null, Text.TakenNotYou);
+        if (await links.HoldsAsync(applicant.Key, null, ct)) return null;
+        var token = links.Add(FinishSignUp.Link, null, SignUpLasts, details);
+        return new AddressedLetter(
+            paper.Write(applicant.Email, Say(Text.ConfirmSubject), [Say(Text.FinishWelcome)], (Text.FinishButton, "/account/finish-sign-up?token=" + token), Text.FinishNotYou), null);
+    }
+
+    private async Task<AddressedLetter?> PasswordChangedAsync(WhoAndWhere where, CancellationToken ct) =>
+        await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == where.UserId, ct) is { } user
+            ? Letter(user, Say(Text.PasswordChangedSubject), [Say(Text.PasswordChangedTold, DeviceOf(where), where.Address)], (Text.PasswordChangedButton, "/account/forgot"), Text.PasswordChangedNotYou)
+            : null;
+
+    private async Task<AddressedLetter?> NewDeviceAsync(WhoAndWhere where, CancellationToken ct)
+    {
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == where.UserId, ct) is not { } user) return null;
+        var token = links.Add(NotMe.Link, user.Id, ConfirmLasts, where.SessionId.ToString());
+        return Letter(user, Say(Text.NewDeviceSubject), [Say(Text.NewDeviceTold, DeviceOf(where), where.Address), Text.NewDeviceYou], (Text.NewDeviceButton, "/account/not-me?token=" + token), Text.NewDeviceNotYou);
+    }
+
+    private AddressedLetter Letter(User user, string subject, IReadOnlyList<string> sentences, (string, string)? link, params IReadOnlyList<string> after) =>
+        new(paper.Write(user.Email!, subject, sentences, link, after), user.Id);
+
+    private static string DeviceOf(WhoAndWhere where) => Device.Parse(where.UserAgent) is { Os: { Length: > 0 } os } device ? $"{device.Browser}, {os}" : Device.Parse(where.UserAgent).Browser;
+
+    // {0} is the product's name in every text; the rest as given.
+    private string Say(string text, params object[] values) => string.Format(CultureInfo.CurrentCulture, text, [brand.Name, .. values]);
+}

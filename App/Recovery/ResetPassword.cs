@@ -1,0 +1,71 @@
+using System.ComponentModel.DataAnnotations;
+using App.Accounts;
+using App.Data;
+using App.Mail;
+using App.Passwords;
+using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Recovery;
+
+public sealed class ResetRequest
+{
+    /// <summary>What stands behind <c>token=</c> in the letter's link.</summary>
+    [Required, MaxLength(100)] public string Token { get; set; } = "";
+
+    [Required, MaxLength(1024)] public string Password { get; set; } = "";
+
+    /// <summary>Whose password it is, where the client wants that checked: the link is for one person and no other.</summary>
+    [MaxLength(254)] public string? Email { get; set; }
+}
+
+/// <summary>
+/// The link in a letter becomes a new password: once, within half an hour. Every session ends, and nobody is signed in by it:
+/// the sign-in that follows asks for the second factor where there is one.
+/// </summary>
+internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy policy, PasswordChecks passwords, SetPassword set)
+{
+    public abstract record Outcome
+    {
+        public sealed record Done : Outcome;
+
+        /// <summary>Used, too old, withdrawn, made up, or somebody else's.</summary>
+        public sealed record LinkOver : Outcome;
+        public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
+    }
+
+    public static async Task<Results<Ok<Nothing>, ProblemHttpResult>> HandleAsync(HttpContext http, ResetPassword reset, CancellationToken ct)
+    {
+        if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
+        var request = new ResetRequest { Token = body.Text("token"), Password = body.Text("password"), Email = body.Text("email") is { Length: > 0 } email ? email : null };
+        return await reset.TryAsync(request, Client.Of(http), ct) switch
+        {
+            Outcome.Done => TypedResults.Ok(new Nothing()),
+            Outcome.Invalid(var faults) => Problems.Invalid(faults),
+            _ => Problems.BadRequest("This link has been used or is too old"),
+        };
+    }
+
+    /// <summary>Whether a link is still good; looking doesn't use it up.</summary>
+    public async Task<bool> IsGoodAsync(string? token, CancellationToken ct) => await links.FindAsync(SetPassword.ResetLink, token, ct) is not null;
+
+    public async Task<Outcome> TryAsync(ResetRequest request, Client client, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (await links.FindAsync(SetPassword.ResetLink, request.Token, ct) is not { } link) return new Outcome.LinkOver();
+        if (await db.Users.SingleOrDefaultAsync(u => u.Id == link.UserId, ct) is not { } user) return new Outcome.LinkOver();
+        if (request.Email is not null && (!EmailAddress.TryParse(request.Email, out var email) || email.Key != user.NormalizedEmail)) return new Outcome.LinkOver();
+        if (policy.Check(request.Password, user.Email!, user.Name, user.TwoFactorEnabled) is { Count: > 0 } faults) return new Outcome.Invalid(faults);
+        var hash = await passwords.HashAsync(request.Password, ct);
+
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (!await links.UseAsync(link, ct)) return new Outcome.LinkOver();
+        // Whoever has the letter has the address.
+        user.EmailConfirmed = true;
+        await set.InUnitOfWorkAsync(user, hash, client, keep: null, endOthers: true, ct);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return new Outcome.Done();
+    }
+}
