@@ -1,4 +1,5 @@
 using App.Accounts;
+using App.Admin;
 using App.Audit;
 using App.Data;
 using App.Events;
@@ -36,7 +37,8 @@ try
         .AddProfile()
         .AddOAuth()
         .AddServices()
-        .AddGateway();
+        .AddGateway()
+        .AddAdmin();
 
     var app = builder.Build();
     app.UseOps();

@@ -204,7 +204,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
     {
         const string services = "/api/admin/services", one = "/api/admin/services/{id}", rotate = one + "/rotate", withdraw = one + "/withdraw", push = one + "/push", retry = push + "/retry";
         var user = await _app.SignUpAsync();
-        await _app.ScopedAsync<App.Accounts.ChangeRole, object>(async c => await c.RunAsync(user.Email, "admin", true, CancellationToken.None));
+        await _app.ScopedAsync<App.Admin.ChangeRole, object>(async c => await c.RunAsync(user.Email, "admin", true, CancellationToken.None));
         var admin = (await _app.SignInAsync(user)).AccessToken;
         foreach (var bearer in new[] { null, (await _app.SignUpAsync()).AccessToken, admin })
         {

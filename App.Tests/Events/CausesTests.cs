@@ -1,5 +1,5 @@
 using System.Net.Http.Json;
-using App.Accounts;
+using App.Admin;
 using App.Audit;
 using App.Events;
 using App.Tests.Data;

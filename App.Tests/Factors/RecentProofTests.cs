@@ -1,8 +1,8 @@
 using System.Net;
+using App.Sessions;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
 using Microsoft.EntityFrameworkCore;
-using App.Sessions;
 
 namespace App.Tests.Factors;
 

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Text.Json;
-using App.Accounts;
+using App.Admin;
 using App.Tests.OAuth;
 using App.Tests.Tokens;
 

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using App.Accounts;
+using App.Admin;
 using App.Events;
 using App.OAuth;
 using App.Sessions;

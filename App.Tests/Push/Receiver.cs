@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
-using App.Accounts;
+using App.Admin;
 using App.Data;
 using App.Events;
 using Microsoft.AspNetCore.Builder;

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
-using App.Accounts;
+using App.Admin;
 using App.Audit;
 using App.Events;
 using App.Tests.Accounts;

@@ -25,9 +25,6 @@ internal static class AccountsModule
         services.AddScoped<SignInSecondStep>();
         services.AddScoped<SignOut>();
         services.AddScoped<ProveAgain>();
-        services.AddScoped<ReadProfile>();
-        services.AddScoped<ChangeRole>();
-        services.AddSingleton(new Command("users", UserCommands.Usage, UserCommands.RunAsync));
         services.AddAuthorizationBuilder().AddPolicy(Roles.Admin, policy => policy.RequireRole(Roles.Admin));
         services.AddProblemFor<HashingBusyException>((http, busy) => Problems.Unavailable(http, busy.RetryAfter));
         return services;

@@ -70,15 +70,18 @@ internal sealed partial class SignIn(
         // The owner's own device counts apart: a stranger's guesses don't lock it.
         var counted = devices.GuessesOf(client, email.Key);
         if (await guesses.ReserveAsync(counted, ct) is { } wait) return new Outcome.LockedOut(wait);
+        User? user;
+        Outcome? outcome;
         try
         {
-            var user = await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
+            user = await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
             // An unknown user costs what a wrong password costs: the check against nobody's hash is done all the same.
             var result = request.Password.Length > LongestPassword
                 ? PasswordVerificationResult.Failed
                 : await passwords.VerifyAsync(user?.PasswordHash, request.Password, ct);
-            if (user is not null && result != PasswordVerificationResult.Failed)
-                return await BeginAsync(user, counted, request.Password, result, client, replaced, code, ct);
+            outcome = user is null || result == PasswordVerificationResult.Failed
+                ? new Outcome.Rejected()
+                : await BeginAsync(user, counted, request.Password, result, client, replaced, code, ct);
         }
         catch
         {
@@ -86,13 +89,20 @@ internal sealed partial class SignIn(
             throw;
         }
 
-        await guesses.CountWrongAsync(counted);
-        Wrong(client.Address);
-        return new Outcome.Rejected();
+        // The password's verdict is in; the code's is counted by itself.
+        if (outcome is null) return await secondStep.ByCodeAsync(user!, code!, client, replaced, ct);
+        if (outcome is Outcome.Rejected)
+        {
+            await guesses.CountWrongAsync(counted);
+            Wrong(client.Address);
+        }
+
+        return outcome;
     }
 
     // The session, its audit, the replaced one's event and the end of the count: all or nothing.
-    private async Task<Outcome> BeginAsync(
+    // Null where a second step is due and its code is here to be judged.
+    private async Task<Outcome?> BeginAsync(
         User user, string counted, string password, PasswordVerificationResult result, Client client, IReadOnlyList<Guid> replaced, string? code, CancellationToken ct)
     {
         // A hash of older making becomes one of today's while the password is at hand.
@@ -112,7 +122,7 @@ internal sealed partial class SignIn(
         await transaction.CommitAsync(ct);
         return grant is not null ? new Outcome.SignedIn(grant)
             : challenge is not null ? new Outcome.SecondStepDue(challenge)
-            : await secondStep.ByCodeAsync(user, code!, client, replaced, ct);
+            : null;
     }
 
     [LoggerMessage(5002, LogLevel.Information, "A sign-in from {Address} was refused")]

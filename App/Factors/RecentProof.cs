@@ -52,15 +52,16 @@ internal sealed class RecentProof(AppDb db, Grants grants, RefreshKey refreshKey
 internal static class RecentProofRoutes
 {
     /// <summary>
-    /// Lets the request through only with a recent proof. Otherwise JSON gets the problem <c>proof_required</c>,
-    /// and a form of <paramref name="page"/> leads to <see cref="ReturnUrl.Confirm"/> and back to that page.
+    /// Lets the request through only with a recent proof; otherwise the answer is the problem <c>proof_required</c>.
+    /// A page's verb asks <see cref="RecentProof.IsGivenAsync"/> and leads to <see cref="ReturnUrl.Confirm"/>.
     /// </summary>
-    public static TBuilder RequireRecentProof<TBuilder>(this TBuilder route, string? page = null) where TBuilder : IEndpointConventionBuilder =>
+    public static TBuilder RequireRecentProof<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder =>
         route.AddEndpointFilter(async (context, next) =>
         {
             var http = context.HttpContext;
             var proof = http.RequestServices.GetRequiredService<RecentProof>();
-            if (CurrentUser.From(http.User) is { } user && await proof.IsGivenAsync(user, http.RequestAborted)) return await next(context);
-            return page is null ? Problems.ProofRequired(http, Session.ProofLasts) : new SeeOther(ReturnUrl.Via(ReturnUrl.Confirm, page));
+            return CurrentUser.From(http.User) is { } user && await proof.IsGivenAsync(user, http.RequestAborted)
+                ? await next(context)
+                : Problems.ProofRequired(http, Session.ProofLasts);
         });
 }

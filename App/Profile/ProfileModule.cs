@@ -7,6 +7,7 @@ internal static class ProfileModule
 {
     public static IServiceCollection AddProfile(this IServiceCollection services)
     {
+        services.AddScoped<ReadProfile>();
         services.AddScoped<ChangePassword>();
         services.AddScoped<ChangeEmail>();
         services.AddScoped<ConfirmNewEmail>();

@@ -1,4 +1,3 @@
-using App.Accounts;
 
 namespace App.Services;
 

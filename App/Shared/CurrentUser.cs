@@ -60,3 +60,10 @@ internal sealed class CurrentUserIdentity(CurrentUser user) : ClaimsIdentity(Cla
         foreach (var role in user.Roles) yield return new Claim("roles", role);
     }
 }
+
+/// <summary>The roles there are.</summary>
+internal static class Roles
+{
+    /// <summary>May look after services, users and keys. Also the name of the policy that demands it.</summary>
+    public const string Admin = "admin";
+}

@@ -1,7 +1,7 @@
 using App.Data;
 using Microsoft.EntityFrameworkCore;
 
-namespace App.Accounts;
+namespace App.Profile;
 
 /// <summary>What a person's own profile page shows.</summary>
 internal sealed record ProfileView(string Email, bool Confirmed, string? Name, DateTimeOffset MemberSince);

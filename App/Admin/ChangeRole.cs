@@ -5,14 +5,7 @@ using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 using TokenOptions = App.Tokens.TokenOptions;
 
-namespace App.Accounts;
-
-/// <summary>The roles there are.</summary>
-internal static class Roles
-{
-    /// <summary>May look after services, users and keys. Also the name of the policy that demands it.</summary>
-    public const string Admin = "admin";
-}
+namespace App.Admin;
 
 /// <summary>A person is given a role, or loses it. What their tokens say is then out of date, and whoever follows the events is told so.</summary>
 internal sealed class ChangeRole(AppDb db, ILookupNormalizer normalizer, SecurityEventLog events, AuditLog audit, TokenOptions tokens, TimeProvider time)

@@ -1,4 +1,4 @@
-namespace App.Accounts;
+namespace App.Admin;
 
 /// <summary>People from the command line: <c>App users grant|revoke EMAIL admin</c>, which is how the first admin is made.</summary>
 internal static class UserCommands
