@@ -22,22 +22,12 @@ try
     var builder = Hosting.CreateBuilder(args);
     builder.AddOps();
     builder.Services
-        .AddData()
-        .AddUi()
-        .AddMail()
-        .AddPasswords<User>()
-        .AddAudit()
-        .AddEvents()
-        .AddPush()
-        .AddTokens()
-        .AddSessions()
-        .AddFactors()
-        .AddAccounts()
-        .AddRecovery()
-        .AddProfile()
-        .AddOAuth()
-        .AddServices()
-        .AddGateway()
+        .AddData().AddUi().AddMail()
+        .AddPasswords<User>().AddAudit()
+        .AddEvents().AddPush()
+        .AddTokens().AddSessions()
+        .AddFactors().AddAccounts().AddRecovery().AddProfile()
+        .AddOAuth().AddServices().AddGateway()
         .AddAdmin();
 
     var app = builder.Build();
