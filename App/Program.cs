@@ -47,6 +47,7 @@ try
     app.MapOAuth();
     app.MapServices();
     app.MapGateway();
+    app.MapAdmin();
     return await app.LaunchAsync(args);
 }
 catch (Exception e) when (Hosting.Explains(e))

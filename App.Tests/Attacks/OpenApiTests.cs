@@ -206,8 +206,14 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         var user = await _app.SignUpAsync();
         await _app.ScopedAsync<App.Admin.ChangeRole, object>(async c => await c.RunAsync(user.Email, "admin", true, CancellationToken.None));
         var admin = (await _app.SignInAsync(user)).AccessToken;
+        const string keys = "/api/admin/keys", rotateKeys = keys + "/rotate", revokeKey = keys + "/{id}/revoke";
         foreach (var bearer in new[] { null, (await _app.SignUpAsync()).AccessToken, admin })
         {
+            var all = await _app.SendAsync(HttpMethod.Get, keys, bearer);
+            var next = all.IsSuccessStatusCode ? (await Answers.JsonAsync(all)).EnumerateArray().First(k => k.GetProperty("state").GetString() == "next").GetProperty("id").GetString() : "x";
+            yield return ("GET", keys, all);
+            yield return ("POST", rotateKeys, await _app.SendAsync(HttpMethod.Post, rotateKeys, bearer));
+            for (var i = 0; i < 2; i++) yield return ("POST", revokeKey, await _app.SendAsync(HttpMethod.Post, $"{keys}/{next}/revoke", bearer));
             yield return ("GET", services, await _app.SendAsync(HttpMethod.Get, services, bearer));
             foreach (var id in new[] { "", "stock" }) yield return ("POST", services, await _app.SendAsync(HttpMethod.Post, services, bearer, json: new { id }));
             for (var i = 0; i < 2; i++) yield return ("POST", rotate, await _app.SendAsync(HttpMethod.Post, services + "/stock/rotate", bearer));

@@ -69,7 +69,7 @@ public sealed class SecondStepTests : IAsyncDisposable
         Assert.Equal(challenge, page.Value("challenge"));
         var right = await CodeAsync(ada.Codes[0]);
         Assert.Equal("/account/sessions", right.Location());
-        Assert.Equal(2, Answers.CookieLines(right).Length);
+        Assert.Equal(3, Answers.CookieLines(right).Length); // the session, its renewal, and that this device is known
         var over = await CodeAsync(ada.Codes[1]);
         Assert.Equal(HttpStatusCode.BadRequest, over.StatusCode);
         Assert.NotNull((await over.PageAsync()).QuerySelector(".notice.bad"));

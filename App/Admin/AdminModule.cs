@@ -10,4 +10,12 @@ internal static class AdminModule
         services.AddSingleton(new Command("users", UserCommands.Usage, UserCommands.RunAsync));
         return services;
     }
+
+    public static void MapAdmin(this IEndpointRouteBuilder routes)
+    {
+        var keys = routes.MapGroup("/api/admin/keys").WithTags("Admin").RequireAuthorization(Roles.Admin).ProducesProblem(401).ProducesProblem(403);
+        keys.MapGet("", ManageKeys.ListAsync);
+        keys.MapPost("/rotate", ManageKeys.RotateAsync);
+        keys.MapPost("/{id}/revoke", ManageKeys.RevokeAsync).ProducesProblem(404);
+    }
 }

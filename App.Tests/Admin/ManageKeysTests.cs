@@ -1,0 +1,55 @@
+using System.Net;
+using App.Admin;
+using App.Tests.Attacks;
+
+namespace App.Tests.Admin;
+
+/// <summary>Signing keys in an admin's hands, over JSON.</summary>
+public sealed class ManageKeysTests : IAsyncLifetime
+{
+    private const string Keys = "/api/admin/keys";
+    private readonly TestApp _app = TestApp.Start();
+    private string _admin = "";
+
+    public async Task InitializeAsync()
+    {
+        var user = await _app.SignUpAsync();
+        await _app.ScopedAsync((ChangeRole change) => change.RunAsync(user.Email, Roles.Admin, granted: true, CancellationToken.None));
+        _admin = (await _app.SignInAsync(user)).AccessToken;
+    }
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task A_rotation_brings_the_next_key_in_and_shows_no_private_half()
+    {
+        var (before, next) = (await IdAsync("current"), await IdAsync("next"));
+        var rotated = await _app.SendAsync(HttpMethod.Post, Keys + "/rotate", _admin);
+        Assert.Equal(next, (await Answers.JsonAsync(rotated)).GetProperty("current").GetString());
+        Assert.Equal((next, before), (await IdAsync("current"), await IdAsync("retired")));
+        Assert.NotNull(await _app.WhoAmIAsync(bearer: _admin)); // of the key that has retired
+        var text = await (await _app.SendAsync(HttpMethod.Get, Keys, _admin)).Content.ReadAsStringAsync();
+        Assert.DoesNotContain("private", text, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task A_revoked_key_takes_its_tokens_with_it_the_admins_own_included()
+    {
+        var current = await IdAsync("current");
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, $"{Keys}/{current}/revoke", _admin)).StatusCode);
+        Assert.Null(await _app.WhoAmIAsync(bearer: _admin));
+        await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Get, Keys, _admin), 401, "Not authorized");
+    }
+
+    [Fact]
+    public async Task Ten_rotations_at_once_leave_one_current_and_one_next_key()
+    {
+        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => _app.SendAsync(HttpMethod.Post, Keys + "/rotate", _admin)));
+        Assert.All(answers, a => Assert.Equal(HttpStatusCode.OK, a.StatusCode));
+        var all = (await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Get, Keys, _admin))).EnumerateArray().Select(k => k.GetProperty("state").GetString()).ToList();
+        Assert.Equal((1, 1), (all.Count(s => s == "current"), all.Count(s => s == "next")));
+    }
+
+    private async Task<string> IdAsync(string state) => (await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Get, Keys, _admin)))
+        .EnumerateArray().First(k => k.GetProperty("state").GetString() == state).GetProperty("id").GetString()!;
+}
