@@ -67,6 +67,10 @@ public sealed class Street : IAsyncLifetime
             ["audience_encoded"] = Service,
             ["client_id"] = Service,
             ["client_secret"] = Secret,
+            ["session_cookie"] = "session",
+            ["refresh_cookie"] = "session_refresh",
+            ["session_cookie_pattern"] = "session",
+            ["refresh_cookie_pattern"] = "session_refresh",
             ["tls"] = $"127.0.0.1:{_tls}",
             ["pem"] = await Gatehouse.Client.GetStringAsync("/.well-known/public-key.pem"),
         };

@@ -51,6 +51,18 @@ public sealed class LiveServicesTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_stream_that_a_token_opened_ends_with_the_token()
+    {
+        var lapsing = await OpenAsync(_app, "Bearer " + await _app.ServiceTokenAsync(Callers.Basic("stock", _first)));
+        var staying = await OpenAsync(_app, Callers.Basic("stock", _first));
+        _app.Time.Advance(TimeSpan.FromMinutes(4));
+        Assert.False(lapsing.IsCompleted);
+        _app.Time.Advance(TimeSpan.FromMinutes(1));
+        await lapsing.WaitAsync(TimeSpan.FromSeconds(10));
+        Assert.False(staying.IsCompleted);
+    }
+
+    [Fact]
     public async Task Removing_a_service_ends_all_that_it_reads()
     {
         await using var replica = _app.StartReplica(Callers.Settings);

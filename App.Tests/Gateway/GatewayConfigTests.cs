@@ -35,7 +35,7 @@ public sealed class GatewayConfigTests : IAsyncLifetime
         Write(Public("/two"));
         Assert.Equal(HttpStatusCode.NotFound, await StatusAsync("/two"));
 
-        Assert.Equal(new GatewayConfig.Outcome.Taken(1), _app.Services.GetRequiredService<GatewayConfig>().Reload());
+        Assert.Equal(new GatewayConfig.Outcome.Taken(1), await _app.Services.GetRequiredService<GatewayConfig>().ReloadAsync());
 
         Assert.Equal(HttpStatusCode.OK, await StatusAsync("/two"));
         Assert.Equal(HttpStatusCode.NotFound, await StatusAsync("/one"));
@@ -45,7 +45,7 @@ public sealed class GatewayConfigTests : IAsyncLifetime
     public async Task A_fault_anywhere_leaves_all_as_it_was_and_says_why()
     {
         Write(Public("/two") + """,{"Path":"/three","Destinations":["ftp://x"]}""");
-        var refused = Assert.IsType<GatewayConfig.Outcome.Refused>(_app.Services.GetRequiredService<GatewayConfig>().Reload());
+        var refused = Assert.IsType<GatewayConfig.Outcome.Refused>(await _app.Services.GetRequiredService<GatewayConfig>().ReloadAsync());
         Assert.Contains("Gateway:Routes:1:Destinations has \"ftp://x\"", Assert.Single(refused.Faults), StringComparison.Ordinal);
 
         Assert.Equal(HttpStatusCode.OK, await StatusAsync("/one"));
@@ -67,16 +67,17 @@ public sealed class GatewayConfigTests : IAsyncLifetime
     [InlineData("""{"Path":"/x","Retries":9}""", "out of bounds")]
     [InlineData("""{"Path":"/x","HealthPath":"health"}""", "isn't a path")]
     [InlineData("""{"Path":"/x","Host":"http://x"}""", "isn't a host name")]
+    [InlineData("""{"Path":"/x","Host":"xn--bcher-kva.example"}""", "in Punycode")]
     [InlineData("""{"Path":"/x","Pubic":true}""", "Did you mean")]
     [InlineData("""{"Path":"/x"},{"Path":"/X/"}""", "2 times")]
     [InlineData("""{"Path":"/","Host":"127.0.0.1"}""", "where people sign in")]
-    public void Each_fault_is_named(string routes, string fault)
+    public async Task Each_fault_is_named(string routes, string fault)
     {
         var text = routes.Replace("\"Path\":\"/x\"", $"\"Path\":\"/x\"{(routes.Contains("Destinations", StringComparison.Ordinal) ? "" : ",\"Destinations\":[\"http://x\"]")}", StringComparison.Ordinal)
             .Replace("\"Path\":\"/X/\"", "\"Path\":\"/X/\",\"Destinations\":[\"http://x\"]", StringComparison.Ordinal)
             .Replace("{\"Path\":\"/\"", "{\"Destinations\":[\"http://x\"],\"Path\":\"/\"", StringComparison.Ordinal);
         Write(text);
-        var refused = Assert.IsType<GatewayConfig.Outcome.Refused>(_app.Services.GetRequiredService<GatewayConfig>().Reload());
+        var refused = Assert.IsType<GatewayConfig.Outcome.Refused>(await _app.Services.GetRequiredService<GatewayConfig>().ReloadAsync());
         Assert.Contains(refused.Faults, f => f.Contains(fault, StringComparison.Ordinal));
     }
 

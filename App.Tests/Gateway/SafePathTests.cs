@@ -44,6 +44,8 @@ public sealed class SafePathTests
     [InlineData("/admin%7f")]
     [InlineData("/admin%3fpublic")]
     [InlineData("/admin%23public")]
+    [InlineData("/shop/x#/..;/..;/admin")]
+    [InlineData("/shop/x#")]
     [InlineData("/admin%")]
     [InlineData("/admin%2")]
     [InlineData("/admin%zz")]
@@ -72,6 +74,11 @@ public sealed class SafePathTests
     [InlineData("X-Rewrite-Url")]
     [InlineData("Forwarded")]
     [InlineData("X-HTTP-Method-Override")]
+    [InlineData("X_Forwarded_For")]
+    [InlineData("X.Forwarded-Host")]
+    [InlineData("X-Forwarded-Uri")]
+    [InlineData("X-Real-IP")]
+    [InlineData("X_Real_IP")]
     public void Whatever_a_service_could_take_for_the_callers_identity_is_taken_off(string name) => Assert.True(StrippedHeaders.IsIdentity(name));
 
     [Theory]
@@ -89,5 +96,15 @@ public sealed class SafePathTests
     [InlineData("x=1,session_refresh=b; y=2", "y=2")]
     [InlineData(" session =a;session_refresh;x=1", "x=1")]
     [InlineData("sessions=1; my_session=2", "sessions=1; my_session=2")]
-    public void Our_two_cookies_stay_here_and_all_others_go_on(string sent, string? passed) => Assert.Equal(passed, StrippedHeaders.Cookies(sent, new CookieNames()));
+    [InlineData("=session=a; x=1", "x=1")]
+    public void Our_own_cookies_stay_here_and_all_others_go_on(string sent, string? passed) => Assert.Equal(passed, StrippedHeaders.Cookies(sent, new CookieNames()));
+
+    [Theory]
+    [InlineData("theme=dark; path=/", true)]
+    [InlineData("session=planted; path=/", false)]
+    [InlineData(" Session_Refresh=planted", false)]
+    [InlineData("=session=planted; path=/", false)] // a browser keeps it without a name, and sends it back as ours
+    [InlineData("session", false)]
+    [InlineData("theme", false)]
+    public void A_service_sets_its_own_cookies_and_none_of_ours(string line, bool passes) => Assert.Equal(passes, StrippedHeaders.SetCookies([line], new CookieNames()).Any());
 }

@@ -27,6 +27,9 @@ public sealed record CallingService(string Id, string? Audience, string? SecretI
     public ClaimsPrincipal ToPrincipal() => new(new CallingServiceIdentity(this));
 }
 
+/// <summary>The feature of a request that a token of a service's came with: nothing is served in its name beyond this instant.</summary>
+internal sealed record CredentialsEnd(DateTimeOffset At);
+
 /// <summary>The claims view of a <see cref="CallingService"/>, for the framework's own policies.</summary>
 internal sealed class CallingServiceIdentity(CallingService service) : ClaimsIdentity([new Claim("client_id", service.Id)], "Service", "client_id", "roles")
 {

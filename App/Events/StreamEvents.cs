@@ -28,7 +28,8 @@ internal sealed partial class StreamEvents(
         }
 
         var given = http.Request.Headers["Last-Event-ID"] is [{ Length: > 0 } header] ? header : cursor;
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stream.Stopping, stream.Until(service));
+        using var lapsed = stream.Lapse(http.Features.Get<CredentialsEnd>());
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stream.Stopping, stream.Until(service), lapsed?.Token ?? default);
         try
         {
             await stream.RunAsync(http, service, instance, long.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null, end.Token);
@@ -42,6 +43,10 @@ internal sealed partial class StreamEvents(
     private CancellationToken Stopping => lifetime.ApplicationStopping;
 
     private CancellationToken Until(CallingService service) => live.Until(service);
+
+    // A token that was taken back is over by then, too; the reader resumes with another where it stood.
+    private CancellationTokenSource? Lapse(CredentialsEnd? end) =>
+        end is null ? null : new CancellationTokenSource(end.At > time.GetUtcNow() ? end.At - time.GetUtcNow() : TimeSpan.Zero, time);
 
     private async Task RunAsync(HttpContext http, CallingService service, string instance, long? given, CancellationToken ct)
     {

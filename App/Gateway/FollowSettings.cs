@@ -14,13 +14,13 @@ internal sealed class FollowSettings(GatewayConfig gateway, IHostEnvironment env
         // Looked at every few seconds: a mounted file is often a link that is turned around, which no watcher hears of.
         var files = new PhysicalFileProvider(environment.ContentRootPath) { UsePollingFileWatcher = true, UseActivePolling = true };
         _held.Add(files);
-        _held.Add(ChangeToken.OnChange(() => files.Watch("appsettings*.json"), () => gateway.Reload()));
+        _held.Add(ChangeToken.OnChange(() => files.Watch("appsettings*.json"), () => _ = gateway.ReloadAsync()));
         if (!OperatingSystem.IsWindows())
         {
             _held.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
             {
                 signal.Cancel = true; // or it would end the process
-                gateway.Reload();
+                _ = gateway.ReloadAsync();
             }));
         }
 

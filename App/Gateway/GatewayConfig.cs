@@ -8,9 +8,9 @@ namespace App.Gateway;
 /// The setting <c>Gateway:Routes</c> as the proxy takes it, read anew from the same sources as at the start whenever somebody asks.
 /// A list with a fault in it is refused whole: half a configuration could open what the other half was to close.
 /// </summary>
-internal sealed partial class GatewayConfig(IConfiguration configuration, PublicUrl publicUrl, ILogger<GatewayConfig> logger)
+internal sealed partial class GatewayConfig(IConfiguration configuration, PublicUrl publicUrl, IServiceProvider services, ILogger<GatewayConfig> logger) : IDisposable
 {
-    private readonly Lock _turn = new();
+    private readonly SemaphoreSlim _turn = new(1);
 
     /// <summary>What the proxy goes by.</summary>
     public InMemoryConfigProvider Provider { get; } = new([], []);
@@ -25,11 +25,14 @@ internal sealed partial class GatewayConfig(IConfiguration configuration, Public
     public void Begin(GatewayRoutes routes) => Provider.Update([.. routes.Select(RouteOf)], [.. routes.Select(ClusterOf)]);
 
     /// <summary>Requests under way end by the routes that they began with.</summary>
-    public Outcome Reload()
+    public async Task<Outcome> ReloadAsync()
     {
-        lock (_turn)
+        await _turn.WaitAsync();
+        try
         {
             var (routes, faults) = Read();
+            // What the proxy would refuse by itself, it would refuse in silence.
+            if (faults.Count == 0) faults = await JudgeAsync(routes);
             if (faults.Count > 0)
             {
                 foreach (var fault in faults) Refused(fault);
@@ -40,6 +43,25 @@ internal sealed partial class GatewayConfig(IConfiguration configuration, Public
             Taken(routes.Count);
             return new Outcome.Taken(routes.Count);
         }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    public void Dispose() => _turn.Dispose();
+
+    private async Task<IReadOnlyList<string>> JudgeAsync(GatewayRoutes routes)
+    {
+        var validator = services.GetRequiredService<IConfigValidator>();
+        List<string> faults = [];
+        foreach (var route in routes)
+        {
+            var found = (await validator.ValidateRouteAsync(RouteOf(route))).Concat(await validator.ValidateClusterAsync(ClusterOf(route)));
+            faults.AddRange(found.Select(e => $"Gateway:Routes: {route.Id}: {e.Message}"));
+        }
+
+        return faults;
     }
 
     private (GatewayRoutes Routes, IReadOnlyList<string> Faults) Read()

@@ -57,6 +57,7 @@ public sealed partial class GatewayRoute : IValidatableObject
         else if (Host is null && Path == "/") yield return new("takes everything, our own pages included; give a path, or a host of its own", [nameof(Path)]);
         else if (Host is null && Ours.Contains("/" + Path.Split('/')[1], StringComparer.OrdinalIgnoreCase)) yield return new($"\"{Path}\" is one of our own; give another, or a host of its own", [nameof(Path)]);
         if (Host is not null && Uri.CheckHostName(Host) is not (UriHostNameType.Dns or UriHostNameType.IPv4)) yield return new($"\"{Host}\" isn't a host name; leave scheme and port away", [nameof(Host)]);
+        else if (Host?.Contains("xn--", StringComparison.OrdinalIgnoreCase) == true) yield return new($"\"{Host}\" is in Punycode; write it in its own letters", [nameof(Host)]);
         if (Destinations.Length == 0) yield return new("is empty; give the address of the service, such as http://orders:8080", [nameof(Destinations)]);
         foreach (var destination in Destinations)
             if (!Uri.TryCreate(destination, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.UserInfo.Length > 0 || uri.Query.Length > 0 || uri.Fragment.Length > 0)

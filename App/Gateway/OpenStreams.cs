@@ -1,40 +1,60 @@
+using App.Events;
 using App.Sessions;
 using App.Tokens;
-using Microsoft.AspNetCore.Http.Features;
 
 namespace App.Gateway;
 
 /// <summary>
-/// A websocket or an event stream may outlive the token that it was opened with. It is cut when its session ends, and one token's life
-/// after its own token has expired: whoever is still signed in opens it again.
+/// What is passed on may outlive the token that it was opened with. It is cut when its session ends or its user's tokens are refused; and a
+/// websocket or an event stream also one token's life after its own token has expired: whoever is still signed in opens it again.
 /// </summary>
-internal sealed class OpenStreams(SessionWatch watch, TokenOptions options, TimeProvider time)
+internal sealed class OpenStreams(SessionWatch watch, RevocationIndex revocations, TokenOptions options, TimeProvider time)
 {
-    /// <returns>Dispose when the request is over; null for a request that is over soon by itself.</returns>
+    /// <returns>Dispose when the request is over; null for a stranger's.</returns>
     public IDisposable? Watch(HttpContext http, CurrentUser? user)
     {
-        if (user is null || !IsStream(http)) return null;
-        var subscription = watch.Subscribe(user.Id, _ =>
-        {
-            if (watch.IsEnded(user)) http.Abort();
-        });
-        // Asked after subscribing: what came between is not missed.
-        if (watch.IsEnded(user)) http.Abort();
+        if (user is null) return null;
+        var watched = new Watched(http);
+        watched.Holds(watch.Subscribe(user.Id, _ => Look()));
+        Look(); // after subscribing: what came between is not missed
         var left = DateTimeOffset.FromUnixTimeSeconds(user.ExpiresAt) + options.AccessTokenLifetime + TokenOptions.ClockSkew - time.GetUtcNow();
-        var timer = time.CreateTimer(_ => http.Abort(), null, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
-        return new Watched(subscription, timer);
+        watched.Holds(time.CreateTimer(_ => watched.Cut(IsStream), null, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan));
+        return watched;
+
+        void Look()
+        {
+            if (revocations.IsRevoked(user)) watched.Cut(_ => true);
+        }
     }
 
+    // By what the service answered, not by what the client said it wanted. A long download ends by itself.
     private static bool IsStream(HttpContext http) =>
-        http.Features.Get<IHttpUpgradeFeature>()?.IsUpgradableRequest == true || http.Features.Get<IHttpExtendedConnectFeature>()?.IsExtendedConnect == true
-        || http.Request.Headers.Accept.ToString().Contains("text/event-stream", StringComparison.OrdinalIgnoreCase);
+        http.Response.StatusCode == StatusCodes.Status101SwitchingProtocols || HttpMethods.IsConnect(http.Request.Method)
+        || (http.Response.ContentType is { } type && (type.StartsWith("text/event-stream", StringComparison.OrdinalIgnoreCase) || type.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) || type.Contains("ndjson", StringComparison.OrdinalIgnoreCase)));
 
-    private sealed class Watched(IDisposable subscription, ITimer timer) : IDisposable
+    // A context is used again for the next request as soon as this one is over, and a callback may be under way just then.
+    private sealed class Watched(HttpContext http) : IDisposable
     {
+        private readonly Lock _turn = new();
+        private readonly List<IDisposable> _held = [];
+        private bool _over;
+
+        public void Holds(IDisposable held) => _held.Add(held);
+
+        public void Cut(Func<HttpContext, bool> which)
+        {
+            lock (_turn)
+            {
+                if (_over || !which(http)) return;
+                _over = true;
+                http.Abort();
+            }
+        }
+
         public void Dispose()
         {
-            subscription.Dispose();
-            timer.Dispose();
+            lock (_turn) _over = true;
+            foreach (var held in _held) held.Dispose();
         }
     }
 }

@@ -8,7 +8,13 @@ namespace App.Gateway;
 /// <param name="Upstream">Where the proxy reaches the service.</param>
 /// <param name="Listen">Where the proxy listens.</param>
 /// <param name="Folder">Where the configuration and the files beside it are kept.</param>
-internal sealed record ProxySettings(string Issuer, string Gatehouse, string Upstream, string Listen, string Folder, string Audience, string ClientId, string ClientSecret);
+internal sealed record ProxySettings(string Issuer, string Gatehouse, string Upstream, string Listen, string Folder, string Audience, string ClientId, string ClientSecret)
+{
+    /// <summary>The names of our two cookies, which the service behind never gets (section <c>Cookies</c>).</summary>
+    public string SessionCookie { get; init; } = "session";
+
+    public string RefreshCookie { get; init; } = "session_refresh";
+}
 
 /// <summary>One way to put a proxy in front of a service.</summary>
 /// <param name="Files">Names of the files it takes, the configuration first.</param>
@@ -41,9 +47,11 @@ internal static class ProxyConfigurations
         {
             ("issuer", settings.Issuer), ("gatehouse", settings.Gatehouse), ("upstream", settings.Upstream), ("listen", settings.Listen), ("folder", settings.Folder),
             ("audience", settings.Audience), ("audience_encoded", Uri.EscapeDataString(settings.Audience)), ("client_id", settings.ClientId), ("client_secret", settings.ClientSecret),
+            ("session_cookie", settings.SessionCookie), ("refresh_cookie", settings.RefreshCookie),
+            ("session_cookie_pattern", Pattern(settings.SessionCookie)), ("refresh_cookie_pattern", Pattern(settings.RefreshCookie)),
         })
         {
-            if (value.AsSpan().ContainsAny(Forbidden) && name != "audience_encoded" && !IsPlaceholder(value))
+            if (value.AsSpan().ContainsAny(Forbidden) && name is not ("audience_encoded" or "session_cookie_pattern" or "refresh_cookie_pattern") && !IsPlaceholder(value))
                 throw new ArgumentException($"{name} holds a character that a configuration can't take.", nameof(settings));
             text.Replace("{" + name + "}", value);
         }
@@ -53,6 +61,9 @@ internal static class ProxyConfigurations
 
     // What isn't known yet, or is shown to nobody, stays a gap for the reader to fill: <your secret>.
     private static bool IsPlaceholder(string value) => value is ['<', .. var inside, '>'] && inside.All(c => char.IsAsciiLetter(c) || c == ' ');
+
+    // Of what a cookie's name may hold here, the dot alone means something else in a pattern.
+    private static string Pattern(string name) => name.Replace(".", "\\.", StringComparison.Ordinal);
 
     private static string Read(string file)
     {

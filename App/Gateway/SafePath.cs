@@ -13,7 +13,7 @@ internal static class SafePath
     /// <param name="target">The request target as it was sent (RFC 9112 section 3.2).</param>
     public static bool Is(string target)
     {
-        var path = target.AsSpan(0, target.IndexOfAny(['?', '#']) is >= 0 and var end ? end : target.Length);
+        var path = target.AsSpan(0, target.IndexOf('?', StringComparison.Ordinal) is >= 0 and var end ? end : target.Length);
         if (path is not ['/', ..] || path.ContainsAnyExcept(Plain) || path.Contains("//", StringComparison.Ordinal)) return false;
         Span<char> decoded = path.Length <= 1024 ? stackalloc char[path.Length] : new char[path.Length];
         return Decode(path, decoded, out var length) && !HasDotSegment(decoded[..length]);

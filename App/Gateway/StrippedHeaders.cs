@@ -9,8 +9,10 @@ internal static class StrippedHeaders
     private static readonly string[] Identity =
     [
         "x-auth-", "x-authenticated-", "x-user", "x-role", "x-email", "x-group", "x-remote-", "remote-", "x-webauth-", "x-renewed-",
-        "x-forwarded-user", "x-forwarded-email", "x-forwarded-group", "x-forwarded-preferred-username", "x-forwarded-access-token", "x-original-", "x-rewrite-",
+        "x-original-", "x-rewrite-",
     ];
+
+    private static readonly string[] Forwarded = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix"];
 
     /// <summary>
     /// True for a name that some service takes for the caller's identity or for the address that was asked for.
@@ -22,7 +24,9 @@ internal static class StrippedHeaders
         for (var i = 0; i < name.Length; i++) plain[i] = name[i] is '_' or '.' ? '-' : char.ToLowerInvariant(name[i]);
         foreach (var prefix in Identity)
             if (plain.StartsWith(prefix)) return true;
-        return plain is "forwarded" or "x-http-method-override" or "x-http-method" or "x-method-override";
+        // Of the forwarding headers four are ours to write, in one spelling; under any other a stranger would choose their own address.
+        if (plain.StartsWith("x-forwarded-") && !Forwarded.Contains(name, StringComparer.OrdinalIgnoreCase)) return true;
+        return plain is "x-real-ip" or "forwarded" or "x-http-method-override" or "x-http-method" or "x-method-override";
     }
 
     /// <summary>The client's cookies without our two: a service needs neither, and must never see the one that renews.</summary>
@@ -40,14 +44,15 @@ internal static class StrippedHeaders
     }
 
     /// <summary>What a service sets, without what would take the place of our two.</summary>
-    public static IEnumerable<string> SetCookies(IEnumerable<string> lines, CookieNames names) => lines.Where(line => !IsOurs(line.TrimStart(), names));
+    public static IEnumerable<string> SetCookies(IEnumerable<string> lines, CookieNames names) => lines.Where(line => line.IndexOf('=', StringComparison.Ordinal) > 0 && !IsOurs(line, names));
 
     // Cookie-reading code that splits at commas would find ours behind one, so that doesn't pass either.
     private static bool IsOurs(string pair, CookieNames names)
     {
         foreach (var part in pair.Split(','))
         {
-            var name = part.Split('=')[0].Trim();
+            // A cookie without a name comes back from a browser as its value alone.
+            var name = part.TrimStart(' ', '\t', '=').Split('=')[0].Trim();
             if (name.Equals(names.Session, StringComparison.OrdinalIgnoreCase) || name.Equals(names.Refresh, StringComparison.OrdinalIgnoreCase)) return true;
         }
 

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Encodings.Web;
+using App.Events;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Options;
 
@@ -33,7 +34,9 @@ internal sealed class ServiceHandler(
         var line = header[0] ?? "";
         if (line.StartsWith(Basic, StringComparison.OrdinalIgnoreCase)) return ReadBasic(line) is var (user, password) ? BySecret(user, password) : Refused;
         if (!line.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)) return Refused;
-        return await tokens.CheckAsync(line[Bearer.Length..]) is var (service, token) ? Accept(service, token.SecretId) : Refused;
+        if (await tokens.CheckAsync(line[Bearer.Length..]) is not var (service, token)) return Refused;
+        Context.Features.Set(new CredentialsEnd(DateTimeOffset.FromUnixTimeSeconds(token.ExpiresAt)));
+        return Accept(service, token.SecretId);
     }
 
     private AuthenticateResult BySecret(string id, string secret) =>

@@ -25,7 +25,7 @@ internal sealed class ServiceTokens(
     /// <returns>The service and what its token says; null where the token isn't good, or no longer.</returns>
     public async ValueTask<(RegisteredService Service, ServiceToken Token)?> CheckAsync(string text)
     {
-        if (text.Length is 0 or > StrictToken.MaxLength) return null;
+        if (text.Length is 0 or > StrictToken.MaxLength || !System.Text.Ascii.IsValid(text)) return null;
         var key = VerifiedTokens.Key.Of(text, Carrier.Bearer);
         if (!_verified.TryGetValue(key, out var token))
         {

@@ -31,10 +31,11 @@ internal sealed class PushDelivery : IDisposable
 
     private readonly HttpClient _http;
     private readonly TimeProvider _time;
+    private readonly PushOptions _options;
 
     public PushDelivery(PushOptions options, TimeProvider time)
     {
-        _time = time;
+        (_time, _options) = (time, options);
         var handler = new SocketsHttpHandler
         {
             AllowAutoRedirect = false,
@@ -56,6 +57,8 @@ internal sealed class PushDelivery : IDisposable
 
     public async Task<Delivery> PostAsync(PushReceiver receiver, string set, CancellationToken ct)
     {
+        // As judged when it was saved, by the settings of today.
+        if (PushAddress.FaultOf(receiver.Url.OriginalString, _options.AllowPrivateNetworks) is not null) return new Delivery.Failed("has an address that is not allowed");
         using var patience = new CancellationTokenSource(Patience, _time);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(ct, patience.Token);
         try

@@ -101,8 +101,8 @@ internal sealed partial class PushSender(
             return null;
         }
 
-        // What another has sent meanwhile is done; what doesn't concern the receiver is passed over.
-        _looked = Math.Max(_looked ?? 0, place.Cursor);
+        // The row says what is done, also where it was made anew; what doesn't concern the receiver is passed over again.
+        _looked = place.Cursor;
         if (place.HeldUntil > now || place.NextAttemptAt > now || !await IsDueAsync(ct)) return null;
         place.Cursor = _looked.Value;
         return await PushTurn.TakeAsync(scopes, time, place, ct);

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using App.Data;
 using App.Events;
 using App.Tokens;
@@ -21,7 +22,8 @@ internal sealed class CheckToken(VerifiedTokens verified, TokenVerifier verifier
 
     private ValueTask<AuthenticateResult?> RunAsync(ReadOnlyMemory<char> text, Carrier carrier, string? audience, HttpContext http)
     {
-        if (text.Length > StrictToken.MaxLength * 2) return default;
+        // Beyond ASCII is no token, and must not share a key with one.
+        if (text.Length > StrictToken.MaxLength * 2 || !Ascii.IsValid(text.Span)) return default;
         var key = KeyOf(text, carrier, http);
         if (verified.Find(key) is not { } known) return VerifyAsync(text.ToString(), key, audience, http);
         var user = CurrentUser.From(known.Principal)!;
