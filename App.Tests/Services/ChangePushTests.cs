@@ -96,7 +96,7 @@ public sealed class ChangePushTests : IAsyncLifetime
         await open.Get<PushEvents>().StopAsync(CancellationToken.None);
         await using var closed = open.StartReplica();
         await closed.EndSessionAsync();
-        await Wait.UntilAsync(async () => await closed.PlaceAsync("stock") is { LastError: "has an address that is not public" });
+        await Wait.UntilAsync(async () => await closed.PlaceAsync("stock") is { LastError: "has an address that is not allowed" });
         Assert.Equal(1, receiver.Hits);
     }
 

@@ -60,6 +60,7 @@ internal sealed class Introspect(
         if (user.Name is { } name) json.WriteString("name", name);
         WriteList(json, "roles", user.Roles);
         WriteList(json, "amr", user.Amr);
+        WriteActors(json, user.Actors);
         WriteList(json, "aud", [user.Audience ?? tokens.Audience]);
         json.WriteNumber("iat", user.IssuedAt);
         json.WriteNumber("exp", user.ExpiresAt);
@@ -109,6 +110,17 @@ internal sealed class Introspect(
         }
 
         return buffer.WrittenSpan.ToArray();
+    }
+
+    private static void WriteActors(Utf8JsonWriter json, IReadOnlyList<string> actors)
+    {
+        foreach (var actor in actors)
+        {
+            json.WriteStartObject("act");
+            json.WriteString("sub", actor);
+        }
+
+        for (var i = 0; i < actors.Count; i++) json.WriteEndObject();
     }
 
     private static void WriteList(Utf8JsonWriter json, string name, IReadOnlyList<string> values)

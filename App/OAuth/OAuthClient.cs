@@ -32,7 +32,7 @@ internal sealed record ServiceDescription(
     public const int LongestName = 100;
 
     /// <summary>What the token endpoint can do for a service.</summary>
-    public static readonly IReadOnlyList<string> KnownGrants = [Oidc.GrantTypes.ClientCredentials];
+    public static readonly IReadOnlyList<string> KnownGrants = [Oidc.GrantTypes.ClientCredentials, Oidc.GrantTypes.TokenExchange];
 }
 
 /// <summary>

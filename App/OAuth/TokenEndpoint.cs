@@ -33,6 +33,7 @@ internal static class TokenEndpoint
             .AddServer(server =>
             {
                 server.SetTokenEndpointUris(Path).AllowClientCredentialsFlow().DisableTokenStorage().DisableScopeValidation().IgnoreScopePermissions();
+                TokenExchange.Add(server);
                 server.UseAspNetCore().DisableTransportSecurityRequirement();
                 server.AddEventHandler<ValidateTokenRequestContext>(h => h.UseInlineHandler(DemandGrantedScopes).SetOrder(OpenIddictServerHandlers.Exchange.ValidateEndpointPermissions.Descriptor.Order + 500));
                 server.AddEventHandler<HandleTokenRequestContext>(h => h.UseInlineHandler(SignIn));
@@ -44,7 +45,7 @@ internal static class TokenEndpoint
         return services;
     }
 
-    /// <summary>A token for the service itself (RFC 6749 section 4.4). Errors follow its section 5.2, with our <c>errors</c> beside them.</summary>
+    /// <summary>A token for the service itself (RFC 6749 section 4.4), or a person's for the next service (RFC 8693). Errors follow section 5.2, with our <c>errors</c> beside them.</summary>
     public static async Task HandleAsync(HttpContext http)
     {
         var handlers = http.RequestServices.GetRequiredService<IAuthenticationHandlerProvider>();
@@ -64,6 +65,7 @@ internal static class TokenEndpoint
 
     private static ValueTask SignIn(HandleTokenRequestContext context)
     {
+        if (!context.Request.IsClientCredentialsGrantType()) return default;
         var identity = new ClaimsIdentity("OpenIddict");
         identity.AddClaim(new Claim(Oidc.Claims.Subject, context.ClientId!));
         var principal = new ClaimsPrincipal(identity);
@@ -82,6 +84,8 @@ internal static class TokenEndpoint
             Oidc.Errors.InvalidClient => "Not authorized",
             Oidc.Errors.InvalidScope => "A scope was asked for that this service was not granted",
             Oidc.Errors.UnauthorizedClient => "This service may not use this grant",
+            Oidc.Errors.InvalidTarget => "No registered service has this audience",
+            Oidc.Errors.InvalidGrant => "The token is not good for this service",
             Oidc.Errors.UnsupportedGrantType => "There is no such grant here",
             _ => "Bad request",
         };
@@ -106,6 +110,12 @@ internal static class TokenEndpoint
         public ValueTask HandleAsync(GenerateTokenContext context)
         {
             if (context.TokenType != Oidc.TokenTypeIdentifiers.AccessToken) return default;
+            if (TokenExchange.TokenOf(context.Transaction) is { } exchanged)
+            {
+                context.Token = exchanged;
+                return default;
+            }
+
             var id = context.Principal.GetClaim(Oidc.Claims.Subject)!;
             if (clients is not RegisteredClients { SecretId: { } secretId }) throw new InvalidOperationException("No client has proved who it is.");
             context.Token = tokens.Mint(id, secretId, string.Join(' ', context.Principal.GetScopes()));

@@ -17,6 +17,9 @@ public sealed record CurrentUser
     public IReadOnlyList<string> Roles { get; init; } = [];
     public IReadOnlyList<string> Amr { get; init; } = [];
 
+    /// <summary>The services that act for the person, the one that holds the token first; empty where the person acts (RFC 8693 section 4.1).</summary>
+    public IReadOnlyList<string> Actors { get; init; } = [];
+
     /// <summary>Seconds since 1970, as in the token.</summary>
     public required long IssuedAt { get; init; }
 

@@ -32,6 +32,7 @@ internal sealed class AccessTokens(SigningKeyRing ring, TokenOptions options, Pu
         if (user.Name is not null) claims["name"] = Fit(user.Name);
         if (user.Roles.Count > 0) claims["roles"] = user.Roles;
         if (user.Amr.Count > 0) claims["amr"] = user.Amr;
+        if (user.Actors.Count > 0) claims["act"] = Act(user.Actors);
 
         return Handler.CreateToken(new SecurityTokenDescriptor
         {
@@ -40,6 +41,13 @@ internal sealed class AccessTokens(SigningKeyRing ring, TokenOptions options, Pu
             Claims = claims,
             SigningCredentials = ring.Signing,
         });
+    }
+
+    private static Dictionary<string, object> Act(IEnumerable<string> actors)
+    {
+        Dictionary<string, object>? act = null;
+        foreach (var actor in actors.Reverse()) act = act is null ? new() { ["sub"] = actor } : new() { ["sub"] = actor, ["act"] = act };
+        return act!;
     }
 
     // A name may be 200 characters, a token 1 KB: what doesn't fit is cut at a whole character. Beyond ASCII, JSON escapes six for one.

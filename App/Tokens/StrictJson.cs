@@ -74,4 +74,20 @@ internal static class StrictMembers
             return false;
         }
     }
+
+    /// <summary>The chain of <c>act</c> (RFC 8693 section 4.1), the nearest first; empty where it is absent.</summary>
+    public static bool TryActors(this Dictionary<string, JsonElement> members, out IReadOnlyList<string> actors)
+    {
+        List<string> found = [];
+        actors = found;
+        if (!members.TryGetValue("act", out var act)) return true;
+        for (var more = true; more;)
+        {
+            if (act.ValueKind != JsonValueKind.Object || !act.TryGetProperty("sub", out var subject) || subject.ValueKind != JsonValueKind.String) return false;
+            found.Add(subject.GetString()!);
+            more = act.TryGetProperty("act", out act);
+        }
+
+        return true;
+    }
 }

@@ -61,6 +61,7 @@ internal sealed record StrictToken(string KeyId, string Issuer, IReadOnlyList<st
         if (!claims.TryTexts("roles", out var roles) || !claims.TryTexts("amr", out var amr)) return null;
         if (claims.TryGetValue("name", out var given) && given.ValueKind != JsonValueKind.String) return null;
         if (claims.TryGetValue("email_verified", out var verified) && verified.ValueKind is not (JsonValueKind.True or JsonValueKind.False)) return null;
+        if (!claims.TryActors(out var actors)) return null;
         long? notBefore = null;
         if (claims.ContainsKey("nbf"))
         {
@@ -78,6 +79,7 @@ internal sealed record StrictToken(string KeyId, string Issuer, IReadOnlyList<st
             Name = claims.TryText("name", out var name) ? name : null,
             Roles = roles,
             Amr = amr,
+            Actors = actors,
             IssuedAt = issuedAt,
             ExpiresAt = expiresAt,
             AuthTime = authTime,

@@ -1,0 +1,94 @@
+using System.Net;
+using System.Text.Json;
+using Microsoft.IdentityModel.JsonWebTokens;
+
+namespace App.Tests.OAuth;
+
+/// <summary>A person's token handed from service to service (RFC 8693; contract section 4).</summary>
+public sealed class TokenExchangeTests : IAsyncLifetime
+{
+    private const string Grant = "urn:ietf:params:oauth:grant-type:token-exchange", AccessToken = "urn:ietf:params:oauth:token-type:access_token";
+    private readonly TestApp _app = TestApp.Start([
+        .. Callers.Settings, ("Services:0:Grants:0", Grant), ("Services:0:Grants:1", "client_credentials"), ("Services:1:Grants:0", Grant),
+        ("Services:2:Id", "stock"), ("Services:2:Secret", Callers.Secret + "3"), ("Services:2:Audience", "https://stock.test"),
+        ("Services:3:Id", "plain"), ("Services:3:Secret", Callers.Secret + "4")]);
+
+    private TestUser _user = null!;
+
+    public async Task InitializeAsync() => _user = await _app.SignUpAsync();
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task A_service_gets_the_persons_token_for_the_next_one_and_is_named_in_it()
+    {
+        var answer = await ExchangeAsync(_user.AccessToken, "https://billing.test");
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        var json = await Attacks.Answers.JsonAsync(answer);
+        Assert.Equal((AccessToken, "Bearer"), (json.GetProperty("issued_token_type").GetString(), json.GetProperty("token_type").GetString()));
+        Assert.InRange(json.GetProperty("expires_in").GetInt64(), 290, 300);
+        var (token, own) = (new JsonWebToken(Token(json)), new JsonWebToken(_user.AccessToken));
+        Assert.Equal(["https://billing.test"], token.Audiences);
+        Assert.Equal((own.Subject, own.ValidTo, own.GetClaim("sid").Value), (token.Subject, token.ValidTo, token.GetClaim("sid").Value));
+        Assert.NotEqual(own.Id, token.Id);
+        Assert.Equal("""{"sub":"orders"}""", token.GetPayloadValue<JsonElement>("act").GetRawText());
+
+        Assert.True(await _app.IsActiveAsync(Token(json), Callers.Basic("billing", Callers.Other)));
+        Assert.False(await _app.IsActiveAsync(Token(json)));
+        Assert.Null(await _app.WhoAmIAsync(bearer: Token(json)));
+    }
+
+    [Fact]
+    public async Task The_next_service_hands_it_on_and_the_chain_is_told()
+    {
+        var first = Token(await Attacks.Answers.JsonAsync(await ExchangeAsync(_user.AccessToken, "billing")));
+        var answer = await ExchangeAsync(first, "stock", Callers.Basic("billing", Callers.Other));
+        var second = Token(await Attacks.Answers.JsonAsync(answer));
+        Assert.Equal("""{"sub":"billing","act":{"sub":"orders"}}""", new JsonWebToken(second).GetPayloadValue<JsonElement>("act").GetRawText());
+        var told = await Attacks.Answers.JsonAsync(await _app.IntrospectAsync(second, Callers.Basic("stock", Callers.Secret + "3")));
+        Assert.Equal("""{"sub":"billing","act":{"sub":"orders"}}""", told.GetProperty("act").GetRawText());
+
+    }
+
+    [Fact]
+    public async Task It_dies_with_the_session()
+    {
+        var token = Token(await Attacks.Answers.JsonAsync(await ExchangeAsync(_user.AccessToken, "billing")));
+        await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: _user.Cookies);
+        Assert.False(await _app.IsActiveAsync(token, Callers.Basic("billing", Callers.Other)));
+        Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync(_user.AccessToken, "billing")));
+    }
+
+    [Fact]
+    public async Task Nobody_gets_a_token_that_they_may_not_have()
+    {
+        Assert.Equal("invalid_target", await ErrorAsync(await ExchangeAsync(_user.AccessToken, "https://nobody.test")));
+        Assert.Equal("invalid_target", await ErrorAsync(await ExchangeAsync(_user.AccessToken, TestApp.Audience)));
+        Assert.Equal("invalid_target", await ErrorAsync(await ExchangeAsync(_user.AccessToken, null)));
+        Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync("nonsense", "billing")));
+        Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync(_user.RefreshToken, "billing")));
+        Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync(_user.AccessToken[..^4] + "AAAA", "billing")));
+        Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync(await _app.ServiceTokenAsync(), "billing")));
+        // One with an audience of its own takes no token that is meant for everybody; one that wasn't granted it may not exchange at all.
+        Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync(_user.AccessToken, "stock", Callers.Basic("billing", Callers.Other))));
+        Assert.Equal("unauthorized_client", await ErrorAsync(await ExchangeAsync(_user.AccessToken, "billing", Callers.Basic("plain", Callers.Secret + "4"))));
+        Assert.Equal("invalid_client", await ErrorAsync(await ExchangeAsync(_user.AccessToken, "billing", Callers.Basic("orders", "wrong"))));
+    }
+
+    private async Task<HttpResponseMessage> ExchangeAsync(string token, string? audience, string? authorization = null)
+    {
+        List<(string, string)> form = [("grant_type", Grant), ("subject_token", token), ("subject_token_type", AccessToken)];
+        if (audience is not null) form.Add(("audience", audience));
+        return await _app.PostAsync("/connect/token", authorization ?? Callers.Basic(), [.. form]);
+    }
+
+    private static async Task<string?> ErrorAsync(HttpResponseMessage answer)
+    {
+        var json = await Attacks.Answers.JsonAsync(answer);
+        Assert.True(json.TryGetProperty("error", out var error), json.GetRawText());
+        Assert.NotEmpty(json.GetProperty("errors").EnumerateArray());
+        return error.GetString();
+    }
+
+    private static string Token(JsonElement json) => json.GetProperty("access_token").GetString()!;
+}

@@ -1,0 +1,97 @@
+using System.Security.Claims;
+using App.Sessions;
+using Microsoft.AspNetCore;
+using OpenIddict.Abstractions;
+using OpenIddict.Server;
+using static OpenIddict.Server.OpenIddictServerEvents;
+using Oidc = OpenIddict.Abstractions.OpenIddictConstants;
+
+namespace App.OAuth;
+
+/// <summary>
+/// A service that has received a person's token gets one for the next service (RFC 8693): the person's claims and times, the next one's audience,
+/// and itself as <c>act</c>, before whoever handed it on. It is of the same session, and dies with it like any other.
+/// </summary>
+internal static class TokenExchange
+{
+    // A chain longer than this is a loop.
+    private const int MostActors = 5;
+
+    private const string Subject = "gatehouse:subject", Minted = "gatehouse:minted";
+
+    public static void Add(OpenIddictServerBuilder server)
+    {
+        server.AllowTokenExchangeFlow().DisableAudienceValidation().DisableResourceValidation().IgnoreAudiencePermissions().IgnoreResourcePermissions();
+        server.AddEventHandler<ValidateTokenContext>(h => h.UseScopedHandler<ReadSubject>().SetOrder(int.MinValue));
+        server.AddEventHandler<HandleTokenRequestContext>(h => h.UseScopedHandler<Exchange>().SetOrder(int.MinValue));
+    }
+
+    /// <summary>The token that an exchange has led to in this request; null for every other grant.</summary>
+    public static string? TokenOf(OpenIddictServerTransaction transaction) => transaction.GetProperty<string>(Minted);
+
+    /// <summary>The subject token is one of ours, and checked where all of them are.</summary>
+    private sealed class ReadSubject(CheckToken check, ServiceRegistry registry) : IOpenIddictServerHandler<ValidateTokenContext>
+    {
+        public async ValueTask HandleAsync(ValidateTokenContext context)
+        {
+            if (context.Transaction.Request is not { } request || !request.IsTokenExchangeGrantType() || context.Token != request.SubjectToken) return;
+            var http = context.Transaction.GetHttpRequest()!.HttpContext;
+            var known = registry.Find(request.ClientId ?? "") is { Client: var client } && context.Token is { } token
+                ? await FindAsync(token, client, http)
+                : null;
+            if (known is null)
+            {
+                context.Reject(Oidc.Errors.InvalidGrant, "The subject token is not good for this service.");
+                return;
+            }
+
+            context.Transaction.SetProperty(Subject, known);
+            var identity = new ClaimsIdentity("Session");
+            identity.AddClaim(new Claim(Oidc.Claims.Subject, known.Id.ToString()));
+            context.Principal = new ClaimsPrincipal(identity).SetTokenType(Oidc.TokenTypeIdentifiers.AccessToken);
+        }
+
+        // As introspection tells: its own, and those meant for everybody where it takes them.
+        private async ValueTask<CurrentUser?> FindAsync(string token, OAuthClient client, HttpContext http)
+        {
+            if (client.Audience is null && await check.RunAsync(token.AsMemory(), Carrier.Bearer, http) is { } everybodys) return CurrentUser.From(everybodys.Principal);
+            return CurrentUser.From((await check.RunBoundAsync(token, client.Audience ?? client.ClientId!, http))?.Principal);
+        }
+    }
+
+    private sealed class Exchange(BoundTokens bound, Tokens.AccessTokens tokens, TimeProvider time) : IOpenIddictServerHandler<HandleTokenRequestContext>
+    {
+        public async ValueTask HandleAsync(HandleTokenRequestContext context)
+        {
+            if (!context.Request.IsTokenExchangeGrantType()) return;
+            var user = context.Transaction.GetProperty<CurrentUser>(Subject)!;
+            if (!string.IsNullOrEmpty(context.Request.ActorToken) || context.Request.RequestedTokenType is not (null or "" or Oidc.TokenTypeIdentifiers.AccessToken))
+            {
+                context.Reject(Oidc.Errors.InvalidRequest, "Only the caller acts, and only access tokens are given.");
+                return;
+            }
+
+            // RFC 8693 section 2.1: whom it is for, by its audience or id; a token that everybody takes is nobody's to hand out.
+            if (context.Request.GetAudiences() is not [var name] || context.Request.GetResources().Length > 0 || bound.AudienceOf(name) is not { } audience || bound.IsEverybodys(audience))
+            {
+                context.Reject(Oidc.Errors.InvalidTarget, "No registered service has this audience.");
+                return;
+            }
+
+            if (user.Actors.Count >= MostActors || await bound.ForAsync(user with { Actors = [] }, audience, context.Transaction.GetHttpRequest()!.HttpContext) is not { } token)
+            {
+                context.Reject(Oidc.Errors.InvalidGrant, "The subject token is not good for this service.");
+                return;
+            }
+
+            var now = time.GetUtcNow();
+            var claims = tokens.Bind(token.Claims with { Actors = [context.ClientId!, .. user.Actors] }, audience, now);
+            context.Transaction.SetProperty(Minted, tokens.Mint(claims));
+            var identity = new ClaimsIdentity("OpenIddict");
+            identity.AddClaim(new Claim(Oidc.Claims.Subject, user.Id.ToString()));
+            var principal = new ClaimsPrincipal(identity);
+            principal.SetAccessTokenLifetime(DateTimeOffset.FromUnixTimeSeconds(claims.ExpiresAt) - now);
+            context.SignIn(principal);
+        }
+    }
+}
