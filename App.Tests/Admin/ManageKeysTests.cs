@@ -1,5 +1,6 @@
 using System.Net;
 using App.Admin;
+using App.Shared;
 using App.Tests.Attacks;
 
 namespace App.Tests.Admin;
