@@ -19,6 +19,7 @@ internal static class AccountsModule
         services.AddSettings<AccountOptions>("Accounts");
         services.AddScoped<KnownDevices>();
         services.AddScoped<CheckPassword>();
+        services.AddScoped<LooseEnds>();
         services.AddScoped<SetPassword>();
         services.AddScoped<SignUp>();
         services.AddScoped<SignIn>();

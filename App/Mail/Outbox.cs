@@ -59,6 +59,11 @@ internal sealed class Outbox(AppDb db, MasterKey masterKey, MailOptions options,
     /// <summary>What still waits about a person is erased. Runs in the caller's transaction.</summary>
     public Task ForgetAsync(Guid userId, CancellationToken ct) => db.Outbox.Where(l => l.UserId == userId).ExecuteDeleteAsync(ct);
 
+    /// <summary>What a person asked for and isn't written yet never will be; it goes on counting. Runs in the caller's transaction.</summary>
+    public Task WithdrawDraftsAsync(Guid userId, string kind, CancellationToken ct) =>
+        db.Outbox.Where(l => l.UserId == userId && l.Draft == kind && l.Contents != null).ExecuteUpdateAsync(set => set
+            .SetProperty(l => l.Contents, (byte[]?)null).SetProperty(l => l.DueAt, (DateTimeOffset?)null).SetProperty(l => l.Fault, "withdrawn"), ct);
+
     public byte[] Seal(Letter letter) => masterKey.Encrypt(JsonSerializer.SerializeToUtf8Bytes(letter), Purpose);
 
     /// <summary>The letter in a row; null for a draft, and for what has been sent.</summary>

@@ -13,9 +13,9 @@ namespace App.Recovery;
 /// "This wasn't me", from the letter about a new device. One confirmation ends that session and every other, makes the password that
 /// somebody else knows worthless, and leads to a new one.
 /// </summary>
-internal sealed class NotMe(AppDb db, OneTimeLinks links, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
+internal sealed class NotMe(AppDb db, OneTimeLinks links, LooseEnds looseEnds, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
 {
-    public const string Link = "not-me";
+    public const string Link = LooseEnds.NotMeLink;
 
     public abstract record Outcome
     {
@@ -37,7 +37,7 @@ internal sealed class NotMe(AppDb db, OneTimeLinks links, RevokeSessions revoke,
         await db.SaveChangesAsync(ct);
         await events.UserChangedAsync(Causes.PasswordChanged, id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
         await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.Disowned, ct);
-        await links.WithdrawAsync(id, [SetPassword.ResetLink], ct);
+        await looseEnds.OfPasswordAsync(id, ct);
         var reset = links.Add(SetPassword.ResetLink, id, RecoveryLetters.ResetLasts);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
