@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Identity;
 namespace App.Accounts;
 
 /// <summary>A password asked for again, before something that must not be done by whoever finds an open browser. Guesses count as at sign-in.</summary>
-internal sealed class CheckPassword(GuessLimits guesses, PasswordChecks passwords)
+internal sealed class CheckPassword(AppDb db, GuessLimits guesses, PasswordChecks passwords)
 {
     public abstract record Outcome
     {
@@ -33,6 +33,9 @@ internal sealed class CheckPassword(GuessLimits guesses, PasswordChecks password
         else await guesses.CountWrongAsync(key);
         return right ? new Outcome.Right() : new Outcome.Wrong();
     }
+
+    /// <summary>Whether the password that was right still is: between the check and the caller's write transaction, where this is asked, its owner may have changed it.</summary>
+    public async Task<bool> StillHoldsAsync(User user, CancellationToken ct) => await db.FindPasswordHashAsync(user.Id, ct) == user.PasswordHash;
 
     public Task<Outcome> OfAsync(User user, string password, CancellationToken ct) => OfAsync(user.NormalizedEmail!, user.PasswordHash, password, ct);
 }

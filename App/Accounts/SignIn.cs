@@ -37,6 +37,9 @@ internal sealed partial class SignIn(
         public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
     }
 
+    // The hash was replaced while the password was compared with it: it is judged by the new one.
+    private sealed record Overtaken : Outcome;
+
     public static async Task<Results<Ok<SignedInUser>, ProblemHttpResult>> HandleAsync(
         HttpContext http, HeldSessions held, SignIn signIn, SessionCookies cookies, CancellationToken ct)
     {
@@ -74,14 +77,18 @@ internal sealed partial class SignIn(
         Outcome? outcome;
         try
         {
-            user = await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
-            // An unknown user costs what a wrong password costs: the check against nobody's hash is done all the same.
-            var result = request.Password.Length > LongestPassword
-                ? PasswordVerificationResult.Failed
-                : await passwords.VerifyAsync(user?.PasswordHash, request.Password, ct);
-            outcome = user is null || result == PasswordVerificationResult.Failed
-                ? new Outcome.Rejected()
-                : await BeginAsync(user, counted, request.Password, result, client, replaced, code, ct);
+            do
+            {
+                user = await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
+                // An unknown user costs what a wrong password costs: the check against nobody's hash is done all the same.
+                var result = request.Password.Length > LongestPassword
+                    ? PasswordVerificationResult.Failed
+                    : await passwords.VerifyAsync(user?.PasswordHash, request.Password, ct);
+                outcome = user is null || result == PasswordVerificationResult.Failed
+                    ? new Outcome.Rejected()
+                    : await BeginAsync(user, counted, request.Password, result, client, replaced, code, ct);
+            }
+            while (outcome is Overtaken);
         }
         catch
         {
@@ -106,13 +113,11 @@ internal sealed partial class SignIn(
         User user, string counted, string password, PasswordVerificationResult result, Client client, IReadOnlyList<Guid> replaced, string? code, CancellationToken ct)
     {
         // A hash of older making becomes one of today's while the password is at hand.
-        if (result == PasswordVerificationResult.SuccessRehashNeeded)
-        {
-            user.PasswordHash = await passwords.HashAsync(password, ct);
-            db.Users.Attach(user).Property(u => u.PasswordHash).IsModified = true;
-        }
-
+        var renewed = result == PasswordVerificationResult.SuccessRehashNeeded ? await passwords.HashAsync(password, ct) : null;
         await using var transaction = await db.BeginWriteAsync(ct);
+        if (await db.FindPasswordHashAsync(user.Id, ct) != user.PasswordHash) return new Overtaken();
+        if (renewed is not null)
+            await db.Users.Where(u => u.Id == user.Id && u.PasswordHash == user.PasswordHash).ExecuteUpdateAsync(set => set.SetProperty(u => u.PasswordHash, renewed), ct);
         await guesses.ForgetAsync(counted, ct);
         var due = await factor.IsOnAsync(user.Id, ct);
         var challenge = due && code is null ? steps.Begin(user.Id) : null;

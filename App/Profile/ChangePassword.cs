@@ -69,6 +69,9 @@ internal sealed class ChangePassword(AppDb db, CheckPassword check, PasswordPoli
 
         var hash = await passwords.HashAsync(request.Password, ct);
         await using var transaction = await db.BeginWriteAsync(ct);
+        if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Wrong();
+        // Ended meanwhile: nothing new begins from it.
+        if (await db.FindLifeAsync(caller.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Gone();
         await set.InUnitOfWorkAsync(user, hash, client, caller.SessionId, endOthers: !request.KeepOthers, ct);
         var grant = bearer ? null : await start.BeginAsync(user, caller.Amr, client, [caller.SessionId], ct);
         await db.SaveChangesAsync(ct);

@@ -62,6 +62,7 @@ internal sealed partial class DeleteAccount(
         }
 
         await using var transaction = await db.BeginWriteAsync(ct);
+        if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Wrong();
         // Open pages follow their session, everybody else the account.
         await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id, Causes.EndedByUser, ct);
         await events.UserChangedAsync(Causes.Deleted, user.Id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
