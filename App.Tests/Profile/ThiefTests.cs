@@ -108,6 +108,22 @@ public sealed class ThiefTests : IAsyncLifetime
         Assert.Equal(letters + 1, (await _app.Mail.ToAsync(user.Email)).Count);
     }
 
+    [Fact]
+    public async Task A_thief_who_changed_the_address_can_t_delete_what_its_owner_can_take_back()
+    {
+        var user = await _app.SignUpAsync();
+        await ChangeAsync(user, "evil@example.test");
+        var undo = TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
+        var refused = await _app.SendAsync(HttpMethod.Post, "/api/account/delete", cookies: user.Cookies, json: new { password = user.Password });
+        Assert.Equal("address_changed", (await Answers.AssertProblemAsync(refused, 409)).GetProperty("code").GetString());
+        var page = await (await _app.PostFormAsync("/account/delete", "delete", [new("password", user.Password)], user.Cookies)).PageAsync();
+        Assert.Contains("changed within the last week", page.Faults().Single(), StringComparison.Ordinal);
+        var back = (await _app.PostFormAsync(undo, "undo-email", [])).Location();
+        await _app.PostFormAsync(back, "reset", [new("password", NewPassword)]);
+        var owner = await _app.SignInAsync(user with { Password = NewPassword });
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Post, "/api/account/delete", owner.AccessToken, json: new { password = NewPassword })).StatusCode);
+    }
+
     [Theory]
     [InlineData("end")]
     [InlineData("end-others")]

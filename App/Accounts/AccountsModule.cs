@@ -17,7 +17,6 @@ internal static class AccountsModule
         services.AddScoped<GuessLimits>();
         services.AddSingleton(GuessLimits.Sweep);
         services.AddSettings<AccountOptions>("Accounts");
-        services.AddScoped<KnownDevices>();
         services.AddScoped<CheckPassword>();
         services.AddScoped<LooseEnds>();
         services.AddScoped<SetPassword>();

@@ -32,6 +32,7 @@ internal sealed class SetPassword(
         if (endOthers) await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && s.Id != keep, Causes.EndedByUser, ct);
         await looseEnds.OfPasswordAsync(user.Id, ct);
         await guesses.ForgetAsync(user.NormalizedEmail!, ct);
+        await guesses.ForgetAsync(CheckPassword.GuessKey(user.Id), ct);
         // The event moved the row on: tokens minted in this unit of work must know.
         await db.Entry(user).ReloadAsync(ct);
     }

@@ -70,16 +70,15 @@ internal sealed partial class SignIn(
         if (string.IsNullOrWhiteSpace(request.Password)) faults.Add(new Fault("You must supply a password", "password"));
         if (faults.Count > 0 || email is null) return new Outcome.Invalid(faults);
 
+        var user = await FindAsync(email, ct);
         // The owner's own device counts apart: a stranger's guesses don't lock it.
-        var counted = devices.GuessesOf(client, email.Key);
+        var counted = devices.GuessesOf(client, email.Key, user);
         if (await guesses.ReserveAsync(counted, ct) is { } wait) return new Outcome.LockedOut(wait);
-        User? user;
         Outcome? outcome;
         try
         {
-            do
+            while (true)
             {
-                user = await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
                 // An unknown user costs what a wrong password costs: the check against nobody's hash is done all the same.
                 var result = request.Password.Length > LongestPassword
                     ? PasswordVerificationResult.Failed
@@ -87,8 +86,9 @@ internal sealed partial class SignIn(
                 outcome = user is null || result == PasswordVerificationResult.Failed
                     ? new Outcome.Rejected()
                     : await BeginAsync(user, counted, request.Password, result, client, replaced, code, ct);
+                if (outcome is not Overtaken) break;
+                user = await FindAsync(email, ct);
             }
-            while (outcome is Overtaken);
         }
         catch
         {
@@ -107,6 +107,8 @@ internal sealed partial class SignIn(
         return outcome;
     }
 
+    private Task<User?> FindAsync(EmailAddress email, CancellationToken ct) => db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
+
     // The session, its audit, the replaced one's event and the end of the count: all or nothing.
     // Null where a second step is due and its code is here to be judged.
     private async Task<Outcome?> BeginAsync(
@@ -117,7 +119,11 @@ internal sealed partial class SignIn(
         await using var transaction = await db.BeginWriteAsync(ct);
         if (await db.FindPasswordHashAsync(user.Id, ct) != user.PasswordHash) return new Overtaken();
         if (renewed is not null)
+        {
             await db.Users.Where(u => u.Id == user.Id && u.PasswordHash == user.PasswordHash).ExecuteUpdateAsync(set => set.SetProperty(u => u.PasswordHash, renewed), ct);
+            user.PasswordHash = renewed;
+        }
+
         await guesses.ForgetAsync(counted, ct);
         var due = await factor.IsOnAsync(user.Id, ct);
         var challenge = due && code is null ? steps.Begin(user.Id) : null;

@@ -100,6 +100,13 @@ internal sealed class OneTimeLinks(AppDb db, TimeProvider time)
             .ExecuteUpdateAsync(set => set.SetProperty(l => l.UsedAt, now).SetProperty(l => l.Details, (string?)null), ct);
     }
 
+    /// <summary>Whether a person has a good link for this purpose.</summary>
+    public Task<bool> IsOpenAsync(Guid userId, string purpose, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        return db.Set<OneTimeLink>().AnyAsync(l => l.UserId == userId && l.Purpose == purpose && l.UsedAt == null && l.ExpiresAt > now, ct);
+    }
+
     /// <summary>Whether an address is kept for somebody other than <paramref name="but"/>.</summary>
     public Task<bool> HoldsAsync(string address, Guid? but, CancellationToken ct)
     {

@@ -49,6 +49,14 @@ internal sealed class Outbox(AppDb db, MasterKey masterKey, MailOptions options,
         db.Outbox.Add(row);
     }
 
+    /// <summary>A letter that has a draft counts as one about somebody else, too: a row with nothing to send.</summary>
+    public void CountAlso(string countedAs)
+    {
+        var row = NewRow(null);
+        (row.CountedAs, row.DueAt) = (KeyOf(countedAs), null);
+        db.Outbox.Add(row);
+    }
+
     /// <summary>How many drafts about somebody there were, whatever has become of them.</summary>
     public Task<int> CountAsync(string countedAs, TimeSpan within, CancellationToken ct)
     {
