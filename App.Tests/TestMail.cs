@@ -35,3 +35,15 @@ public sealed partial class TestMail(TestApp app)
     [GeneratedRegex(@"https?://\S+/account/\S+")]
     private static partial Regex Address();
 }
+
+internal static class LetterLinks
+{
+    /// <summary>Somebody signs in from elsewhere: "this wasn't me", as the owner's letter about it says.</summary>
+    public static async Task<string> NotMeLinkAsync(this TestApp app, TestUser user)
+    {
+        using var answer = await app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = user.Email, password = user.Password }, headers: ("User-Agent", "another browser"));
+        var link = TestMail.LinkIn(await app.Mail.LastToAsync(user.Email));
+        Assert.StartsWith("/account/not-me?token=", link, StringComparison.Ordinal);
+        return link;
+    }
+}

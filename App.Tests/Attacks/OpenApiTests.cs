@@ -198,6 +198,8 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         yield return ("POST", answered, await _app.SendAsync(HttpMethod.Post, answered, json: new { token = await TokenAsync(_app, wanted) }));
         yield return ("POST", data, await _app.SendAsync(HttpMethod.Post, data, cookies: user.Cookies, json: new { password = user.Password }));
         yield return ("POST", delete, await _app.SendAsync(HttpMethod.Post, delete, cookies: user.Cookies, json: new { password = user.Password }));
+        user = await _app.SignUpAsync();
+        yield return ("POST", delete, await _app.SendAsync(HttpMethod.Post, delete, cookies: user.Cookies, json: new { password = user.Password }));
     }
 
     private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokeAdminAsync()

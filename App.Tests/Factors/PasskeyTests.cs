@@ -234,6 +234,23 @@ public sealed class PasskeyTests : IAsyncDisposable
         await Answers.AssertProblemAsync(await ada.AnswerAsync(challenge, ada.Codes[0]), 401); // the challenge is over
     }
 
+    [Fact]
+    public async Task A_sign_in_from_a_new_device_is_told_to_the_owner_and_remembered()
+    {
+        var (ada, key) = await AdaAsync();
+        _app.Client.DefaultRequestHeaders.TryAddWithoutValidation("User-Agent", "another browser");
+        var device = Assert.Single(Answers.CookieLines(await _browser.SignInAsync(key)), l => l.StartsWith("device=", StringComparison.Ordinal)).Split(';')[0];
+        Assert.StartsWith("/account/not-me?token=", TestMail.LinkIn(await _app.Mail.LastToAsync(ada.Email)), StringComparison.Ordinal);
+        var letters = (await _app.Mail.ToAsync(ada.Email)).Count;
+
+        _app.Client.DefaultRequestHeaders.Remove("User-Agent");
+        _app.Client.DefaultRequestHeaders.TryAddWithoutValidation("User-Agent", "the same, updated");
+        var (handle, options) = await _browser.BeginAsync("sign-in");
+        _browser.Cookie += "; " + device;
+        Assert.Equal(HttpStatusCode.OK, (await _browser.FinishAsync("sign-in", handle, key.Get(options))).StatusCode);
+        Assert.Equal(letters, (await _app.Mail.ToAsync(ada.Email)).Count);
+    }
+
     [Fact] // ATTACKS 92
     public async Task A_stranger_who_locks_the_password_doesn_t_lock_the_passkey()
     {

@@ -114,6 +114,13 @@ public sealed class ChangeEmailTests : IAsyncLifetime
         Assert.Equal(3, (await _app.Mail.AllAsync()).Count(l => l.To.StartsWith("other-", StringComparison.Ordinal)));
     }
 
+    [Fact]
+    public async Task At_most_three_letters_an_hour_reach_one_address_whoever_asks()
+    {
+        for (var i = 0; i < 5; i++) await AskAsync(await _app.SignUpAsync(), "victim@example.test");
+        Assert.Equal(3, (await _app.Mail.ToAsync("victim@example.test")).Count);
+    }
+
     private Task<HttpResponseMessage> AskAsync(TestUser user, string email) =>
         _app.SendAsync(HttpMethod.Post, "/api/account/email", cookies: user.Cookies, json: new { email, password = user.Password });
 

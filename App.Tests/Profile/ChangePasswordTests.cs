@@ -58,6 +58,15 @@ public sealed class ChangePasswordTests : IAsyncLifetime
         Assert.Contains("Too many wrong passwords", page.Faults().Single(), StringComparison.Ordinal);
     }
 
+    [Fact] // ATTACKS 92
+    public async Task A_stranger_who_locks_the_sign_in_does_not_keep_the_owner_from_it()
+    {
+        var user = await _app.SignUpAsync();
+        for (var i = 0; i < 11; i++) await _app.SignInAsync(user.Email, new string('x', 2000));
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await _app.SignInAsync(user.Email, user.Password)).StatusCode);
+        Assert.Equal(HttpStatusCode.NoContent, (await JsonAsync(user, user.Password, NewPassword)).StatusCode);
+    }
+
     [Theory]
     [InlineData("short", "Password must be between 15 and 128 characters")]
     [InlineData(TestApp.Password, "Password is the one you have already")]

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
+using App.Tests.Factors;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Profile;
@@ -32,6 +33,23 @@ public sealed class MyDataTests : IAsyncLifetime
         foreach (var secret in new[] { row.PasswordHash!, row.SecurityStamp!, user.RefreshToken, "hash", other.Email, other.Id.ToString() })
             Assert.DoesNotContain(secret, text, StringComparison.OrdinalIgnoreCase);
         Assert.Equal("/account/profile?data=wrong#data", (await _app.PostFormAsync("/account/data", "", [new("password", "not the password of anybody")], user.Cookies)).Location());
+    }
+
+    [Fact]
+    public async Task My_data_tells_of_passkeys_and_of_two_step_sign_in()
+    {
+        var user = await _app.SignUpAsync();
+        await new PasskeyBrowser(_app).AddAsync(new SoftKey(), user);
+        var ada = await _app.TurnOnTwoStepAsync(user);
+        var answer = await _app.PostFormAsync("/account/data", "", [new("password", user.Password)], user.Cookies);
+        var text = await answer.Content.ReadAsStringAsync();
+        var data = JsonDocument.Parse(text).RootElement;
+        var passkey = Assert.Single(data.GetProperty("passkeys").EnumerateArray());
+        Assert.Equal(["name", "createdAt", "lastUsedAt", "synced"], passkey.EnumerateObject().Select(p => p.Name));
+        var twoStep = data.GetProperty("twoStep");
+        Assert.Equal((true, _app.Time.GetUtcNow(), 10), (twoStep.GetProperty("on").GetBoolean(), twoStep.GetProperty("authenticatorSince").GetDateTimeOffset(), twoStep.GetProperty("recoveryCodesLeft").GetInt32()));
+        Assert.False(data.GetProperty("account").TryGetProperty("twoFactorEnabled", out _));
+        foreach (var secret in ada.Codes) Assert.DoesNotContain(secret, text, StringComparison.Ordinal);
     }
 
     [Fact] // Every table that names a person is told, erased, or cascades: a new one that does neither fails here.

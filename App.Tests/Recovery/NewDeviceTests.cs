@@ -77,6 +77,19 @@ public sealed class NewDeviceTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.SeeOther, (await PageAsync(user.Email, user.Password, Phone)).StatusCode);
     }
 
+    [Fact] // Or a thief's browser would have guesses of its own for as long as it keeps its cookie.
+    public async Task After_a_new_password_a_former_cookie_counts_with_the_strangers()
+    {
+        var user = await _app.SignUpAsync();
+        var former = DeviceOf(await PageAsync(user.Email, user.Password, Phone));
+        var changed = await _app.SendAsync(HttpMethod.Post, "/api/account/password", user.AccessToken, json: new { currentPassword = user.Password, password = "seven quiet harbours dreaming" });
+        Assert.Equal(HttpStatusCode.NoContent, changed.StatusCode);
+        var fresh = DeviceOf(await PageAsync(user.Email, "seven quiet harbours dreaming", Phone, former));
+        for (var i = 0; i < 10; i++) await PageAsync(user.Email, Wrong, Phone, former);
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await PageAsync(user.Email, Wrong, "Mozilla/5.0 evil")).StatusCode);
+        Assert.Equal(HttpStatusCode.SeeOther, (await PageAsync(user.Email, "seven quiet harbours dreaming", Phone, fresh)).StatusCode);
+    }
+
     [Fact]
     public async Task The_cookie_names_nobody_and_is_of_use_for_its_own_address_alone()
     {

@@ -70,6 +70,26 @@ public sealed class SignUpLettersTests
         Assert.True(await app.DbAsync(db => db.Users.Select(u => u.EmailConfirmed).SingleAsync()));
     }
 
+    [Fact] // ATTACKS 92
+    public async Task ConfirmFirst_a_stranger_who_locks_the_address_does_not_lock_the_link()
+    {
+        await using var app = TestApp.Start(("Accounts:SignUp", "ConfirmFirst"));
+        await AnswerAsync(app, "ada@example.test");
+        var token = TestMail.TokenIn(await app.Mail.LastToAsync("ada@example.test"));
+        for (var i = 0; i < 11; i++) await app.SignInAsync("ada@example.test", new string('x', 2000));
+        Assert.Equal(HttpStatusCode.Created, (await FinishAsync(app, token, TestApp.Password)).StatusCode);
+    }
+
+    [Fact]
+    public async Task ConfirmFirst_a_stranger_who_signs_up_in_the_owner_s_name_leaves_them_their_reset()
+    {
+        await using var app = TestApp.Start(("Accounts:SignUp", "ConfirmFirst"));
+        await JoinAsync(app, "ada@example.test");
+        for (var i = 0; i < 5; i++) await AnswerAsync(app, "ada@example.test");
+        await app.PostTextAsync("/api/users/forgot", Json(new { email = "ada@example.test" }));
+        Assert.StartsWith("/account/reset?token=", TestMail.LinkIn(await app.Mail.LastToAsync("ada@example.test")), StringComparison.Ordinal);
+    }
+
     private static async Task<Guid> JoinAsync(TestApp app, string email)
     {
         await AnswerAsync(app, email);

@@ -17,8 +17,8 @@ internal static class AccountsModule
         services.AddScoped<GuessLimits>();
         services.AddSingleton(GuessLimits.Sweep);
         services.AddSettings<AccountOptions>("Accounts");
-        services.AddScoped<KnownDevices>();
         services.AddScoped<CheckPassword>();
+        services.AddScoped<LooseEnds>();
         services.AddScoped<SetPassword>();
         services.AddScoped<SignUp>();
         services.AddScoped<SignIn>();

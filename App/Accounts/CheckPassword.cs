@@ -4,8 +4,8 @@ using Microsoft.AspNetCore.Identity;
 
 namespace App.Accounts;
 
-/// <summary>A password asked for again, before something that must not be done by whoever finds an open browser. Guesses count as at sign-in.</summary>
-internal sealed class CheckPassword(GuessLimits guesses, PasswordChecks passwords)
+/// <summary>A password asked for again, before something that must not be done by whoever finds an open browser. Guesses count as at sign-in, and apart from it.</summary>
+internal sealed class CheckPassword(AppDb db, GuessLimits guesses, PasswordChecks passwords)
 {
     public abstract record Outcome
     {
@@ -14,7 +14,7 @@ internal sealed class CheckPassword(GuessLimits guesses, PasswordChecks password
         public sealed record LockedOut(TimeSpan Wait) : Outcome;
     }
 
-    /// <param name="key">The key of the address whose guesses these are.</param>
+    /// <param name="key">What the guesses are counted as.</param>
     public async Task<Outcome> OfAsync(string key, string? hash, string password, CancellationToken ct)
     {
         if (await guesses.ReserveAsync(key, ct) is { } wait) return new Outcome.LockedOut(wait);
@@ -34,5 +34,28 @@ internal sealed class CheckPassword(GuessLimits guesses, PasswordChecks password
         return right ? new Outcome.Right() : new Outcome.Wrong();
     }
 
-    public Task<Outcome> OfAsync(User user, string password, CancellationToken ct) => OfAsync(user.NormalizedEmail!, user.PasswordHash, password, ct);
+    /// <summary>Whether the password that was right still is: between the check and the caller's write transaction, where this is asked, its owner may have changed it.</summary>
+    public async Task<bool> StillHoldsAsync(User user, CancellationToken ct) => await db.FindPasswordHashAsync(user.Id, ct) == user.PasswordHash;
+
+    /// <summary>Counted apart from sign-in: whoever guesses there must not keep the owner from confirming here, nor the other way round.</summary>
+    public static string GuessKey(Guid userId) => $"confirmation of {userId}";
+
+    public Task<Outcome> OfAsync(User user, string password, CancellationToken ct) => OfAsync(GuessKey(user.Id), user.PasswordHash, password, ct);
+}
+
+/// <summary>Which password is in force: asked in the transaction of what it led to, with every sign-in.</summary>
+internal static class PasswordSql
+{
+    private const string Find = """SELECT "PasswordHash" FROM "AspNetUsers" WHERE "Id" = @id""";
+
+    extension(AppDb db)
+    {
+        /// <returns>Null also where there is no such user any more.</returns>
+        public async Task<string?> FindPasswordHashAsync(Guid userId, CancellationToken ct)
+        {
+            string? found = null;
+            await db.ReadAsync(Find, row => found = row.TextOrNull(0), ct, ("@id", userId));
+            return found;
+        }
+    }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using App.Data;
+using App.Factors;
 using App.Mail;
 using App.Sessions;
 
@@ -11,7 +12,6 @@ internal static class OwnerLetters
     public const string ConfirmEmail = "confirm-email";
     public const string SignUp = "sign-up";
     public const string PasswordChanged = "password-changed";
-    public const string NewDevice = "new-device";
 
     /// <summary>So many letters an hour about one address or person, whoever asks for them.</summary>
     public const int AnHour = 3;
@@ -23,16 +23,10 @@ internal static class OwnerLetters
         public void TellPasswordChanged(User user, Client client) =>
             outbox.AddDraft(PasswordChanged, JsonSerializer.Serialize(new WhoAndWhere(user.Id, null, client.Address, client.UserAgent)), userId: user.Id);
 
-        public void TellNewDevice(User user, Guid sessionId, Client client) =>
-            outbox.AddDraft(NewDevice, JsonSerializer.Serialize(new WhoAndWhere(user.Id, sessionId, client.Address, client.UserAgent)), userId: user.Id);
-
         /// <returns>False when this address or person has had enough letters for now. In the caller's write transaction.</returns>
         public async Task<bool> MayAskAsync(string countedAs, CancellationToken ct) => await outbox.CountAsync(countedAs, TimeSpan.FromHours(1), ct) < AnHour;
     }
 }
-
-/// <summary>What those letters are written from.</summary>
-internal sealed record WhoAndWhere(Guid UserId, Guid? SessionId, string Address, string UserAgent);
 
 /// <summary>Somebody who wants an account, until their letter has been answered.</summary>
 internal sealed record Applicant(string Email, string Key, string? Name, string PasswordHash);

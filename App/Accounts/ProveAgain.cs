@@ -22,9 +22,9 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
     public async Task<(bool Code, bool Passkey)> WaysAsync(CurrentUser user, CancellationToken ct) =>
         (await factor.IsOnAsync(user.Id, ct), await db.Passkeys.AnyAsync(p => p.UserId == user.Id, ct));
 
-    /// <summary>Counted apart from sign-in: whoever guesses there must not keep the owner from confirming here, nor the other way round.</summary>
+    /// <summary>One count with every other place where somebody who is signed in gives their password.</summary>
     public Task<Outcome> ByPasswordAsync(CurrentUser user, string password, HttpContext http, CancellationToken ct) =>
-        TryAsync($"confirmation of {user.Id}", user, Amr.Password, http, async account =>
+        TryAsync(CheckPassword.GuessKey(user.Id), user, Amr.Password, http, async account =>
         {
             var hash = await db.Users.Where(u => u.Id == user.Id).Select(u => u.PasswordHash).SingleOrDefaultAsync(ct);
             var right = password.Length is > 0 and <= LongestPassword && await passwords.VerifyAsync(hash, password, ct) != PasswordVerificationResult.Failed;

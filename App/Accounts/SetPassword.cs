@@ -8,11 +8,11 @@ using App.Tokens;
 namespace App.Accounts;
 
 /// <summary>
-/// A new password takes the old one's place, with all that follows: every token issued so far is refused, links to reset it are withdrawn,
+/// A new password takes the old one's place, with all that follows: every token issued so far is refused, what was begun with the old one is over,
 /// the guesses are forgotten, and its owner gets a letter. Whichever way the person has proved that they may.
 /// </summary>
 internal sealed class SetPassword(
-    AppDb db, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, OneTimeLinks links, Outbox outbox, GuessLimits guesses, TokenOptions tokens)
+    AppDb db, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, LooseEnds looseEnds, Outbox outbox, GuessLimits guesses, TokenOptions tokens)
 {
     /// <summary>The purpose of the link in a reset letter.</summary>
     public const string ResetLink = "reset";
@@ -30,8 +30,9 @@ internal sealed class SetPassword(
         await db.SaveChangesAsync(ct);
         await events.UserChangedAsync(Causes.PasswordChanged, user.Id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
         if (endOthers) await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && s.Id != keep, Causes.EndedByUser, ct);
-        await links.WithdrawAsync(user.Id, [ResetLink], ct);
+        await looseEnds.OfPasswordAsync(user.Id, ct);
         await guesses.ForgetAsync(user.NormalizedEmail!, ct);
+        await guesses.ForgetAsync(CheckPassword.GuessKey(user.Id), ct);
         // The event moved the row on: tokens minted in this unit of work must know.
         await db.Entry(user).ReloadAsync(ct);
     }

@@ -37,6 +37,9 @@ internal sealed partial class SignIn(
         public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
     }
 
+    // The hash was replaced while the password was compared with it: it is judged by the new one.
+    private sealed record Overtaken : Outcome;
+
     public static async Task<Results<Ok<SignedInUser>, ProblemHttpResult>> HandleAsync(
         HttpContext http, HeldSessions held, SignIn signIn, SessionCookies cookies, CancellationToken ct)
     {
@@ -67,21 +70,25 @@ internal sealed partial class SignIn(
         if (string.IsNullOrWhiteSpace(request.Password)) faults.Add(new Fault("You must supply a password", "password"));
         if (faults.Count > 0 || email is null) return new Outcome.Invalid(faults);
 
+        var user = await FindAsync(email, ct);
         // The owner's own device counts apart: a stranger's guesses don't lock it.
-        var counted = devices.GuessesOf(client, email.Key);
+        var counted = devices.GuessesOf(client, email.Key, user);
         if (await guesses.ReserveAsync(counted, ct) is { } wait) return new Outcome.LockedOut(wait);
-        User? user;
         Outcome? outcome;
         try
         {
-            user = await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
-            // An unknown user costs what a wrong password costs: the check against nobody's hash is done all the same.
-            var result = request.Password.Length > LongestPassword
-                ? PasswordVerificationResult.Failed
-                : await passwords.VerifyAsync(user?.PasswordHash, request.Password, ct);
-            outcome = user is null || result == PasswordVerificationResult.Failed
-                ? new Outcome.Rejected()
-                : await BeginAsync(user, counted, request.Password, result, client, replaced, code, ct);
+            while (true)
+            {
+                // An unknown user costs what a wrong password costs: the check against nobody's hash is done all the same.
+                var result = request.Password.Length > LongestPassword
+                    ? PasswordVerificationResult.Failed
+                    : await passwords.VerifyAsync(user?.PasswordHash, request.Password, ct);
+                outcome = user is null || result == PasswordVerificationResult.Failed
+                    ? new Outcome.Rejected()
+                    : await BeginAsync(user, counted, request.Password, result, client, replaced, code, ct);
+                if (outcome is not Overtaken) break;
+                user = await FindAsync(email, ct);
+            }
         }
         catch
         {
@@ -100,19 +107,23 @@ internal sealed partial class SignIn(
         return outcome;
     }
 
+    private Task<User?> FindAsync(EmailAddress email, CancellationToken ct) => db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
+
     // The session, its audit, the replaced one's event and the end of the count: all or nothing.
     // Null where a second step is due and its code is here to be judged.
     private async Task<Outcome?> BeginAsync(
         User user, string counted, string password, PasswordVerificationResult result, Client client, IReadOnlyList<Guid> replaced, string? code, CancellationToken ct)
     {
         // A hash of older making becomes one of today's while the password is at hand.
-        if (result == PasswordVerificationResult.SuccessRehashNeeded)
+        var renewed = result == PasswordVerificationResult.SuccessRehashNeeded ? await passwords.HashAsync(password, ct) : null;
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (await db.FindPasswordHashAsync(user.Id, ct) != user.PasswordHash) return new Overtaken();
+        if (renewed is not null)
         {
-            user.PasswordHash = await passwords.HashAsync(password, ct);
-            db.Users.Attach(user).Property(u => u.PasswordHash).IsModified = true;
+            await db.Users.Where(u => u.Id == user.Id && u.PasswordHash == user.PasswordHash).ExecuteUpdateAsync(set => set.SetProperty(u => u.PasswordHash, renewed), ct);
+            user.PasswordHash = renewed;
         }
 
-        await using var transaction = await db.BeginWriteAsync(ct);
         await guesses.ForgetAsync(counted, ct);
         var due = await factor.IsOnAsync(user.Id, ct);
         var challenge = due && code is null ? steps.Begin(user.Id) : null;

@@ -85,6 +85,8 @@ internal sealed partial class SignInSecondStep(
     private async Task<SignIn.Outcome> SpendAsync(User user, string code, string? challenge, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
+        // With the password its challenges end; where there is none, the password itself is looked at again.
+        if (challenge is null && await db.FindPasswordHashAsync(user.Id, ct) != user.PasswordHash) return new SignIn.Outcome.Rejected();
         if (!await factor.SpendAsync(user.Id, code, ct)) return new SignIn.Outcome.WrongCode();
         if (challenge is not null && !await steps.FinishAsync(challenge, user.Id, ct)) return new SignIn.Outcome.Rejected();
         await guesses.ForgetAsync(GuessKey(user.Id), ct);

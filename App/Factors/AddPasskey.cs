@@ -107,7 +107,7 @@ internal sealed partial class AddPasskey(
                 ClientDataJson = made.ClientDataJson,
             },
         });
-        await change.NoteAsync(FactorChange.PasskeyAdded, user, client.Address, ct);
+        await change.NoteAsync(FactorChange.PasskeyAdded, user, client.Address, ct, passkey.Id.ToString());
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return passkey;

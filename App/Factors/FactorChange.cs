@@ -17,26 +17,33 @@ internal sealed class FactorChange(AppDb db, SecurityEventLog events, AuditLog a
     public const string AuthenticatorAdded = "authenticator-added";
     public const string AuthenticatorRemoved = "authenticator-removed";
     public const string CodesRenewed = "recovery-codes-renewed";
+    public const string CodesRemoved = "recovery-codes-removed";
     public const string PasskeyAdded = "passkey-added";
     public const string PasskeyRemoved = "passkey-removed";
 
     /// <param name="action">One of the above.</param>
-    public async Task NoteAsync(string action, CurrentUser user, string address, CancellationToken ct)
+    /// <param name="detail">Which passkey, where one was added: whoever disowns the session is rid of it too.</param>
+    public Task NoteAsync(string action, CurrentUser user, string address, CancellationToken ct, string? detail = null) =>
+        NoteAsync(action, user.Id, user.SessionId, address, ct, detail);
+
+    /// <summary>The same, where nobody is signed in.</summary>
+    public async Task NoteAsync(string action, Guid userId, Guid? sessionId, string address, CancellationToken ct, string? detail = null)
     {
-        audit.Add(action, user.Id, user.SessionId, address);
-        await events.UserChangedAsync(Causes.FactorChanged, user.Id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+        audit.Add(action, userId, sessionId, address, detail);
+        await events.UserChangedAsync(Causes.FactorChanged, userId, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
 
         // Their address as it is now: the token may be older than the last change of it.
-        var to = await db.Users.Where(u => u.Id == user.Id).Select(u => u.Email).SingleAsync(ct);
+        var to = await db.Users.Where(u => u.Id == userId).Select(u => u.Email).SingleAsync(ct);
         var (subject, what, page) = action switch
         {
             AuthenticatorAdded => (Text.LetterTwoStepOn, Text.LetterTwoStepOnWhat, "/account/two-step"),
             AuthenticatorRemoved => (Text.LetterTwoStepOff, Text.LetterTwoStepOffWhat, "/account/two-step"),
             CodesRenewed => (Text.LetterCodes, Text.LetterCodesWhat, "/account/two-step"),
+            CodesRemoved => (Text.LetterCodesVoid, Text.LetterCodesVoidWhat, "/account/two-step"),
             PasskeyAdded => (Text.LetterPasskeyAdded, Text.LetterPasskeyAddedWhat, "/account/passkeys"),
             PasskeyRemoved => (Text.LetterPasskeyRemoved, Text.LetterPasskeyRemovedWhat, "/account/passkeys"),
             _ => throw new ArgumentOutOfRangeException(nameof(action), action, "No such change."),
         };
-        outbox.Add(paper.Write(to!, subject, [string.Format(CultureInfo.CurrentCulture, what, brand.Name)], (Text.LetterLook, page), Text.LetterNotYou), user.Id);
+        outbox.Add(paper.Write(to!, subject, [string.Format(CultureInfo.CurrentCulture, what, brand.Name)], (Text.LetterLook, page), Text.LetterNotYou), userId);
     }
 }

@@ -1,6 +1,7 @@
 using App.Data;
 using App.Sessions;
 using Microsoft.AspNetCore.Identity;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.Factors;
 
@@ -11,6 +12,7 @@ internal static class FactorsModule
     {
         services.AddScoped<RecentProof>();
         services.AddScoped<FactorChange>();
+        services.AddScoped<RemoveFactors>();
         services.AddScoped<RecoveryCodes>();
         services.AddScoped<SecondFactor>();
         services.AddScoped<SecondSteps>();
@@ -20,9 +22,17 @@ internal static class FactorsModule
         services.AddOptions<IdentityPasskeyOptions>().Configure<PublicUrl>(Configure);
         services.AddScoped<PasskeyCeremonies>();
         services.AddSingleton(PasskeyCeremonies.Sweep);
+        services.AddScoped<KnownDevices>();
         services.AddScoped<UsePasskey>();
         services.AddScoped<AddPasskey>();
         services.AddScoped<ManagePasskeys>();
+        services.AddSingleton(new PersonalData("passkeys", async (db, id, ct) => await db.Passkeys.Where(p => p.UserId == id).OrderBy(p => p.CreatedAt)
+            .Select(p => new { p.Name, p.CreatedAt, p.LastUsedAt, Synced = p.IsSynced }).ToListAsync(ct)));
+        services.AddSingleton(new PersonalData("twoStep", async (db, id, ct) =>
+        {
+            var since = await db.Authenticators.Where(a => a.UserId == id).Select(a => (DateTimeOffset?)a.AddedAt).SingleOrDefaultAsync(ct);
+            return new { On = since is not null, AuthenticatorSince = since, RecoveryCodesLeft = await db.Set<RecoveryCode>().CountAsync(c => c.UserId == id, ct) };
+        }));
         return services;
     }
 

@@ -65,10 +65,7 @@ internal sealed class ManagePasskeys(AppDb db, RecentProof proof, FactorChange c
         if (!await proof.IsGivenAsync(user, ct)) return Outcome.ProofRequired;
         await using var transaction = await db.BeginWriteAsync(ct);
         if (await db.Passkeys.AsNoTracking().SingleOrDefaultAsync(p => p.Id == id && p.UserId == user.Id, ct) is not { } passkey) return Outcome.NotFound;
-        var keys = await db.UserPasskeys.Where(p => p.UserId == user.Id).Select(p => p.CredentialId).ToListAsync(ct);
-        var key = keys.Single(k => Passkey.HashOf(k).AsSpan().SequenceEqual(passkey.CredentialHash));
-        if (await db.Passkeys.Where(p => p.Id == id).ExecuteDeleteAsync(ct) == 0) return Outcome.NotFound;
-        await db.UserPasskeys.Where(p => p.CredentialId == key).ExecuteDeleteAsync(ct);
+        if (!await db.DeletePasskeyAsync(passkey, ct)) return Outcome.NotFound;
         await change.NoteAsync(FactorChange.PasskeyRemoved, user, address, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);

@@ -45,5 +45,15 @@ internal static class PasskeyTable
     extension(AppDb db)
     {
         public DbSet<Passkey> Passkeys => db.Set<Passkey>();
+
+        /// <summary>What its owner knows and the key itself, in the caller's transaction. False where somebody else was faster.</summary>
+        public async Task<bool> DeletePasskeyAsync(Passkey passkey, CancellationToken ct)
+        {
+            var keys = await db.UserPasskeys.Where(p => p.UserId == passkey.UserId).Select(p => p.CredentialId).ToListAsync(ct);
+            var key = keys.Find(k => Passkey.HashOf(k).AsSpan().SequenceEqual(passkey.CredentialHash));
+            if (await db.Passkeys.Where(p => p.Id == passkey.Id).ExecuteDeleteAsync(ct) == 0) return false;
+            await db.UserPasskeys.Where(p => p.CredentialId == key).ExecuteDeleteAsync(ct);
+            return true;
+        }
     }
 }

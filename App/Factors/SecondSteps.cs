@@ -64,6 +64,9 @@ internal sealed class SecondSteps(AppDb db, TimeProvider time)
         return await db.Set<SecondStep>().Where(s => s.Key == key && s.UserId == userId && s.ExpiresAt > now).ExecuteDeleteAsync(ct) == 1;
     }
 
+    /// <summary>The password that led to them is no longer right: all of a person's are over. Part of the caller's transaction.</summary>
+    public Task EndAsync(Guid userId, CancellationToken ct) => db.Set<SecondStep>().Where(s => s.UserId == userId).ExecuteDeleteAsync(ct);
+
     private IQueryable<SecondStep> Open(string? challenge)
     {
         var (key, now) = (KeyOf(challenge ?? ""), time.GetUtcNow());

@@ -38,7 +38,7 @@ internal sealed record PasskeyUser(string Email, Guid Id);
 /// no credentials, whoever asks, so that they tell nobody who has an account.
 /// </summary>
 internal sealed partial class UsePasskey(
-    AppDb db, IPasskeyHandler<User> webAuthn, PasskeyCeremonies ceremonies, SecondSteps steps, StartSession start, RecentProof proof, TimeProvider time, ILogger<UsePasskey> logger)
+    AppDb db, IPasskeyHandler<User> webAuthn, PasskeyCeremonies ceremonies, SecondSteps steps, StartSession start, KnownDevices devices, RecentProof proof, TimeProvider time, ILogger<UsePasskey> logger)
 {
     private const string ToSignIn = "sign-in", ToConfirm = "confirm";
 
@@ -50,10 +50,11 @@ internal sealed partial class UsePasskey(
     }
 
     public static async Task<Results<Ok<PasskeyUser>, ProblemHttpResult>> FinishSignInAsync(
-        PasskeyAnswerRequest request, UsePasskey use, HeldSessions held, SessionCookies cookies, HttpContext http, CancellationToken ct)
+        PasskeyAnswerRequest request, UsePasskey use, HeldSessions held, SessionCookies cookies, KnownDevices devices, HttpContext http, CancellationToken ct)
     {
         if (await use.SignInAsync(request, held.ReplacedBySignIn(http), http, ct) is not { } grant) return Problems.InvalidCredentials();
         cookies.Write(http, grant);
+        await devices.RememberAsync(http, grant.User.Id, ct);
         return TypedResults.Ok(new PasskeyUser(grant.User.Email, grant.User.Id));
     }
 
@@ -84,6 +85,7 @@ internal sealed partial class UsePasskey(
             List<string> amr = [passkey.IsBackedUp ? Amr.SyncedKey : Amr.DeviceKey, Amr.Several];
             if (second) amr.Insert(0, Amr.Password);
             var grant = await start.BeginAsync(user, amr, Client.Of(http), replaced, ct);
+            await devices.TellIfNewAsync(user, grant.User.SessionId, Client.Of(http), ct);
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             return grant;

@@ -29,7 +29,7 @@ internal static class StrippedHeaders
         return plain is "x-real-ip" or "forwarded" or "x-http-method-override" or "x-http-method" or "x-method-override";
     }
 
-    /// <summary>The client's cookies without our two: a service needs neither, and must never see the one that renews.</summary>
+    /// <summary>The client's cookies without ours: a service needs none, and must never see the one that renews, nor the one that makes a device known.</summary>
     /// <returns>Null where nothing is left.</returns>
     public static string? Cookies(StringValues lines, CookieNames names)
     {
@@ -43,7 +43,7 @@ internal static class StrippedHeaders
         return kept.Count == 0 ? null : string.Join("; ", kept);
     }
 
-    /// <summary>What a service sets, without what would take the place of our two.</summary>
+    /// <summary>What a service sets, without what would take the place of ours.</summary>
     public static IEnumerable<string> SetCookies(IEnumerable<string> lines, CookieNames names) => lines.Where(line => line.IndexOf('=', StringComparison.Ordinal) > 0 && !IsOurs(line, names));
 
     // Cookie-reading code that splits at commas would find ours behind one, so that doesn't pass either.
@@ -53,7 +53,8 @@ internal static class StrippedHeaders
         {
             // A cookie without a name comes back from a browser as its value alone.
             var name = part.TrimStart(' ', '\t', '=').Split('=')[0].Trim();
-            if (name.Equals(names.Session, StringComparison.OrdinalIgnoreCase) || name.Equals(names.Refresh, StringComparison.OrdinalIgnoreCase)) return true;
+            if (name.Equals(names.Session, StringComparison.OrdinalIgnoreCase) || name.Equals(names.Refresh, StringComparison.OrdinalIgnoreCase)
+                || name.Equals(names.Device, StringComparison.OrdinalIgnoreCase)) return true;
         }
 
         return false;

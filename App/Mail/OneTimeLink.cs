@@ -92,6 +92,21 @@ internal sealed class OneTimeLinks(AppDb db, TimeProvider time)
             .ExecuteUpdateAsync(set => set.SetProperty(l => l.UsedAt, now).SetProperty(l => l.Details, (string?)null), ct);
     }
 
+    /// <summary>Withdraws its owner's links of the same purpose that are no older, in the caller's transaction. Links of one purpose last equally long, so the end tells the beginning.</summary>
+    public Task WithdrawSinceAsync(OneTimeLink link, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        return db.Set<OneTimeLink>().Where(l => l.UserId == link.UserId && l.Purpose == link.Purpose && l.UsedAt == null && l.ExpiresAt >= link.ExpiresAt)
+            .ExecuteUpdateAsync(set => set.SetProperty(l => l.UsedAt, now).SetProperty(l => l.Details, (string?)null), ct);
+    }
+
+    /// <summary>Whether a person has a good link for this purpose.</summary>
+    public Task<bool> IsOpenAsync(Guid userId, string purpose, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        return db.Set<OneTimeLink>().AnyAsync(l => l.UserId == userId && l.Purpose == purpose && l.UsedAt == null && l.ExpiresAt > now, ct);
+    }
+
     /// <summary>Whether an address is kept for somebody other than <paramref name="but"/>.</summary>
     public Task<bool> HoldsAsync(string address, Guid? but, CancellationToken ct)
     {

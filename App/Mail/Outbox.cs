@@ -49,6 +49,14 @@ internal sealed class Outbox(AppDb db, MasterKey masterKey, MailOptions options,
         db.Outbox.Add(row);
     }
 
+    /// <summary>A letter that has a draft counts as one about somebody else, too: a row with nothing to send.</summary>
+    public void CountAlso(string countedAs)
+    {
+        var row = NewRow(null);
+        (row.CountedAs, row.DueAt) = (KeyOf(countedAs), null);
+        db.Outbox.Add(row);
+    }
+
     /// <summary>How many drafts about somebody there were, whatever has become of them.</summary>
     public Task<int> CountAsync(string countedAs, TimeSpan within, CancellationToken ct)
     {
@@ -58,6 +66,11 @@ internal sealed class Outbox(AppDb db, MasterKey masterKey, MailOptions options,
 
     /// <summary>What still waits about a person is erased. Runs in the caller's transaction.</summary>
     public Task ForgetAsync(Guid userId, CancellationToken ct) => db.Outbox.Where(l => l.UserId == userId).ExecuteDeleteAsync(ct);
+
+    /// <summary>What a person asked for and isn't written yet never will be; it goes on counting. Runs in the caller's transaction.</summary>
+    public Task WithdrawDraftsAsync(Guid userId, string kind, CancellationToken ct) =>
+        db.Outbox.Where(l => l.UserId == userId && l.Draft == kind && l.Contents != null).ExecuteUpdateAsync(set => set
+            .SetProperty(l => l.Contents, (byte[]?)null).SetProperty(l => l.DueAt, (DateTimeOffset?)null).SetProperty(l => l.Fault, "withdrawn"), ct);
 
     public byte[] Seal(Letter letter) => masterKey.Encrypt(JsonSerializer.SerializeToUtf8Bytes(letter), Purpose);
 

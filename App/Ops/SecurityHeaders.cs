@@ -18,6 +18,7 @@ internal sealed class SecurityHeaders(RequestDelegate next)
     private static readonly StringValues NoSniff = "nosniff";
 
     // Not no-referrer: with that, browsers send `Origin: null` for our own forms, which the cross-site guard refuses.
+    // The address of a page behind a letter's link is a key, and this keeps it from every other site.
     private static readonly StringValues Referrer = "same-origin";
     private static readonly StringValues SameOrigin = "same-origin";
     private static readonly StringValues CrossOrigin = "cross-origin";

@@ -25,7 +25,7 @@ public sealed class ChangeEmailRequest
 /// </summary>
 internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, AuditLog audit)
 {
-    public const string Letter = "new-email";
+    public const string Letter = LooseEnds.NewEmail;
 
     public abstract record Outcome
     {
@@ -62,10 +62,15 @@ internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, 
         }
 
         await using var transaction = await db.BeginWriteAsync(ct);
+        if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Wrong();
         // Counted by who asks and by who is written to: nobody's letter box is filled from here.
-        var counted = $"{user.Id} {Letter}";
-        if (await outbox.MayAskAsync(counted, ct))
-            outbox.AddDraft(Letter, JsonSerializer.Serialize(new WantedEmail(user.Id, email.Text, email.Key)), counted, user.Id);
+        var (asker, recipient) = ($"{user.Id} {Letter}", $"{Letter} {email.Key}");
+        if (await outbox.MayAskAsync(asker, ct) && await outbox.MayAskAsync(recipient, ct))
+        {
+            outbox.AddDraft(Letter, JsonSerializer.Serialize(new WantedEmail(user.Id, email.Text, email.Key)), asker, user.Id);
+            outbox.CountAlso(recipient);
+        }
+
         audit.Add("email-change-asked", user.Id, caller.SessionId, client.Address);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);

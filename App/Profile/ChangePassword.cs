@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using App.Accounts;
 using App.Data;
+using App.Factors;
 using App.Passwords;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -21,7 +22,7 @@ public sealed class ChangePasswordRequest
 }
 
 /// <summary>A signed-in person changes their password. A browser's session goes on under a new id; a program keeps the session of its token.</summary>
-internal sealed class ChangePassword(AppDb db, CheckPassword check, PasswordPolicy policy, PasswordChecks passwords, SetPassword set, StartSession start)
+internal sealed class ChangePassword(AppDb db, CheckPassword check, PasswordPolicy policy, PasswordChecks passwords, SetPassword set, StartSession start, SecondFactor second)
 {
     public abstract record Outcome
     {
@@ -52,11 +53,14 @@ internal sealed class ChangePassword(AppDb db, CheckPassword check, PasswordPoli
         }
     }
 
+    /// <summary>The length that a new password of this person must have.</summary>
+    public async Task<(int Min, int Max)> LengthAsync(CurrentUser user, CancellationToken ct) => policy.LengthFor(await second.IsOnAsync(user.Id, ct));
+
     public async Task<Outcome> TryAsync(ChangePasswordRequest request, CurrentUser caller, Client client, bool bearer, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(request);
         if (await db.Users.SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Gone();
-        var faults = policy.Check(request.Password, user.Email!, user.Name, user.TwoFactorEnabled).ToList();
+        var faults = policy.Check(request.Password, user.Email!, user.Name, await second.IsOnAsync(user.Id, ct)).ToList();
         if (request.Password == request.CurrentPassword) faults.Add(new Fault("Password is the one you have already", "password"));
         if (faults.Count > 0) return new Outcome.Invalid(faults);
         switch (await check.OfAsync(user, request.CurrentPassword, ct))
@@ -69,6 +73,9 @@ internal sealed class ChangePassword(AppDb db, CheckPassword check, PasswordPoli
 
         var hash = await passwords.HashAsync(request.Password, ct);
         await using var transaction = await db.BeginWriteAsync(ct);
+        if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Wrong();
+        // Ended meanwhile: nothing new begins from it.
+        if (await db.FindLifeAsync(caller.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Gone();
         await set.InUnitOfWorkAsync(user, hash, client, caller.SessionId, endOthers: !request.KeepOthers, ct);
         var grant = bearer ? null : await start.BeginAsync(user, caller.Amr, client, [caller.SessionId], ct);
         await db.SaveChangesAsync(ct);

@@ -19,9 +19,9 @@ public sealed class EmailLinkRequest
 }
 
 /// <summary>The letter to the new address is answered: it is theirs, and from now on the account's. The old one is told, and can undo it for a week.</summary>
-internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, ProfileLetters letters, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
+internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnds, ProfileLetters letters, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
 {
-    public const string Link = "new-email";
+    public const string Link = LooseEnds.NewEmail;
 
     public static readonly TimeSpan UndoLasts = TimeSpan.FromDays(7);
 
@@ -53,7 +53,7 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, ProfileLette
             await db.SaveChangesAsync(ct);
             await events.UserChangedAsync(Causes.EmailChanged, id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
             // What was sent to the old address must not open the account any more, but for the way back.
-            await links.WithdrawAsync(id, [SetPassword.ResetLink, Link], ct);
+            await looseEnds.OfAddressAsync(id, ct);
             // A thief might else sign up with the old address and so bar the way back.
             letters.Changed(user, oldEmail, links.Add(UndoEmail.Link, id, UndoLasts, JsonSerializer.Serialize(new WantedEmail(id, oldEmail, oldKey)), holds: oldKey));
             await db.SaveChangesAsync(ct);

@@ -3,6 +3,7 @@ using App.Accounts;
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.Mail;
 using App.Sessions;
 using App.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -21,7 +22,7 @@ public sealed class DeleteAccountRequest
 /// until the last token has expired.
 /// </summary>
 internal sealed partial class DeleteAccount(
-    AppDb db, CheckPassword check, RevokeSessions revoke, SecurityEventLog events, IEnumerable<PersonalData> parts, ProfileLetters letters, AuditLog audit,
+    AppDb db, CheckPassword check, OneTimeLinks links, RevokeSessions revoke, SecurityEventLog events, IEnumerable<PersonalData> parts, ProfileLetters letters, AuditLog audit,
     TokenOptions tokens, ILogger<DeleteAccount> logger)
 {
     public abstract record Outcome
@@ -29,6 +30,8 @@ internal sealed partial class DeleteAccount(
         public sealed record Deleted : Outcome;
         public sealed record Wrong : Outcome;
         public sealed record LockedOut(TimeSpan Wait) : Outcome;
+        /// <summary>The former address can still take the account back: a thief must not be able to delete what its owner could have again.</summary>
+        public sealed record AddressChanged : Outcome;
         public sealed record Gone : Outcome;
     }
 
@@ -44,6 +47,8 @@ internal sealed partial class DeleteAccount(
                 return Problems.TooManyRequests(http, wait);
             case Outcome.Wrong:
                 return Problems.InvalidCredentials();
+            case Outcome.AddressChanged:
+                return Problems.AddressChanged();
             default:
                 return Problems.NotAuthorized();
         }
@@ -62,6 +67,9 @@ internal sealed partial class DeleteAccount(
         }
 
         await using var transaction = await db.BeginWriteAsync(ct);
+        if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Wrong();
+        if (await links.IsOpenAsync(user.Id, UndoEmail.Link, ct)) return new Outcome.AddressChanged();
+
         // Open pages follow their session, everybody else the account.
         await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id, Causes.EndedByUser, ct);
         await events.UserChangedAsync(Causes.Deleted, user.Id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);

@@ -40,7 +40,6 @@ internal sealed class MyData(AppDb db, CheckPassword check, IEnumerable<Personal
             u.EmailConfirmed,
             u.Name,
             u.CreatedAt,
-            u.TwoFactorEnabled,
         }).SingleAsync(ct)),
         new("roles", async (db, id, ct) => await db.UserRoles.Where(r => r.UserId == id).Join(db.Roles, r => r.RoleId, role => role.Id, (_, role) => role.Name).ToListAsync(ct)),
         new("sessions", async (db, id, ct) => await db.Sessions.Where(s => s.UserId == id).OrderBy(s => s.StartedAt).Select(s => new

@@ -14,7 +14,7 @@ namespace App.Profile;
 /// The old address takes the account back. Whoever changed it knew the password, so that stops working, every session ends,
 /// and the way leads to a new password at once.
 /// </summary>
-internal sealed class UndoEmail(AppDb db, OneTimeLinks links, RevokeSessions revoke, ProfileLetters letters, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
+internal sealed class UndoEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnds, RevokeSessions revoke, ProfileLetters letters, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
 {
     public const string Link = "undo-email";
 
@@ -47,8 +47,11 @@ internal sealed class UndoEmail(AppDb db, OneTimeLinks links, RevokeSessions rev
             await db.SaveChangesAsync(ct);
             await events.UserChangedAsync(Causes.EmailChanged, id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
             await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.Disowned, ct);
-            // Every other link, the way back from this one's undoing included, was for whoever held the account until now.
-            await links.WithdrawAsync(id, [SetPassword.ResetLink, ConfirmNewEmail.Link, Link], ct);
+            // What was begun since was begun by whoever held the account until now, a way back to their address included.
+            // An earlier address keeps its own way back: it may be the owner's, and this one a thief's.
+            await looseEnds.OfPasswordAsync(id, ct);
+            await looseEnds.OfAddressAsync(id, ct);
+            await links.WithdrawSinceAsync(link, ct);
             letters.Undone(user, taken);
             var reset = links.Add(SetPassword.ResetLink, id, ResetLasts);
             await db.SaveChangesAsync(ct);

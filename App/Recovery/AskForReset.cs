@@ -40,7 +40,9 @@ internal sealed class AskForReset(AppDb db, Outbox outbox)
         if (!EmailAddress.TryParse(request.Email, out var email)) return new Outcome.Invalid([new Fault("Email must be valid", "email")]);
         await using var transaction = await db.BeginWriteAsync(ct);
         // Enough for whoever deletes the first by mistake, too few to fill anybody's letter box.
-        if (await outbox.MayAskAsync(email.Key, ct)) outbox.AddDraft(Letter, email.Key, email.Key, usefulFor: TimeSpan.FromHours(1));
+        // Apart from the letters of a sign-up, which anybody may ask for in the owner's name.
+        var counted = $"{Letter} {email.Key}";
+        if (await outbox.MayAskAsync(counted, ct)) outbox.AddDraft(Letter, email.Key, counted, usefulFor: TimeSpan.FromHours(1));
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return new Outcome.Asked();

@@ -59,7 +59,7 @@ internal sealed class FinishSignUp(OneTimeLinks links, CheckPassword check, Sign
         ArgumentNullException.ThrowIfNull(request);
         if (await links.FindAsync(Link, request.Token, ct) is not { Details: { } details } link) return new Outcome.LinkOver();
         var applicant = JsonSerializer.Deserialize<Applicant>(details)!;
-        switch (await check.OfAsync(applicant.Key, applicant.PasswordHash, request.Password, ct))
+        switch (await check.OfAsync($"sign-up link {Convert.ToHexString(link.Hash)}", applicant.PasswordHash, request.Password, ct))
         {
             case CheckPassword.Outcome.LockedOut(var wait):
                 return new Outcome.LockedOut(wait);

@@ -2,6 +2,7 @@ using App.Accounts;
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.Factors;
 using App.Mail;
 using App.Sessions;
 using App.Tokens;
@@ -11,11 +12,11 @@ namespace App.Recovery;
 
 /// <summary>
 /// "This wasn't me", from the letter about a new device. One confirmation ends that session and every other, makes the password that
-/// somebody else knows worthless, and leads to a new one.
+/// somebody else knows worthless, takes away what that session added to get in without it, and leads to a new one.
 /// </summary>
-internal sealed class NotMe(AppDb db, OneTimeLinks links, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
+internal sealed class NotMe(AppDb db, OneTimeLinks links, LooseEnds looseEnds, RemoveFactors factors, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
 {
-    public const string Link = "not-me";
+    public const string Link = LooseEnds.NotMeLink;
 
     public abstract record Outcome
     {
@@ -33,11 +34,13 @@ internal sealed class NotMe(AppDb db, OneTimeLinks links, RevokeSessions revoke,
         if (!await links.UseAsync(link, ct)) return new Outcome.LinkOver();
         var user = await db.Users.SingleAsync(u => u.Id == id, ct);
         (user.PasswordHash, user.SecurityStamp) = (null, Guid.NewGuid().ToString("N"));
-        audit.Add("disowned", id, Guid.TryParse(link.Details, out var session) ? session : null, client.Address);
+        Guid? session = Guid.TryParse(link.Details, out var disowned) ? disowned : null;
+        audit.Add("disowned", id, session, client.Address);
         await db.SaveChangesAsync(ct);
         await events.UserChangedAsync(Causes.PasswordChanged, id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
         await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.Disowned, ct);
-        await links.WithdrawAsync(id, [SetPassword.ResetLink], ct);
+        if (session is not null) await factors.OfSessionAsync(id, session.Value, client.Address, ct);
+        await looseEnds.OfPasswordAsync(id, ct);
         var reset = links.Add(SetPassword.ResetLink, id, RecoveryLetters.ResetLasts);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);

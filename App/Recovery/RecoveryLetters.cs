@@ -3,6 +3,7 @@ using System.Text.Json;
 using App.Accounts;
 using App.Audit;
 using App.Data;
+using App.Factors;
 using App.Mail;
 using App.Sessions;
 using Microsoft.EntityFrameworkCore;
@@ -23,7 +24,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
         Of(OwnerLetters.ConfirmEmail, (letters, id, ct) => letters.ConfirmAsync(Guid.Parse(id), ct)),
         Of(OwnerLetters.SignUp, (letters, applicant, ct) => letters.SignUpAsync(JsonSerializer.Deserialize<Applicant>(applicant)!, applicant, ct)),
         Of(OwnerLetters.PasswordChanged, (letters, details, ct) => letters.PasswordChangedAsync(JsonSerializer.Deserialize<WhoAndWhere>(details)!, ct)),
-        Of(OwnerLetters.NewDevice, (letters, details, ct) => letters.NewDeviceAsync(JsonSerializer.Deserialize<WhoAndWhere>(details)!, ct)),
+        Of(KnownDevices.Letter, (letters, details, ct) => letters.NewDeviceAsync(JsonSerializer.Deserialize<WhoAndWhere>(details)!, ct)),
     ];
 
     private static Draft Of(string kind, Func<RecoveryLetters, string, CancellationToken, Task<AddressedLetter?>> write) =>

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using App.Accounts;
 using App.Data;
+using App.Factors;
 using App.Mail;
 using App.Passwords;
 using App.Sessions;
@@ -24,7 +25,7 @@ public sealed class ResetRequest
 /// The link in a letter becomes a new password: once, within half an hour. Every session ends, and nobody is signed in by it:
 /// the sign-in that follows asks for the second factor where there is one.
 /// </summary>
-internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy policy, PasswordChecks passwords, SetPassword set)
+internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy policy, PasswordChecks passwords, SetPassword set, RemoveFactors factors, SecondFactor second)
 {
     public abstract record Outcome
     {
@@ -50,17 +51,24 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
     /// <summary>Whether a link is still good; looking doesn't use it up.</summary>
     public async Task<bool> IsGoodAsync(string? token, CancellationToken ct) => await links.FindAsync(SetPassword.ResetLink, token, ct) is not null;
 
+    /// <summary>The length that a new password of the link's owner must have; for a bad link, anybody's.</summary>
+    public async Task<(int Min, int Max)> LengthAsync(string? token, CancellationToken ct) =>
+        policy.LengthFor(await links.FindAsync(SetPassword.ResetLink, token, ct) is { UserId: { } id } && await StaysOnAsync(id, ct));
+
     public async Task<Outcome> TryAsync(ResetRequest request, Client client, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(request);
         if (await links.FindAsync(SetPassword.ResetLink, request.Token, ct) is not { } link) return new Outcome.LinkOver();
         if (await db.Users.SingleOrDefaultAsync(u => u.Id == link.UserId, ct) is not { } user) return new Outcome.LinkOver();
         if (request.Email is not null && (!EmailAddress.TryParse(request.Email, out var email) || email.Key != user.NormalizedEmail)) return new Outcome.LinkOver();
-        if (policy.Check(request.Password, user.Email!, user.Name, user.TwoFactorEnabled) is { Count: > 0 } faults) return new Outcome.Invalid(faults);
+        if (policy.Check(request.Password, user.Email!, user.Name, await StaysOnAsync(user.Id, ct)) is { Count: > 0 } faults) return new Outcome.Invalid(faults);
         var hash = await passwords.HashAsync(request.Password, ct);
 
         await using var transaction = await db.BeginWriteAsync(ct);
         if (!await links.UseAsync(link, ct)) return new Outcome.LinkOver();
+        // Whoever made an account with an address that isn't theirs may have left themselves a way in, for when its owner takes it over.
+        if (!user.EmailConfirmed) await factors.AllAsync(user.Id, client.Address, ct);
+
         // Whoever has the letter has the address.
         user.EmailConfirmed = true;
         await set.InUnitOfWorkAsync(user, hash, client, keep: null, endOthers: true, ct);
@@ -68,4 +76,8 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
         await transaction.CommitAsync(ct);
         return new Outcome.Done();
     }
+
+    // A second factor of an address that was never confirmed goes with the old password.
+    private async Task<bool> StaysOnAsync(Guid userId, CancellationToken ct) =>
+        await second.IsOnAsync(userId, ct) && await db.Users.AnyAsync(u => u.Id == userId && u.EmailConfirmed, ct);
 }

@@ -41,18 +41,19 @@ internal sealed class EndSession(AppDb db, RevokeSessions revoke, TimeProvider t
         await end.OthersAsync(user, ct) is { } count ? TypedResults.Ok(new EndedSessions(count)) : Problems.ProofRequired(http, Session.ProofLasts);
 
     /// <summary>Ended also where it already was: asking twice is no error.</summary>
-    public async Task<Outcome> TryAsync(CurrentUser user, Guid sessionId, CancellationToken ct)
+    /// <param name="cause">Why, where it is more than that its owner wished it.</param>
+    public async Task<Outcome> TryAsync(CurrentUser user, Guid sessionId, CancellationToken ct, Cause? cause = null)
     {
         if (sessionId != user.SessionId && !await db.IsProofRecentAsync(user, time.GetUtcNow(), ct)) return new Outcome.ProofRequired();
-        var ended = await revoke.RunAsync(s => s.Id == sessionId && s.UserId == user.Id, Causes.EndedByUser, ct);
+        var ended = await revoke.RunAsync(s => s.Id == sessionId && s.UserId == user.Id, cause ?? Causes.EndedByUser, ct);
         return ended.Count > 0 || await db.Sessions.AnyAsync(s => s.Id == sessionId && s.UserId == user.Id, ct)
             ? new Outcome.Ended()
             : new Outcome.NotFound();
     }
 
     /// <returns>How many; null where a recent proof is needed first.</returns>
-    public async Task<int?> OthersAsync(CurrentUser user, CancellationToken ct) =>
+    public async Task<int?> OthersAsync(CurrentUser user, CancellationToken ct, Cause? cause = null) =>
         await db.IsProofRecentAsync(user, time.GetUtcNow(), ct)
-            ? (await revoke.RunAsync(s => s.UserId == user.Id && s.Id != user.SessionId, Causes.EndedByUser, ct)).Count
+            ? (await revoke.RunAsync(s => s.UserId == user.Id && s.Id != user.SessionId, cause ?? Causes.EndedByUser, ct)).Count
             : null;
 }

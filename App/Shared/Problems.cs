@@ -48,6 +48,10 @@ public static class Problems
         return Create(401, new Fault("Confirm that it's you, then try again")).WithCode("proof_required");
     }
 
+    /// <summary>The address was changed within the last week, and its former owner may still take the account back. The member <c>code</c> is <c>address_changed</c>.</summary>
+    public static ProblemHttpResult AddressChanged() =>
+        Create(409, new Fault("The e-mail address was changed within the last week. The account can be deleted once that can no longer be undone.")).WithCode("address_changed");
+
     public static ProblemHttpResult Forbidden() => Create(403, new Fault("Forbidden"));
 
     public static ProblemHttpResult CrossOrigin() => Create(403, new Fault("Cross-origin request refused"));

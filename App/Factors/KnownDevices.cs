@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.DataProtection;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Net.Http.Headers;
 
-namespace App.Accounts;
+namespace App.Factors;
 
 /// <summary>
 /// The browsers that a person has signed in with, by a cookie that only this service can make. Strangers' wrong passwords don't lock out the
@@ -18,22 +18,26 @@ namespace App.Accounts;
 /// </summary>
 internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvider protection, CookieNames cookies)
 {
+    /// <summary>The draft of the letter, which Recovery writes.</summary>
+    public const string Letter = "new-device";
+
     // Of several people at one browser, the last of them.
     private const int Most = 4;
 
     private readonly IDataProtector _protector = protection.CreateProtector("known devices");
 
-    /// <summary>What the guesses of this client for this address are counted as.</summary>
-    public string GuessesOf(Client client, string key) => Find(client.Device, key) is { } known ? $"{known.Nonce} {key}" : key;
+    /// <summary>What the guesses of this client for this address are counted as: apart only where its cookie is as young as the password.</summary>
+    /// <param name="user">Whose address it is; null for nobody's.</param>
+    public string GuessesOf(Client client, string key, User? user) => user is not null && Find(client.Device, user) is { } known ? $"{known.Nonce} {key}" : key;
 
     /// <summary>A letter to the owner, where neither the cookie nor an earlier session says that this is a device of theirs. In the caller's unit of work.</summary>
     public async Task TellIfNewAsync(User user, Guid sessionId, Client client, CancellationToken ct)
     {
-        if (Find(client.Device, user.NormalizedEmail!) is { } known && known.Stamp == StampOf(user)) return;
+        if (Find(client.Device, user) is not null) return;
         // Programs and JSON clients keep no such cookie: the same program at the same address is nothing new.
         var disowned = Causes.Disowned.Reason;
         if (await db.Sessions.AnyAsync(s => s.UserId == user.Id && s.Id != sessionId && s.Address == client.Address && s.UserAgent == client.UserAgent && (s.RevokedBecause == null || s.RevokedBecause != disowned), ct)) return;
-        outbox.TellNewDevice(user, sessionId, client);
+        outbox.AddDraft(Letter, JsonSerializer.Serialize(new WhoAndWhere(user.Id, sessionId, client.Address, client.UserAgent)), userId: user.Id);
     }
 
     /// <summary>Written by pages alone: the answers of the course's routes bear two cookies and no third.</summary>
@@ -41,7 +45,7 @@ internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvi
     {
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == userId, ct) is not { } user) return;
         var (text, address) = (http.Request.Cookies[cookies.Device], HashOf(user.NormalizedEmail!));
-        var nonce = Find(text, user.NormalizedEmail!)?.Nonce ?? Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(16));
+        var nonce = Find(text, user)?.Nonce ?? Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(16));
         KnownDevice[] all = [new(address, nonce, StampOf(user)), .. Read(text).Where(d => d.Address != address).Take(Most - 1)];
         http.Response.Headers.Append(HeaderNames.SetCookie, new SetCookieHeaderValue(cookies.Device, _protector.Protect(JsonSerializer.Serialize(all)))
         {
@@ -53,7 +57,9 @@ internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvi
         }.ToString());
     }
 
-    private KnownDevice? Find(string? text, string key) => text is null ? null : Array.Find(Read(text), d => d.Address == HashOf(key));
+    // What was written before the last change of the password says nothing any more.
+    private KnownDevice? Find(string? text, User user) =>
+        text is null ? null : Array.Find(Read(text), d => d.Address == HashOf(user.NormalizedEmail!) && d.Stamp == StampOf(user));
 
     private KnownDevice[] Read(string? text)
     {
@@ -74,3 +80,6 @@ internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvi
 
     private sealed record KnownDevice(string Address, string Nonce, string Stamp);
 }
+
+/// <summary>What a letter about a sign-in or a change is written from.</summary>
+internal sealed record WhoAndWhere(Guid UserId, Guid? SessionId, string Address, string UserAgent);

@@ -1,0 +1,167 @@
+using System.Net;
+using App.Sessions;
+using App.Tests.Accounts;
+using App.Tests.Attacks;
+using App.Tests.Factors;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Profile;
+
+/// <summary>Somebody has the password, or the mailbox. What they have begun ends with what they had, and the owner's way back stays open.</summary>
+public sealed class ThiefTests : IAsyncLifetime
+{
+    private const string NewPassword = "seven quiet harbours dreaming";
+    private readonly TestApp _app = TestApp.Start();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task A_thief_who_undoes_their_own_change_leaves_the_owner_s_undo_good()
+    {
+        var user = await _app.SignUpAsync();
+        await ChangeAsync(user, "evil-1@example.test");
+        var owners = TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
+        _app.Time.Advance(TimeSpan.FromMinutes(1));
+        await ChangeAsync(user with { Email = "evil-1@example.test" }, "evil-2@example.test");
+        var thiefs = TestMail.LinkIn(await _app.Mail.LastToAsync("evil-1@example.test"));
+
+        Assert.StartsWith("/account/reset?token=", (await _app.PostFormAsync(thiefs, "undo-email", [])).Location(), StringComparison.Ordinal);
+        var back = (await _app.PostFormAsync(owners, "undo-email", [])).Location();
+        Assert.Equal("/account/sign-in?changed=1", (await _app.PostFormAsync(back, "reset", [new("password", NewPassword)])).Location());
+        await _app.SignInAsync(user with { Password = NewPassword });
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task This_was_not_me_ends_with_the_address_it_was_sent_to(bool undone)
+    {
+        var user = await _app.SignUpAsync();
+        var undo = "";
+        if (undone)
+        {
+            await ChangeAsync(user, "other@example.test");
+            undo = TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
+        }
+
+        var there = undone ? user with { Email = "other@example.test" } : user;
+        var notMe = await _app.NotMeLinkAsync(there);
+        if (undone) await _app.PostFormAsync(undo, "undo-email", []);
+        else await ChangeAsync(user, "other@example.test");
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.PostFormAsync(notMe, "not-me", [])).StatusCode);
+    }
+
+    [Theory]
+    [InlineData("change", false)]
+    [InlineData("change", true)]
+    [InlineData("reset", false)]
+    [InlineData("reset", true)]
+    [InlineData("not-me", false)]
+    [InlineData("not-me", true)]
+    public async Task An_address_that_the_thief_asked_for_is_not_theirs_after_the_owner_has_acted(string act, bool written)
+    {
+        var user = await _app.SignUpAsync();
+        var way = await WayBackAsync(user, act);
+        Assert.Equal(HttpStatusCode.Accepted, (await AskAsync(user, "evil@example.test")).StatusCode);
+        var link = written ? TestMail.LinkIn(await _app.Mail.LastToAsync("evil@example.test")) : null;
+        await way();
+        if (link is null) Assert.Empty(await _app.Mail.ToAsync("evil@example.test"));
+        else Assert.Equal(HttpStatusCode.BadRequest, (await _app.PostFormAsync(link, "new-email", [])).StatusCode);
+    }
+
+    [Fact]
+    public async Task Nor_is_it_after_the_owner_has_undone_an_earlier_change()
+    {
+        var user = await _app.SignUpAsync();
+        await ChangeAsync(user, "evil-1@example.test");
+        var undo = TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
+        await AskAsync(user, "evil-2@example.test");
+        await _app.PostFormAsync(undo, "undo-email", []);
+        Assert.Empty(await _app.Mail.ToAsync("evil-2@example.test"));
+    }
+
+    [Theory]
+    [InlineData("change")]
+    [InlineData("reset")]
+    [InlineData("not-me")]
+    public async Task Half_a_sign_in_is_over_when_its_password_is(string act)
+    {
+        var user = await _app.SignUpAsync();
+        var way = await WayBackAsync(user, act);
+        var ada = await _app.TurnOnTwoStepAsync(user);
+        var challenge = await ada.ChallengeAsync();
+        await way();
+        await Answers.AssertProblemAsync(await ada.AnswerAsync(challenge, ada.Codes[0]), 401, "Invalid credentials");
+    }
+
+    [Fact]
+    public async Task A_session_disowned_on_the_activity_page_makes_its_device_a_stranger()
+    {
+        var user = await _app.SignUpAsync();
+        await _app.NotMeLinkAsync(user);
+        var letters = (await _app.Mail.ToAsync(user.Email)).Count;
+        var theirs = await _app.DbAsync(db => db.Sessions.Where(s => s.UserId == user.Id && s.Id != user.SessionId).Select(s => s.Id).SingleAsync());
+        Assert.Equal("/account/security?notme=1", (await _app.PostFormAsync("/account/activity/end", "", [new("id", theirs.ToString())], user.Cookies)).Location());
+        await _app.NotMeLinkAsync(user);
+        Assert.Equal(letters + 1, (await _app.Mail.ToAsync(user.Email)).Count);
+    }
+
+    [Fact]
+    public async Task A_thief_who_changed_the_address_can_t_delete_what_its_owner_can_take_back()
+    {
+        var user = await _app.SignUpAsync();
+        await ChangeAsync(user, "evil@example.test");
+        var undo = TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
+        var refused = await _app.SendAsync(HttpMethod.Post, "/api/account/delete", cookies: user.Cookies, json: new { password = user.Password });
+        Assert.Equal("address_changed", (await Answers.AssertProblemAsync(refused, 409)).GetProperty("code").GetString());
+        var page = await (await _app.PostFormAsync("/account/delete", "delete", [new("password", user.Password)], user.Cookies)).PageAsync();
+        Assert.Contains("changed within the last week", page.Faults().Single(), StringComparison.Ordinal);
+        var back = (await _app.PostFormAsync(undo, "undo-email", [])).Location();
+        await _app.PostFormAsync(back, "reset", [new("password", NewPassword)]);
+        var owner = await _app.SignInAsync(user with { Password = NewPassword });
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Post, "/api/account/delete", owner.AccessToken, json: new { password = NewPassword })).StatusCode);
+    }
+
+    [Theory]
+    [InlineData("end")]
+    [InlineData("end-others")]
+    public async Task Disowning_from_an_old_proof_leads_to_the_confirmation_and_says_nothing_else(string act)
+    {
+        var user = await _app.SignUpAsync();
+        var other = await _app.SignInAsync(user);
+        _app.Time.Advance(TimeSpan.FromMinutes(11));
+        var answer = await _app.PostFormAsync("/account/activity/" + act, "", [new("id", other.SessionId.ToString())], user.Cookies);
+        Assert.Equal("/account/confirm?returnUrl=%2Faccount%2Factivity", answer.Location());
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: other.Cookies));
+    }
+
+    // What the owner can do, prepared before the thief begins.
+    private async Task<Func<Task>> WayBackAsync(TestUser user, string act)
+    {
+        switch (act)
+        {
+            case "change":
+                return async () => Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(
+                    HttpMethod.Post, "/api/account/password", cookies: user.Cookies, json: new { currentPassword = user.Password, password = NewPassword })).StatusCode);
+            case "reset":
+                await _app.PostTextAsync("/api/users/forgot", $$"""{"email":"{{user.Email}}"}""");
+                var token = TestMail.TokenIn(await _app.Mail.LastToAsync(user.Email));
+                return async () => Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/users/reset", json: new { token, password = NewPassword })).StatusCode);
+            default:
+                var link = await _app.NotMeLinkAsync(user);
+                return async () => Assert.StartsWith("/account/reset", (await _app.PostFormAsync(link, "not-me", [])).Location(), StringComparison.Ordinal);
+        }
+    }
+
+    private Task<HttpResponseMessage> AskAsync(TestUser user, string email) =>
+        _app.SendAsync(HttpMethod.Post, "/api/account/email", cookies: user.Cookies, json: new { email, password = user.Password });
+
+    private async Task ChangeAsync(TestUser user, string email)
+    {
+        Assert.Equal(HttpStatusCode.Accepted, (await AskAsync(user, email)).StatusCode);
+        var token = TestMail.TokenIn(await _app.Mail.LastToAsync(email));
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", json: new { token })).StatusCode);
+    }
+}

@@ -1,0 +1,113 @@
+using System.Net;
+using App.Factors;
+using App.Tests.Accounts;
+using App.Tests.Attacks;
+using App.Tests.Factors;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Recovery;
+
+/// <summary>Whoever had the account for a while leaves no way back in; the owner's own factors stay.</summary>
+public sealed class PlantedFactorsTests : IAsyncLifetime
+{
+    private const string NewPassword = "seven quiet harbours dreaming";
+    private readonly TestApp _app = TestApp.Start();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task What_a_disowned_session_added_goes_with_it()
+    {
+        var user = await ConfirmedAsync();
+        var (own, planted) = (new SoftKey(), new SoftKey());
+        await new PasskeyBrowser(_app).AddAsync(own, user);
+        var signedIn = await _app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = user.Email, password = user.Password }, headers: ("User-Agent", "another browser"));
+        var thief = await TestUser.ReadAsync(_app, signedIn, user.Email, user.Password);
+        var notMe = TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
+        await new PasskeyBrowser(_app).AddAsync(planted, thief);
+        await _app.TurnOnTwoStepAsync(thief);
+
+        await NotMeAsync(notMe);
+        await Answers.AssertProblemAsync(await new PasskeyBrowser(_app).SignInAsync(planted), 400, "Invalid credentials");
+        Assert.Equal(HttpStatusCode.OK, (await new PasskeyBrowser(_app).SignInAsync(own)).StatusCode);
+        await _app.SignInAsync(user with { Password = NewPassword }); // and no second step is asked for
+        Assert.Equal(0, await _app.DbAsync(db => db.Set<RecoveryCode>().CountAsync()));
+        var subjects = (await _app.Mail.ToAsync(user.Email)).Select(l => l.Subject).ToList();
+        foreach (var subject in new[] { "A passkey was removed from your account", "Two-step sign-in is off" }) Assert.Single(subjects, subject);
+    }
+
+    [Fact]
+    public async Task Recovery_codes_that_it_made_are_void_and_the_owner_s_app_stays()
+    {
+        var ada = await _app.TurnOnTwoStepAsync(await ConfirmedAsync());
+        var challenge = await ada.ChallengeAsync();
+        var signedIn = await _app.SendAsync(HttpMethod.Post, "/api/users/signin/mfa", json: new { challenge, code = ada.Codes[0] }, headers: ("User-Agent", "another browser"));
+        var thief = await TestUser.ReadAsync(_app, signedIn, ada.User.Email, ada.User.Password);
+        var notMe = TestMail.LinkIn(await _app.Mail.LastToAsync(ada.User.Email));
+        Assert.Equal(HttpStatusCode.OK, (await ada.ActAsync("codes", thief.Cookies)).StatusCode);
+
+        await NotMeAsync(notMe);
+        Assert.Equal((0, 1), (await _app.DbAsync(db => db.Set<RecoveryCode>().CountAsync()), await _app.DbAsync(db => db.Authenticators.CountAsync())));
+        Assert.Contains("are void", (await _app.Mail.ToAsync(ada.User.Email))[^2].Subject, StringComparison.Ordinal);
+        var owner = ada with { User = ada.User with { Password = NewPassword } };
+        Assert.Equal(HttpStatusCode.OK, (await owner.AnswerAsync(await owner.ChallengeAsync(), owner.NextCode())).StatusCode);
+    }
+
+    [Theory] // Somebody signs up with an address that isn't theirs, and waits for its owner.
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_reset_removes_the_factors_of_an_account_whose_address_was_never_confirmed(bool confirmed)
+    {
+        var user = confirmed ? await ConfirmedAsync() : await _app.SignUpAsync();
+        var key = new SoftKey();
+        await new PasskeyBrowser(_app).AddAsync(key, user);
+        await _app.TurnOnTwoStepAsync(user);
+        await _app.PostTextAsync("/api/users/forgot", $$"""{"email":"{{user.Email}}"}""");
+        var token = TestMail.TokenIn(await _app.Mail.LastToAsync(user.Email));
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/users/reset", json: new { token, password = NewPassword })).StatusCode);
+
+        Assert.Equal(confirmed ? HttpStatusCode.OK : HttpStatusCode.BadRequest, (await new PasskeyBrowser(_app).SignInAsync(key)).StatusCode);
+        var signedIn = await _app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = user.Email, password = NewPassword });
+        Assert.Equal(confirmed ? HttpStatusCode.Unauthorized : HttpStatusCode.OK, signedIn.StatusCode);
+    }
+
+    [Theory]
+    [InlineData(false, "15 to 128", HttpStatusCode.BadRequest)]
+    [InlineData(true, "8 to 128", HttpStatusCode.OK)]
+    public async Task Whoever_has_a_second_factor_may_choose_a_shorter_password(bool twoStep, string bounds, HttpStatusCode status)
+    {
+        const string shorter = "vq7#ktzw!m";
+        var user = await ConfirmedAsync();
+        if (twoStep) await _app.TurnOnTwoStepAsync(user);
+        await _app.PostTextAsync("/api/users/forgot", $$"""{"email":"{{user.Email}}"}""");
+        var link = TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
+
+        var security = await (await _app.SendAsync(HttpMethod.Get, "/account/security", cookies: user.Cookies)).Content.ReadAsStringAsync();
+        var changed = await _app.SendAsync(HttpMethod.Post, "/api/account/password", cookies: user.Cookies, json: new { currentPassword = user.Password, password = shorter });
+        Assert.Equal(twoStep ? HttpStatusCode.NoContent : HttpStatusCode.BadRequest, changed.StatusCode);
+        if (twoStep)
+        {
+            await _app.PostTextAsync("/api/users/forgot", $$"""{"email":"{{user.Email}}"}""");
+            link = TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
+        }
+
+        var reset = await _app.Client.GetStringAsync(link);
+        Assert.Equal(status, (await _app.SendAsync(HttpMethod.Post, "/api/users/reset", json: new { token = link.Split("token=")[1], password = shorter + "x" })).StatusCode);
+        foreach (var page in new[] { security, reset }) Assert.Contains($">{bounds} characters", page, StringComparison.Ordinal);
+    }
+
+    private async Task<TestUser> ConfirmedAsync()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.Equal(HttpStatusCode.OK, (await _app.PostFormAsync(TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email)), "confirm-email", [])).StatusCode);
+        return user;
+    }
+
+    private async Task NotMeAsync(string link)
+    {
+        var reset = (await _app.PostFormAsync(link, "not-me", [])).Location();
+        Assert.Equal("/account/sign-in?changed=1", (await _app.PostFormAsync(reset, "reset", [new("password", NewPassword)])).Location());
+    }
+}

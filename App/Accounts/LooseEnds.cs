@@ -1,0 +1,32 @@
+using App.Factors;
+using App.Mail;
+
+namespace App.Accounts;
+
+/// <summary>
+/// What somebody who had the old password, or the old address, may have begun and not finished: it ends with what they had.
+/// In the caller's write transaction.
+/// </summary>
+internal sealed class LooseEnds(OneTimeLinks links, Outbox outbox, SecondSteps steps)
+{
+    /// <summary>The purpose of the link in the letter about a new device.</summary>
+    public const string NotMeLink = "not-me";
+
+    /// <summary>The draft of the letter to an address that is wanted, and the purpose of its link.</summary>
+    public const string NewEmail = "new-email";
+
+    /// <summary>The password isn't what it was. "This wasn't me" stays: it can only take more away.</summary>
+    public async Task OfPasswordAsync(Guid userId, CancellationToken ct)
+    {
+        await links.WithdrawAsync(userId, [SetPassword.ResetLink, NewEmail], ct);
+        await outbox.WithdrawDraftsAsync(userId, NewEmail, ct);
+        await steps.EndAsync(userId, ct);
+    }
+
+    /// <summary>The address isn't what it was: whoever reads the letters sent there must not open the account by them.</summary>
+    public async Task OfAddressAsync(Guid userId, CancellationToken ct)
+    {
+        await links.WithdrawAsync(userId, [SetPassword.ResetLink, NewEmail, NotMeLink], ct);
+        await outbox.WithdrawDraftsAsync(userId, NewEmail, ct);
+    }
+}
