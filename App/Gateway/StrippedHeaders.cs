@@ -25,7 +25,7 @@ internal static class StrippedHeaders
         return plain is "forwarded" or "x-http-method-override" or "x-http-method" or "x-method-override";
     }
 
-    /// <summary>The client's cookies without ours: a service needs none, and must never see the one that renews, nor the one that makes a device known.</summary>
+    /// <summary>The client's cookies without our two: a service needs neither, and must never see the one that renews.</summary>
     /// <returns>Null where nothing is left.</returns>
     public static string? Cookies(StringValues lines, CookieNames names)
     {
@@ -39,7 +39,7 @@ internal static class StrippedHeaders
         return kept.Count == 0 ? null : string.Join("; ", kept);
     }
 
-    /// <summary>What a service sets, without what would take the place of ours.</summary>
+    /// <summary>What a service sets, without what would take the place of our two.</summary>
     public static IEnumerable<string> SetCookies(IEnumerable<string> lines, CookieNames names) => lines.Where(line => !IsOurs(line.TrimStart(), names));
 
     // Cookie-reading code that splits at commas would find ours behind one, so that doesn't pass either.
@@ -48,8 +48,8 @@ internal static class StrippedHeaders
         foreach (var part in pair.Split(','))
         {
             var name = part.Split('=')[0].Trim();
-            if (name.Equals(names.Session, StringComparison.OrdinalIgnoreCase) || name.Equals(names.Refresh, StringComparison.OrdinalIgnoreCase)
-                || name.Equals(names.Device, StringComparison.OrdinalIgnoreCase)) return true;
+            if (name.Equals(names.Session, StringComparison.OrdinalIgnoreCase) || name.Equals(names.Refresh, StringComparison.OrdinalIgnoreCase)) return true;
+            if (name.Equals(names.Device, StringComparison.OrdinalIgnoreCase)) return true;
         }
 
         return false;
