@@ -1,7 +1,6 @@
 using App.Ops;
 using App.Sessions;
 using App.Ui;
-using Microsoft.AspNetCore.Mvc;
 
 namespace App.Profile;
 
@@ -12,8 +11,8 @@ internal static class DataForm
         // The origin of every form is checked at one door, so there are no tokens in them.
         routes.MapPost("/account/data", HandleAsync).RequireAuthorization().RequireRateLimiting(RateLimits.Credentials).DisableAntiforgery().ExcludeFromDescription();
 
-    private static async Task<IResult> HandleAsync([FromForm] string? password, CurrentUser user, MyData data, HttpContext http, CancellationToken ct) =>
-        await data.TryAsync(password ?? "", user, Client.Of(http), ct) switch
+    private static async Task<IResult> HandleAsync(CurrentUser user, MyData data, HttpContext http, CancellationToken ct) =>
+        await data.TryAsync(PostedForm.Field(http.Request, "password") ?? "", user, Client.Of(http), ct) switch
         {
             MyData.Outcome.Told(var json) => TypedResults.File(json, "application/json", "gatehouse-my-data.json"),
             MyData.Outcome.Gone => new SeeOther("/account"),

@@ -1,7 +1,7 @@
 using App.Events;
 using App.Sessions;
 using App.Ui;
-using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace App.Profile;
 
@@ -18,8 +18,9 @@ internal static class DisownForm
         forms.MapPost("/end-others", OthersAsync);
     }
 
-    private static async Task<SeeOther> OneAsync([FromForm] Guid id, CurrentUser user, EndSession end, CancellationToken ct)
+    private static async Task<Results<SeeOther, BadRequest>> OneAsync(CurrentUser user, EndSession end, HttpContext http, CancellationToken ct)
     {
+        if (!Guid.TryParse(PostedForm.Field(http.Request, "id"), out var id)) return TypedResults.BadRequest();
         if (id == user.SessionId) return new SeeOther(Page);
         return new SeeOther(await end.TryAsync(user, id, ct, Causes.Disowned) switch
         {

@@ -1,5 +1,5 @@
 using App.Ui;
-using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace App.Sessions;
 
@@ -16,9 +16,10 @@ internal static class EndSessionForm
         forms.MapPost("/end-others", HandleOthersAsync);
     }
 
-    private static async Task<SeeOther> HandleAsync(
-        [FromForm] Guid id, CurrentUser user, EndSession end, SessionCookies cookies, HttpContext http, CancellationToken ct)
+    private static async Task<Results<SeeOther, BadRequest>> HandleAsync(
+        CurrentUser user, EndSession end, SessionCookies cookies, HttpContext http, CancellationToken ct)
     {
+        if (!Guid.TryParse(PostedForm.Field(http.Request, "id"), out var id)) return TypedResults.BadRequest();
         var outcome = await end.TryAsync(user, id, ct);
         if (outcome is EndSession.Outcome.ProofRequired) return new SeeOther(ReturnUrl.Via(ReturnUrl.Confirm, Page));
         if (id != user.SessionId) return new SeeOther($"{Page}?ended={(outcome is EndSession.Outcome.Ended ? 1 : 0)}");

@@ -21,3 +21,10 @@ internal sealed class SeeOther(string path) : IResult
         http.Response.Headers.Location = path;
     }
 }
+
+/// <summary>The fields of a small form that isn't a component's. It has been read by now, or was refused where all forms are judged.</summary>
+internal static class PostedForm
+{
+    /// <returns>Null for none, for several, and where there is no form.</returns>
+    public static string? Field(HttpRequest request, string name) => request.HasFormContentType && request.Form[name] is [{ } one] ? one : null;
+}

@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Mvc;
 using Microsoft.Net.Http.Headers;
 
 namespace App.Ui;
@@ -12,9 +11,9 @@ internal static class Theme
     public static string? Of(HttpContext? http) => Known(http?.Request.Cookies[Cookie]);
 
     /// <summary>The form behind the switch in the footer: works without script, and leads back to the page it came from.</summary>
-    public static SeeOther Handle([FromForm] string? theme, [FromForm] string? returnUrl, HttpContext http)
+    public static SeeOther Handle(HttpContext http)
     {
-        var chosen = Known(theme);
+        var chosen = Known(PostedForm.Field(http.Request, "theme"));
         http.Response.Headers.Append(HeaderNames.SetCookie, new SetCookieHeaderValue(Cookie, chosen ?? "")
         {
             Path = "/",
@@ -24,7 +23,7 @@ internal static class Theme
             // 400 days is the longest that browsers keep a cookie (RFC 6265bis section 5.5); zero takes it away.
             MaxAge = chosen is null ? TimeSpan.Zero : TimeSpan.FromDays(400),
         }.ToString());
-        return new SeeOther(ReturnUrl.Local(returnUrl, "/"));
+        return new SeeOther(ReturnUrl.Local(PostedForm.Field(http.Request, "returnUrl"), "/"));
     }
 
     private static string? Known(string? theme) => theme switch { "light" => "light", "dark" => "dark", _ => null };
