@@ -39,10 +39,10 @@ internal sealed class CheckToken(VerifiedTokens verified, TokenVerifier verifier
     public bool IsInForce(CurrentUser user) => verifier.IsAlive(user) && !revocations.IsRevoked(user);
 
     // A client that keeps its connection sends the same header again and again, and the server then hands out the very same string:
-    // its hash, half of what a known token costs, is remembered beside the connection. Under HTTP/2 requests share one at the same time.
+    // its hash, half of what a known token costs, is remembered beside the connection. Under HTTP/2 requests share one at the same time; a whole string is a form's, and never comes again.
     private static VerifiedTokens.Key KeyOf(ReadOnlyMemory<char> text, Carrier carrier, HttpContext http)
     {
-        if (!HttpProtocol.IsHttp11(http.Request.Protocol) || !MemoryMarshal.TryGetString(text, out var source, out var start, out _)
+        if (!HttpProtocol.IsHttp11(http.Request.Protocol) || !MemoryMarshal.TryGetString(text, out var source, out var start, out _) || start == 0
             || http.Features.Get<IConnectionItemsFeature>()?.Items is not { } connection) return VerifiedTokens.Key.Of(text.Span, carrier);
         if (connection.TryGetValue(typeof(Presented), out var held) && held is Presented before && before.Is(source, start, text.Length, carrier)) return before.Key;
         var key = VerifiedTokens.Key.Of(text.Span, carrier);
