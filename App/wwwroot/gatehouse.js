@@ -5,12 +5,12 @@
   // Show or hide what is typed into a password field.
   for (const button of all('[data-peek]')) {
     const input = document.getElementById(button.dataset.peek);
+    const [show, hide] = [[button.textContent, button.ariaLabel], [button.dataset.hide, button.dataset.hideLabel]];
     button.hidden = false;
     button.onclick = () => {
-      const show = input.type === 'password';
-      input.type = show ? 'text' : 'password';
-      button.textContent = show ? 'Hide' : 'Show';
-      button.ariaLabel = button.textContent + ' password';
+      const hidden = input.type === 'password';
+      input.type = hidden ? 'text' : 'password';
+      [button.textContent, button.ariaLabel] = hidden ? hide : show;
     };
     input.form.addEventListener('submit', () => { input.type = 'password'; });
   }
