@@ -24,6 +24,7 @@ internal static class FrameModule
 
     public static IEndpointRouteBuilder MapFrame(this IEndpointRouteBuilder app)
     {
+        var isDevelopment = app.ServiceProvider.GetRequiredService<IHostEnvironment>().IsDevelopment();
         app.MapStaticAssets();
         app.MapPost("/ui/theme", Theme.Handle).DisableAntiforgery().ExcludeFromDescription();
         app.MapPost("/ui/language", Languages.Handle).DisableAntiforgery().ExcludeFromDescription();
@@ -37,7 +38,17 @@ internal static class FrameModule
                 options.ContentSecurityFrameAncestorsPolicy = null;
                 options.DisableWebSocketCompression = true;
             })
-            .DisableAntiforgery();
+            .DisableAntiforgery()
+            .Finally(page =>
+            {
+                if (!isDevelopment && page.Metadata.OfType<DevelopmentOnlyAttribute>().Any()) page.RequestDelegate = NotFound;
+            });
         return app;
+    }
+
+    private static Task NotFound(HttpContext http)
+    {
+        http.Response.StatusCode = StatusCodes.Status404NotFound;
+        return Task.CompletedTask;
     }
 }

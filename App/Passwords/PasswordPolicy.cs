@@ -30,6 +30,9 @@ internal sealed class PasswordPolicy(PasswordOptions options)
         return options.RejectCommon && WhyGuessable(text, email, name) is { } fault ? [fault] : [];
     }
 
+    /// <summary>What an acceptable password costs a guesser who knows this person, in bits.</summary>
+    public static int BitsOf(string password, string email, string? name) => GuessablePassword.BitsOf(Fold(password), PersonalTerms(email, name));
+
     private static Fault WrongLength(int min, int max) =>
         new(string.Create(CultureInfo.InvariantCulture, $"Password must be between {min} and {max} characters"), Field,
             () => Sentence.With(Text.WrongLength, min, max));

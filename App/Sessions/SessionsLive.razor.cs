@@ -109,6 +109,15 @@ public sealed partial class SessionsLive
         _ = WatchServicesAsync([row], stop.Token);
     });
 
+    // By name, as far as a sentence bears it.
+    private string Others => rows.FindAll(r => r is { Ended: null, View.Current: false }) switch
+    {
+        [var one] => one.Name,
+        [var one, var two] => $"{one.Name}, {two.Name}",
+        [var one, var two, .. var more] => Sentence.With(Text.EndOthersNames, $"{one.Name}, {two.Name}", more.Count),
+        _ => "",
+    };
+
     private Task EndOthersAsync() => ActAsync(All, async () =>
     {
         var others = rows.FindAll(r => r is { Ended: null, View.Current: false });

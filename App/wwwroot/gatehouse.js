@@ -15,6 +15,24 @@
     input.form.addEventListener('submit', () => { input.type = 'password'; });
   }
 
+  // How strong a new password is, once it is long enough. The server judges, as it will when the form is sent.
+  for (const input of all('[data-judge]')) {
+    const [says, { email, name }] = [document.getElementById(`${input.id}-strength`), input.form.elements];
+    let asked = 0;
+    input.addEventListener('input', async () => {
+      const turn = ++asked;
+      const show = ({ level, words }) => { says.dataset.level = level; says.textContent = words; };
+      if ([...input.value].length < input.dataset.judge) return show({ level: 0, words: '' });
+      await new Promise(resolve => { setTimeout(resolve, 300); });
+      if (turn !== asked) return;
+      const body = new URLSearchParams({ password: input.value, min: input.dataset.judge });
+      if (email) body.set('email', email.value);
+      if (name) body.set('name', name.value);
+      const answer = await fetch('/ui/password-strength', { method: 'POST', body }).catch(() => null);
+      if (answer?.ok && turn === asked) show(await answer.json());
+    });
+  }
+
   // The exact time on hover, in the reader's own zone; again whenever a live page changes.
   const zone = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: 'long', timeStyle: 'short' });
   const localise = () => {
