@@ -1,4 +1,6 @@
 using System.Net;
+using System.Reflection;
+using App.Frame;
 using App.Tests.Accounts;
 
 namespace App.Tests.Frame;
@@ -6,9 +8,20 @@ namespace App.Tests.Frame;
 /// <summary>The design system: small, and printed once for those who build pages.</summary>
 public sealed class DesignTests
 {
+    private static readonly string Root = Repository.PathOf("App", "wwwroot");
+
     [Fact]
-    public void All_style_sheets_together_have_at_most_15_KB() =>
-        Assert.InRange(Directory.GetFiles(Repository.PathOf("App", "wwwroot"), "*.css", SearchOption.AllDirectories).Sum(f => new FileInfo(f).Length), 1, 15 * 1024);
+    public void The_style_sheet_of_all_pages_has_at_most_15_KB() => Assert.InRange(new FileInfo(Path.Combine(Root, "gatehouse.css")).Length, 1, 15 * 1024);
+
+    /// <summary>What a single page needs is small, and is loaded there and nowhere else.</summary>
+    [Fact]
+    public void A_further_sheet_is_small_and_belongs_to_a_page()
+    {
+        var named = typeof(Program).Assembly.GetTypes().Select(t => t.GetCustomAttribute<StyleSheetAttribute>()?.File).OfType<string>().Distinct().Order();
+        var further = Directory.GetFiles(Root, "*.css", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(Root, f)).Where(f => f != "gatehouse.css").Order().ToList();
+        Assert.Equal(named, further);
+        Assert.All(further, file => Assert.InRange(new FileInfo(Path.Combine(Root, file)).Length, 1, 4 * 1024));
+    }
 
     [Fact]
     public async Task It_is_printed_in_development()
