@@ -12,7 +12,7 @@ internal sealed class SecondFactor(AppDb db, MasterKey masterKey, RecoveryCodes 
     // Longer than any code of ours with all its spaces.
     private const int LongestCode = 64;
 
-    public Task<bool> IsOnAsync(Guid userId, CancellationToken ct) => db.Authenticators.AnyAsync(a => a.UserId == userId, ct);
+    public Task<bool> IsOnAsync(Guid userId, CancellationToken ct) => db.ExistsAsync("""SELECT 1 FROM "Authenticators" WHERE "UserId" = @userId""", ct, ("@userId", userId));
 
     /// <summary>
     /// Uses a code of the app, or a recovery code, up: true for exactly one of however many show it at once, at whichever replica.
