@@ -31,6 +31,7 @@ try
         .AddAdmin();
 
     var app = builder.Build();
+    var prepared = app.PrepareAsync(args);
     app.UseOps();
     app.UseAuthentication();
     app.UseAuthorization();
@@ -48,7 +49,7 @@ try
     app.MapServices();
     app.MapGateway();
     app.MapAdmin();
-    return await app.LaunchAsync(args);
+    return await app.LaunchAsync(args, prepared);
 }
 catch (Exception e) when (Hosting.Explains(e))
 {
