@@ -25,7 +25,7 @@ internal sealed class SecondFactor(AppDb db, MasterKey masterKey, RecoveryCodes 
         if (code.Length != Totp.Digits || !code.All(char.IsAsciiDigit)) return await recovery.SpendAsync(userId, code, ct);
 
         var known = await db.Authenticators.AsNoTracking().SingleOrDefaultAsync(a => a.UserId == userId, ct);
-        if (known is null || Totp.StepOf(known.Open(masterKey), code, time.GetUtcNow()) is not { } step) return false;
+        if (known is not { HasApp: true } || Totp.StepOf(known.Open(masterKey), code, time.GetUtcNow()) is not { } step) return false;
         return await db.Authenticators.Where(a => a.UserId == userId && a.LastStep < step)
             .ExecuteUpdateAsync(set => set.SetProperty(a => a.LastStep, step), ct) == 1;
     }
