@@ -4,6 +4,7 @@ using App.Audit;
 using App.Data;
 using App.Events;
 using App.Push;
+using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.OAuth;
@@ -50,13 +51,15 @@ public sealed class DeclaredService : IValidatableObject
 public sealed class ServiceDeclarations : List<DeclaredService>;
 
 /// <summary>Makes the registry say what the settings say. Doing it twice, or at several replicas at once, changes nothing.</summary>
-internal sealed class DeclaredServices(AppDb db, ChangeRegistry change, ServiceSecretKey secretKey, PushTargets targets, ServiceDeclarations declared, AuditLog audit, TimeProvider time)
+internal sealed class DeclaredServices(AppDb db, ChangeRegistry change, ServiceSecretKey secretKey, PushTargets targets, ServiceDeclarations declared, TokenOptions tokens, AuditLog audit, TimeProvider time)
 {
     public static IEnumerable<string> Faults(IServiceProvider services)
     {
         var (declared, push) = (services.GetRequiredService<ServiceDeclarations>(), services.GetRequiredService<PushOptions>());
         foreach (var group in declared.Where(s => s.Id is not null).GroupBy(s => s.Id).Where(g => g.Count() > 1))
             yield return $"Services names the id \"{group.Key}\" {group.Count()} times. Give each service an id of its own.";
+        if (ServiceRules.ApartOnlyInCase(Names(services.GetRequiredService<TokenOptions>(), declared)) is var (one, other))
+            yield return ApartOnlyInCase(one, other);
         for (var i = 0; i < declared.Count; i++)
         {
             foreach (var fault in declared[i].Push?.Faults(push) ?? [])
@@ -87,6 +90,12 @@ internal sealed class DeclaredServices(AppDb db, ChangeRegistry change, ServiceS
         return due;
     }
 
+    private static IEnumerable<string> Names(TokenOptions tokens, ServiceDeclarations declared) =>
+        [tokens.Audience, .. declared.SelectMany(s => new[] { s.Id, s.Audience }).OfType<string>()];
+
+    private static string ApartOnlyInCase(string one, string other) =>
+        $"Services has \"{one}\" and \"{other}\", which differ only in the case of letters, as ids or audiences (Tokens:Audience included). Spell them alike or name one otherwise.";
+
     // Works on tracked entities; what it did counts only if it is saved.
     private async Task<bool> ApplyAsync(CancellationToken ct)
     {
@@ -99,6 +108,8 @@ internal sealed class DeclaredServices(AppDb db, ChangeRegistry change, ServiceS
             Note("service-removed", gone.ClientId!);
         }
 
+        var others = clients.Where(c => !c.Declared && !declared.Exists(d => d.Id == c.ClientId)).SelectMany(c => c.Names);
+        if (ServiceRules.ApartOnlyInCase([.. Names(tokens, declared), .. others]) is var (name, other)) throw new SettingsException([ApartOnlyInCase(name, other)]);
         foreach (var one in declared)
         {
             var hash = secretKey.Hash(one.Id!, one.Secret!);
