@@ -4,6 +4,7 @@ using App.Audit;
 using App.Data;
 using App.Events;
 using App.Push;
+using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.OAuth;
@@ -50,13 +51,16 @@ public sealed class DeclaredService : IValidatableObject
 public sealed class ServiceDeclarations : List<DeclaredService>;
 
 /// <summary>Makes the registry say what the settings say. Doing it twice, or at several replicas at once, changes nothing.</summary>
-internal sealed class DeclaredServices(AppDb db, ServiceRegistry registry, ChangeRegistry change, ServiceSecretKey secretKey, PushTargets targets, ServiceDeclarations declared, AuditLog audit, TimeProvider time)
+internal sealed class DeclaredServices(
+    AppDb db, ServiceRegistry registry, ChangeRegistry change, ServiceSecretKey secretKey, PushTargets targets, ServiceDeclarations declared, TokenOptions tokens, AuditLog audit, TimeProvider time)
 {
     public static IEnumerable<string> Faults(IServiceProvider services)
     {
         var (declared, push) = (services.GetRequiredService<ServiceDeclarations>(), services.GetRequiredService<PushOptions>());
         foreach (var group in declared.Where(s => s.Id is not null).GroupBy(s => s.Id).Where(g => g.Count() > 1))
             yield return $"Services names the id \"{group.Key}\" {group.Count()} times. Give each service an id of its own.";
+        if (ServiceRules.ApartOnlyInCase(Names(services.GetRequiredService<TokenOptions>(), declared)) is var (one, other))
+            yield return ApartOnlyInCase(one, other);
         for (var i = 0; i < declared.Count; i++)
         {
             foreach (var fault in declared[i].Push?.Faults(push) ?? [])
@@ -72,6 +76,7 @@ internal sealed class DeclaredServices(AppDb db, ServiceRegistry registry, Chang
             try
             {
                 var known = registry.All.Select(service => service.Client).ToList();
+                RefuseTwins(known);
                 if (Undeclared(known).Any() || declared.Exists(one => !IsAsDeclared(known.Find(c => c.ClientId == one.Id), one))) await change.RunAsync(() => ApplyAsync(ct), ct);
                 return;
             }
@@ -88,6 +93,7 @@ internal sealed class DeclaredServices(AppDb db, ServiceRegistry registry, Chang
     private async Task<bool> ApplyAsync(CancellationToken ct)
     {
         var clients = await db.OAuthClients.ToListAsync(ct);
+        RefuseTwins(clients);
         var changed = false;
         foreach (var gone in Undeclared(clients))
         {
@@ -122,6 +128,18 @@ internal sealed class DeclaredServices(AppDb db, ServiceRegistry registry, Chang
             audit.Add(action, detail: id);
         }
     }
+
+    private void RefuseTwins(List<OAuthClient> clients)
+    {
+        var others = clients.Where(c => !c.Declared && !declared.Exists(d => d.Id == c.ClientId)).SelectMany(c => c.Names);
+        if (ServiceRules.ApartOnlyInCase([.. Names(tokens, declared), .. others]) is var (name, other)) throw new SettingsException([ApartOnlyInCase(name, other)]);
+    }
+
+    private static IEnumerable<string> Names(TokenOptions tokens, ServiceDeclarations declared) =>
+        [tokens.Audience, .. declared.SelectMany(s => new[] { s.Id, s.Audience }).OfType<string>()];
+
+    private static string ApartOnlyInCase(string one, string other) =>
+        $"Services has \"{one}\" and \"{other}\", which differ only in the case of letters, as ids or audiences (Tokens:Audience included). Spell them alike or name one otherwise.";
 
     private IEnumerable<OAuthClient> Undeclared(List<OAuthClient> clients) => clients.Where(c => c.Declared && !declared.Exists(d => d.Id == c.ClientId));
 
