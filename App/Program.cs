@@ -4,6 +4,7 @@ using App.Audit;
 using App.Data;
 using App.Events;
 using App.Factors;
+using App.Frame;
 using App.Gateway;
 using App.Mail;
 using App.OAuth;
@@ -15,14 +16,13 @@ using App.Recovery;
 using App.Services;
 using App.Sessions;
 using App.Tokens;
-using App.Ui;
 
 try
 {
     var builder = Hosting.CreateBuilder(args);
     builder.AddOps();
     builder.Services
-        .AddData().AddUi().AddMail()
+        .AddData().AddFrame().AddMail()
         .AddPasswords<User>().AddAudit()
         .AddEvents().AddPush()
         .AddTokens().AddSessions()
@@ -33,10 +33,11 @@ try
     var app = builder.Build();
     var prepared = app.PrepareAsync(args);
     app.UseOps();
+    app.UseFrame();
     app.UseAuthentication();
     app.UseAuthorization();
     app.MapOps();
-    app.MapUi();
+    app.MapFrame();
     app.MapMail();
     app.MapEvents();
     app.MapTokens();

@@ -28,7 +28,7 @@ public sealed class Browser : IAsyncLifetime
     }
 
     /// <summary>A browser profile of its own: no cookies, no cache.</summary>
-    internal async Task<IBrowserContext> NewProfileAsync(bool script = true, ColorScheme colours = ColorScheme.Light, int width = 1024)
+    internal async Task<IBrowserContext> NewProfileAsync(bool script = true, ColorScheme colours = ColorScheme.Light, int width = 1024, string locale = "en-GB")
     {
         var profile = await _chromium!.NewContextAsync(new()
         {
@@ -36,7 +36,7 @@ public sealed class Browser : IAsyncLifetime
             JavaScriptEnabled = script,
             ColorScheme = colours,
             ViewportSize = new() { Width = width, Height = 900 },
-            Locale = "en-GB",
+            Locale = locale,
         });
         profile.SetDefaultTimeout(10_000);
         return profile;

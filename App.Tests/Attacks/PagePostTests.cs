@@ -38,7 +38,7 @@ public sealed class PagePostTests(OneApp fixture) : IClassFixture<OneApp>
         foreach (var path in new[]
         {
             "/", "/account", "/account/sign-in", "/account/sign-up", "/account/sign-out", "/account/sessions", "/account/sessions/end", "/account/sessions/end-others",
-            "/ui/theme", "/error/404", "/error/999", "/nowhere", "/docs", "/gatehouse.css", "/_blazor", "/_blazor/negotiate", "/_blazor/disconnect", "/_blazor/initializers", "/_framework/blazor.web.js",
+            "/ui/theme", "/ui/language", "/ui/password-strength", "/dev/ui", "/error/404", "/error/999", "/nowhere", "/docs", "/gatehouse.css", "/_blazor", "/_blazor/negotiate", "/_blazor/disconnect", "/_blazor/initializers", "/_framework/blazor.web.js",
         })
         {
             foreach (var cookies in new[] { null, user.Cookies })

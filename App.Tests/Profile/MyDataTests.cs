@@ -87,7 +87,7 @@ public sealed class MyDataTests : IAsyncLifetime
         var page = await (await _app.SendAsync(HttpMethod.Get, "/account/activity", cookies: user.Cookies)).PageAsync();
         var rows = page.QuerySelectorAll(".list > li").ToList();
         Assert.Equal(["Signed in", "Signed in", "Account made"], rows.Select(r => r.QuerySelector("b")!.TextContent));
-        Assert.Contains("Firefox, Linux", rows[0].TextContent, StringComparison.Ordinal);
+        Assert.Contains("Firefox on Linux", rows[0].TextContent, StringComparison.Ordinal);
         Assert.Contains("This device", rows[1].TextContent, StringComparison.Ordinal);
         Assert.Null(rows[1].QuerySelector("details"));
 

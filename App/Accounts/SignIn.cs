@@ -66,8 +66,8 @@ internal sealed partial class SignIn(
     public async Task<Outcome> TryAsync(SignInRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct, string? code = null)
     {
         var faults = new List<Fault>();
-        if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(new Fault("Email must be valid", "email"));
-        if (string.IsNullOrWhiteSpace(request.Password)) faults.Add(new Fault("You must supply a password", "password"));
+        if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(EmailAddress.Invalid);
+        if (string.IsNullOrWhiteSpace(request.Password)) faults.Add(new Fault("You must supply a password", "password", () => Text.NoPassword));
         if (faults.Count > 0 || email is null) return new Outcome.Invalid(faults);
 
         var user = await db.FindForSignInAsync(email, ct);

@@ -1,4 +1,5 @@
 using App.Data;
+using App.Mail;
 using App.Sessions;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
@@ -40,10 +41,10 @@ internal static class FactorsModule
     {
         var passkeys = routes.MapGroup("/api/passkeys").WithTags("Passkeys");
         passkeys.MapPost("/sign-in/begin", UsePasskey.BeginSignInAsync).AllowAnonymous().ProducesProblem(400).ProducesProblem(401);
-        passkeys.MapPost("/sign-in/finish", UsePasskey.FinishSignInAsync).AllowAnonymous().WithMetadata(new NewSession())
+        passkeys.MapPost("/sign-in/finish", UsePasskey.FinishSignInAsync).AllowAnonymous().WithMetadata(new NewSession(), WritesLetters.Mark)
             .RequireRateLimiting(App.Ops.RateLimits.Credentials).ProducesProblem(400).ProducesProblem(429);
 
-        var mine = passkeys.MapGroup("").RequireAuthorization().ProducesProblem(401);
+        var mine = passkeys.MapGroup("").RequireAuthorization().WithMetadata(WritesLetters.Mark).ProducesProblem(401);
         mine.MapGet("", ManagePasskeys.ListAsync);
         mine.MapPost("/add/begin", AddPasskey.BeginAsync).RequireRecentProof();
         mine.MapPost("/add/finish", AddPasskey.FinishAsync).RequireRecentProof().ProducesProblem(400);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -19,6 +20,9 @@ public static class Hosting
 
     public static WebApplicationBuilder CreateBuilder(string[] args)
     {
+        // Whatever the machine speaks, programs are answered alike; pages and letters choose their language by themselves.
+        CultureInfo.DefaultThreadCurrentCulture = CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
+
         WebApplicationBuilder builder;
         try
         {

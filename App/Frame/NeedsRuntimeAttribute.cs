@@ -1,4 +1,4 @@
-namespace App.Ui;
+namespace App.Frame;
 
 /// <summary>
 /// Put on a page that hosts an interactive island.

@@ -1,26 +1,26 @@
 using App.Ops;
 using App.Shared;
-using App.Ui;
+using App.Frame;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.DependencyInjection;
 
-namespace App.Tests.Ui;
+namespace App.Tests.Frame;
 
 /// <summary>The pages alone, on a test server: what they need from the slices below is given by the test.</summary>
-internal sealed class UiHost : IAsyncDisposable
+internal sealed class FrameHost : IAsyncDisposable
 {
     private readonly WebApplication _app;
 
-    private UiHost(WebApplication app) => _app = app;
+    private FrameHost(WebApplication app) => _app = app;
 
-    public static async Task<UiHost> StartAsync(CurrentUser? user = null, Action<IServiceCollection>? services = null)
+    public static async Task<FrameHost> StartAsync(CurrentUser? user = null, Action<IServiceCollection>? services = null)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ApplicationName = "App", ContentRootPath = AppContext.BaseDirectory, EnvironmentName = "Production" });
         builder.WebHost.UseTestServer().UseStaticWebAssets();
         builder.Configuration["ReloadStaticAssetsAtRuntime"] = "false"; // cached as in a published app
-        builder.Services.AddSingleton(TimeProvider.System).AddSingleton(new Brand()).AddUi();
+        builder.Services.AddSingleton(TimeProvider.System).AddSingleton(new Brand()).AddFrame();
         services?.Invoke(builder.Services);
         var app = builder.Build();
         app.Use((http, next) =>
@@ -30,9 +30,10 @@ internal sealed class UiHost : IAsyncDisposable
         });
         app.UseMiddleware<ErrorAnswers>(); // an unknown address becomes a page here
         app.UseRouting();
-        app.MapUi();
+        app.UseFrame();
+        app.MapFrame();
         await app.StartAsync();
-        return new UiHost(app);
+        return new FrameHost(app);
     }
 
     /// <summary>A browser without script that follows nothing by itself.</summary>

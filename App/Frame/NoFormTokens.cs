@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Components.Forms;
 
-namespace App.Ui;
+namespace App.Frame;
 
 /// <summary>
 /// Pages carry no antiforgery token and set no cookie for one: one middleware checks the origin at every door.

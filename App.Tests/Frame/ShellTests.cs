@@ -1,14 +1,14 @@
 using System.Net;
 using System.Text.RegularExpressions;
 
-namespace App.Tests.Ui;
+namespace App.Tests.Frame;
 
 public sealed class ShellTests
 {
     [Fact]
     public async Task The_first_html_shows_the_signed_in_user_and_a_way_out()
     {
-        await using var host = await UiHost.StartAsync(UiHost.Ada);
+        await using var host = await FrameHost.StartAsync(FrameHost.Ada);
         var html = await (await host.Browser().GetAsync("/nowhere")).Content.ReadAsStringAsync();
         Assert.Contains("ada@example.test", html, StringComparison.Ordinal);
         Assert.Contains("action=\"/account/sign-out\"", html, StringComparison.Ordinal);
@@ -17,7 +17,7 @@ public sealed class ShellTests
     [Fact]
     public async Task A_stranger_is_offered_both_ways_in()
     {
-        await using var host = await UiHost.StartAsync();
+        await using var host = await FrameHost.StartAsync();
         var html = await (await host.Browser().GetAsync("/nowhere")).Content.ReadAsStringAsync();
         Assert.Contains("href=\"/account/sign-in\"", html, StringComparison.Ordinal);
         Assert.Contains("href=\"/account/sign-up\"", html, StringComparison.Ordinal);
@@ -27,7 +27,7 @@ public sealed class ShellTests
     [Fact]
     public async Task A_page_is_clean_of_what_the_content_security_policy_forbids()
     {
-        await using var host = await UiHost.StartAsync();
+        await using var host = await FrameHost.StartAsync();
         var answer = await host.Browser().GetAsync("/nowhere");
         var html = await answer.Content.ReadAsStringAsync();
         Assert.DoesNotMatch(" style=|<style|<base|onclick=|<script>", html);
@@ -40,7 +40,7 @@ public sealed class ShellTests
     [Fact]
     public async Task Everything_that_a_page_loads_is_ours_small_and_cached_for_good()
     {
-        await using var host = await UiHost.StartAsync();
+        await using var host = await FrameHost.StartAsync();
         var browser = host.Browser();
         var html = await browser.GetAsync("/error/404");
         var page = await html.Content.ReadAsStringAsync();
@@ -63,7 +63,7 @@ public sealed class ShellTests
     [InlineData(400), InlineData(403), InlineData(404), InlineData(429), InlineData(500), InlineData(503)]
     public async Task An_error_page_carries_its_status(int status)
     {
-        await using var host = await UiHost.StartAsync();
+        await using var host = await FrameHost.StartAsync();
         var answer = await host.Browser().GetAsync($"/error/{status}");
         Assert.Equal(status, (int)answer.StatusCode);
         Assert.Contains("<h1>", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
@@ -73,7 +73,7 @@ public sealed class ShellTests
     [InlineData("/error/999"), InlineData("/nowhere"), InlineData("/account/nothing/here")]
     public async Task An_unknown_page_is_a_page_with_404(string path)
     {
-        await using var host = await UiHost.StartAsync();
+        await using var host = await FrameHost.StartAsync();
         var answer = await host.Browser().GetAsync(path);
         Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
         Assert.Contains("There is no page here", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
@@ -82,7 +82,7 @@ public sealed class ShellTests
     [Fact]
     public async Task The_address_is_never_written_into_the_page_as_markup()
     {
-        await using var host = await UiHost.StartAsync();
+        await using var host = await FrameHost.StartAsync();
         var html = await (await host.Browser().GetAsync("/%3Cscript%3Ealert(1)%3C/script%3E?x=%22%3E%3Cimg%3E")).Content.ReadAsStringAsync();
         Assert.DoesNotContain("<script>alert", html, StringComparison.Ordinal);
         Assert.DoesNotContain("\"><img>", html, StringComparison.Ordinal);

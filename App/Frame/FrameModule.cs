@@ -1,11 +1,12 @@
+using App.Ui;
 using Microsoft.AspNetCore.Components.Forms;
 
-namespace App.Ui;
+namespace App.Frame;
 
-/// <summary>What all pages share: the document, its layouts and parts, the style sheet, the theme, the error pages.</summary>
-internal static class UiModule
+/// <summary>What stands around every page: the document, its layouts, language and colours, the start page and the error pages.</summary>
+internal static class FrameModule
 {
-    public static IServiceCollection AddUi(this IServiceCollection services)
+    public static IServiceCollection AddFrame(this IServiceCollection services)
     {
         services.AddSettings<ReturnOrigins>("Gateway");
         services.AddScoped<AntiforgeryStateProvider, NoFormTokens>();
@@ -18,10 +19,15 @@ internal static class UiModule
         return services;
     }
 
-    public static IEndpointRouteBuilder MapUi(this IEndpointRouteBuilder app)
+    /// <summary>After routing: the route says who reads the answer.</summary>
+    public static void UseFrame(this IApplicationBuilder app) => Languages.Use(app);
+
+    public static IEndpointRouteBuilder MapFrame(this IEndpointRouteBuilder app)
     {
+        var isDevelopment = app.ServiceProvider.GetRequiredService<IHostEnvironment>().IsDevelopment();
         app.MapStaticAssets();
         app.MapPost("/ui/theme", Theme.Handle).DisableAntiforgery().ExcludeFromDescription();
+        app.MapPost("/ui/language", Languages.Handle).DisableAntiforgery().ExcludeFromDescription();
         // One middleware refuses foreign origins at every door, pages included (contract section 4, CSRF);
         // a token in each form would add a cookie and break the second tab after a sign-in.
         app.MapRazorComponents<Shell>()
@@ -32,7 +38,17 @@ internal static class UiModule
                 options.ContentSecurityFrameAncestorsPolicy = null;
                 options.DisableWebSocketCompression = true;
             })
-            .DisableAntiforgery();
+            .DisableAntiforgery()
+            .Finally(page =>
+            {
+                if (!isDevelopment && page.Metadata.OfType<DevelopmentOnlyAttribute>().Any()) page.RequestDelegate = NotFound;
+            });
         return app;
+    }
+
+    private static Task NotFound(HttpContext http)
+    {
+        http.Response.StatusCode = StatusCodes.Status404NotFound;
+        return Task.CompletedTask;
     }
 }
