@@ -5,6 +5,7 @@ using App.Data;
 using App.Events;
 using App.Factors;
 using App.Gateway;
+using App.Lab;
 using App.Mail;
 using App.OAuth;
 using App.Ops;
@@ -28,7 +29,7 @@ try
         .AddTokens().AddSessions()
         .AddFactors().AddAccounts().AddRecovery().AddProfile()
         .AddOAuth().AddServices().AddGateway()
-        .AddAdmin();
+        .AddAdmin().AddLab();
 
     var app = builder.Build();
     app.UseOps();
@@ -48,6 +49,7 @@ try
     app.MapServices();
     app.MapGateway();
     app.MapAdmin();
+    app.MapLab();
     return await app.LaunchAsync(args);
 }
 catch (Exception e) when (Hosting.Explains(e))
