@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using App.Strategies;
 
 namespace App.Lab;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using App.Strategies;
 
 namespace App.Lab;
 

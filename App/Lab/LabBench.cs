@@ -1,15 +1,10 @@
 using System.Diagnostics;
 using App.Sessions;
+using App.Strategies;
 using App.Tokens;
 using Gatehouse;
 
 namespace App.Lab;
-
-/// <summary>The ways in which a service learns who is calling; the last is what the others are measured against.</summary>
-public enum Strategy { Asks, Gateway, Checks, KeyAlone }
-
-/// <summary>We, as the lab's services know us.</summary>
-internal sealed record Neighbour(Uri Url, string Issuer, string Audience, string Cookie);
 
 /// <summary>One of the services: where it is called, and its line to us.</summary>
 internal sealed record Stand(Strategy Strategy, Uri Address, Line Line);
@@ -33,7 +28,7 @@ internal sealed class LabBench(PublicUrl publicUrl, TokenOptions tokens, CookieN
 
     /// <summary>Returns when every service is ready to be called. One caller at a time.</summary>
     /// <exception cref="HttpRequestException">We can't be reached, or publish no key.</exception>
-    public async Task OpenAsync((LabCredentials Asks, LabCredentials Checks) credentials, CancellationToken ct)
+    public async Task OpenAsync((Credentials Asks, Credentials Checks) credentials, CancellationToken ct)
     {
         if (_stands is null) await StartAsync(credentials, ct);
         await _key!.FetchKeysAsync(ct);
@@ -47,7 +42,7 @@ internal sealed class LabBench(PublicUrl publicUrl, TokenOptions tokens, CookieN
         foreach (var line in _lines) line.Dispose();
     }
 
-    private async Task StartAsync((LabCredentials Asks, LabCredentials Checks) credentials, CancellationToken ct)
+    private async Task StartAsync((Credentials Asks, Credentials Checks) credentials, CancellationToken ct)
     {
         var url = publicUrl.Listening ?? throw new HttpRequestException("This process listens on no http address.");
         var us = new Neighbour(url, publicUrl.Issuer, tokens.Audience, cookies.Session);
@@ -77,7 +72,7 @@ internal sealed class LabBench(PublicUrl publicUrl, TokenOptions tokens, CookieN
         }
     }
 
-    private async Task<LabHost> KeepAsync(Task<LabHost> starting)
+    private async Task<LoopbackHost> KeepAsync(Task<LoopbackHost> starting)
     {
         var host = await starting;
         lock (_hosts) _hosts.Add(host);

@@ -1,3 +1,4 @@
+using App.Strategies;
 using App.Ui;
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Authorization;

@@ -1,5 +1,6 @@
 using System.Net.Http.Headers;
 using App.Sessions;
+using App.Strategies;
 
 namespace App.Lab;
 
@@ -48,7 +49,7 @@ internal sealed partial class LabTurn(IServiceScopeFactory scopes, LabBench benc
         Grant? grant = null;
         try
         {
-            await bench.OpenAsync(await InScopeAsync<RegisterLab, (LabCredentials, LabCredentials)>(register => register.RunAsync(ct)), ct);
+            await bench.OpenAsync(await InScopeAsync<RegisterLab, (Credentials, Credentials)>(register => register.RunAsync(ct)), ct);
             grant = await InScopeAsync<LabSession, Grant?>(session => session.BeginAsync(user, ct));
             if (grant is null) return new LabOutcome.Unavailable();
             await experiment(new LabVisit(bench.Stands, grant, () => EndAsync(grant)), ct);

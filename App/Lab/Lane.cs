@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using App.Strategies;
 
 namespace App.Lab;
 

@@ -4,15 +4,10 @@ using System.Text;
 using App.Audit;
 using App.Data;
 using App.OAuth;
+using App.Strategies;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Lab;
-
-/// <summary>How a lab service proves to us who it is.</summary>
-internal sealed record LabCredentials(string Id, string Secret)
-{
-    public override string ToString() => Id;
-}
 
 /// <summary>
 /// The lab's two services in the registry. Their secrets follow from the master key and are written down nowhere: processes on one database
@@ -23,7 +18,7 @@ internal sealed class RegisterLab(AppDb db, ChangeRegistry change, ServiceRegist
     private const int Attempts = 3;
 
     /// <summary>Two whom the registry knows by now.</summary>
-    public async Task<(LabCredentials Asks, LabCredentials Checks)> RunAsync(CancellationToken ct)
+    public async Task<(Credentials Asks, Credentials Checks)> RunAsync(CancellationToken ct)
     {
         var (asks, checks) = (Of("lab-asks"), Of("lab-checks"));
         for (var attempt = 1; registry.Authenticate(asks.Id, asks.Secret) is null || registry.Authenticate(checks.Id, checks.Secret) is null; attempt++)
@@ -48,10 +43,10 @@ internal sealed class RegisterLab(AppDb db, ChangeRegistry change, ServiceRegist
         return (asks, checks);
     }
 
-    private LabCredentials Of(string id) =>
+    private Credentials Of(string id) =>
         new(id, "gh_" + Base64Url.EncodeToString(HMACSHA256.HashData(masterKey.Derive("lab services"), Encoding.ASCII.GetBytes(id))));
 
-    private async Task WriteAsync(LabCredentials credentials, TrustMode trust, CancellationToken ct)
+    private async Task WriteAsync(Credentials credentials, TrustMode trust, CancellationToken ct)
     {
         var hash = ServiceSecret.Of(credentials.Secret).Hash(secretKey, credentials.Id);
         var client = await db.OAuthClients.SingleOrDefaultAsync(c => c.ClientId == credentials.Id, ct);

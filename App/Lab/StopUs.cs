@@ -1,3 +1,5 @@
+using App.Strategies;
+
 namespace App.Lab;
 
 /// <summary>Five seconds without us, as four services get through them; read while it happens.</summary>

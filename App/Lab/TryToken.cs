@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using App.Sessions;
+using App.Strategies;
 
 namespace App.Lab;
 

@@ -1,3 +1,5 @@
+using App.Strategies;
+
 namespace App.Lab;
 
 /// <summary>The end of a session as four services come to know of it; read while it happens.</summary>

@@ -2,14 +2,14 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 
-namespace App.Lab;
+namespace App.Strategies;
 
 /// <summary>The first strategy: a service that knows nothing of tokens but where they stand in a request, and asks us about each (RFC 7662).</summary>
 internal static class AsksUs
 {
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(5);
 
-    public static Task<LabHost> StartAsync(Line line, Neighbour us, LabCredentials credentials, CancellationToken ct)
+    public static Task<LoopbackHost> StartAsync(Line line, Neighbour us, Credentials credentials, CancellationToken ct)
     {
         var pair = $"{Uri.EscapeDataString(credentials.Id)}:{Uri.EscapeDataString(credentials.Secret)}";
         var client = new HttpClient(line.NewEnd())
@@ -18,7 +18,7 @@ internal static class AsksUs
             Timeout = AnswerWithin,
             DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(pair))) },
         };
-        return LabHost.StartAsync(services => services.AddSingleton(client), app => app.Run(http => AnswerAsync(http, client, us.Cookie)), ct);
+        return LoopbackHost.StartAsync(services => services.AddSingleton(client), app => app.Run(http => AnswerAsync(http, client, us.Cookie)), ct);
     }
 
     private static async Task AnswerAsync(HttpContext http, HttpClient us, string cookie)

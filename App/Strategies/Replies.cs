@@ -1,8 +1,8 @@
 using System.Text.Json;
 
-namespace App.Lab;
+namespace App.Strategies;
 
-/// <summary>What a lab service says: hello, no, or that it can't know. It never repeats what it was sent.</summary>
+/// <summary>What such a service says: hello, no, or that it can't know. It never repeats what it was sent.</summary>
 internal static class Replies
 {
     public static Task HelloAsync(HttpContext http, string? email)

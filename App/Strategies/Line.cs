@@ -1,12 +1,12 @@
 using System.Collections.Concurrent;
 
-namespace App.Lab;
+namespace App.Strategies;
 
 /// <summary>What of the way to us is cut.</summary>
 internal enum Cut { Nothing, Feed, Everything }
 
 /// <summary>
-/// A lab service's way to us. What it asks of us is counted here, where it leaves; and here it can be cut, as if we were away.
+/// A service's way to us. What it asks of us is counted here, where it leaves; and here it can be cut, as if we were away.
 /// The service knows of neither.
 /// </summary>
 internal sealed class Line : IDisposable

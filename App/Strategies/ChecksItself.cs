@@ -2,16 +2,16 @@ using Gatehouse;
 using Microsoft.AspNetCore.Authentication;
 using Yarp.ReverseProxy.Forwarder;
 
-namespace App.Lab;
+namespace App.Strategies;
 
 /// <summary>The third strategy: a service with our verifier for .NET in it, the very file that <c>/verifiers/dotnet</c> serves.</summary>
 internal static class ChecksItself
 {
     /// <summary>The verifier brings its own client, so its line is a small relay between it and us.</summary>
-    public static Task<LabHost> StartRelayAsync(Line line, Neighbour us, CancellationToken ct)
+    public static Task<LoopbackHost> StartRelayAsync(Line line, Neighbour us, CancellationToken ct)
     {
         var invoker = new HttpMessageInvoker(line.NewEnd());
-        return LabHost.StartAsync(services => services.AddSingleton(invoker).AddHttpForwarder(), app =>
+        return LoopbackHost.StartAsync(services => services.AddSingleton(invoker).AddHttpForwarder(), app =>
         {
             var forwarder = app.Services.GetRequiredService<IHttpForwarder>();
             app.Run(async http =>
@@ -23,7 +23,7 @@ internal static class ChecksItself
         }, ct);
     }
 
-    public static Task<LabHost> StartAsync(Uri relay, Neighbour us, LabCredentials credentials, TimeSpan staleAfter, CancellationToken ct) => LabHost.StartAsync(
+    public static Task<LoopbackHost> StartAsync(Uri relay, Neighbour us, Credentials credentials, TimeSpan staleAfter, CancellationToken ct) => LoopbackHost.StartAsync(
         services => services.AddAuthentication().AddGatehouse(verifier =>
         {
             (verifier.Issuer, verifier.Audience, verifier.Url) = (us.Issuer, us.Audience, relay.GetLeftPart(UriPartial.Authority));

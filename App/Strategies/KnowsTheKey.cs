@@ -1,6 +1,6 @@
 using Microsoft.IdentityModel.Tokens;
 
-namespace App.Lab;
+namespace App.Strategies;
 
 /// <summary>
 /// What many services do and call it done: the framework's own check with our public key, and no feed. It is here for comparison:
@@ -14,7 +14,7 @@ internal sealed class KnowsTheKey(Line line, Neighbour us) : IDisposable
     /// <summary>All that it ever asks of us.</summary>
     public async Task FetchKeysAsync(CancellationToken ct) => _keys = [.. new JsonWebKeySet(await _client.GetStringAsync("/.well-known/jwks.json", ct)).Keys];
 
-    public Task<LabHost> StartAsync(CancellationToken ct) => LabHost.StartAsync(
+    public Task<LoopbackHost> StartAsync(CancellationToken ct) => LoopbackHost.StartAsync(
         services => services.AddAuthentication().AddJwtBearer(jwt =>
         {
             jwt.MapInboundClaims = false;

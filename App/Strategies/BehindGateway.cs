@@ -2,7 +2,7 @@ using App.Gateway;
 using Microsoft.Net.Http.Headers;
 using Yarp.ReverseProxy.Forwarder;
 
-namespace App.Lab;
+namespace App.Strategies;
 
 /// <summary>The second strategy: a service that reads who it is from a header, and in front of it the only one who may reach it, a gateway that asks us about each request.</summary>
 internal static class BehindGateway
@@ -10,15 +10,15 @@ internal static class BehindGateway
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(5);
 
     /// <summary>The service. It believes its gateway, and so it must be reached by nobody else.</summary>
-    public static Task<LabHost> StartServiceAsync(CancellationToken ct) => LabHost.StartAsync(
+    public static Task<LoopbackHost> StartServiceAsync(CancellationToken ct) => LoopbackHost.StartAsync(
         _ => { },
         app => app.Run(http => Replies.HelloAsync(http, http.Request.Headers[IdentityHeaders.Email])), ct);
 
-    public static Task<LabHost> StartGatewayAsync(Line line, Neighbour us, Uri service, CancellationToken ct)
+    public static Task<LoopbackHost> StartGatewayAsync(Line line, Neighbour us, Uri service, CancellationToken ct)
     {
         var client = new HttpClient(line.NewEnd()) { BaseAddress = us.Url, Timeout = AnswerWithin };
         var behind = new HttpMessageInvoker(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false, ActivityHeadersPropagator = null });
-        return LabHost.StartAsync(services => services.AddSingleton(client).AddSingleton(behind).AddHttpForwarder(), app =>
+        return LoopbackHost.StartAsync(services => services.AddSingleton(client).AddSingleton(behind).AddHttpForwarder(), app =>
         {
             var forwarder = app.Services.GetRequiredService<IHttpForwarder>();
             app.Run(async http =>
