@@ -6,6 +6,7 @@ using App.Events;
 using App.Factors;
 using App.Frame;
 using App.Gateway;
+using App.Lab;
 using App.Mail;
 using App.OAuth;
 using App.Ops;
@@ -28,7 +29,7 @@ try
         .AddTokens().AddSessions()
         .AddFactors().AddAccounts().AddRecovery().AddProfile()
         .AddOAuth().AddServices().AddGateway()
-        .AddAdmin();
+        .AddAdmin().AddLab();
 
     var app = builder.Build();
     var prepared = app.PrepareAsync(args);
@@ -50,6 +51,7 @@ try
     app.MapServices();
     app.MapGateway();
     app.MapAdmin();
+    app.MapLab();
     return await app.LaunchAsync(args, prepared);
 }
 catch (Exception e) when (Hosting.Explains(e))
