@@ -28,6 +28,7 @@ public sealed partial class ArchitectureTests
         ["OAuth"],
         ["Services"],
         ["Gateway"],
+        ["Strategies"],
         ["Admin", "Lab"],
     ];
 
@@ -128,7 +129,7 @@ public sealed partial class ArchitectureTests
     [GeneratedRegex(@"(?<![\w.])App\.(?<folder>[A-Z]\w*)")]
     private static partial Regex Reference();
 
-    [GeneratedRegex(@"public static \w+ (Add|Use|Map)(Shared|Data|Ops|Ui|Mail|Frame|Passwords|Audit|Events|Push|Tokens|Sessions|Factors|Accounts|Recovery|Profile|OAuth|Services|Gateway|Admin|Lab)\(this ")]
+    [GeneratedRegex(@"public static \w+ (Add|Use|Map)(Shared|Data|Ops|Ui|Mail|Frame|Passwords|Audit|Events|Push|Tokens|Sessions|Factors|Accounts|Recovery|Profile|OAuth|Services|Gateway|Strategies|Admin|Lab)\(this ")]
     private static partial Regex Door();
 
     [GeneratedRegex(@"(@inject\s+|\[Inject\][^;{]*?)(?<type>(UserManager|SignInManager|RoleManager)<\w+>|\w*Db(Context)?\b|HttpClient|IHttpClientFactory)")]

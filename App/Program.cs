@@ -6,6 +6,7 @@ using App.Events;
 using App.Factors;
 using App.Frame;
 using App.Gateway;
+using App.Lab;
 using App.Mail;
 using App.OAuth;
 using App.Ops;
@@ -28,9 +29,10 @@ try
         .AddTokens().AddSessions()
         .AddFactors().AddAccounts().AddRecovery().AddProfile()
         .AddOAuth().AddServices().AddGateway()
-        .AddAdmin();
+        .AddAdmin().AddLab();
 
     var app = builder.Build();
+    var prepared = app.PrepareAsync(args);
     app.UseOps();
     app.UseFrame();
     app.UseAuthentication();
@@ -49,7 +51,8 @@ try
     app.MapServices();
     app.MapGateway();
     app.MapAdmin();
-    return await app.LaunchAsync(args);
+    app.MapLab();
+    return await app.LaunchAsync(args, prepared);
 }
 catch (Exception e) when (Hosting.Explains(e))
 {

@@ -47,7 +47,7 @@ public sealed class MyDataTests : IAsyncLifetime
         var passkey = Assert.Single(data.GetProperty("passkeys").EnumerateArray());
         Assert.Equal(["name", "createdAt", "lastUsedAt", "synced"], passkey.EnumerateObject().Select(p => p.Name));
         var twoStep = data.GetProperty("twoStep");
-        Assert.Equal((true, _app.Time.GetUtcNow(), 10), (twoStep.GetProperty("on").GetBoolean(), twoStep.GetProperty("authenticatorSince").GetDateTimeOffset(), twoStep.GetProperty("recoveryCodesLeft").GetInt32()));
+        Assert.Equal((true, _app.Time.GetUtcNow(), 10), (twoStep.GetProperty("on").GetBoolean(), twoStep.GetProperty("since").GetDateTimeOffset(), twoStep.GetProperty("recoveryCodesLeft").GetInt32()));
         Assert.False(data.GetProperty("account").TryGetProperty("twoFactorEnabled", out _));
         foreach (var secret in ada.Codes) Assert.DoesNotContain(secret, text, StringComparison.Ordinal);
     }

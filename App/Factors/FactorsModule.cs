@@ -31,8 +31,8 @@ internal static class FactorsModule
             .Select(p => new { p.Name, p.CreatedAt, p.LastUsedAt, Synced = p.IsSynced }).ToListAsync(ct)));
         services.AddSingleton(new PersonalData("twoStep", async (db, id, ct) =>
         {
-            var since = await db.Authenticators.Where(a => a.UserId == id).Select(a => (DateTimeOffset?)a.AddedAt).SingleOrDefaultAsync(ct);
-            return new { On = since is not null, AuthenticatorSince = since, RecoveryCodesLeft = await db.Set<RecoveryCode>().CountAsync(c => c.UserId == id, ct) };
+            var step = await db.Authenticators.AsNoTracking().SingleOrDefaultAsync(a => a.UserId == id, ct);
+            return new { On = step is not null, Since = step?.AddedAt, AuthenticatorApp = step is { HasApp: true }, RecoveryCodesLeft = await db.Set<RecoveryCode>().CountAsync(c => c.UserId == id, ct) };
         }));
         return services;
     }

@@ -29,7 +29,7 @@ public static class Hosting
             builder = WebApplication.CreateBuilder(new WebApplicationOptions
             {
                 // Settings are read once: a watcher per file would only promise what isn't so.
-                Args = ["--hostBuilder:reloadConfigOnChange=false", .. args],
+                Args = ["--hostBuilder:reloadConfigOnChange=false", .. args.Select(arg => arg == "--lab" ? "--Lab:Enabled=true" : arg)],
                 ContentRootPath = AppContext.BaseDirectory,
             });
             AddSources(builder.Configuration);

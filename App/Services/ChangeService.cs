@@ -72,7 +72,7 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         Outcome outcome = new Outcome.NotFound();
         await change.RunAsync(async () =>
         {
-            if (await db.OAuthClients.SingleOrDefaultAsync(c => c.ClientId == id, ct) is not { } client) return false;
+            if (await db.FindClientAsync(id, ct) is not { } client) return false;
             outcome = await decide(client);
             if (outcome is not (Outcome.Done or Outcome.Rotated)) return false;
             client.ConcurrencyToken = Guid.NewGuid().ToString();

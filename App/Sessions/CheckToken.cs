@@ -10,9 +10,10 @@ namespace App.Sessions;
 
 /// <summary>
 /// The one answer to "is this token good, now?", whichever door asks. A text seen before costs a hash and two look-ups in memory;
-/// a new one is verified and its session looked up once, which also refuses what a restored backup or a deleted user would leave behind.
+/// a new one is verified and its session looked up unless it was minted here, which also refuses what a restored backup or a deleted user
+/// would leave behind.
 /// </summary>
-internal sealed class CheckToken(VerifiedTokens verified, TokenVerifier verifier, RevocationIndex revocations, TimeProvider time)
+internal sealed class CheckToken(VerifiedTokens verified, KnownSessions sessions, TokenVerifier verifier, RevocationIndex revocations, TimeProvider time)
 {
     /// <returns>The ready result for the pipeline; null when the token is not good.</returns>
     public ValueTask<AuthenticateResult?> RunAsync(ReadOnlyMemory<char> text, Carrier carrier, HttpContext http) => RunAsync(text, carrier, null, http);
@@ -60,8 +61,12 @@ internal sealed class CheckToken(VerifiedTokens verified, TokenVerifier verifier
     {
         var token = key.Carrier == Carrier.Cookie ? SessionCookies.Unwrap(text) : text;
         if (token is null || await verifier.VerifyAsync(token, audience) is not TokenVerdict.Genuine(var user)) return null;
-        var session = await http.RequestServices.GetRequiredService<AppDb>().FindLifeAsync(user.SessionId, http.RequestAborted);
-        if (session is null || session.UserId != user.Id || session.RevokedAt is not null || session.ExpiresAt <= time.GetUtcNow()) return null;
+        if (!sessions.Knows(user.SessionId, user.Id))
+        {
+            var session = await http.RequestServices.GetRequiredService<AppDb>().FindLifeAsync(user.SessionId, http.RequestAborted);
+            if (session is null || session.UserId != user.Id || session.RevokedAt is not null || session.ExpiresAt <= time.GetUtcNow()) return null;
+            sessions.Add(user.SessionId, user.Id, session.ExpiresAt);
+        }
 
         var result = AuthenticateResult.Success(new AuthenticationTicket(user.ToPrincipal(), SessionHandler.Scheme));
         verified.Add(key, result);

@@ -13,6 +13,8 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
 
     private static readonly JsonWebTokenHandler Handler = new() { MapInboundClaims = false, MaximumTokenSizeInBytes = StrictToken.MaxLength };
 
+    private volatile TokenValidationParameters? _last;
+
     /// <param name="boundTo">The audience of one service, which the token must name and no other; null for a token meant for everybody.</param>
     public async ValueTask<TokenVerdict> VerifyAsync(string token, string? boundTo = null)
     {
@@ -22,7 +24,7 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
         if (!IsInTime(strict.User.IssuedAt, strict.User.ExpiresAt, strict.NotBefore, out reason)) return new TokenVerdict.Refused(reason);
         if ((ring.IsShared ? ring.Signing.Key : ring.Find(strict.KeyId)) is not { } key) return new TokenVerdict.Refused("signed by an unknown key");
 
-        var result = await Handler.ValidateTokenAsync(token, Parameters(key, algorithm, boundTo ?? options.Audience));
+        var result = await Handler.ValidateTokenAsync(token, boundTo is null ? ParametersOf(key, algorithm) : Parameters(key, algorithm, boundTo));
         return result.IsValid ? new TokenVerdict.Genuine(strict.User with { Audience = boundTo }) : new TokenVerdict.Refused(Reason(result.Exception));
     }
 
@@ -56,6 +58,13 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
             : expires <= issued || expires - issued > TokenOptions.LongestLifetime.TotalSeconds || notBefore > expires ? "lifetime out of bounds"
             : "";
         return reason.Length == 0;
+    }
+
+    // Of the key that signed the last one: nearly always the same.
+    private TokenValidationParameters ParametersOf(SecurityKey key, string algorithm)
+    {
+        var last = _last;
+        return last is not null && ReferenceEquals(last.IssuerSigningKey, key) ? last : _last = Parameters(key, algorithm, options.Audience);
     }
 
     private TokenValidationParameters Parameters(SecurityKey key, string algorithm, string audience) => new()
