@@ -27,6 +27,7 @@ public sealed partial class ArchitectureTests
         ["OAuth"],
         ["Services"],
         ["Gateway"],
+        ["Connect"],
         ["Admin", "Lab"],
     ];
 
@@ -127,7 +128,7 @@ public sealed partial class ArchitectureTests
     [GeneratedRegex(@"(?<![\w.])App\.(?<folder>[A-Z]\w*)")]
     private static partial Regex Reference();
 
-    [GeneratedRegex(@"public static \w+ (Add|Use|Map)(Shared|Data|Ops|Ui|Mail|Passwords|Audit|Events|Push|Tokens|Sessions|Factors|Accounts|Recovery|Profile|OAuth|Services|Gateway|Admin|Lab)\(this ")]
+    [GeneratedRegex(@"public static \w+ (Add|Use|Map)(Shared|Data|Ops|Ui|Mail|Passwords|Audit|Events|Push|Tokens|Sessions|Factors|Accounts|Recovery|Profile|OAuth|Services|Gateway|Connect|Admin|Lab)\(this ")]
     private static partial Regex Door();
 
     [GeneratedRegex(@"(@inject\s+|\[Inject\][^;{]*?)(?<type>(UserManager|SignInManager|RoleManager)<\w+>|\w*Db(Context)?\b|HttpClient|IHttpClientFactory)")]
@@ -138,7 +139,7 @@ public sealed partial class ArchitectureTests
 
     private sealed record Source(string Path, string Folder, int Depth, string Text)
     {
-        private static readonly string[] Deep = ["Migrations", "Verifiers", "wwwroot"];
+        private static readonly string[] Deep = ["Migrations", "Verifiers", "Snippets", "wwwroot"];
 
         public string Name => System.IO.Path.GetFileName(Path);
         public bool IsCode => Path.EndsWith(".cs", StringComparison.Ordinal);

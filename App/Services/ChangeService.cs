@@ -56,6 +56,14 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         return new Outcome.Done();
     }, ct);
 
+    /// <summary>It learns in another way who is calling it.</summary>
+    public Task<Outcome> TrustAsync(string id, TrustMode trust, CurrentUser user, CancellationToken ct) => RunAsync(id, "service-changed", user, client =>
+    {
+        if (client.Declared) return new Outcome.Refused("This service is declared in the settings. Change it there.");
+        client.Describe(client.Description with { Trust = trust });
+        return new Outcome.Done();
+    }, ct);
+
     public Task<Outcome> RemoveAsync(string id, CurrentUser user, CancellationToken ct) => RunAsync(id, "service-removed", user, async client =>
     {
         if (client.Declared) return new Outcome.Refused("This service is declared in the settings. Remove it there.");
