@@ -51,7 +51,7 @@ internal sealed class CopiedService : IAsyncDisposable
                 break;
             case "aspnetcore":
                 await BuildAsync(folder, code.Setup.Contains("JwtBearer", StringComparison.Ordinal));
-                run = run.Replace("dotnet run", "dotnet run --no-build", StringComparison.Ordinal);
+                run = run.Replace("dotnet run", "dotnet bin/Debug/net10.0/orders.dll", StringComparison.Ordinal); // what it comes to, without a look at the project
                 break;
             case "fastapi":
                 foreach (var file in new[] { FastApi, Uvicorn, Jwt }) await Tool.FindOrInstallAsync([file], ["python3-fastapi", "python3-uvicorn", "python3-jwt", "python3-cryptography"]);

@@ -26,7 +26,7 @@ public sealed class TokenPageTests : IAsyncLifetime
             var page = await LookAsync(pasted);
             Assert.StartsWith("Good. It is one of ours", Verdict(page), StringComparison.Ordinal);
             Assert.Equal("ES256", Member(page, "alg").Value);
-            Assert.Equal("The key that signed it: the one that we sign with now", Member(page, "kid").Words);
+            Assert.Equal("Its key: the one that we sign with now", Member(page, "kid").Words);
             Assert.Equal(user.Email, Member(page, "email").Value);
             Assert.Equal("Expires: in 5 minutes", Member(page, "exp").Words);
         }
@@ -69,7 +69,7 @@ public sealed class TokenPageTests : IAsyncLifetime
         Assert.Equal("Refused. Its session was ended 2 minutes ago.", await SayAsync(other.AccessToken));
 
         await _app.ScopedAsync<SigningKeys, SigningKeys.Outcome>(keys => keys.RotateAsync(default));
-        Assert.Equal("The key that signed it: retired just now", Member(await LookAsync(user.AccessToken), "kid").Words);
+        Assert.Equal("Its key: retired just now", Member(await LookAsync(user.AccessToken), "kid").Words);
         _app.Time.Advance(TimeSpan.FromHours(3));
         Assert.Equal("Refused. It expired 2 hours ago. Its signature was not looked at any more. It is signed by a key that was retired 3 hours ago.", await SayAsync(user.AccessToken));
 
@@ -194,6 +194,17 @@ public sealed class TokenPageTests : IAsyncLifetime
         Assert.Equal("<img src=x onerror=alert(1)>", Member(page, "<script>alert(1)</script>").Value);
         Assert.Equal("Not something that our tokens say", Member(page, "a\ufffdb").Words);
         Assert.InRange(Member(page, "long").Value.Length, 1, 301);
+    }
+
+    [Fact]
+    public async Task In_migration_mode_a_token_of_the_shared_secret_is_good_and_one_of_a_key_is_not()
+    {
+        await using var app = TestApp.Start(("Tokens:SharedSecret", "a-secret-that-everybody-shares-32-characters"));
+        var user = await app.SignUpAsync();
+        using var answer = await app.PostFormAsync(Path, "inspect", [new("token", user.AccessToken)]);
+        Assert.StartsWith("Good. ", Verdict(await answer.PageAsync()), StringComparison.Ordinal);
+        using var other = await app.PostFormAsync(Path, "inspect", [new("token", Forge.Unsigned(Forge.Header("k"), "{}"))]);
+        Assert.Equal("Refused. It says alg ES256. Ours are signed with HS256 and nothing else.", Verdict(await other.PageAsync()));
     }
 
     [Fact]

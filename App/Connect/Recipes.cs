@@ -40,6 +40,12 @@ internal static class Recipes
     /// <summary>What we must be told of a proxy on the same machine.</summary>
     public const string GatewaySettings = $"export Proxy__TrustedNetworks__0=127.0.0.1\nexport Gateway__AllowedOrigins__0=http://{RecipeSettings.Listen}";
 
+    /// <summary>A call as a program makes it.</summary>
+    public const string Hello = """
+        curl -s -H 'Content-Type: application/json' -d '{"email":"you@example.com","password":"your password"}' {issuer}/api/tokens
+        curl -H 'Authorization: Bearer ACCESS_TOKEN' http://localhost:3000/
+        """;
+
     private const string Introspect = "asks/node/introspect.mjs";
     private const string NewWeb = "dotnet new web";
 

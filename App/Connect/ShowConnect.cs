@@ -10,9 +10,10 @@ namespace App.Connect;
 /// <param name="Setup">Commands that come before the files, one a line; null for none.</param>
 /// <param name="Audience">The <c>aud</c> of the tokens that it takes.</param>
 /// <param name="TakesEverybodys">Whether these are the tokens that our cookie holds.</param>
+/// <param name="SharesCookies">Whether a browser that is signed in here shows our cookie to a service on the developer's own machine.</param>
 internal sealed record ConnectView(
     ServiceView Service, TrustMode Trust, IReadOnlyList<Recipe> Recipes, Recipe Recipe, IReadOnlyList<(string Name, string Text)> Files,
-    string? Setup, string? Run, string Audience, bool TakesEverybodys);
+    string? Setup, string? Run, string Audience, bool TakesEverybodys, bool SharesCookies, RecipeSettings Settings);
 
 /// <summary>A service's code in one language or for one proxy, filled in with who it is and who we are. Its secret is never in it.</summary>
 internal sealed class ShowConnect(ShowService show, PublicUrl publicUrl, TokenOptions tokens, CookieNames cookies)
@@ -30,7 +31,7 @@ internal sealed class ShowConnect(ShowService show, PublicUrl publicUrl, TokenOp
         var audience = service.Audience ?? (mode == TrustMode.Gateway ? service.Id : tokens.Audience);
         var settings = new RecipeSettings(publicUrl.Issuer, Reached(new Uri(publicUrl.Issuer)), audience, service.Id, cookies.Session, cookies.Refresh);
         IReadOnlyList<(string, string)> files = settings.AreSafe ? [.. recipe.Files.Select(f => (NameOf(f), Recipes.Fill(recipe, f, settings)))] : [];
-        return new(service, mode, recipes, recipe, files, Setup(recipe, settings), recipe.Run, audience, audience == tokens.Audience);
+        return new(service, mode, recipes, recipe, files, Setup(recipe, settings), recipe.Run, audience, audience == tokens.Audience, new Uri(publicUrl.Issuer).Host == "localhost", settings);
     }
 
     private static string NameOf(string file) => file[(file.LastIndexOf('/') + 1)..];
