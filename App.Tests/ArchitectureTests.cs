@@ -29,6 +29,7 @@ public sealed partial class ArchitectureTests
         ["Services"],
         ["Gateway"],
         ["Strategies"],
+        ["Connect"],
         ["Admin", "Lab"],
     ];
 
@@ -129,7 +130,7 @@ public sealed partial class ArchitectureTests
     [GeneratedRegex(@"(?<![\w.])App\.(?<folder>[A-Z]\w*)")]
     private static partial Regex Reference();
 
-    [GeneratedRegex(@"public static \w+ (Add|Use|Map)(Shared|Data|Ops|Ui|Mail|Frame|Passwords|Audit|Events|Push|Tokens|Sessions|Factors|Accounts|Recovery|Profile|OAuth|Services|Gateway|Strategies|Admin|Lab)\(this ")]
+    [GeneratedRegex(@"public static \w+ (Add|Use|Map)(Shared|Data|Ops|Ui|Mail|Frame|Passwords|Audit|Events|Push|Tokens|Sessions|Factors|Accounts|Recovery|Profile|OAuth|Services|Gateway|Strategies|Connect|Admin|Lab)\(this ")]
     private static partial Regex Door();
 
     [GeneratedRegex(@"(@inject\s+|\[Inject\][^;{]*?)(?<type>(UserManager|SignInManager|RoleManager)<\w+>|\w*Db(Context)?\b|HttpClient|IHttpClientFactory)")]
@@ -140,7 +141,7 @@ public sealed partial class ArchitectureTests
 
     private sealed record Source(string Path, string Folder, int Depth, string Text)
     {
-        private static readonly string[] Deep = ["Migrations", "Verifiers", "wwwroot"];
+        private static readonly string[] Deep = ["Migrations", "Verifiers", "Snippets", "wwwroot"];
 
         public string Name => System.IO.Path.GetFileName(Path);
         public bool IsCode => Path.EndsWith(".cs", StringComparison.Ordinal);

@@ -1,6 +1,7 @@
 using App.Accounts;
 using App.Admin;
 using App.Audit;
+using App.Connect;
 using App.Data;
 using App.Events;
 using App.Factors;
@@ -28,7 +29,7 @@ try
         .AddEvents().AddPush()
         .AddTokens().AddSessions()
         .AddFactors().AddAccounts().AddRecovery().AddProfile()
-        .AddOAuth().AddServices().AddGateway()
+        .AddOAuth().AddServices().AddGateway().AddConnect()
         .AddAdmin().AddLab();
 
     var app = builder.Build();

@@ -28,11 +28,12 @@ public sealed class Browser : IAsyncLifetime
     }
 
     /// <summary>A browser profile of its own: no cookies, no cache.</summary>
-    internal async Task<IBrowserContext> NewProfileAsync(bool script = true, ColorScheme colours = ColorScheme.Light, int width = 1024, string locale = "en-GB")
+    /// <param name="at">The service that its addresses belong to, where that isn't the one of all journeys.</param>
+    internal async Task<IBrowserContext> NewProfileAsync(bool script = true, ColorScheme colours = ColorScheme.Light, int width = 1024, string locale = "en-GB", Service? at = null)
     {
         var profile = await _chromium!.NewContextAsync(new()
         {
-            BaseURL = Service.Address,
+            BaseURL = (at ?? Service).Address,
             JavaScriptEnabled = script,
             ColorScheme = colours,
             ViewportSize = new() { Width = width, Height = 900 },

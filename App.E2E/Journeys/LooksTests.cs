@@ -22,6 +22,7 @@ public sealed class LooksTests(Browser browser)
             pages.Add("sign-out", Pages.SignOut, true, colours);
             pages.Add("account", Pages.Account, true, colours);
             pages.Add("sessions", Pages.Sessions, true, colours);
+            pages.Add("token", "/tools/token", false, colours);
             pages.Add("not-found", "/no/such/page", false, colours);
         }
         return pages;
@@ -44,6 +45,32 @@ public sealed class LooksTests(Browser browser)
             await page.SetViewportSizeAsync(width, 900);
             await LookAsync(page, name, path, colours, width);
         }
+    }
+
+    [Fact]
+    public async Task The_pages_of_somebody_with_a_service_are_accessible_still_and_fit_their_screens()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        var admin = await Admin.NewAsync(browser.Service);
+        await admin.AddServiceAsync("orders", "ChecksItself");
+        await page.SignInAsync(admin.Person);
+        foreach (var (name, path) in new[]
+        {
+            ("services", "/services"), ("service-new", "/services/new"), ("service", "/services/orders"), ("connect", "/services/orders/connect"), ("connect-gateway", "/services/orders/connect?trust=Gateway"),
+        })
+        {
+            await page.SetViewportSizeAsync(Widths[0], 900);
+            await page.EmulateMediaAsync(new() { ColorScheme = ColorScheme.Light });
+            await LookAsync(page, name, path, ColorScheme.Light, Widths[0]);
+            await EverywhereAsync(page, name);
+        }
+
+        await page.GotoAsync("/tools/token");
+        await page.Locator("textarea").FillAsync(admin.Credentials.AccessToken);
+        await page.Locator("main button.main").ClickAsync();
+        await page.Locator(".claims").First.WaitForAsync();
+        await EverywhereAsync(page, "token-good");
     }
 
     [Theory]
@@ -77,6 +104,22 @@ public sealed class LooksTests(Browser browser)
         Assert.Empty(watch.Strangers);
         if (width == Widths[0]) await BigEnoughToTouchAsync(page);
         if (width != Widths[1]) await AccessibleAsync(page);
+    }
+
+    /// <summary>The page at hand at each width in both colours, without fetching it again.</summary>
+    private static async Task EverywhereAsync(IPage page, string name)
+    {
+        foreach (var colours in new[] { ColorScheme.Dark, ColorScheme.Light })
+        {
+            await page.EmulateMediaAsync(new() { ColorScheme = colours });
+            foreach (var width in Widths)
+            {
+                await page.SetViewportSizeAsync(width, 900);
+                Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"{name} scrolls sideways at {width} px.");
+                await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{name}-{colours}-{width}.png"), FullPage = true });
+            }
+            await AccessibleAsync(page);
+        }
     }
 
     internal static async Task AccessibleAsync(IPage page)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
@@ -6,7 +5,7 @@ using App.E2E.Harness;
 
 namespace App.E2E.Peers;
 
-/// <summary>A service in each language, with the verifier of its language, beside a published Gatehouse: a session that ends is over there, too.</summary>
+/// <summary>A service with its verifier beside a published Gatehouse that starts, stops and starts anew. What each language does day by day is in <see cref="CopiedCodeTests"/>.</summary>
 [Collection("Verifiers")]
 public sealed class VerifierTests : IAsyncLifetime
 {
@@ -19,34 +18,6 @@ public sealed class VerifierTests : IAsyncLifetime
     }
 
     public async Task DisposeAsync() => await _service.DisposeAsync();
-
-    [Theory]
-    [InlineData("node", "gatehouse.mjs")]
-    [InlineData("dotnet", "Gatehouse.cs")]
-    [InlineData("python", "gatehouse.py")]
-    [InlineData("go", "gatehouse.go")]
-    public async Task Signed_in_is_let_in_and_an_ended_session_is_refused_by_cookie_and_by_bearer(string language, string file)
-    {
-        Assert.Equal(
-            await File.ReadAllTextAsync(Path.Combine(TestRun.Root, "App", "Services", "Verifiers", file)),
-            await _service.Client.GetStringAsync($"/verifiers/{language}"));
-        await using var peer = await StartAsync(language);
-        var ada = Person.New();
-        var credentials = await _service.Client.SignUpAsync(ada);
-        var other = await _service.Client.GetTokensAsync(ada);
-        Assert.Equal(ada.Email, await WhoAsync(peer, cookie: credentials.CookieHeader));
-        Assert.Equal(ada.Email, await WhoAsync(peer, credentials.AccessToken));
-
-        var sid = Credentials.Claims(credentials.AccessToken)["sid"]!.GetValue<string>();
-        using (var ended = await _service.Client.SendAsync(HttpMethod.Delete, $"/api/sessions/{sid}", bearer: other.AccessToken))
-            Assert.True(ended.IsSuccessStatusCode, $"{ended.StatusCode}");
-        var clock = Stopwatch.StartNew();
-        await RefusedAsync(peer, credentials.AccessToken);
-
-        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(1));
-        Assert.Null(await WhoAsync(peer, cookie: $"session={credentials.Session}"));
-        Assert.Equal(ada.Email, await WhoAsync(peer, other.AccessToken));
-    }
 
     [Fact]
     public async Task A_service_that_was_down_refuses_the_first_token_it_sees()
@@ -82,9 +53,9 @@ public sealed class VerifierTests : IAsyncLifetime
         while (await WhoAsync(peer, bearer) is not null) await Task.Delay(5, limit.Token);
     }
 
-    private static async Task<string?> WhoAsync(Peer peer, string? bearer = null, string? cookie = null)
+    private static async Task<string?> WhoAsync(Peer peer, string bearer)
     {
-        using var answer = await peer.Client.SendAsync(HttpMethod.Get, "/", bearer, cookie);
+        using var answer = await peer.Client.SendAsync(HttpMethod.Get, "/", bearer);
         return answer.StatusCode == HttpStatusCode.Unauthorized ? null : (await answer.Content.ReadFromJsonAsync<JsonNode>())!["email"]!.GetValue<string>();
     }
 }

@@ -41,6 +41,7 @@ internal sealed class Front : IAsyncDisposable
         start.WorkingDirectory = Folder;
         start.RedirectStandardOutput = start.RedirectStandardError = true;
         (start.Environment["HOME"], start.Environment["XDG_DATA_HOME"], start.Environment["XDG_CONFIG_HOME"]) = (Folder, Folder, Folder);
+        start.Environment["GATEHOUSE_CLIENT_SECRET"] = values["secret"];
         var log = new ProcessLog(Path.Combine(TestRun.Logs, $"{Id}-{Port}.log"));
         _process = Process.Start(start) ?? throw new InvalidOperationException($"{Id} doesn't start.");
         log.Follow(_process);

@@ -66,7 +66,7 @@ public sealed class Street : IAsyncLifetime
             ["audience"] = Service,
             ["audience_encoded"] = Service,
             ["client_id"] = Service,
-            ["client_secret"] = Secret,
+            ["secret"] = Secret,
             ["session_cookie"] = "session",
             ["refresh_cookie"] = "session_refresh",
             ["session_cookie_pattern"] = "session",

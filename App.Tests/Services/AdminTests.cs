@@ -86,7 +86,7 @@ public sealed class AdminTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Unauthorized, (await _app.SendAsync(HttpMethod.Get, Api)).StatusCode);
         Assert.Equal(HttpStatusCode.Forbidden, (await _app.SendAsync(HttpMethod.Get, Api, user.AccessToken)).StatusCode);
         Assert.Equal(HttpStatusCode.Unauthorized, (await _app.SendAsync(HttpMethod.Get, Api, await _app.ServiceTokenAsync())).StatusCode);
-        foreach (var path in new[] { "/services", "/services/new", "/services/orders" })
+        foreach (var path in new[] { "/services", "/services/new", "/services/orders", "/services/orders/connect" })
         {
             Assert.StartsWith("/account/sign-in?returnUrl=", (await _app.Client.GetAsync(path)).Location(), StringComparison.Ordinal);
             var page = await _app.SendAsync(HttpMethod.Get, path, cookies: user.Cookies);
@@ -125,7 +125,7 @@ public sealed class AdminTests : IAsyncLifetime
         Assert.Equal("/services?removed=1", gone.Location());
         Assert.DoesNotContain("Stock", (await GetAsync("/services")).QuerySelector(".list")!.TextContent, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.NotFound, (await _app.SendAsync(HttpMethod.Get, "/services/stock", cookies: admin.Cookies)).StatusCode);
-        Assert.Contains("/verifiers/node", (await GetAsync("/services/orders")).Body!.InnerHtml, StringComparison.Ordinal);
+        Assert.Contains("/services/orders/connect", (await GetAsync("/services/orders")).Body!.InnerHtml, StringComparison.Ordinal);
         Assert.DoesNotContain((await GetAsync("/services/orders")).QuerySelectorAll("button"), b => b.TextContent.Contains("Remove", StringComparison.Ordinal));
 
         async Task<AngleSharp.Dom.IDocument> GetAsync(string path) => await (await _app.SendAsync(HttpMethod.Get, path, cookies: admin.Cookies)).PageAsync();

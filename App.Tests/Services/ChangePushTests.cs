@@ -78,7 +78,7 @@ public sealed class ChangePushTests : IAsyncLifetime
         var given = await _app.PostFormAsync("/services/stock", "push", [new("url", "https://stock.example/events"), new("secret", PushApp.Secret)], _admin.Cookies);
         Assert.Equal(HttpStatusCode.OK, given.StatusCode);
         var text = (await given.PageAsync()).Body!.TextContent;
-        Assert.Contains("https://stock.example/events with its secret.", System.Text.RegularExpressions.Regex.Replace(text, @"\s+", " "), StringComparison.Ordinal);
+        Assert.Contains("https://stock.example/events Its secret goes along.", System.Text.RegularExpressions.Regex.Replace(text, @"\s+", " "), StringComparison.Ordinal);
         Assert.DoesNotContain(PushApp.Secret, text, StringComparison.Ordinal);
         var taken = await _app.PostFormAsync("/services/stock", "push-remove", [], _admin.Cookies);
         Assert.Contains("Nothing is pushed any more.", (await taken.PageAsync()).Body!.TextContent, StringComparison.Ordinal);

@@ -17,20 +17,20 @@ public sealed class TokenVerifierTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Theory]
-    [InlineData(-331, -31, "expired")]
-    [InlineData(-330, -30, "expired")]
+    [InlineData(-331, -31, TokenFault.Expired)]
+    [InlineData(-330, -30, TokenFault.Expired)]
     [InlineData(-329, -29, null)]
     [InlineData(30, 330, null)]
-    [InlineData(31, 331, "not valid yet")]
-    [InlineData(0, 0, "lifetime out of bounds")]
-    [InlineData(10, 5, "lifetime out of bounds")]
+    [InlineData(31, 331, TokenFault.NotYetValid)]
+    [InlineData(0, 0, TokenFault.LifetimeOutOfBounds)]
+    [InlineData(10, 5, TokenFault.LifetimeOutOfBounds)]
     [InlineData(0, 3600, null)]
-    [InlineData(0, 3601, "lifetime out of bounds")]
-    [InlineData(-86400, 60, "lifetime out of bounds")]
-    public async Task Its_times_are_held_to_thirty_seconds(int issued, int expires, string? reason)
+    [InlineData(0, 3601, TokenFault.LifetimeOutOfBounds)]
+    [InlineData(-86400, 60, TokenFault.LifetimeOutOfBounds)]
+    public async Task Its_times_are_held_to_thirty_seconds(int issued, int expires, object? fault)
     {
         var now = _app.Time.GetUtcNow().ToUnixTimeSeconds();
-        Judge(reason, await VerifyAsync(claims =>
+        Judge(fault, await VerifyAsync(claims =>
         {
             claims["iat"] = now + issued;
             claims["exp"] = now + expires;
@@ -39,23 +39,23 @@ public sealed class TokenVerifierTests(SharedApp shared) : IClassFixture<SharedA
 
     [Theory]
     [InlineData(30, null)]
-    [InlineData(31, "not valid yet")]
-    [InlineData(1000, "not valid yet")]
-    public async Task A_not_before_is_honoured(int from, string? reason) =>
-        Judge(reason, await VerifyAsync(claims => claims["nbf"] = _app.Time.GetUtcNow().ToUnixTimeSeconds() + from));
+    [InlineData(31, TokenFault.NotYetValid)]
+    [InlineData(1000, TokenFault.NotYetValid)]
+    public async Task A_not_before_is_honoured(int from, object? fault) =>
+        Judge(fault, await VerifyAsync(claims => claims["nbf"] = _app.Time.GetUtcNow().ToUnixTimeSeconds() + from));
 
     [Theory]
     [InlineData("https://auth.test/")]
     [InlineData("https://AUTH.test")]
     [InlineData("https://auth.test.evil.test")]
-    public async Task An_issuer_is_compared_exactly(string issuer) => Judge("issued by somebody else", await VerifyAsync(claims => claims["iss"] = issuer));
+    public async Task An_issuer_is_compared_exactly(string issuer) => Judge(TokenFault.IssuedByOthers, await VerifyAsync(claims => claims["iss"] = issuer));
 
     [Theory]
     [InlineData("https://api.test/")]
     [InlineData("https://API.test")]
     [InlineData("orders")]
     public async Task An_audience_is_compared_exactly(string audience) =>
-        Judge("meant for somebody else", await VerifyAsync(claims => claims["aud"] = new JsonArray(audience)));
+        Judge(TokenFault.MeantForOthers, await VerifyAsync(claims => claims["aud"] = new JsonArray(audience)));
 
     [Fact]
     public async Task One_audience_of_several_is_enough() =>
@@ -68,8 +68,8 @@ public sealed class TokenVerifierTests(SharedApp shared) : IClassFixture<SharedA
         var claims = Forge.Claims(_app.Time.GetUtcNow()).ToJsonString();
         var verifier = _app.Get<TokenVerifier>();
 
-        Judge("signed by an unknown key", await verifier.VerifyAsync(Forge.Sign(stranger, Forge.Header("somebody"), claims)));
-        Judge("signature doesn't match", await verifier.VerifyAsync(Forge.Sign(stranger, Forge.Header(_app.Get<SigningKeyRing>().Signing.Key.KeyId), claims)));
+        Judge(TokenFault.UnknownKey, await verifier.VerifyAsync(Forge.Sign(stranger, Forge.Header("somebody"), claims)));
+        Judge(TokenFault.Signature, await verifier.VerifyAsync(Forge.Sign(stranger, Forge.Header(_app.Get<SigningKeyRing>().Signing.Key.KeyId), claims)));
     }
 
     [Fact] // a stranger must not be able to make us work
@@ -97,7 +97,7 @@ public sealed class TokenVerifierTests(SharedApp shared) : IClassFixture<SharedA
         foreach (var member in new[] { "\"jku\":\"http://127.0.0.1:9/\"", "\"x5u\":\"http://127.0.0.1:9/\"", "\"jwk\":{\"kty\":\"EC\"}", "\"x5c\":[\"MIIB\"]" })
         {
             var header = Forge.Header("../../etc/passwd")[..^1] + "," + member + "}";
-            Judge("signed by an unknown key", await _app.Get<TokenVerifier>().VerifyAsync(Forge.Sign(stranger, header, claims)));
+            Judge(TokenFault.UnknownKey, await _app.Get<TokenVerifier>().VerifyAsync(Forge.Sign(stranger, header, claims)));
         }
     }
 
@@ -108,9 +108,9 @@ public sealed class TokenVerifierTests(SharedApp shared) : IClassFixture<SharedA
         return _app.Get<TokenVerifier>().VerifyAsync(Forge.Sign(_app, claims));
     }
 
-    private static void Judge(string? reason, TokenVerdict verdict)
+    private static void Judge(object? fault, TokenVerdict verdict)
     {
-        if (reason is null) Assert.IsType<TokenVerdict.Genuine>(verdict);
-        else Assert.Equal(reason, Assert.IsType<TokenVerdict.Refused>(verdict).Reason);
+        if (fault is null) Assert.IsType<TokenVerdict.Genuine>(verdict);
+        else Assert.Equal(fault, Assert.IsType<TokenVerdict.Refused>(verdict).Fault);
     }
 }

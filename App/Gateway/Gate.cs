@@ -61,6 +61,7 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
             return;
         }
 
+        if (user is not null && audience.Length > 0) bound.Reached(rules["audience"]);
         var passage = new Passage(user, authorization, rules.ContainsKey("identity"), http.Response.Headers.SetCookie);
         http.Features.Set(passage);
         if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } body) body.MaxRequestBodySize = long.Parse(rules["body"], System.Globalization.CultureInfo.InvariantCulture);

@@ -8,7 +8,7 @@ namespace App.Gateway;
 /// <param name="Upstream">Where the proxy reaches the service.</param>
 /// <param name="Listen">Where the proxy listens.</param>
 /// <param name="Folder">Where the configuration and the files beside it are kept.</param>
-internal sealed record ProxySettings(string Issuer, string Gatehouse, string Upstream, string Listen, string Folder, string Audience, string ClientId, string ClientSecret)
+internal sealed record ProxySettings(string Issuer, string Gatehouse, string Upstream, string Listen, string Folder, string Audience, string ClientId)
 {
     /// <summary>The names of our two cookies, which the service behind never gets (section <c>Cookies</c>).</summary>
     public string SessionCookie { get; init; } = "session";
@@ -46,12 +46,12 @@ internal static class ProxyConfigurations
         foreach (var (name, value) in new[]
         {
             ("issuer", settings.Issuer), ("gatehouse", settings.Gatehouse), ("upstream", settings.Upstream), ("listen", settings.Listen), ("folder", settings.Folder),
-            ("audience", settings.Audience), ("audience_encoded", Uri.EscapeDataString(settings.Audience)), ("client_id", settings.ClientId), ("client_secret", settings.ClientSecret),
+            ("audience", settings.Audience), ("audience_encoded", Uri.EscapeDataString(settings.Audience)), ("client_id", settings.ClientId),
             ("session_cookie", settings.SessionCookie), ("refresh_cookie", settings.RefreshCookie),
             ("session_cookie_pattern", Pattern(settings.SessionCookie)), ("refresh_cookie_pattern", Pattern(settings.RefreshCookie)),
         })
         {
-            if (value.AsSpan().ContainsAny(Forbidden) && name is not ("audience_encoded" or "session_cookie_pattern" or "refresh_cookie_pattern") && !IsPlaceholder(value))
+            if (name is not ("audience_encoded" or "session_cookie_pattern" or "refresh_cookie_pattern") && !CanTake(value))
                 throw new ArgumentException($"{name} holds a character that a configuration can't take.", nameof(settings));
             text.Replace("{" + name + "}", value);
         }
@@ -59,7 +59,10 @@ internal static class ProxyConfigurations
         return text.ToString();
     }
 
-    // What isn't known yet, or is shown to nobody, stays a gap for the reader to fill: <your secret>.
+    /// <summary>Whether a value stays one value, wherever a configuration or a string literal holds it.</summary>
+    public static bool CanTake(string value) => !value.AsSpan().ContainsAny(Forbidden) || IsPlaceholder(value);
+
+    // What isn't known here stays a gap for the reader to fill: <host and port of Gatehouse>.
     private static bool IsPlaceholder(string value) => value is ['<', .. var inside, '>'] && inside.All(c => char.IsAsciiLetter(c) || c == ' ');
 
     // Of what a cookie's name may hold here, the dot alone means something else in a pattern.

@@ -31,6 +31,7 @@ internal sealed class Verify(BoundTokens bound, SharedTokens shared, SignInAddre
         if (!wanted.AreRolesOf(user)) return new(Forbid(http));
         if (wanted.Audience is null) return new(Pass(http, user, shared.Of(http)));
         if (wanted.IsAmbiguous || bound.AudienceOf(wanted.Audience) is not { } audience) return new(Problems.BadRequest(UnknownAudience));
+        bound.Reached(wanted.Audience);
         return bound.IsEverybodys(audience) ? new(Pass(http, user, shared.Of(http))) : PassBoundAsync(http, user, audience, wanted);
     }
 

@@ -26,6 +26,9 @@ internal sealed class BoundTokens(ServiceRegistry registry, AccessTokens tokens,
     /// <param name="name">An audience, or a service's id.</param>
     public string? AudienceOf(string name) => name == options.Audience ? name : registry.AudienceOf(name);
 
+    /// <summary>Somebody is let through to the service of that name.</summary>
+    public void Reached(string name) => registry.Reached(name);
+
     /// <summary>Whether this is the audience of tokens that aren't bound at all.</summary>
     public bool IsEverybodys(string audience) => audience == options.Audience;
 

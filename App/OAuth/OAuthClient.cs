@@ -49,7 +49,7 @@ internal sealed class OAuthClient : OpenIddictEntityFrameworkCoreApplication<Gui
 
     public DateTimeOffset CreatedAt { get; set; }
 
-    /// <summary>The last time it proved who it is, correct to a minute.</summary>
+    /// <summary>The last time it proved who it is, or a gateway let somebody through to it, correct to a minute.</summary>
     public DateTimeOffset? LastContactAt { get; set; }
 
     /// <summary>HMAC-SHA256 of the secret in force.</summary>

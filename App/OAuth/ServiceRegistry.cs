@@ -25,6 +25,13 @@ internal sealed class ServiceRegistry(IServiceScopeFactory scopes, ServiceSecret
     /// <param name="name">An audience, or a service's id.</param>
     public string? AudienceOf(string name) => _now.Audiences.GetValueOrDefault(name);
 
+    /// <summary>A gateway let somebody through to the service of that name: a service that leaves all asking to its gateway is heard of by that alone.</summary>
+    /// <param name="name">As for <see cref="AudienceOf"/>.</param>
+    public void Reached(string name)
+    {
+        if (_now.BehindGateways.TryGetValue(name, out var contact)) contact.Touch(time.GetUtcNow());
+    }
+
     public bool IsRevoked(string tokenId) => _now.RevokedTokens.Contains(tokenId);
 
     /// <returns>The service and the id of the secret that it showed; null for anybody else.</returns>
@@ -65,10 +72,12 @@ internal sealed class ServiceRegistry(IServiceScopeFactory scopes, ServiceSecret
             var now = time.GetUtcNow() - Tokens.TokenOptions.ClockSkew;
             var revoked = await db.RevokedTokens.Where(t => t.ExpiresAt > now).Select(t => t.Id).ToListAsync(ct);
             var known = _now.Services;
+            var services = clients.ToFrozenDictionary(c => c.ClientId!, c => new RegisteredService(c, known.GetValueOrDefault(c.ClientId!)?.Contact ?? new Contact()), StringComparer.Ordinal);
             _now = new Snapshot(
                 version,
-                clients.ToFrozenDictionary(c => c.ClientId!, c => new RegisteredService(c, known.GetValueOrDefault(c.ClientId!)?.Contact ?? new Contact()), StringComparer.Ordinal),
+                services,
                 AudiencesOf(clients),
+                BehindGatewaysOf(services.Values),
                 revoked.ToFrozenSet(StringComparer.Ordinal));
             live.Set(IsGood, [.. clients.Select(targets.ReceiverOf).OfType<PushReceiver>()]);
         }
@@ -89,10 +98,20 @@ internal sealed class ServiceRegistry(IServiceScopeFactory scopes, ServiceSecret
         return audiences.ToFrozenDictionary(StringComparer.Ordinal);
     }
 
-    private sealed record Snapshot(
-        long Version, FrozenDictionary<string, RegisteredService> Services, FrozenDictionary<string, string> Audiences, FrozenSet<string> RevokedTokens)
+    private static FrozenDictionary<string, Contact> BehindGatewaysOf(IEnumerable<RegisteredService> services)
     {
-        public static readonly Snapshot Empty = new(-1, FrozenDictionary<string, RegisteredService>.Empty, FrozenDictionary<string, string>.Empty, FrozenSet<string>.Empty);
+        var contacts = new Dictionary<string, Contact>(StringComparer.Ordinal);
+        foreach (var service in services.Where(s => s.Client.Trust == TrustMode.Gateway))
+            contacts[service.Client.ClientId!] = contacts[service.Client.Audience ?? service.Client.ClientId!] = service.Contact;
+        return contacts.ToFrozenDictionary(StringComparer.Ordinal);
+    }
+
+    private sealed record Snapshot(
+        long Version, FrozenDictionary<string, RegisteredService> Services, FrozenDictionary<string, string> Audiences, FrozenDictionary<string, Contact> BehindGateways,
+        FrozenSet<string> RevokedTokens)
+    {
+        public static readonly Snapshot Empty = new(
+            -1, FrozenDictionary<string, RegisteredService>.Empty, FrozenDictionary<string, string>.Empty, FrozenDictionary<string, Contact>.Empty, FrozenSet<string>.Empty);
     }
 }
 

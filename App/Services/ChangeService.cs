@@ -3,7 +3,6 @@ using App.Data;
 using App.Events;
 using App.OAuth;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.EntityFrameworkCore;
 
 namespace App.Services;
 
@@ -53,6 +52,14 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
     {
         if (client.OldSecretHash is null) return new Outcome.NotFound();
         (client.OldSecretHash, client.OldSecretSetAt) = (null, null);
+        return new Outcome.Done();
+    }, ct);
+
+    /// <summary>It learns in another way who is calling it.</summary>
+    public Task<Outcome> TrustAsync(string id, TrustMode trust, CurrentUser user, CancellationToken ct) => RunAsync(id, "service-changed", user, client =>
+    {
+        if (client.Declared) return new Outcome.Refused("This service is declared in the settings. Change it there.");
+        client.Describe(client.Description with { Trust = trust });
         return new Outcome.Done();
     }, ct);
 

@@ -7,7 +7,7 @@ namespace App.Services;
 /// <param name="Declared">Written in the settings, and changed only there.</param>
 /// <param name="SecretSetAt">When the secret in force was made.</param>
 /// <param name="OldSecretSetAt">When the one before it was made; absent where there is none any more.</param>
-/// <param name="LastContactAt">When it last proved who it is, correct to a minute; absent until its first call.</param>
+/// <param name="LastContactAt">When it last proved who it is, or a gateway let somebody through to it, correct to a minute; absent until then.</param>
 /// <param name="Push">How pushing to its receiver goes; absent where it has none, and from lists.</param>
 internal sealed record ServiceView(
     string Id, string Name, string Trust, string? Audience, IReadOnlyList<string> Scopes, IReadOnlyList<string> Grants, IReadOnlyList<string> RedirectUris,

@@ -33,6 +33,9 @@ internal sealed class ShowService(AppDb db, ServiceRegistry registry)
     {
         if (registry.Find(id) is not { } service) return null;
         var view = ServiceView.Of(service);
+        // Another replica may have heard of it later; it has written that down.
+        var written = await db.OAuthClients.Where(c => c.ClientId == id).Select(c => c.LastContactAt).SingleOrDefaultAsync(ct);
+        if (written > view.LastContactAt || view.LastContactAt is null) view = view with { LastContactAt = written };
         return service.Client.PushUrl is { } url ? view with { Push = await PushAsync(id, url, service.Client.PushSecret is not null, ct) } : view;
     }
 

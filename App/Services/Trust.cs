@@ -2,15 +2,21 @@ using App.OAuth;
 
 namespace App.Services;
 
-/// <summary>The three ways to trust us, in words, with what each costs.</summary>
+/// <summary>One way to trust us, with what it costs.</summary>
+/// <param name="Time">Its price in latency.</param>
+/// <param name="Age">How old an answer may be.</param>
+/// <param name="Needs">What it depends on.</param>
+internal sealed record TrustChoice(TrustMode Mode, string Title, string Time, string Age, string Needs);
+
+/// <summary>The three ways to trust us, in words.</summary>
 internal static class Trust
 {
-    public static readonly IReadOnlyList<(TrustMode Mode, string Title, string Price)> Choices =
+    public static IReadOnlyList<TrustChoice> Choices =>
     [
-        (TrustMode.ChecksItself, "It checks by itself", "No call for a request. It hears of sign-outs over the event feed, and works on while we are away."),
-        (TrustMode.Asks, "It asks us", "One call for each request. Always fresh, and it needs us to be up."),
-        (TrustMode.Gateway, "A gateway asks for it", "The gateway in front of it makes that call, and its code just reads a header."),
+        new(TrustMode.ChecksItself, Text.ChecksItself, Text.ChecksItselfTime, Text.ChecksItselfAge, Text.ChecksItselfNeeds),
+        new(TrustMode.Asks, Text.Asks, Text.AsksTime, Text.AsksAge, Text.AsksNeeds),
+        new(TrustMode.Gateway, Text.Gateway, Text.GatewayTime, Text.GatewayAge, Text.GatewayNeeds),
     ];
 
-    public static string Words(string mode) => Choices.FirstOrDefault(c => c.Mode.ToString() == mode).Title ?? mode;
+    public static string Words(string mode) => Choices.FirstOrDefault(c => c.Mode.ToString() == mode)?.Title ?? mode;
 }

@@ -57,17 +57,30 @@ internal sealed class CheckToken(VerifiedTokens verified, KnownSessions sessions
             ReferenceEquals(source, Source) && start == Start && length == Length && carrier == Key.Carrier;
     }
 
+    /// <summary>The same answer with its reason, for somebody who asks why. Nothing is remembered of it.</summary>
+    public async ValueTask<TokenVerdict> ExplainAsync(string token, string? audience, HttpContext http)
+    {
+        var verdict = Ascii.IsValid(token) ? await JudgeAsync(token, audience, look: true, http) : new TokenVerdict.Refused(TokenFault.Form);
+        return verdict is TokenVerdict.Genuine(var user) && !IsInForce(user) ? new TokenVerdict.Refused(TokenFault.Revoked) : verdict;
+    }
+
+    /// <param name="look">At the session's row, even if this process knows the session.</param>
+    private async ValueTask<TokenVerdict> JudgeAsync(string token, string? audience, bool look, HttpContext http)
+    {
+        var verdict = await verifier.VerifyAsync(token, audience);
+        if (verdict is not TokenVerdict.Genuine(var user) || (!look && sessions.Knows(user.SessionId, user.Id))) return verdict;
+        var session = await http.RequestServices.GetRequiredService<AppDb>().FindLifeAsync(user.SessionId, http.RequestAborted);
+        if (session is null || session.UserId != user.Id) return new TokenVerdict.Refused(TokenFault.SessionUnknown);
+        if (session.RevokedAt is not null) return new TokenVerdict.Refused(TokenFault.SessionEnded);
+        if (session.ExpiresAt <= time.GetUtcNow()) return new TokenVerdict.Refused(TokenFault.SessionExpired);
+        sessions.Add(user.SessionId, user.Id, session.ExpiresAt);
+        return verdict;
+    }
+
     private async ValueTask<AuthenticateResult?> VerifyAsync(string text, VerifiedTokens.Key key, string? audience, HttpContext http)
     {
         var token = key.Carrier == Carrier.Cookie ? SessionCookies.Unwrap(text) : text;
-        if (token is null || await verifier.VerifyAsync(token, audience) is not TokenVerdict.Genuine(var user)) return null;
-        if (!sessions.Knows(user.SessionId, user.Id))
-        {
-            var session = await http.RequestServices.GetRequiredService<AppDb>().FindLifeAsync(user.SessionId, http.RequestAborted);
-            if (session is null || session.UserId != user.Id || session.RevokedAt is not null || session.ExpiresAt <= time.GetUtcNow()) return null;
-            sessions.Add(user.SessionId, user.Id, session.ExpiresAt);
-        }
-
+        if (token is null || await JudgeAsync(token, audience, look: false, http) is not TokenVerdict.Genuine(var user)) return null;
         var result = AuthenticateResult.Success(new AuthenticationTicket(user.ToPrincipal(), SessionHandler.Scheme));
         verified.Add(key, result);
         // Asked after adding: a revocation that came between the look-up and here is in the index, if not in what was read.

@@ -17,14 +17,14 @@ internal sealed record StrictToken(string KeyId, string Issuer, IReadOnlyList<st
     private static readonly SearchValues<char> Base64UrlAlphabet =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
 
-    /// <returns>Null with a reason for anything that isn't exactly one of our tokens in form.</returns>
-    public static StrictToken? Parse(string token, string algorithm, out string reason) =>
-        Open(token, algorithm, out reason) is var (keyId, claims) ? ReadClaims(claims, keyId) : null;
+    /// <returns>Null with the fault for anything that isn't exactly one of our tokens in form.</returns>
+    public static StrictToken? Parse(string token, string algorithm, out TokenFault fault) =>
+        Open(token, algorithm, out fault) is var (keyId, claims) ? ReadClaims(claims, keyId) : null;
 
     /// <summary>The form that a person's token and a service's share: three segments, our header, claims that are one strict object.</summary>
-    public static (string KeyId, Dictionary<string, JsonElement> Claims)? Open(string token, string algorithm, out string reason)
+    public static (string KeyId, Dictionary<string, JsonElement> Claims)? Open(string token, string algorithm, out TokenFault fault)
     {
-        reason = "not a compact JWS of three base64url segments";
+        fault = TokenFault.Form;
         if (token.Length is 0 or > MaxLength) return null;
         var dots = (First: token.IndexOf('.'), Last: token.LastIndexOf('.'));
         if (dots.First <= 0 || dots.Last <= dots.First + 1 || dots.Last == token.Length - 1) return null;
@@ -32,13 +32,13 @@ internal sealed record StrictToken(string KeyId, string Issuer, IReadOnlyList<st
             || Decode(token.AsSpan((dots.First + 1)..dots.Last)) is not { } payload
             || Decode(token.AsSpan((dots.Last + 1)..)) is not { } signature) return null;
 
-        reason = "header isn't that of an access token of ours";
+        fault = TokenFault.Header;
         if (StrictJson.Read(header) is not { } head || ReadHeader(head, algorithm) is not { } keyId) return null;
 
-        reason = "signature has the wrong length";
+        fault = TokenFault.Signature;
         if (signature.Length != (algorithm == "ES256" ? 64 : 32)) return null; // R||S of P-256 (RFC 7518 section 3.4), or HMAC-SHA256
 
-        reason = "claims are malformed";
+        fault = TokenFault.Claims;
         return StrictJson.Read(payload) is { } claims ? (keyId, claims) : null;
     }
 

@@ -6,6 +6,41 @@ internal abstract record TokenVerdict
     /// <summary>Genuine, ours, for this audience, and in its time. Whether it was revoked is another question.</summary>
     public sealed record Genuine(CurrentUser User) : TokenVerdict;
 
-    /// <param name="Reason">In plain words; holds nothing of the token.</param>
-    public sealed record Refused(string Reason) : TokenVerdict;
+    /// <param name="Fault">The first that was found; says nothing of what stands in the token.</param>
+    public sealed record Refused(TokenFault Fault) : TokenVerdict;
+}
+
+/// <summary>Why a token isn't good.</summary>
+internal enum TokenFault
+{
+    /// <summary>Not a compact JWS: three segments of base64url (RFC 7515 section 3.1).</summary>
+    Form,
+
+    /// <summary>Its header isn't that of an access token of ours: another <c>alg</c>, <c>typ</c>, no <c>kid</c>, an extension, or not one object.</summary>
+    Header,
+
+    /// <summary>A claim is missing, named twice, or of the wrong type.</summary>
+    Claims,
+
+    IssuedByOthers,
+    MeantForOthers,
+    Expired,
+    NotYetValid,
+    LifetimeOutOfBounds,
+    UnknownKey,
+
+    /// <summary>The signature has the wrong length, or isn't that of the key over these claims.</summary>
+    Signature,
+
+    /// <summary>The library that checks again found something else.</summary>
+    Validator,
+
+    /// <summary>No session of that id and user is known.</summary>
+    SessionUnknown,
+
+    SessionEnded,
+    SessionExpired,
+
+    /// <summary>Its key, or all that its user had been given until then, was revoked.</summary>
+    Revoked,
 }

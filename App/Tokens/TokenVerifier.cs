@@ -9,8 +9,6 @@ namespace App.Tokens;
 /// </summary>
 internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, PublicUrl publicUrl, TimeProvider time)
 {
-    private const string MeantForOthers = "meant for somebody else";
-
     private static readonly JsonWebTokenHandler Handler = new() { MapInboundClaims = false, MaximumTokenSizeInBytes = StrictToken.MaxLength };
 
     private volatile TokenValidationParameters? _last;
@@ -19,13 +17,13 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
     public async ValueTask<TokenVerdict> VerifyAsync(string token, string? boundTo = null)
     {
         var algorithm = Algorithm;
-        if (StrictToken.Parse(token, algorithm, out var reason) is not { } strict) return new TokenVerdict.Refused(reason);
-        if (boundTo is not null && (strict.Audience is not [var only] || only != boundTo || only == options.Audience)) return new TokenVerdict.Refused(MeantForOthers);
-        if (!IsInTime(strict.User.IssuedAt, strict.User.ExpiresAt, strict.NotBefore, out reason)) return new TokenVerdict.Refused(reason);
-        if ((ring.IsShared ? ring.Signing.Key : ring.Find(strict.KeyId)) is not { } key) return new TokenVerdict.Refused("signed by an unknown key");
+        if (StrictToken.Parse(token, algorithm, out var fault) is not { } strict) return new TokenVerdict.Refused(fault);
+        if (boundTo is not null && (strict.Audience is not [var only] || only != boundTo || only == options.Audience)) return new TokenVerdict.Refused(TokenFault.MeantForOthers);
+        if (!IsInTime(strict.User.IssuedAt, strict.User.ExpiresAt, strict.NotBefore, out fault)) return new TokenVerdict.Refused(fault);
+        if ((ring.IsShared ? ring.Signing.Key : ring.Find(strict.KeyId)) is not { } key) return new TokenVerdict.Refused(TokenFault.UnknownKey);
 
         var result = await Handler.ValidateTokenAsync(token, boundTo is null ? ParametersOf(key, algorithm) : Parameters(key, algorithm, boundTo));
-        return result.IsValid ? new TokenVerdict.Genuine(strict.User with { Audience = boundTo }) : new TokenVerdict.Refused(Reason(result.Exception));
+        return result.IsValid ? new TokenVerdict.Genuine(strict.User with { Audience = boundTo }) : new TokenVerdict.Refused(FaultOf(result.Exception));
     }
 
     /// <summary>
@@ -49,15 +47,16 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
 
     private static bool IsAlive(long expiresAt, long now) => now - expiresAt < TokenOptions.ClockSkew.TotalSeconds;
 
-    private bool IsInTime(long issued, long expires, long? notBefore, out string reason)
+    private bool IsInTime(long issued, long expires, long? notBefore, out TokenFault fault)
     {
         var now = time.GetUtcNow().ToUnixTimeSeconds();
         var skew = (long)TokenOptions.ClockSkew.TotalSeconds;
-        reason = !IsAlive(expires, now) ? "expired"
-            : issued > now + skew || notBefore > now + skew ? "not valid yet"
-            : expires <= issued || expires - issued > TokenOptions.LongestLifetime.TotalSeconds || notBefore > expires ? "lifetime out of bounds"
-            : "";
-        return reason.Length == 0;
+        TokenFault? found = !IsAlive(expires, now) ? TokenFault.Expired
+            : issued > now + skew || notBefore > now + skew ? TokenFault.NotYetValid
+            : expires <= issued || expires - issued > TokenOptions.LongestLifetime.TotalSeconds || notBefore > expires ? TokenFault.LifetimeOutOfBounds
+            : null;
+        fault = found ?? default;
+        return found is null;
     }
 
     // Of the key that signed the last one: nearly always the same.
@@ -81,11 +80,11 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
         ValidateLifetime = false, // done above: the library would take the time from the wall, not from TimeProvider
     };
 
-    private static string Reason(Exception? exception) => exception switch
+    private static TokenFault FaultOf(Exception? exception) => exception switch
     {
-        SecurityTokenInvalidIssuerException => "issued by somebody else",
-        SecurityTokenInvalidAudienceException => MeantForOthers,
-        SecurityTokenInvalidSignatureException or SecurityTokenSignatureKeyNotFoundException => "signature doesn't match",
-        _ => "refused by the validator",
+        SecurityTokenInvalidIssuerException => TokenFault.IssuedByOthers,
+        SecurityTokenInvalidAudienceException => TokenFault.MeantForOthers,
+        SecurityTokenInvalidSignatureException or SecurityTokenSignatureKeyNotFoundException => TokenFault.Signature,
+        _ => TokenFault.Validator,
     };
 }

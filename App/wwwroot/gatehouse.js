@@ -33,6 +33,17 @@
     });
   }
 
+  // Copy code or a secret; the button says that it did. A page without https has no clipboard, and shows no button.
+  for (const button of navigator.clipboard ? all('[data-copy]') : []) {
+    const { textContent, ariaLabel } = button;
+    button.hidden = false;
+    button.onclick = async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.textContent = button.ariaLabel = button.dataset.copied;
+      setTimeout(() => Object.assign(button, { textContent, ariaLabel }), 2000);
+    };
+  }
+
   // The exact time on hover, in the reader's own zone; again whenever a live page changes.
   const zone = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: 'long', timeStyle: 'short' });
   const localise = () => {

@@ -1,0 +1,81 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using App.Connect;
+using App.Gateway;
+using App.OAuth;
+using App.Tests.Attacks;
+using App.Tests.Gateway;
+using Microsoft.Extensions.Configuration;
+
+namespace App.Tests.Connect;
+
+/// <summary>The code that is shown, as text. That it does what it says, App.E2E shows by running it.</summary>
+public sealed partial class RecipesTests
+{
+    private static readonly RecipeSettings Settings = new("https://id.example.com", "10.0.0.2:5080", "https://orders.example.com/a", "orders", "session", "session_refresh");
+
+    [Fact]
+    public void Every_language_has_both_ways_and_every_proxy_the_third()
+    {
+        string[] languages = ["express", "fastify", "aspnetcore", "fastapi", "go", "spring"];
+        Assert.Equal(languages, Recipes.Of(TrustMode.ChecksItself).Select(r => r.Id));
+        Assert.Equal(languages, Recipes.Of(TrustMode.Asks).Select(r => r.Id));
+        Assert.Equal([.. ProxyConfigurations.All.Select(p => p.Id), "built-in"], Recipes.Of(TrustMode.Gateway).Select(r => r.Id));
+        Assert.Equal(Recipes.All.Count, Recipes.All.Select(r => (r.Trust, r.Name)).Distinct().Count());
+    }
+
+    [Fact]
+    public void Every_snippet_belongs_to_a_recipe()
+    {
+        var folder = Repository.PathOf("App/Connect/Snippets");
+        var files = Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(folder, f).Replace('\\', '/'));
+        Assert.Equal(
+            files.Order(StringComparer.Ordinal),
+            Recipes.All.SelectMany(r => r.Files).Where(f => f.Contains('/', StringComparison.Ordinal)).Distinct().Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Every_gap_is_filled_and_no_file_holds_a_secret()
+    {
+        foreach (var recipe in Recipes.All)
+        {
+            var text = string.Join('\n', recipe.Files.Select(f => Recipes.Fill(recipe, f, Settings)));
+            Assert.DoesNotMatch(Gap(), text);
+            if (recipe.Trust != TrustMode.Gateway) Assert.Contains("https://id.example.com", text, StringComparison.Ordinal);
+            if (recipe is { Trust: TrustMode.Asks }) Assert.Contains("GATEHOUSE_CLIENT_SECRET", text, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("a'b"), InlineData("a\"b"), InlineData("a`b"), InlineData("a$b"), InlineData("a\\b"), InlineData("a;b"), InlineData("a{b}")]
+    public void A_value_that_could_go_on_as_code_is_not_safe(string audience) => Assert.False((Settings with { Audience = audience }).AreSafe);
+
+    [Fact]
+    public async Task The_route_that_is_shown_for_our_own_gateway_is_taken_and_passes_the_caller_on()
+    {
+        await using var echo = await EchoService.StartAsync();
+        var recipe = Recipes.Of(TrustMode.Gateway).Single(r => r.Id == "built-in");
+        var shown = Recipes.Fill(recipe, recipe.Files[0], Settings with { Audience = "orders" }).Replace($"http://{RecipeSettings.Upstream}", echo.Address, StringComparison.Ordinal);
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(shown));
+        var settings = new ConfigurationBuilder().AddJsonStream(stream).Build().AsEnumerable().Where(s => s.Value is not null).Select(s => (s.Key, s.Value!));
+        await using var app = KestrelApp.Start([.. settings, ("Services:0:Id", "orders"), ("Services:0:Secret", new string('s', 40))]);
+
+        var credentials = new { email = "ada@example.test", password = "seven brass lanterns" };
+        using var made = await app.Client.PostAsJsonAsync("/api/users/signup", credentials);
+        using var answer = await app.Client.PostAsJsonAsync("/api/tokens", credentials);
+        var token = JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement.GetProperty("access_token").GetString()!;
+
+        using var stranger = await app.Client.GetAsync("/orders");
+        Assert.Equal(HttpStatusCode.Unauthorized, stranger.StatusCode);
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/orders") { Headers = { Authorization = new("Bearer", token) } };
+        using var passed = await app.Client.SendAsync(request);
+        var seen = await EchoService.ReadAsync(passed);
+        Assert.Equal("ada@example.test", seen.Headers["X-Auth-Email"]);
+    }
+
+    [GeneratedRegex(@"\{(issuer|audience|client_id|session_cookie|refresh_cookie|upstream|gatehouse|listen|folder)\}")]
+    private static partial Regex Gap();
+}

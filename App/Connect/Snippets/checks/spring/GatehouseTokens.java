@@ -1,0 +1,19 @@
+import org.springframework.beans.factory.annotation.Value;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.security.oauth2.core.DelegatingOAuth2TokenValidator;
+import org.springframework.security.oauth2.jose.jws.SignatureAlgorithm;
+import org.springframework.security.oauth2.jwt.*;
+
+/** For Spring Security 6.5 or newer, whose own default takes RS256 and the type JWT; these tokens are ES256 and at+jwt (RFC 9068). */
+@Configuration
+class GatehouseTokens {
+    @Bean
+    JwtDecoder jwtDecoder(@Value("${gatehouse.issuer}") String issuer, @Value("${gatehouse.audience}") String audience) {
+        var decoder = NimbusJwtDecoder.withJwkSetUri(issuer + "/.well-known/jwks.json")
+            .jwsAlgorithm(SignatureAlgorithm.ES256).validateType(false).build();
+        decoder.setJwtValidator(new DelegatingOAuth2TokenValidator<>(
+            new JwtTimestampValidator(), new JwtIssuerValidator(issuer), new JwtAudienceValidator(audience), new JwtTypeValidator("at+jwt")));
+        return decoder;
+    }
+}
