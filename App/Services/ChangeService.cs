@@ -3,7 +3,6 @@ using App.Data;
 using App.Events;
 using App.OAuth;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.EntityFrameworkCore;
 
 namespace App.Services;
 
