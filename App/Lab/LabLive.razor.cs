@@ -75,6 +75,7 @@ public sealed partial class LabLive
     private async Task RunAsync(Experiment which, Func<CancellationToken, Task<LabOutcome>> run, Action? begin = null)
     {
         if (running is not null || me is null) return;
+        Speak();
         begin?.Invoke();
         (running, refused, said) = (which, null, Text.Running);
         // On threads of its own: what is measured must not wait for this page.

@@ -130,7 +130,7 @@ public sealed partial class SessionsLive
 
         var ended = SessionWords.Within(Clock.GetElapsedTime(begun));
         foreach (var row in others) row.Ended = ended;
-        said = Sentence.With(Text.SaidMany, count, ended);
+        said = count == 1 ? Sentence.With(Text.SaidOne, ended) : Sentence.With(Text.SaidMany, count, ended);
         _ = WatchServicesAsync(others, stop.Token);
     });
 
