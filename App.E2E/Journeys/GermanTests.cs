@@ -13,7 +13,7 @@ public sealed class GermanTests(Browser browser)
 
     private static readonly string[] Mine =
     [
-        Pages.Home, Pages.Account, "/account/profile", "/account/security", "/account/two-step", "/account/passkeys", "/account/activity", "/account/delete", "/account/confirm", Pages.SignOut, Pages.Sessions,
+        Pages.Home, Pages.Account, "/account/profile", "/account/security", "/account/two-step", "/account/passkeys", "/account/activity", "/account/services", "/account/delete", "/account/confirm", Pages.SignOut, Pages.Sessions,
     ];
 
     [Fact]

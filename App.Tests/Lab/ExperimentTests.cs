@@ -19,7 +19,7 @@ public sealed partial class ExperimentTests : IAsyncLifetime
     public async Task A_hundred_calls_cost_us_a_hundred_requests_or_none()
     {
         List<Latency> found = [];
-        Assert.IsType<LabOutcome.Done>(await _lab.Get<CallEach>().TryAsync(_lab.Me, found.Add, default));
+        Assert.IsType<LabOutcome.Done>(await _lab.Get<CallEach>().TryAsync(_lab.Me, networked: false, found.Add, default));
 
         Assert.Equal([Strategy.Asks, Strategy.Gateway, Strategy.Checks], found.Select(l => l.Strategy));
         Assert.All(found, latency =>
@@ -32,6 +32,15 @@ public sealed partial class ExperimentTests : IAsyncLifetime
         Assert.Equal(new Dictionary<string, int> { ["GET /auth/verify"] = 100 }, found[1].Asked);
         Assert.Empty(found[2].Asked);
         await _lab.LeftNothingAsync();
+    }
+
+    [Fact]
+    public async Task A_network_is_felt_by_those_who_ask()
+    {
+        List<Latency> found = [];
+        Assert.IsType<LabOutcome.Done>(await _lab.Get<CallEach>().TryAsync(_lab.Me, networked: true, found.Add, default));
+        Assert.All(found.Where(l => l.Requests > 0), latency => Assert.True(latency.Milliseconds.Min() >= 1, $"{latency.Strategy}: {latency.Milliseconds.Min()}"));
+        Assert.All(_lab.Get<LabBench>().Stands, stand => Assert.Equal(TimeSpan.Zero, stand.Line.Distance));
     }
 
     [Fact]
@@ -95,21 +104,21 @@ public sealed partial class ExperimentTests : IAsyncLifetime
         using var leave = new CancellationTokenSource();
         var first = new Ending();
         var running = _lab.Get<WatchEnd>().TryAsync(_lab.Me, first, feedCut: true, leave.Token);
-        Assert.IsType<LabOutcome.Busy>(await _lab.Get<CallEach>().TryAsync(_lab.Me, _ => { }, default));
+        Assert.IsType<LabOutcome.Busy>(await _lab.Get<CallEach>().TryAsync(_lab.Me, networked: false, _ => { }, default));
 
         // Whoever leaves makes room, and what they had begun is undone.
         await leave.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
         await _lab.LeftNothingAsync();
         List<Latency> found = [];
-        Assert.IsType<LabOutcome.Done>(await _lab.Get<CallEach>().TryAsync(_lab.Me, found.Add, default));
+        Assert.IsType<LabOutcome.Done>(await _lab.Get<CallEach>().TryAsync(_lab.Me, networked: false, found.Add, default));
         Assert.Equal(3, found.Count);
     }
 
     [Fact]
     public async Task The_services_are_for_this_machine_alone_and_believe_nobody_but_us()
     {
-        Assert.IsType<LabOutcome.Done>(await _lab.Get<CallEach>().TryAsync(_lab.Me, _ => { }, default));
+        Assert.IsType<LabOutcome.Done>(await _lab.Get<CallEach>().TryAsync(_lab.Me, networked: false, _ => { }, default));
         using var client = new HttpClient();
         foreach (var stand in _lab.Get<LabBench>().Stands)
         {

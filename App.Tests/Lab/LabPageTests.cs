@@ -64,8 +64,8 @@ public sealed class LabPageTests
 
         Button(before, "Call each 100 times").Click();
         before.WaitForAssertion(() => Assert.Equal("Each service was called a hundred times.", before.Find("p[role=status]").TextContent), TimeSpan.FromSeconds(30));
-        Assert.Equal(["1 per call", "1 per call", "0 per call"], before.FindAll("tbody tr td:last-child").Select(cell => cell.TextContent));
-        Assert.All(before.FindAll("tbody tr td:nth-child(2)"), cell => Assert.Matches(@"^\d+\.\d+ ms$", cell.TextContent));
+        Assert.Equal(["1", "1", "0"], before.FindAll("tbody tr td:last-child").Select(cell => cell.TextContent));
+        Assert.All(before.FindAll("tbody tr td:nth-child(2)"), cell => Assert.Matches(@"^\d+\.\d+$", cell.TextContent));
         Assert.Equal(3 * 100, before.FindAll(".strip line:not(.mid)").Count);
 
         var culture = CultureInfo.CurrentUICulture;
@@ -119,7 +119,7 @@ public sealed class LabPageTests
         await using var nowhere = TestApp.Start();
         var user = await nowhere.SignUpAsync();
         var me = lab.Me with { Id = user.Id, SessionId = user.SessionId };
-        Assert.IsType<LabOutcome.Unavailable>(await nowhere.Get<CallEach>().TryAsync(me, _ => { }, default));
+        Assert.IsType<LabOutcome.Unavailable>(await nowhere.Get<CallEach>().TryAsync(me, networked: false, _ => { }, default));
     }
 
     [Fact]

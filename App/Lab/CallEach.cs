@@ -28,11 +28,16 @@ internal sealed class CallEach(LabTurn turn)
 
     public static IReadOnlyList<Strategy> Compared { get; } = [Strategy.Asks, Strategy.Gateway, Strategy.Checks];
 
+    /// <summary>What a network adds to each request to us, there and back: about that of a data centre.</summary>
+    public static readonly TimeSpan Network = TimeSpan.FromMilliseconds(1);
+
+    /// <param name="networked">Whether to add it.</param>
     /// <param name="show">Called with each service's figures as soon as they are there.</param>
-    public Task<LabOutcome> TryAsync(CurrentUser user, Action<Latency> show, CancellationToken ct) => turn.RunAsync(user, async (visit, stop) =>
+    public Task<LabOutcome> TryAsync(CurrentUser user, bool networked, Action<Latency> show, CancellationToken ct) => turn.RunAsync(user, async (visit, stop) =>
     {
         foreach (var stand in visit.Stands.Where(s => Compared.Contains(s.Strategy)))
         {
+            if (networked) stand.Line.Distance = Network;
             using var caller = visit.NewCaller(stand);
             for (var i = 0; i < WarmUp; i++) await CallAsync(caller, stop);
             var before = stand.Line.Requests;

@@ -22,6 +22,7 @@ public sealed partial class LabLive
     private Carriage carriage;
     private Strategy service;
     private bool feedCut;
+    private bool networked;
     private Experiment? running;
     private (Experiment Which, LabOutcome How)? refused;
     private CurrentUser? me;
@@ -54,7 +55,7 @@ public sealed partial class LabLive
 
     private Task StartAsync(Experiment which) => which switch
     {
-        Experiment.Cost => RunAsync(which, ct => Call.TryAsync(me!, latency => Show(() => latencies.Add(latency)), ct), latencies.Clear),
+        Experiment.Cost => RunAsync(which, ct => Call.TryAsync(me!, networked, latency => Show(() => latencies.Add(latency)), ct), latencies.Clear),
         Experiment.End or Experiment.Cut => EndAsync(which),
         Experiment.Away => AwayAsync(),
         _ => RunAsync(which, ct => Try.TryAsync(me!, service, carriage, seen => Show(() => exchange = seen), ct)),

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Net.Http.Headers;
 using App.Sessions;
 using App.Strategies;
@@ -55,14 +56,19 @@ internal sealed partial class LabTurn(IServiceScopeFactory scopes, LabBench benc
             await experiment(new LabVisit(bench.Stands, grant, () => EndAsync(grant)), ct);
             return new LabOutcome.Done();
         }
-        catch (Exception e) when (e is HttpRequestException or System.Data.Common.DbException || (e is OperationCanceledException && !ct.IsCancellationRequested))
+        catch (Exception e) when (e is HttpRequestException or IOException or DbException || e.InnerException is DbException || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {
             NotRun(e.Message);
             return new LabOutcome.Unavailable();
         }
         finally
         {
-            foreach (var stand in bench.Stands) stand.Line.Set(Cut.Nothing);
+            foreach (var line in bench.Stands.Select(stand => stand.Line))
+            {
+                line.Set(Cut.Nothing);
+                line.Distance = TimeSpan.Zero;
+            }
+
             if (grant is not null) await EndAsync(grant);
             _one.Release();
         }

@@ -23,7 +23,7 @@ internal static class LabWords
         _ => Text.ByForm,
     };
 
-    public static string Milliseconds(double value) => Say(Text.Ms, value.ToString(value < 10 ? "0.00" : "0.0", CultureInfo.CurrentCulture));
+    public static string Figure(double milliseconds) => milliseconds.ToString(milliseconds < 10 ? "0.00" : "0.0", CultureInfo.CurrentCulture);
 
     /// <summary>"12 ms", "5.0 s", "5 min 29 s": as exact as anybody reads it.</summary>
     public static string Lasting(TimeSpan span) => span switch

@@ -21,6 +21,9 @@ internal sealed class Line : IDisposable
     /// <summary>Ends when what is under way is torn off.</summary>
     public CancellationToken Torn => Volatile.Read(ref _torn).Token;
 
+    /// <summary>What every request takes longer, as it would over a network.</summary>
+    public TimeSpan Distance { get; set; }
+
     public void Set(Cut cut)
     {
         _cut = cut;
@@ -44,6 +47,7 @@ internal sealed class Line : IDisposable
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, line.Torn);
             try
             {
+                if (line.Distance > TimeSpan.Zero) await Task.Delay(line.Distance, either.Token);
                 return await base.SendAsync(request, either.Token);
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)

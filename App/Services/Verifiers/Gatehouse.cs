@@ -29,9 +29,11 @@ public sealed class GatehouseOptions
     public string? ClientSecret { get; set; } = Environment.GetEnvironmentVariable("GATEHOUSE_CLIENT_SECRET");
     public WhenStale WhenStale { get; set; } // past StaleAfter: Introspect each token (RFC 7662), Refuse or Accept it
     public TimeSpan StaleAfter { get; set; } = TimeSpan.FromSeconds(15); // above 0; below 6 s the heartbeat looks late
-    public string Instance { get; set; } = Guid.NewGuid().ToString("N"); // this process among its replicas
+    public string Instance { get; set; } = // this process among its replicas: up to 64 of A-Za-z0-9_.-
+        string.Concat($"{Environment.MachineName}-{Environment.ProcessId}".Select(AsAllowed).TakeLast(64));
     public string Cookie { get; set; } = "session"; // name of the session cookie
     public TimeProvider Time { get; set; } = TimeProvider.System; // the clock that tokens are judged by
+    private static char AsAllowed(char c) => char.IsAsciiLetterOrDigit(c) ? c : '-';
 }
 
 /// <summary>Why a token isn't good: one of a few fixed words, fit for a metric's label; it quotes no token.</summary>
@@ -91,6 +93,7 @@ public sealed class GatehouseVerifier : BackgroundService
     private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false });
     private readonly ConcurrentDictionary<string, (long NotBefore, long Expires)> _revoked = new(); // by kind and id
     private readonly ConcurrentDictionary<string, int> _refusals = new();
+    private readonly Task _start = Task.Delay(Patience * 1000);
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SemaphoreSlim _errand = new(1);
     private double _freshAt, _keysAt = double.NegativeInfinity, _missAt = double.NegativeInfinity; // by Clock
@@ -125,7 +128,7 @@ public sealed class GatehouseVerifier : BackgroundService
         try
         {
             var (keyId, claims) = ReadToken(token);
-            if (!_ready.Task.IsCompleted) await Task.WhenAny(_ready.Task, Task.Delay(Patience * 1000));
+            await Task.WhenAny(_ready.Task, _start);
             if (!Keys.ContainsKey(keyId)) await RunAsync(() => LookForAsync(keyId));
             if (!Keys.ContainsKey(keyId)) throw new Refused("unknown_key");
             var result = await askLibrary();
@@ -255,12 +258,17 @@ public sealed class GatehouseVerifier : BackgroundService
     internal string? ReadCredentials(HttpRequest request)
     {
         var authorization = request.Headers.Authorization.ToString();
-        if (authorization.Contains("bearer", StringComparison.OrdinalIgnoreCase))
-            return authorization.Split(' ', 2) is [var scheme, var token] && scheme.Length == 6 ? token : "malformed";
+        const StringComparison IgnoreCase = StringComparison.OrdinalIgnoreCase;
+        if (authorization.Contains("bearer", IgnoreCase))
+            return authorization.StartsWith("Bearer ", IgnoreCase) ? authorization[7..] : "malformed";
         var pairs = request.Headers.Cookie.ToString().Split([';', ',']).Select(pair => pair.Trim().Split('=', 2));
         var values = pairs.Where(pair => pair[0] == _options.Cookie).Select(pair => pair.Last()).Distinct().ToList();
         if (values is not [var value]) return values.Count == 0 ? null : "malformed"; // two that differ: tampering
-        try { return Read<Cookie>(Convert.FromBase64String(value)).Jwt; }
+        try
+        {
+            var utf8 = Convert.FromBase64String(value);
+            return Convert.ToBase64String(utf8) == value ? Read<Cookie>(utf8).Jwt : "malformed";
+        }
         catch (Exception e) when (e is FormatException or Refused) { return "malformed"; }
     }
 
@@ -286,7 +294,7 @@ public sealed class GatehouseVerifier : BackgroundService
     private static byte[] Decode(string segment)
     {
         var bytes = new byte[segment.Length];
-        Base64Url.TryDecodeFromChars(segment, bytes, out var length);
+        Base64Url.DecodeFromChars(segment, bytes, out _, out var length);
         var spelling = Base64Url.EncodeToString(bytes.AsSpan(0, length));
         return spelling == segment ? bytes[..length] : throw new Refused("malformed"); // one value has one spelling
     }
@@ -303,6 +311,6 @@ public sealed class GatehouseVerifier : BackgroundService
     private sealed record Claims(
         string Iss, JsonElement Aud, string Sub, string Id, string Sid, long Iat, long Exp, long Nbf = 0);
     private sealed record Message(
-        string? Type, string? Sub, string? Sid, string? Kid, string? Reason, long? NotBefore, long Expires, long Cursor,
-        Message[]? Events);
+        string? Type, string? Sub, string? Sid, string? Kid, string? Reason, long? NotBefore, long Cursor,
+        Message[]? Events, long Expires = long.MaxValue);
 }

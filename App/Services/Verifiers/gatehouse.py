@@ -67,7 +67,8 @@ class Gatehouse:
         self._instance = self.instance or name[-64:]
         self._keys, self._keys_at, self._miss_at = {}, NEVER, NEVER
         self._revoked = {}  # (who, id) -> refuses tokens issued up to the first time, held until the second
-        self._ready, self._fresh_at, self._acknowledged, self._closed = Event(), NEVER, None, False
+        self._ready, self._began, self._fresh_at = Event(), monotonic(), NEVER
+        self._acknowledged, self._closed = None, False
         self._stats = {"connected": False, "cursor": None, "introspections": 0, "lastError": None, "refusals": {}}
         self._errands = ThreadPoolExecutor(1)  # for what must not hold up the feed, one at a time
         Thread(target=self._follow, name="gatehouse", daemon=True).start()
@@ -79,7 +80,7 @@ class Gatehouse:
     def verify(self, token):
         """The token's claims; raises Refused."""
         kid, claims = self._read_token(token)
-        self._ready.wait(PATIENCE)
+        self._ready.wait(max(0, self._began + PATIENCE - monotonic()))
         key = self._find_key(kid)
         with self._refusing("signature"):
             jwt.api_jws.decode(token, key, algorithms=["ES256"])
