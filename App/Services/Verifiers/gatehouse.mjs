@@ -76,6 +76,7 @@ export function gatehouse({
   let freshAt = -Infinity, acknowledged = null, acknowledging = Promise.resolve(), closed = false, connection, getReady;
   const ready = new Promise((resolve) => { getReady = resolve; });
   setTimeout(getReady, START_WITHIN).unref();
+  const nextTurn = () => new Promise(setImmediate); // what else has arrived is applied first
   const feedAge = () => (performance.now() - freshAt) / 1000;
   function apply({ type, sub, sid, kid, reason, notBefore, expires }) {
     const hold = (who, until) => {
@@ -95,7 +96,7 @@ export function gatehouse({
     }
     Object.assign(state, { connected: true, cursor: message.cursor });
     getReady();
-    acknowledging = acknowledging.then(acknowledge).catch(failed); // the next heartbeat tries again
+    acknowledging = acknowledging.then(nextTurn).then(acknowledge).catch(failed); // the next heartbeat tries again
     if (performance.now() - keysAt > KEYS_AGE) fetchKeys();
   }
   async function acknowledge() {
