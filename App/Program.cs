@@ -29,8 +29,7 @@ try
         .AddEvents().AddPush()
         .AddTokens().AddSessions()
         .AddFactors().AddAccounts().AddRecovery().AddProfile()
-        .AddOAuth().AddServices().AddGateway().AddConnect()
-        .AddAdmin().AddLab();
+        .AddOAuth().AddServices().AddGateway().AddConnect().AddAdmin().AddLab();
 
     var app = builder.Build();
     var prepared = app.PrepareAsync(args);

@@ -25,6 +25,7 @@ public sealed partial class TextTests
     private static readonly string[] NotRead =
     [
         "curl -", "/.well-known/public-key.pem)", "username webauthn", "plain wide", "Found", "UTC", "yyyy-MM-dd HH", "max-width:", "default-src ", "text/html;", "No such change.",
+        "/api/users/signup", "dotnet run -", "example.test admin", "export Proxy__", "axis many",
     ];
 
     public static TheoryData<string> Slices => [.. Directory.GetFiles(Repository.PathOf("App"), "Text.resx", SearchOption.AllDirectories)

@@ -9,11 +9,14 @@ namespace App.Ui;
 /// </summary>
 public abstract class Island : ComponentBase
 {
-    /// <summary>The page's language: <c>CultureInfo.CurrentUICulture.Name</c>.</summary>
+    /// <summary>The page's language: <c>CultureInfo.CurrentUICulture.Name</c>. Without it, whatever is spoken already.</summary>
     [Parameter, EditorRequired] public string Language { get; set; } = "";
 
     /// <summary>For code that makes up its texts before it is rendered.</summary>
-    protected void Speak() => CultureInfo.CurrentCulture = CultureInfo.CurrentUICulture = CultureInfo.GetCultureInfo(Language);
+    protected void Speak()
+    {
+        if (Language.Length > 0) CultureInfo.CurrentCulture = CultureInfo.CurrentUICulture = CultureInfo.GetCultureInfo(Language);
+    }
 
     // Not in an async method, which would take the culture back before the first rendering.
     public override Task SetParametersAsync(ParameterView parameters)
