@@ -76,7 +76,6 @@ export function gatehouse({
   let freshAt = -Infinity, acknowledged = null, acknowledging = Promise.resolve(), closed = false, connection, getReady;
   const ready = new Promise((resolve) => { getReady = resolve; });
   setTimeout(getReady, START_WITHIN).unref();
-  const nextTurn = () => new Promise(setImmediate); // what else has arrived is applied first
   const feedAge = () => (performance.now() - freshAt) / 1000;
   function apply({ type, sub, sid, kid, reason, notBefore, expires }) {
     const hold = (who, until) => {
@@ -96,11 +95,11 @@ export function gatehouse({
     }
     Object.assign(state, { connected: true, cursor: message.cursor });
     getReady();
-    acknowledging = acknowledging.then(nextTurn).then(acknowledge).catch(failed); // the next heartbeat tries again
+    acknowledging = acknowledging.then(() => new Promise(setImmediate)).then(acknowledge).catch(failed); // tried again
     if (performance.now() - keysAt > KEYS_AGE) fetchKeys();
   }
   async function acknowledge() {
-    const { cursor } = state; // the newest, whatever it was when this was asked for
+    const { cursor } = state; // the newest, a turn after it was asked for: what has arrived is applied first
     if (cursor === acknowledged) return;
     const headers = { 'content-type': 'application/json' };
     await ask('/events/ack', { headers, body: JSON.stringify({ cursor, instance }) });
