@@ -35,8 +35,7 @@ try
     var prepared = app.PrepareAsync(args);
     app.UseOps();
     app.UseFrame();
-    app.UseAuthentication();
-    app.UseAuthorization();
+    app.UseAuthentication().UseAuthorization();
     app.MapOps();
     app.MapFrame();
     app.MapMail();

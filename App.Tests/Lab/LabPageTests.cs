@@ -49,7 +49,7 @@ public sealed class LabPageTests
         var user = await app.SignUpAsync();
         var html = await (await app.SendAsync(HttpMethod.Get, "/lab", cookies: user.Cookies)).Content.ReadAsStringAsync();
 
-        foreach (var part in new[] { user.Email, "Asks us", "Behind a gateway", "Checks itself", "Knows the key alone", "silent for 20 s", "here 10 min", "Call each 100 times", "<noscript>" })
+        foreach (var part in new[] { user.Email, "Asks us", "Behind a gateway", "Checks itself", "Knows the key alone", "silent for 20\u00a0s", "here 10\u00a0min", "Call each 100 times", "<noscript>" })
             Assert.Contains(part, WebUtility.HtmlDecode(html), StringComparison.Ordinal);
         Assert.DoesNotContain(" style=", html, StringComparison.Ordinal);
         Assert.Contains("<script src=\"/_framework/blazor.web", html, StringComparison.Ordinal);
@@ -92,8 +92,8 @@ public sealed class LabPageTests
         Assert.True(Button(cut, "Call each 100 times").HasAttribute("disabled"));
         cut.WaitForAssertion(() => Assert.StartsWith("Asks us: refused after ", cut.Find("p[role=status]").TextContent, StringComparison.Ordinal), TimeSpan.FromSeconds(30));
         var verdicts = cut.FindAll(".verdict").Select(v => v.TextContent).Take(4).ToList();
-        Assert.All(verdicts[..3], verdict => Assert.Matches(@"^refused after \d+ ms$", verdict));
-        Assert.Matches(@"^let in for up to 5 min \d+ s$", verdicts[3]);
+        Assert.All(verdicts[..3], verdict => Assert.Matches(@"^refused after \d+\sms$", verdict));
+        Assert.Matches(@"^let in for up to 5\smin\s\d+\ss$", verdicts[3]);
         Assert.Single(cut.FindAll("rect.ahead"));
 
         cut.Find("#carriage").Change("Form");

@@ -12,7 +12,6 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
@@ -58,10 +57,13 @@ public static class GatehouseExtensions
             jwt.TokenHandlers.Add(new GatehouseTokenHandler(gate));
             jwt.TokenValidationParameters = new()
             {
-                ValidIssuer = options.Issuer, ValidAudience = options.Audience, ValidAlgorithms = ["ES256"],
+                ValidIssuer = options.Issuer,
+                ValidAudience = options.Audience,
+                ValidAlgorithms = ["ES256"],
                 IssuerSigningKeyResolver = (_, _, keyId, _) => gate.Keys.TryGetValue(keyId, out var key) ? [key] : [],
                 ValidateLifetime = false, // the strict check does that, by the clock of the options
-                NameClaimType = "name", RoleClaimType = "roles",
+                NameClaimType = "name",
+                RoleClaimType = "roles",
             };
             jwt.Events = new() { OnMessageReceived = m => Task.FromResult(m.Token = gate.ReadCredentials(m.Request)) };
         });
@@ -88,7 +90,10 @@ public sealed class GatehouseVerifier : BackgroundService
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
     private static readonly JsonDocumentOptions Unique = new() { AllowDuplicateProperties = false };
     private static readonly JsonSerializerOptions Typed = new(JsonSerializerOptions.Strict)
-        { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip };
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip,
+    };
     private readonly GatehouseOptions _options;
     private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false });
     private readonly ConcurrentDictionary<string, (long NotBefore, long Expires)> _revoked = new(); // by kind and id
@@ -160,13 +165,13 @@ public sealed class GatehouseVerifier : BackgroundService
     }
 
     // The feed: a snapshot of all revocations in force, then each new one, and a heartbeat every 5 s.
-    protected override async Task ExecuteAsync(CancellationToken stop)
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        for (var failures = 0; !stop.IsCancellationRequested; failures++)
+        for (var failures = 0; !stoppingToken.IsCancellationRequested; failures++)
         {
             try
             {
-                using var silence = CancellationTokenSource.CreateLinkedTokenSource(stop);
+                using var silence = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
                 silence.CancelAfter(Silence * 1000);
                 using var request = new HttpRequestMessage(HttpMethod.Get, "/events?instance=" + _options.Instance);
                 if (_cursor is { } cursor) request.Headers.Add("Last-Event-ID", $"{cursor}");
@@ -183,7 +188,7 @@ public sealed class GatehouseVerifier : BackgroundService
             catch (Exception e) { _lastError = e.Message; }
             _connected = false;
             var pause = Math.Min(2000, 100 << Math.Min(failures, 5)) * RandomNumberGenerator.GetInt32(50, 101) / 100;
-            await Task.Delay(pause, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(pause, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

@@ -95,11 +95,11 @@ export function gatehouse({
     }
     Object.assign(state, { connected: true, cursor: message.cursor });
     getReady();
-    acknowledging = acknowledging.then(acknowledge).catch(failed); // the next heartbeat tries again
+    acknowledging = acknowledging.then(() => new Promise(setImmediate)).then(acknowledge).catch(failed); // tried again
     if (performance.now() - keysAt > KEYS_AGE) fetchKeys();
   }
   async function acknowledge() {
-    const { cursor } = state; // the newest, whatever it was when this was asked for
+    const { cursor } = state; // the newest, a turn after it was asked for: what has arrived is applied first
     if (cursor === acknowledged) return;
     const headers = { 'content-type': 'application/json' };
     await ask('/events/ack', { headers, body: JSON.stringify({ cursor, instance }) });
