@@ -5,7 +5,9 @@ using App.Connect;
 using App.Data;
 using App.Events;
 using App.Factors;
+using App.Frame;
 using App.Gateway;
+using App.Lab;
 using App.Mail;
 using App.OAuth;
 using App.Ops;
@@ -16,27 +18,26 @@ using App.Recovery;
 using App.Services;
 using App.Sessions;
 using App.Tokens;
-using App.Ui;
 
 try
 {
     var builder = Hosting.CreateBuilder(args);
     builder.AddOps();
     builder.Services
-        .AddData().AddUi().AddMail()
+        .AddData().AddFrame().AddMail()
         .AddPasswords<User>().AddAudit()
         .AddEvents().AddPush()
         .AddTokens().AddSessions()
         .AddFactors().AddAccounts().AddRecovery().AddProfile()
-        .AddOAuth().AddServices().AddGateway().AddConnect()
-        .AddAdmin();
+        .AddOAuth().AddServices().AddGateway().AddConnect().AddAdmin().AddLab();
 
     var app = builder.Build();
+    var prepared = app.PrepareAsync(args);
     app.UseOps();
-    app.UseAuthentication();
-    app.UseAuthorization();
+    app.UseFrame();
+    app.UseAuthentication().UseAuthorization();
     app.MapOps();
-    app.MapUi();
+    app.MapFrame();
     app.MapMail();
     app.MapEvents();
     app.MapTokens();
@@ -49,7 +50,8 @@ try
     app.MapServices();
     app.MapGateway();
     app.MapAdmin();
-    return await app.LaunchAsync(args);
+    app.MapLab();
+    return await app.LaunchAsync(args, prepared);
 }
 catch (Exception e) when (Hosting.Explains(e))
 {

@@ -29,7 +29,7 @@ public sealed class Browser : IAsyncLifetime
 
     /// <summary>A browser profile of its own: no cookies, no cache.</summary>
     /// <param name="at">The service that its addresses belong to, where that isn't the one of all journeys.</param>
-    internal async Task<IBrowserContext> NewProfileAsync(bool script = true, ColorScheme colours = ColorScheme.Light, int width = 1024, Service? at = null)
+    internal async Task<IBrowserContext> NewProfileAsync(bool script = true, ColorScheme colours = ColorScheme.Light, int width = 1024, string locale = "en-GB", Service? at = null)
     {
         var profile = await _chromium!.NewContextAsync(new()
         {
@@ -37,7 +37,7 @@ public sealed class Browser : IAsyncLifetime
             JavaScriptEnabled = script,
             ColorScheme = colours,
             ViewportSize = new() { Width = width, Height = 900 },
-            Locale = "en-GB",
+            Locale = locale,
         });
         profile.SetDefaultTimeout(10_000);
         return profile;

@@ -10,6 +10,7 @@ internal sealed class Service : IAsyncDisposable
     private static readonly ConcurrentDictionary<int, Process> Running = new();
     private readonly Dictionary<string, string> _settings;
     private Process? _process;
+    private ProcessLog? _log;
 
     private Service(string dataDir, int port, Dictionary<string, string> settings)
     {
@@ -45,6 +46,12 @@ internal sealed class Service : IAsyncDisposable
     /// <summary>One more process on the same database and under the same issuer.</summary>
     public Task<Service> ReplicaAsync() => StartAsync(DataDir, [.. _settings.Select(setting => (setting.Key, setting.Value))]);
 
+    /// <summary>What the process has said since its last start.</summary>
+    public string Log => _log!.Text;
+
+    /// <summary>SIGHUP: what may be changed without a restart is read anew.</summary>
+    public Task HangUpAsync() => Tool.RunAsync("kill", ["-HUP", $"{_process!.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
+
     /// <summary>kill -9: no handler runs, nothing is flushed.</summary>
     public void Kill()
     {
@@ -60,7 +67,7 @@ internal sealed class Service : IAsyncDisposable
     {
         var start = await CommandAsync("--urls", $"http://127.0.0.1:{Port}");
         start.RedirectStandardOutput = start.RedirectStandardError = true;
-        var log = new ProcessLog(Path.Combine(TestRun.Logs, $"{Port}-{Guid.NewGuid():N}.log"));
+        var log = _log = new ProcessLog(Path.Combine(TestRun.Logs, $"{Port}-{Guid.NewGuid():N}.log"));
         _process = Process.Start(start) ?? throw new InvalidOperationException("The published app doesn't start.");
         Running[_process.Id] = _process;
         log.Follow(_process);

@@ -122,7 +122,7 @@ public sealed class LooksTests(Browser browser)
         }
     }
 
-    private static async Task AccessibleAsync(IPage page)
+    internal static async Task AccessibleAsync(IPage page)
     {
         var result = await page.RunAxe();
         Assert.True(result.Violations.Length == 0, string.Join('\n', result.Violations.Select(violation =>
@@ -130,7 +130,7 @@ public sealed class LooksTests(Browser browser)
     }
 
     /// <summary>Controls are at least 44 px high on a phone (UX; WCAG 2.2, 2.5.5).</summary>
-    private static async Task BigEnoughToTouchAsync(IPage page)
+    internal static async Task BigEnoughToTouchAsync(IPage page)
     {
         var small = await page.EvaluateAsync<string[]>("""
             [...document.querySelectorAll('button, a.btn, input:not([type=hidden]):not([type=checkbox]):not([type=radio])')]

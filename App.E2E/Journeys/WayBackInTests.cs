@@ -52,7 +52,7 @@ public sealed partial class WayBackInTests(Browser browser)
         var page = await profile.NewPageAsync();
         var (ada, other) = (Person.New(), Person.New("other"));
         await page.SignUpAsync(ada);
-        foreach (var (path, name) in new[] { ("/account/profile", "profile"), ("/account/security", "security"), ("/account/activity", "activity"), ("/account/delete", "delete") })
+        foreach (var (path, name) in new[] { ("/account/profile", "profile"), ("/account/security", "security"), ("/account/activity", "activity"), ("/account/services", "connected-services"), ("/account/delete", "delete") })
         {
             await page.GotoAsync(path);
             await LookAsync(page, name);

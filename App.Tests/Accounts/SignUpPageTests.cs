@@ -24,7 +24,7 @@ public sealed class SignUpPageTests
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
         Assert.False(answer.Headers.Contains("Set-Cookie"));
         var page = await answer.PageAsync();
-        Assert.Equal(["Email must be valid", "Password must be between 15 and 128 characters"], page.Faults());
+        Assert.Equal(["That isn’t an e-mail address. One looks like ada@example.com.", "A password has 15 to 128 characters."], page.Faults());
         Assert.Equal(("ada", "Ada", null), (page.Value("email"), page.Value("name"), page.Value("password")));
         Assert.DoesNotContain("abracadabra", page.DocumentElement.OuterHtml, StringComparison.Ordinal);
     }

@@ -50,6 +50,8 @@ public sealed class CsrfTests(OneApp fixture) : IClassFixture<OneApp>
             ("POST", "/account/sessions/end", form, "application/x-www-form-urlencoded"),
             ("POST", "/account/sessions/end-others", form, "application/x-www-form-urlencoded"),
             ("POST", "/ui/theme", form, "application/x-www-form-urlencoded"),
+            ("POST", "/ui/language", form, "application/x-www-form-urlencoded"),
+            ("POST", "/ui/password-strength", form, "application/x-www-form-urlencoded"),
         })
         {
             var request = new HttpRequestMessage(new HttpMethod(method), path);

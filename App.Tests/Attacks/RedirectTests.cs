@@ -62,12 +62,14 @@ public sealed partial class RedirectTests(OneApp fixture) : IClassFixture<OneApp
         }
     }
 
-    [Fact]
-    public async Task The_theme_switch_leads_back_and_never_away()
+    [Theory]
+    [InlineData("/ui/theme", "theme=dark")]
+    [InlineData("/ui/language", "language=de")]
+    public async Task A_switch_in_the_footer_leads_back_and_never_away(string path, string choice)
     {
         foreach (var hostile in Hostile.Where(h => h != "/%00")) // which no form may hold: 400
         {
-            using var answer = await _app.PostTextAsync("/ui/theme", "theme=dark&returnUrl=" + hostile, "application/x-www-form-urlencoded");
+            using var answer = await _app.PostTextAsync(path, choice + "&returnUrl=" + hostile, "application/x-www-form-urlencoded");
             Assert.Equal((HttpStatusCode.SeeOther, "/"), (answer.StatusCode, answer.Headers.Location?.OriginalString ?? hostile));
         }
     }

@@ -235,6 +235,66 @@ public sealed class PasskeyTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Passkeys_alone_can_be_the_second_step()
+    {
+        var (user, key) = await AdaAsync();
+        var ada = await AskForPasskeysAsync(user);
+        Assert.Equal(10, ada.Codes.Count);
+
+        var challenge = await ada.ChallengeAsync();
+        await Answers.AssertProblemAsync(await ada.AnswerAsync(challenge, "000000"), 401, "Invalid code / code"); // there is no app whose code could be right
+        var answer = await _browser.SignInAsync(key, challenge);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Equal(["pwd", "hwk", "mfa"], (await TestUser.ReadAsync(_app, answer, user.Email, user.Password)).Claims.GetProperty("amr").EnumerateArray().Select(a => a.GetString()));
+        Assert.Equal(HttpStatusCode.OK, (await ada.AnswerAsync(await ada.ChallengeAsync(), ada.Codes[0])).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await _browser.SignInAsync(key)).StatusCode); // the whole sign-in, as before
+        Assert.Equal("/account/two-step", (await ada.ActAsync("passkeys")).Location()); // asking twice is no error
+    }
+
+    [Fact]
+    public async Task Without_a_passkey_there_is_nothing_to_ask_for()
+    {
+        var user = await _app.SignUpAsync();
+        var before = await State.OfAsync(_app);
+        Assert.Equal("/account/two-step", (await new TwoStepUser(_app, user, [], []).ActAsync("passkeys")).Location());
+        Assert.Equal(before, await State.OfAsync(_app));
+        await _app.SignInAsync(user);
+    }
+
+    [Fact]
+    public async Task With_the_last_passkey_a_second_step_by_passkeys_ends_and_its_owner_is_told()
+    {
+        var (user, _) = await AdaAsync();
+        var id = (await _browser.AddAsync(new SoftKey(), user)).GetProperty("id").GetString();
+        var ada = await AskForPasskeysAsync(user);
+        await RemoveAsync(id!);
+        await ada.ChallengeAsync(); // one is left
+        await RemoveAsync((await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Get, "/api/passkeys", cookies: user.Cookies)))[0].GetProperty("id").GetString()!);
+        await _app.SignInAsync(user);
+        Assert.Single(await _app.Mail.ToAsync(user.Email), l => l.Subject == "Two-step sign-in is off");
+        Assert.Equal(0, await _app.DbAsync(db => db.Set<RecoveryCode>().CountAsync()));
+
+        async Task RemoveAsync(string passkey) => Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, "/api/passkeys/" + passkey, cookies: user.Cookies)).StatusCode);
+    }
+
+    [Fact]
+    public async Task To_passkeys_as_the_second_step_an_app_can_be_added()
+    {
+        var (user, key) = await AdaAsync();
+        await AskForPasskeysAsync(user);
+        var ada = await _app.TurnOnTwoStepAsync(user);
+        Assert.Equal(HttpStatusCode.OK, (await ada.AnswerAsync(await ada.ChallengeAsync(), ada.NextCode())).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await _browser.SignInAsync(key, await ada.ChallengeAsync())).StatusCode);
+    }
+
+    private async Task<TwoStepUser> AskForPasskeysAsync(TestUser user)
+    {
+        using var answer = await new TwoStepUser(_app, user, [], []).ActAsync("passkeys");
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        return new TwoStepUser(_app, user, [], [.. (await answer.PageAsync()).QuerySelectorAll(".codes code").Select(c => c.TextContent)]);
+    }
+
+    [Fact]
     public async Task A_sign_in_from_a_new_device_is_told_to_the_owner_and_remembered()
     {
         var (ada, key) = await AdaAsync();

@@ -1,9 +1,11 @@
 using System.Diagnostics;
 using App.Audit;
+using App.Events;
 using App.OAuth;
 using App.Ops;
 using App.Push;
 using App.Shared;
+using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -67,17 +69,57 @@ public sealed class RegistryTests
     [InlineData("Services:0:PushUrl", "https://10.0.0.1/events", "Services:0:PushUrl is at fault")] // 179 (SSRF-01)
     [InlineData("Services:0:PushUrl", "http://orders.example/events", "Services:0:PushUrl is at fault")]
     [InlineData("Services:1:Id", "orders", "Services names the id \"orders\" 2 times")]
+    [InlineData("Services:1:Audience", "Orders", "Services has \"orders\" and \"Orders\", which differ only in the case of letters")]
+    [InlineData("Services:1:Audience", "Gatehouse", "Services has \"gatehouse\" and \"Gatehouse\", which differ only in the case of letters")]
     public void A_faulty_declaration_stops_the_start_with_its_line(string key, string value, string line)
     {
         var settings = Callers.Settings.Where(s => s.Item1 != key).Append((key, value)).Select(s => KeyValuePair.Create(s.Item1, s.Item2));
         using var services = new ServiceCollection()
             .AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(settings).Build())
             .AddSettings<ServiceDeclarations>("Services")
+            .AddSettings<TokenOptions>("Tokens")
             .AddSettings<PushOptions>("Events:Push")
             .AddSettingsRule(DeclaredServices.Faults)
             .BuildServiceProvider();
         var faults = SettingsCheck.Faults(services);
         Assert.Contains(faults, f => f.StartsWith(line, StringComparison.Ordinal));
         Assert.DoesNotContain(faults, f => f.Contains("\"short\"", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_declared_audience_that_only_case_tells_from_an_admins_services_stops_the_start()
+    {
+        await using var app = Callers.Start();
+        await app.DbAsync(async db =>
+        {
+            var client = new OAuthClient { Id = Guid.NewGuid(), ClientId = "stock", SecretHash = new byte[32] };
+            client.Describe(new ServiceDescription("stock", "Stock", TrustMode.ChecksItself, "https://stock.test", [], [], []));
+            db.Add(client);
+            return await db.SaveChangesAsync();
+        });
+        Task<int> DeclareAsync(string audience) => app.ScopedAsync<IServiceProvider, int>(async services =>
+        {
+            ServiceDeclarations declared = [new() { Id = "shop", Secret = Callers.Secret + "3", Audience = audience }];
+            await ActivatorUtilities.CreateInstance<DeclaredServices>(services, declared).ReconcileAsync(CancellationToken.None);
+            return 0;
+        });
+
+        var stopped = await Assert.ThrowsAsync<SettingsException>(() => DeclareAsync("https://Stock.test"));
+        Assert.StartsWith("Services has \"https://Stock.test\" and \"https://stock.test\"", stopped.Message, StringComparison.Ordinal);
+        Assert.Null(app.Get<ServiceRegistry>().Find("shop"));
+
+        // The very same one is shared on purpose.
+        await DeclareAsync("https://stock.test");
+        Assert.Equal("https://stock.test", app.Get<ServiceRegistry>().Find("shop")!.Client.Audience);
+    }
+
+    [Fact]
+    public async Task A_reader_hears_of_its_audience_whatever_the_case_that_the_database_kept()
+    {
+        await using var app = Callers.Start();
+        var text = app.Get<EntryText>();
+        var entry = new LoggedEvent { Type = EventTypes.SessionRevoked, Reason = "sign-out", SessionId = Guid.NewGuid(), Audiences = "https://Billing.test https://stock.test" };
+        Assert.True(text.Concerns(entry, "https://billing.test"));
+        Assert.False(text.Concerns(entry, "https://billing"));
     }
 }

@@ -29,6 +29,7 @@ internal sealed class OpsHost : IAsyncDisposable
         builder.AddOps();
         add?.Invoke(builder.Services);
         var app = builder.Build();
+        app.CheckSettings();
         app.UseOps();
         map?.Invoke(app);
         app.MapOps();

@@ -17,6 +17,7 @@ using System.Text.Json.Nodes;
 using NSec.Cryptography;
 
 const string Me = "/api/users/currentuser";
+const string Introspect = "/connect/introspect";
 const string Password = "seven brass lanterns";
 if (!File.Exists("/usr/bin/wrk"))
 {
@@ -27,6 +28,7 @@ var here = Path.GetDirectoryName(Here())!;
 var folder = Path.Combine(Path.GetTempPath(), "gatehouse-benchmark");
 Directory.CreateDirectory(folder);
 foreach (var old in Directory.GetDirectories(folder, "data-*")) Directory.Delete(old, recursive: true);
+var serviceSecret = Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(folder)));
 var table = new Table();
 
 Console.Error.WriteLine("Publishing (ReadyToRun) …");
@@ -90,9 +92,21 @@ foreach (var read in reads.ToList())
     if (read.Path == "/auth/verify")
         File.WriteAllLines(Path.Combine(bodies, "+auth+verify.headers"), answer.Headers.Where(header => header.Key.StartsWith("X-Auth-", StringComparison.Ordinal) || header.Key == "Authorization").Select(header => $"{header.Key}: {header.Value.Single()}"));
 }
+// A service asks about a token that is known: the price is its own secret, a form, and a look-up.
+var basic = "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes("orders:" + Uri.EscapeDataString(serviceSecret)));
+string[] introspection = ["-s", Path.Combine(here, "introspect.lua"), "--", basic, bearer];
+using (var question = new HttpRequestMessage(HttpMethod.Post, Introspect) { Content = new FormUrlEncodedContent([new("token", bearer)]) })
+{
+    question.Headers.TryAddWithoutValidation("Authorization", basic);
+    using var told = await client.SendAsync(question);
+    var body = await told.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync();
+    if (!JsonNode.Parse(body)!["active"]!.GetValue<bool>()) throw new InvalidOperationException("Introspection doesn't know the token.");
+    File.WriteAllBytes(Path.Combine(bodies, Introspect.Replace('/', '+')), body);
+}
 using var floor = new Server(bare, "Floor.dll", ("BODIES", bodies), ("Logging__LogLevel__Default", "Warning"));
 await floor.FirstAnswerAsync(Me);
 foreach (var (name, path, header, target) in reads) table.Add(name, Wrk.Compare(floor, ours, path, "-H", header), target);
+table.Add("introspection, a service by its secret", Wrk.Compare(floor, ours, Introspect, introspection), ">= 0.60");
 
 // Refresh: each connection walks along its own session's chain.
 var minted = new ConcurrentBag<string>();
@@ -154,7 +168,7 @@ static string Here([CallerFilePath] string path = "") => path;
 Server Gatehouse(string dataDir) => new(app, "App.dll",
     ("DataDir", dataDir), ("ASPNETCORE_ENVIRONMENT", "Production"), ("Issuer", "https://id.example.test"), ("Proxy__TerminatesTls", "true"),
     ("Keys__MasterKey", Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))), ("RateLimits__PerAddressPerMinute", "100000"),
-    ("Services__0__Id", "orders"), ("Services__0__Secret", Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))));
+    ("Services__0__Id", "orders"), ("Services__0__Secret", serviceSecret));
 
 string Publish(string project, string name, params string[] options)
 {

@@ -19,6 +19,6 @@ foreach (var file in Directory.GetFiles(Environment.GetEnvironmentVariable("BODI
         continue;
     }
 
-    app.MapGet(Path.GetFileName(file).Replace('+', '/'), () => TypedResults.Bytes(bytes, "application/json; charset=utf-8"));
+    app.MapMethods(Path.GetFileName(file).Replace('+', '/'), ["GET", "POST"], () => TypedResults.Bytes(bytes, "application/json; charset=utf-8"));
 }
 app.Run();

@@ -47,7 +47,7 @@ public sealed class MyDataTests : IAsyncLifetime
         var passkey = Assert.Single(data.GetProperty("passkeys").EnumerateArray());
         Assert.Equal(["name", "createdAt", "lastUsedAt", "synced"], passkey.EnumerateObject().Select(p => p.Name));
         var twoStep = data.GetProperty("twoStep");
-        Assert.Equal((true, _app.Time.GetUtcNow(), 10), (twoStep.GetProperty("on").GetBoolean(), twoStep.GetProperty("authenticatorSince").GetDateTimeOffset(), twoStep.GetProperty("recoveryCodesLeft").GetInt32()));
+        Assert.Equal((true, _app.Time.GetUtcNow(), 10), (twoStep.GetProperty("on").GetBoolean(), twoStep.GetProperty("since").GetDateTimeOffset(), twoStep.GetProperty("recoveryCodesLeft").GetInt32()));
         Assert.False(data.GetProperty("account").TryGetProperty("twoFactorEnabled", out _));
         foreach (var secret in ada.Codes) Assert.DoesNotContain(secret, text, StringComparison.Ordinal);
     }
@@ -87,7 +87,7 @@ public sealed class MyDataTests : IAsyncLifetime
         var page = await (await _app.SendAsync(HttpMethod.Get, "/account/activity", cookies: user.Cookies)).PageAsync();
         var rows = page.QuerySelectorAll(".list > li").ToList();
         Assert.Equal(["Signed in", "Signed in", "Account made"], rows.Select(r => r.QuerySelector("b")!.TextContent));
-        Assert.Contains("Firefox, Linux", rows[0].TextContent, StringComparison.Ordinal);
+        Assert.Contains("Firefox on Linux", rows[0].TextContent, StringComparison.Ordinal);
         Assert.Contains("This device", rows[1].TextContent, StringComparison.Ordinal);
         Assert.Null(rows[1].QuerySelector("details"));
 

@@ -22,7 +22,7 @@ public sealed class NewDeviceTests : IAsyncLifetime
     {
         var user = await _app.SignUpAsync();
         var device = DeviceOf(await PageAsync(user.Email, user.Password, Phone));
-        Assert.Contains("Safari, iPhone", (await NewDeviceLettersAsync(user.Email)).Single().Text, StringComparison.Ordinal);
+        Assert.Contains("Safari on iPhone", (await NewDeviceLettersAsync(user.Email)).Single().Text, StringComparison.Ordinal);
         // The same again, by its cookie, whatever it calls itself now.
         await PageAsync(user.Email, user.Password, "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0", device);
         // The same program at the same address, which keeps no cookies.

@@ -124,7 +124,7 @@ public sealed class ResetTests : IAsyncLifetime
         var token = await AskAsync(user.Email);
         var answer = await _app.PostFormAsync("/account/reset?token=" + token, "reset", [new("password", "short")]);
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
-        Assert.Equal("Password must be between 15 and 128 characters", (await answer.PageAsync()).Faults().Single());
+        Assert.Equal("A password has 15 to 128 characters.", (await answer.PageAsync()).Faults().Single());
         await OkAsync(ResetAsync(token, NewPassword));
     }
 

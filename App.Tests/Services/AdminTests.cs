@@ -70,6 +70,7 @@ public sealed class AdminTests : IAsyncLifetime
     [Theory]
     [InlineData("""{"id":"Orders"}"""), InlineData("""{"id":""}"""), InlineData("""{"id":"orders"}"""), InlineData("""{"id":"11111111-1111-4111-8111-111111111111"}""")]
     [InlineData("""{"id":"x","trust":"Blindly"}"""), InlineData("""{"id":"x","trust":"7"}"""), InlineData("""{"id":"x","redirectUris":["javascript:alert(1)"]}"""), InlineData("""{"id":"x","scopes":["a b"]}""")]
+    [InlineData("""{"id":"x","audience":"https://BILLING.test"}"""), InlineData("""{"id":"x","audience":"Orders"}"""), InlineData("""{"id":"x","audience":"https://API.test"}"""), InlineData("""{"id":"x","audience":"X"}""")]
     public async Task What_is_no_service_is_refused(string json)
     {
         var admin = await AdminAsync();

@@ -97,6 +97,22 @@ public sealed class SessionsLiveTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task It_goes_on_in_the_language_of_the_first_html_whoever_makes_it_change()
+    {
+        var other = await _app.SignInAsync(_user);
+        await _app.SignInAsync(_user);
+        var cut = Open("de");
+        Assert.Equal("Dieses Gerät", cut.Find("li:first-child .tag").TextContent);
+        // Told on the thread of that request, which is a program's.
+        await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{other.SessionId}", bearer: other.AccessToken);
+        cut.WaitForAssertion(() => Assert.Equal("Abgemeldet", cut.Find(".gone .tag").TextContent));
+        Assert.Contains("Ab jetzt abgewiesen", cut.Find(".gone .meta").TextContent, StringComparison.Ordinal);
+        cut.Find(".list form").Submit();
+        cut.WaitForAssertion(() => Assert.Contains(cut.FindAll(".gone .tag"), tag => System.Text.RegularExpressions.Regex.IsMatch(tag.TextContent, @"^Abgemeldet in \d+,\d\d s$")));
+        Assert.Equal("Sonst nirgends", cut.Find(".empty b").TextContent);
+    }
+
+    [Fact]
     public async Task When_its_own_session_ends_elsewhere_the_page_says_so_and_leaves()
     {
         var other = await _app.SignInAsync(_user);
@@ -147,10 +163,10 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         Assert.Contains(_app.Services.CreateScope().ServiceProvider.GetServices<CircuitHandler>(), h => h is EndedCircuits);
     }
 
-    private IRenderedComponent<SessionsLive> Open()
+    private IRenderedComponent<SessionsLive> Open(string language = "en")
     {
         _page.Renderer.SetRendererInfo(new RendererInfo("Server", true));
-        return _page.Render<SessionsLive>();
+        return _page.Render<SessionsLive>(island => island.Add(i => i.Language, language));
     }
 
     private sealed class Fixed(CurrentUser user) : AuthenticationStateProvider

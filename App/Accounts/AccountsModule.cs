@@ -1,4 +1,5 @@
 using App.Data;
+using App.Mail;
 using App.Ops;
 using App.Passwords;
 using App.Sessions;
@@ -33,16 +34,17 @@ internal static class AccountsModule
     public static void MapAccounts(this IEndpointRouteBuilder routes)
     {
         var users = routes.MapGroup("/api/users").WithTags("Users").AllowAnonymous();
-        users.MapPost("/signup", SignUp.HandleAsync).WithMetadata(new NewSession()).RequireRateLimiting(RateLimits.Credentials)
+        users.MapPost("/signup", SignUp.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).RequireRateLimiting(RateLimits.Credentials)
             .TakesJson<SignUpRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);
-        users.MapPost("/signin", SignIn.HandleAsync).WithMetadata(new NewSession()).RequireRateLimiting(RateLimits.Credentials)
+        users.MapPost("/signin", SignIn.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).RequireRateLimiting(RateLimits.Credentials)
             .TakesJson<SignInRequest>().ProducesProblem(400).ProducesProblem(401).ProducesProblem(413).ProducesProblem(429);
-        users.MapPost("/signin/mfa", SignInSecondStep.HandleAsync).WithMetadata(new NewSession()).RequireRateLimiting(RateLimits.Credentials)
+        users.MapPost("/signin/mfa", SignInSecondStep.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).RequireRateLimiting(RateLimits.Credentials)
             .TakesJson<SecondStepRequest>().ProducesProblem(400).ProducesProblem(401).ProducesProblem(413).ProducesProblem(429);
         users.MapPost("/signout", SignOut.HandleAsync);
         users.MapGet("/currentuser", ReadCurrentUser.Handle).Produces<CurrentUserAnswer>();
 
-        routes.MapPost("/api/tokens", IssueTokens.HandleAsync).WithMetadata(new NewSession()).WithTags("Tokens").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials)
+        routes.MapPost("/ui/password-strength", JudgePassword.Handle).AllowAnonymous().DisableAntiforgery().ExcludeFromDescription().RequireRateLimiting(RateLimits.Judgements);
+        routes.MapPost("/api/tokens", IssueTokens.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).WithTags("Tokens").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials)
             .ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);
     }
 

@@ -43,13 +43,35 @@ internal sealed class CheckPassword(AppDb db, GuessLimits guesses, PasswordCheck
     public Task<Outcome> OfAsync(User user, string password, CancellationToken ct) => OfAsync(GuessKey(user.Id), user.PasswordHash, password, ct);
 }
 
-/// <summary>Which password is in force: asked in the transaction of what it led to, with every sign-in.</summary>
+/// <summary>Whose an address is, and which password is in force, which is asked again in the transaction of what it led to: both with every sign-in.</summary>
 internal static class PasswordSql
 {
     private const string Find = """SELECT "PasswordHash" FROM "AspNetUsers" WHERE "Id" = @id""";
 
+    private const string FindUser = """
+        SELECT "Id", "Email", "PasswordHash", "SecurityStamp", "EmailConfirmed", "Name", "TokensNotBefore" FROM "AspNetUsers" WHERE "NormalizedEmail" = @key
+        """;
+
     extension(AppDb db)
     {
+        /// <summary>As much of a person as a session is begun with.</summary>
+        public async Task<User?> FindForSignInAsync(EmailAddress email, CancellationToken ct)
+        {
+            User? found = null;
+            await db.ReadAsync(FindUser, row => found = new User
+            {
+                Id = row.GetGuid(0),
+                Email = row.GetString(1),
+                NormalizedEmail = email.Key,
+                PasswordHash = row.TextOrNull(2),
+                SecurityStamp = row.TextOrNull(3),
+                EmailConfirmed = row.GetBoolean(4),
+                Name = row.TextOrNull(5),
+                TokensNotBefore = row.IsDBNull(6) ? null : row.GetInt64(6),
+            }, ct, ("@key", email.Key));
+            return found;
+        }
+
         /// <returns>Null also where there is no such user any more.</returns>
         public async Task<string?> FindPasswordHashAsync(Guid userId, CancellationToken ct)
         {

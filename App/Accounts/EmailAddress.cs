@@ -13,6 +13,8 @@ internal sealed record EmailAddress
     // RFC 5321 section 4.5.3.1 counts octets. A decomposed or full-width address may be somewhat longer as typed.
     private const int MaxLocal = 64, MaxAddress = 254, MaxTyped = 3 * MaxAddress;
     private const string AsciiSigns = ".!#$%&'*+-/=?^_`{|}~";
+    public static readonly Fault Invalid = new("Email must be valid", "email", () => Accounts.Text.BadEmail);
+
     private static readonly IdnMapping Idn = new() { UseStd3AsciiRules = true };
 
     private EmailAddress(string text, string key) => (Text, Key) = (text, key);

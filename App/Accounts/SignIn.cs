@@ -66,11 +66,11 @@ internal sealed partial class SignIn(
     public async Task<Outcome> TryAsync(SignInRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct, string? code = null)
     {
         var faults = new List<Fault>();
-        if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(new Fault("Email must be valid", "email"));
-        if (string.IsNullOrWhiteSpace(request.Password)) faults.Add(new Fault("You must supply a password", "password"));
+        if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(EmailAddress.Invalid);
+        if (string.IsNullOrWhiteSpace(request.Password)) faults.Add(new Fault("You must supply a password", "password", () => Text.NoPassword));
         if (faults.Count > 0 || email is null) return new Outcome.Invalid(faults);
 
-        var user = await FindAsync(email, ct);
+        var user = await db.FindForSignInAsync(email, ct);
         // The owner's own device counts apart: a stranger's guesses don't lock it.
         var counted = devices.GuessesOf(client, email.Key, user);
         if (await guesses.ReserveAsync(counted, ct) is { } wait) return new Outcome.LockedOut(wait);
@@ -87,7 +87,7 @@ internal sealed partial class SignIn(
                     ? new Outcome.Rejected()
                     : await BeginAsync(user, counted, request.Password, result, client, replaced, code, ct);
                 if (outcome is not Overtaken) break;
-                user = await FindAsync(email, ct);
+                user = await db.FindForSignInAsync(email, ct);
             }
         }
         catch
@@ -106,8 +106,6 @@ internal sealed partial class SignIn(
 
         return outcome;
     }
-
-    private Task<User?> FindAsync(EmailAddress email, CancellationToken ct) => db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == email.Key, ct);
 
     // The session, its audit, the replaced one's event and the end of the count: all or nothing.
     // Null where a second step is due and its code is here to be judged.

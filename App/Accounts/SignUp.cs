@@ -5,6 +5,7 @@ using App.Data;
 using App.Mail;
 using App.Passwords;
 using App.Sessions;
+using App.Ui;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 
@@ -25,6 +26,8 @@ internal sealed partial class SignUp(
     AppDb db, PasswordPolicy policy, PasswordChecks passwords, StartSession start, AuditLog audit, Outbox outbox, OneTimeLinks links, AccountOptions options, TimeProvider time, ILogger<SignUp> logger)
 {
     private const int LongestName = 200;
+
+    public static readonly Fault InvalidName = new("Name must be at most 200 characters of text", "name", () => Sentence.With(Text.BadName, LongestName));
 
     public abstract record Outcome
     {
@@ -62,9 +65,9 @@ internal sealed partial class SignUp(
         var faults = new List<Fault>();
         var named = !string.IsNullOrWhiteSpace(request.Name);
         var name = named ? NameOf(request.Name!) : null;
-        if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(new Fault("Email must be valid", "email"));
+        if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(EmailAddress.Invalid);
         faults.AddRange(policy.Check(request.Password, request.Email, name));
-        if (named && name is null) faults.Add(new Fault("Name must be at most 200 characters of text", "name"));
+        if (named && name is null) faults.Add(InvalidName);
         if (faults.Count > 0 || email is null) return new Outcome.Invalid(faults);
         var applicant = new Applicant(email.Text, email.Key, name, await passwords.HashAsync(request.Password, ct));
         return options.SignUp == SignUpMode.ConfirmFirst ? await WriteFirstAsync(applicant, ct) : await SaveAsync(applicant, confirmed: false, client, replaced, ct);

@@ -6,6 +6,7 @@ internal static class ConnectModule
     public static IServiceCollection AddConnect(this IServiceCollection services)
     {
         services.AddScoped<ShowConnect>();
+        services.AddScoped<ConnectedServices>();
         services.AddScoped<InspectToken>();
         return services;
     }

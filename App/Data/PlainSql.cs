@@ -6,7 +6,7 @@ using Microsoft.EntityFrameworkCore.Storage;
 namespace App.Data;
 
 /// <summary>
-/// Statements as text, for the two or three that run with every renewal and every new token: LINQ would be most of their price, since an
+/// Statements as text, for those that run with every sign-in, every renewal and every new token: LINQ would be most of their price, since an
 /// update's expression is compiled anew each time. One text serves both databases; only an instant is stored differently (<see cref="UtcTicks"/>).
 /// </summary>
 internal static class PlainSql
@@ -41,6 +41,14 @@ internal static class PlainSql
             {
                 await db.Database.CloseConnectionAsync();
             }
+        }
+
+        /// <param name="select">Any select: whether it finds something.</param>
+        public async Task<bool> ExistsAsync(string select, CancellationToken ct, params (string Name, object? Value)[] parameters)
+        {
+            var exists = false;
+            await db.ReadAsync($"SELECT CASE WHEN EXISTS ({select}) THEN 1 ELSE 0 END", row => exists = row.GetInt32(0) == 1, ct, parameters);
+            return exists;
         }
 
         private DbCommand Command(string sql, (string Name, object? Value)[] parameters)

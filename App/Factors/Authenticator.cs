@@ -4,13 +4,18 @@ using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
 namespace App.Factors;
 
-/// <summary>A person's authenticator app, confirmed by a code. While there is one, a password alone signs nobody in.</summary>
+/// <summary>
+/// A person's second step: while there is this row, a password alone signs nobody in. It comes with an authenticator app, confirmed by a code,
+/// or without one, where their passkeys are the second step and nothing else is.
+/// </summary>
 internal sealed class Authenticator : IEntityTypeConfiguration<Authenticator>
 {
     public Guid UserId { get; set; }
 
-    /// <summary>The shared secret under the master key, bound to its user.</summary>
+    /// <summary>The secret shared with the app, under the master key and bound to its user; empty where there is no app.</summary>
     public byte[] Secret { get; set; } = [];
+
+    public bool HasApp => Secret.Length > 0;
 
     public DateTimeOffset AddedAt { get; set; }
 

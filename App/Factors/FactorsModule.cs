@@ -1,4 +1,5 @@
 using App.Data;
+using App.Mail;
 using App.Sessions;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
@@ -30,8 +31,8 @@ internal static class FactorsModule
             .Select(p => new { p.Name, p.CreatedAt, p.LastUsedAt, Synced = p.IsSynced }).ToListAsync(ct)));
         services.AddSingleton(new PersonalData("twoStep", async (db, id, ct) =>
         {
-            var since = await db.Authenticators.Where(a => a.UserId == id).Select(a => (DateTimeOffset?)a.AddedAt).SingleOrDefaultAsync(ct);
-            return new { On = since is not null, AuthenticatorSince = since, RecoveryCodesLeft = await db.Set<RecoveryCode>().CountAsync(c => c.UserId == id, ct) };
+            var step = await db.Authenticators.AsNoTracking().SingleOrDefaultAsync(a => a.UserId == id, ct);
+            return new { On = step is not null, Since = step?.AddedAt, AuthenticatorApp = step is { HasApp: true }, RecoveryCodesLeft = await db.Set<RecoveryCode>().CountAsync(c => c.UserId == id, ct) };
         }));
         return services;
     }
@@ -40,10 +41,10 @@ internal static class FactorsModule
     {
         var passkeys = routes.MapGroup("/api/passkeys").WithTags("Passkeys");
         passkeys.MapPost("/sign-in/begin", UsePasskey.BeginSignInAsync).AllowAnonymous().ProducesProblem(400).ProducesProblem(401);
-        passkeys.MapPost("/sign-in/finish", UsePasskey.FinishSignInAsync).AllowAnonymous().WithMetadata(new NewSession())
+        passkeys.MapPost("/sign-in/finish", UsePasskey.FinishSignInAsync).AllowAnonymous().WithMetadata(new NewSession(), WritesLetters.Mark)
             .RequireRateLimiting(App.Ops.RateLimits.Credentials).ProducesProblem(400).ProducesProblem(429);
 
-        var mine = passkeys.MapGroup("").RequireAuthorization().ProducesProblem(401);
+        var mine = passkeys.MapGroup("").RequireAuthorization().WithMetadata(WritesLetters.Mark).ProducesProblem(401);
         mine.MapGet("", ManagePasskeys.ListAsync);
         mine.MapPost("/add/begin", AddPasskey.BeginAsync).RequireRecentProof();
         mine.MapPost("/add/finish", AddPasskey.FinishAsync).RequireRecentProof().ProducesProblem(400);

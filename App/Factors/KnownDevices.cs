@@ -24,6 +24,12 @@ internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvi
     // Of several people at one browser, the last of them.
     private const int Most = 4;
 
+    // Which the owner hasn't disowned.
+    private const string SameBrowser = """
+        SELECT 1 FROM "Sessions" WHERE "UserId" = @userId AND "Id" <> @sessionId AND "Address" = @address AND "UserAgent" = @userAgent
+            AND ("RevokedBecause" IS NULL OR "RevokedBecause" <> @disowned)
+        """;
+
     private readonly IDataProtector _protector = protection.CreateProtector("known devices");
 
     /// <summary>What the guesses of this client for this address are counted as: apart only where its cookie is as young as the password.</summary>
@@ -35,8 +41,7 @@ internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvi
     {
         if (Find(client.Device, user) is not null) return;
         // Programs and JSON clients keep no such cookie: the same program at the same address is nothing new.
-        var disowned = Causes.Disowned.Reason;
-        if (await db.Sessions.AnyAsync(s => s.UserId == user.Id && s.Id != sessionId && s.Address == client.Address && s.UserAgent == client.UserAgent && (s.RevokedBecause == null || s.RevokedBecause != disowned), ct)) return;
+        if (await db.ExistsAsync(SameBrowser, ct, ("@userId", user.Id), ("@sessionId", sessionId), ("@address", client.Address), ("@userAgent", client.UserAgent), ("@disowned", Causes.Disowned.Reason))) return;
         outbox.AddDraft(Letter, JsonSerializer.Serialize(new WhoAndWhere(user.Id, sessionId, client.Address, client.UserAgent)), userId: user.Id);
     }
 

@@ -20,7 +20,7 @@ internal sealed record PasskeyView(Guid Id, string Name, DateTimeOffset CreatedA
 }
 
 /// <summary>A person looks at their passkeys, names them, and removes one, which needs a recent proof.</summary>
-internal sealed class ManagePasskeys(AppDb db, RecentProof proof, FactorChange change)
+internal sealed class ManagePasskeys(AppDb db, RecentProof proof, FactorChange change, RemoveFactors remove)
 {
     public enum Outcome
     {
@@ -67,6 +67,7 @@ internal sealed class ManagePasskeys(AppDb db, RecentProof proof, FactorChange c
         if (await db.Passkeys.AsNoTracking().SingleOrDefaultAsync(p => p.Id == id && p.UserId == user.Id, ct) is not { } passkey) return Outcome.NotFound;
         if (!await db.DeletePasskeyAsync(passkey, ct)) return Outcome.NotFound;
         await change.NoteAsync(FactorChange.PasskeyRemoved, user, address, ct);
+        await remove.StepWithoutKeysAsync(user.Id, user.SessionId, address, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return Outcome.Done;

@@ -29,7 +29,18 @@ internal sealed class RemoveFactors(AppDb db, RecoveryCodes recovery, FactorChan
     private async Task PasskeysAsync(Guid userId, List<Passkey> passkeys, string address, CancellationToken ct)
     {
         foreach (var passkey in passkeys) await db.DeletePasskeyAsync(passkey, ct);
-        if (passkeys.Count > 0) await change.NoteAsync(FactorChange.PasskeyRemoved, userId, null, address, ct);
+        if (passkeys.Count == 0) return;
+        await change.NoteAsync(FactorChange.PasskeyRemoved, userId, null, address, ct);
+        await StepWithoutKeysAsync(userId, null, address, ct);
+    }
+
+    /// <summary>A second step that nothing but passkeys could have answered ends with the last of them: it would keep its owner out.</summary>
+    public async Task StepWithoutKeysAsync(Guid userId, Guid? sessionId, string address, CancellationToken ct)
+    {
+        if (await db.Passkeys.AnyAsync(p => p.UserId == userId, ct)) return;
+        if (await db.Authenticators.Where(a => a.UserId == userId && a.Secret == Array.Empty<byte>()).ExecuteDeleteAsync(ct) == 0) return;
+        await recovery.RemoveAsync(userId, ct);
+        await change.NoteAsync(FactorChange.AuthenticatorRemoved, userId, sessionId, address, ct);
     }
 
     private async Task AuthenticatorAsync(Guid userId, string address, CancellationToken ct)

@@ -12,7 +12,7 @@ internal sealed class SecondFactor(AppDb db, MasterKey masterKey, RecoveryCodes 
     // Longer than any code of ours with all its spaces.
     private const int LongestCode = 64;
 
-    public Task<bool> IsOnAsync(Guid userId, CancellationToken ct) => db.Authenticators.AnyAsync(a => a.UserId == userId, ct);
+    public Task<bool> IsOnAsync(Guid userId, CancellationToken ct) => db.ExistsAsync("""SELECT 1 FROM "Authenticators" WHERE "UserId" = @userId""", ct, ("@userId", userId));
 
     /// <summary>
     /// Uses a code of the app, or a recovery code, up: true for exactly one of however many show it at once, at whichever replica.
@@ -25,7 +25,7 @@ internal sealed class SecondFactor(AppDb db, MasterKey masterKey, RecoveryCodes 
         if (code.Length != Totp.Digits || !code.All(char.IsAsciiDigit)) return await recovery.SpendAsync(userId, code, ct);
 
         var known = await db.Authenticators.AsNoTracking().SingleOrDefaultAsync(a => a.UserId == userId, ct);
-        if (known is null || Totp.StepOf(known.Open(masterKey), code, time.GetUtcNow()) is not { } step) return false;
+        if (known is not { HasApp: true } || Totp.StepOf(known.Open(masterKey), code, time.GetUtcNow()) is not { } step) return false;
         return await db.Authenticators.Where(a => a.UserId == userId && a.LastStep < step)
             .ExecuteUpdateAsync(set => set.SetProperty(a => a.LastStep, step), ct) == 1;
     }

@@ -16,7 +16,8 @@ internal sealed record AuthenticatorSetUp(string Handle, string Key, string Uri)
 }
 
 /// <param name="Since">When two-step sign-in was turned on; null while it is off.</param>
-internal sealed record TwoStepState(DateTimeOffset? Since, int CodesLeft);
+/// <param name="HasApp">Whether a code of an authenticator app will do, beside a passkey.</param>
+internal sealed record TwoStepState(DateTimeOffset? Since, bool HasApp, bool HasPasskeys, int CodesLeft);
 
 /// <summary>Turns two-step sign-in on and off, and renews the recovery codes. Each of them needs a recent proof.</summary>
 internal sealed class TwoStep(
@@ -42,15 +43,16 @@ internal sealed class TwoStep(
 
     public async Task<TwoStepState> ReadAsync(CurrentUser user, CancellationToken ct)
     {
-        var since = await db.Authenticators.Where(a => a.UserId == user.Id).Select(a => (DateTimeOffset?)a.AddedAt).SingleOrDefaultAsync(ct);
-        return new TwoStepState(since, await recovery.LeftAsync(user.Id, ct));
+        var step = await db.Authenticators.AsNoTracking().SingleOrDefaultAsync(a => a.UserId == user.Id, ct);
+        return new TwoStepState(step?.AddedAt, step is { HasApp: true }, await db.Passkeys.AnyAsync(p => p.UserId == user.Id, ct), await recovery.LeftAsync(user.Id, ct));
     }
 
-    /// <param name="act">What the page's button says: <c>begin</c>, <c>enable</c>, <c>codes</c> or <c>off</c>.</param>
+    /// <param name="act">What the page's button says: <c>begin</c>, <c>enable</c>, <c>passkeys</c>, <c>codes</c> or <c>off</c>.</param>
     public Task<Outcome> ActAsync(string? act, CurrentUser user, string? handle, string? code, string address, CancellationToken ct) => act switch
     {
         "begin" => BeginAsync(user, ct),
         "enable" => EnableAsync(user, handle, code, address, ct),
+        "passkeys" => AskForPasskeysAsync(user, address, ct),
         "codes" => RenewCodesAsync(user, address, ct),
         "off" => TurnOffAsync(user, address, ct),
         _ => Task.FromResult<Outcome>(new Outcome.Stale()),
@@ -71,12 +73,38 @@ internal sealed class TwoStep(
         if (Totp.StepOf(secret, string.Concat((code ?? "").Where(char.IsAsciiDigit)), now) is not { } step) return new Outcome.WrongCode(SetUpOf(user, secret));
         try
         {
-            return await SaveAsync(user, FactorChange.AuthenticatorAdded, address, ct,
-                () => db.Add(new Authenticator { UserId = user.Id, Secret = Authenticator.Seal(masterKey, user.Id, secret), AddedAt = now, LastStep = step }));
+            return await SaveAsync(user, FactorChange.AuthenticatorAdded, address, ct, async () =>
+            {
+                var sealedSecret = Authenticator.Seal(masterKey, user.Id, secret);
+                // To passkeys alone, an app is added.
+                var joined = await db.Authenticators.Where(a => a.UserId == user.Id && a.Secret == Array.Empty<byte>())
+                    .ExecuteUpdateAsync(set => set.SetProperty(a => a.Secret, sealedSecret).SetProperty(a => a.AddedAt, now).SetProperty(a => a.LastStep, step), ct);
+                if (joined == 0) db.Add(new Authenticator { UserId = user.Id, Secret = sealedSecret, AddedAt = now, LastStep = step });
+                return true;
+            });
         }
         catch (DbUpdateException e) when (UniqueViolation.Is(e))
         {
             return new Outcome.Stale(); // on already, by another app
+        }
+    }
+
+    /// <summary>On from now, with the passkeys there are as the second step, for who has no app.</summary>
+    public async Task<Outcome> AskForPasskeysAsync(CurrentUser user, string address, CancellationToken ct)
+    {
+        if (!await proof.IsGivenAsync(user, ct)) return new Outcome.ProofRequired();
+        try
+        {
+            return await SaveAsync(user, FactorChange.AuthenticatorAdded, address, ct, async () =>
+            {
+                if (!await db.Passkeys.AnyAsync(p => p.UserId == user.Id, ct)) return false;
+                db.Add(new Authenticator { UserId = user.Id, AddedAt = time.GetUtcNow() });
+                return true;
+            });
+        }
+        catch (DbUpdateException e) when (UniqueViolation.Is(e))
+        {
+            return new Outcome.Stale(); // on already
         }
     }
 
@@ -99,10 +127,10 @@ internal sealed class TwoStep(
         return new Outcome.Off();
     }
 
-    private async Task<Outcome> SaveAsync(CurrentUser user, string action, string address, CancellationToken ct, Action? also = null)
+    private async Task<Outcome> SaveAsync(CurrentUser user, string action, string address, CancellationToken ct, Func<Task<bool>>? also = null)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
-        also?.Invoke();
+        if (also is not null && !await also()) return new Outcome.Stale();
         var codes = await recovery.ReplaceAsync(user.Id, ct);
         await change.NoteAsync(action, user, address, ct);
         await db.SaveChangesAsync(ct);

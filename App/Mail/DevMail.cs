@@ -29,14 +29,14 @@ internal static class DevMail
         var list = new StringBuilder();
         foreach (var (row, letter) in rows.Select(r => (r, outbox.Open(r)!)))
             list.Append(CultureInfo.InvariantCulture, $"<li><span class=\"glyph\"></span><div><b><a href=\"/dev/mail/{row.Id}\">{Encode(letter.Subject)}</a></b><div class=\"meta\"><span>{Encode(letter.To)}</span><span>{row.CreatedAt.UtcDateTime:yyyy-MM-dd HH:mm:ss} UTC</span></div></div></li>");
-        return Page("Letters", rows.Count == 0
-            ? "<div class=\"empty\"><p><b>No letters</b></p><p>What would be mailed appears here while Mail:Host is unset.</p></div>"
+        return Page(Text.DevLetters, rows.Count == 0
+            ? $"<div class=\"empty\"><p><b>{Text.DevNone}</b></p><p>{Text.DevNoneWhat}</p></div>"
             : $"<ul class=\"list\">{list}</ul>");
     }
 
     private static async Task<Results<ContentHttpResult, NotFound>> ReadAsync(Guid id, AppDb db, Outbox outbox, CancellationToken ct) =>
         await FindAsync(id, db, outbox, ct) is { } letter
-            ? Page(letter.Subject, $"<p class=\"soft\" data-to>{Encode(letter.To)}</p><pre data-text tabindex=\"0\">{Encode(letter.Text)}</pre><p class=\"after\"><a href=\"/dev/mail/{id}/html\">As it looks</a> · <a href=\"/dev/mail\">All letters</a></p>")
+            ? Page(letter.Subject, $"<p class=\"soft\" data-to>{Encode(letter.To)}</p><pre data-text tabindex=\"0\">{Encode(letter.Text)}</pre><p class=\"after\"><a href=\"/dev/mail/{id}/html\">{Text.DevLook}</a> · <a href=\"/dev/mail\">{Text.DevAll}</a></p>")
             : TypedResults.NotFound();
 
     private static async Task<Results<ContentHttpResult, NotFound>> ShowAsync(Guid id, AppDb db, Outbox outbox, HttpContext http, CancellationToken ct)
@@ -50,7 +50,7 @@ internal static class DevMail
         await db.Outbox.AsNoTracking().SingleOrDefaultAsync(l => l.Id == id, ct) is { } row ? outbox.Open(row) : null;
 
     private static ContentHttpResult Page(string title, string body) => TypedResults.Content(
-        $"<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>{Encode(title)}</title><link rel=\"stylesheet\" href=\"/gatehouse.css\"></head><body><main class=\"hero\"><h1>{Encode(title)}</h1>{body}</main></body></html>",
+        $"<!doctype html><html lang=\"{Text.Language}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>{Encode(title)}</title><link rel=\"stylesheet\" href=\"/gatehouse.css\"></head><body><main class=\"hero\"><h1>{Encode(title)}</h1>{body}</main></body></html>",
         "text/html; charset=utf-8");
 
     private static string Encode(string text) => WebUtility.HtmlEncode(text);

@@ -4,6 +4,7 @@ using App.Audit;
 using App.Data;
 using App.Events;
 using App.Push;
+using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.OAuth;
@@ -50,13 +51,16 @@ public sealed class DeclaredService : IValidatableObject
 public sealed class ServiceDeclarations : List<DeclaredService>;
 
 /// <summary>Makes the registry say what the settings say. Doing it twice, or at several replicas at once, changes nothing.</summary>
-internal sealed class DeclaredServices(AppDb db, ChangeRegistry change, ServiceSecretKey secretKey, PushTargets targets, ServiceDeclarations declared, AuditLog audit, TimeProvider time)
+internal sealed class DeclaredServices(
+    AppDb db, ServiceRegistry registry, ChangeRegistry change, ServiceSecretKey secretKey, PushTargets targets, ServiceDeclarations declared, TokenOptions tokens, AuditLog audit, TimeProvider time)
 {
     public static IEnumerable<string> Faults(IServiceProvider services)
     {
         var (declared, push) = (services.GetRequiredService<ServiceDeclarations>(), services.GetRequiredService<PushOptions>());
         foreach (var group in declared.Where(s => s.Id is not null).GroupBy(s => s.Id).Where(g => g.Count() > 1))
             yield return $"Services names the id \"{group.Key}\" {group.Count()} times. Give each service an id of its own.";
+        if (ServiceRules.ApartOnlyInCase(Names(services.GetRequiredService<TokenOptions>(), declared)) is var (one, other))
+            yield return ApartOnlyInCase(one, other);
         for (var i = 0; i < declared.Count; i++)
         {
             foreach (var fault in declared[i].Push?.Faults(push) ?? [])
@@ -64,35 +68,34 @@ internal sealed class DeclaredServices(AppDb db, ChangeRegistry change, ServiceS
         }
     }
 
+    /// <summary>Looks at what the registry holds, and at the database only where that differs from what is declared.</summary>
     public async Task ReconcileAsync(CancellationToken ct)
     {
         for (var attempt = 1; ; attempt++)
         {
             try
             {
-                if (await IsDueAsync(ct)) await change.RunAsync(() => ApplyAsync(ct), ct);
+                var known = registry.All.Select(service => service.Client).ToList();
+                RefuseTwins(known);
+                if (Undeclared(known).Any() || declared.Exists(one => !IsAsDeclared(known.Find(c => c.ClientId == one.Id), one))) await change.RunAsync(() => ApplyAsync(ct), ct);
                 return;
             }
             catch (DbUpdateException) when (attempt < 5)
             {
-                db.ChangeTracker.Clear(); // Another replica did the same; what it left is looked at anew.
+                // Another replica did the same; what it left is looked at anew.
+                db.ChangeTracker.Clear();
+                await registry.LoadAsync(ct);
             }
         }
-    }
-
-    private async Task<bool> IsDueAsync(CancellationToken ct)
-    {
-        var due = await ApplyAsync(ct);
-        db.ChangeTracker.Clear();
-        return due;
     }
 
     // Works on tracked entities; what it did counts only if it is saved.
     private async Task<bool> ApplyAsync(CancellationToken ct)
     {
         var clients = await db.OAuthClients.ToListAsync(ct);
+        RefuseTwins(clients);
         var changed = false;
-        foreach (var gone in clients.Where(c => c.Declared && !declared.Exists(d => d.Id == c.ClientId)))
+        foreach (var gone in Undeclared(clients))
         {
             db.Remove(gone);
             await db.ForgetPushAsync(gone.ClientId!, ct);
@@ -101,28 +104,20 @@ internal sealed class DeclaredServices(AppDb db, ChangeRegistry change, ServiceS
 
         foreach (var one in declared)
         {
-            var hash = secretKey.Hash(one.Id!, one.Secret!);
             var client = clients.Find(c => c.ClientId == one.Id);
+            if (IsAsDeclared(client, one)) continue;
+            Note(client is null ? "service-created" : "service-changed", one.Id!);
             if (client is null)
             {
                 client = new OAuthClient { Id = Guid.CreateVersion7(time.GetUtcNow()), ClientId = one.Id, CreatedAt = time.GetUtcNow() };
                 db.Add(client);
-                Note("service-created", one.Id!);
-            }
-            else if (client.Declared && Same(client.Description, one.Description) && client.SecretHash.AsSpan().SequenceEqual(hash) && client.OldSecretHash is null && targets.Of(client) == one.Push)
-            {
-                continue;
-            }
-            else
-            {
-                Note("service-changed", one.Id!);
             }
 
             client.Declared = true;
             client.Describe(one.Description);
             targets.Set(client, one.Push);
             // The settings alone say what is good: a secret that was taken out of them is good no more.
-            (client.SecretHash, client.SecretSetAt, client.OldSecretHash, client.OldSecretSetAt) = (hash, time.GetUtcNow(), null, null);
+            (client.SecretHash, client.SecretSetAt, client.OldSecretHash, client.OldSecretSetAt) = (secretKey.Hash(one.Id!, one.Secret!), time.GetUtcNow(), null, null);
         }
 
         return changed;
@@ -133,6 +128,24 @@ internal sealed class DeclaredServices(AppDb db, ChangeRegistry change, ServiceS
             audit.Add(action, detail: id);
         }
     }
+
+    private void RefuseTwins(List<OAuthClient> clients)
+    {
+        var others = clients.Where(c => !c.Declared && !declared.Exists(d => d.Id == c.ClientId)).SelectMany(c => c.Names);
+        if (ServiceRules.ApartOnlyInCase([.. Names(tokens, declared), .. others]) is var (name, other)) throw new SettingsException([ApartOnlyInCase(name, other)]);
+    }
+
+    private static IEnumerable<string> Names(TokenOptions tokens, ServiceDeclarations declared) =>
+        [tokens.Audience, .. declared.SelectMany(s => new[] { s.Id, s.Audience }).OfType<string>()];
+
+    private static string ApartOnlyInCase(string one, string other) =>
+        $"Services has \"{one}\" and \"{other}\", which differ only in the case of letters, as ids or audiences (Tokens:Audience included). Spell them alike or name one otherwise.";
+
+    private IEnumerable<OAuthClient> Undeclared(List<OAuthClient> clients) => clients.Where(c => c.Declared && !declared.Exists(d => d.Id == c.ClientId));
+
+    private bool IsAsDeclared(OAuthClient? client, DeclaredService one) =>
+        client is { Declared: true, OldSecretHash: null } && Same(client.Description, one.Description)
+        && client.SecretHash.AsSpan().SequenceEqual(secretKey.Hash(one.Id!, one.Secret!)) && targets.Of(client) == one.Push;
 
     private static bool Same(ServiceDescription a, ServiceDescription b) =>
         (a.Name, a.Trust, a.Audience) == (b.Name, b.Trust, b.Audience)

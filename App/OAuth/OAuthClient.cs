@@ -32,7 +32,7 @@ internal sealed record ServiceDescription(
     public const int LongestName = 100;
 
     /// <summary>What the token endpoint can do for a service.</summary>
-    public static readonly IReadOnlyList<string> KnownGrants = [Oidc.GrantTypes.ClientCredentials, Oidc.GrantTypes.TokenExchange];
+    public static readonly IReadOnlyList<string> KnownGrants = [Oidc.GrantTypes.ClientCredentials, Oidc.GrantTypes.RefreshToken, Oidc.GrantTypes.TokenExchange];
 }
 
 /// <summary>
@@ -68,6 +68,9 @@ internal sealed class OAuthClient : OpenIddictEntityFrameworkCoreApplication<Gui
     /// <summary>The bearer token that its receiver asks for, encrypted under the master key.</summary>
     public byte[]? PushSecret { get; set; }
 
+    /// <summary>What tokens may be addressed to where this service is meant.</summary>
+    public IEnumerable<string> Names => Audience is null ? [ClientId!] : [ClientId!, Audience];
+
     public ServiceDescription Description => new(
         ClientId!, DisplayName ?? ClientId!, Trust, Audience,
         With(Oidc.Permissions.Prefixes.Scope), With(Oidc.Permissions.Prefixes.GrantType), Read(RedirectUris));
@@ -95,6 +98,7 @@ internal sealed class OAuthClient : OpenIddictEntityFrameworkCoreApplication<Gui
         builder.Property(c => c.PushUrl).HasMaxLength(500);
         builder.Property(c => c.PushSecret).HasMaxLength(600);
         builder.Ignore(c => c.Description);
+        builder.Ignore(c => c.Names);
     }
 
     private string[] With(string prefix) => [.. Read(Permissions).Where(p => p.StartsWith(prefix, StringComparison.Ordinal)).Select(p => p[prefix.Length..])];
@@ -156,6 +160,11 @@ internal static class OAuthTables
     extension(AppDb db)
     {
         public DbSet<OAuthClient> OAuthClients => db.Set<OAuthClient>();
+
+        /// <summary>Letter by letter, whatever the database takes for equal: a secret's hash knows its service's id.</summary>
+        public async Task<OAuthClient?> FindClientAsync(string id, CancellationToken ct) =>
+            await db.OAuthClients.SingleOrDefaultAsync(c => c.ClientId == id, ct) is { } client && client.ClientId == id ? client : null;
+
         public DbSet<RevokedToken> RevokedTokens => db.Set<RevokedToken>();
         public DbSet<RegistryVersion> RegistryVersion => db.Set<RegistryVersion>();
     }

@@ -45,8 +45,8 @@ internal static class OAuthModule
 
     private static async Task BeginAsync(IServiceProvider services, CancellationToken ct)
     {
+        await services.GetRequiredService<ServiceRegistry>().LoadAsync(ct);
         await using var scope = services.CreateAsyncScope();
         await scope.ServiceProvider.GetRequiredService<DeclaredServices>().ReconcileAsync(ct);
-        await services.GetRequiredService<ServiceRegistry>().LoadAsync(ct);
     }
 }

@@ -24,6 +24,17 @@ internal static partial class ServiceRules
             yield return new Fault("Redirect URIs are https, or http on a loopback address, without a fragment", nameof(service.RedirectUris));
     }
 
+    /// <summary>
+    /// What a token may be addressed to is compared letter by letter, but a database may take two spellings for one (SQL Server's usual collation
+    /// does), and so may whoever reads them: no two names in use may differ only in the case of their letters. The same name twice is one.
+    /// </summary>
+    /// <param name="names">Ids and audiences of services, and the audience of tokens meant for everybody.</param>
+    /// <returns>Two that are at fault; null where there are none.</returns>
+    public static (string One, string Other)? ApartOnlyInCase(IEnumerable<string> names) =>
+        names.Distinct(StringComparer.Ordinal).GroupBy(n => n, StringComparer.OrdinalIgnoreCase).FirstOrDefault(g => g.Skip(1).Any()) is { } group
+            ? (group.ElementAt(0), group.ElementAt(1))
+            : null;
+
     // RFC 9700 section 2.1 and RFC 8252 section 7.3.
     private static bool IsRedirect(string text) =>
         text.Length <= 500 && Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Fragment.Length == 0 && uri.UserInfo.Length == 0

@@ -22,6 +22,8 @@ internal static class TokenEndpoint
 {
     public const string Path = "/connect/token";
 
+    private const string Minted = "gatehouse:minted";
+
     public static IServiceCollection Add(IServiceCollection services)
     {
         services.AddOpenIddict()
@@ -34,6 +36,7 @@ internal static class TokenEndpoint
             {
                 server.SetTokenEndpointUris(Path).AllowClientCredentialsFlow().DisableTokenStorage().DisableScopeValidation().IgnoreScopePermissions();
                 TokenExchange.Add(server);
+                RefreshGrant.Add(server);
                 server.UseAspNetCore().DisableTransportSecurityRequirement();
                 server.AddEventHandler<ValidateTokenRequestContext>(h => h.UseInlineHandler(DemandGrantedScopes).SetOrder(OpenIddictServerHandlers.Exchange.ValidateEndpointPermissions.Descriptor.Order + 500));
                 server.AddEventHandler<HandleTokenRequestContext>(h => h.UseInlineHandler(SignIn));
@@ -45,12 +48,26 @@ internal static class TokenEndpoint
         return services;
     }
 
-    /// <summary>A token for the service itself (RFC 6749 section 4.4), or a person's for the next service (RFC 8693). Errors follow section 5.2, with our <c>errors</c> beside them.</summary>
+    /// <summary>
+    /// A token for the service itself (RFC 6749 section 4.4), a person's renewed (section 6), or a person's for the next service (RFC 8693).
+    /// Errors follow section 5.2, with our <c>errors</c> beside them.
+    /// </summary>
     public static async Task HandleAsync(HttpContext http)
     {
         var handlers = http.RequestServices.GetRequiredService<IAuthenticationHandlerProvider>();
         var handler = (IAuthenticationRequestHandler)(await handlers.GetHandlerAsync(http, OpenIddictServerAspNetCoreDefaults.AuthenticationScheme))!;
         if (!await handler.HandleRequestAsync()) http.Response.StatusCode = StatusCodes.Status400BadRequest;
+    }
+
+    /// <summary>Lets OpenIddict answer with a person's token that has been minted already.</summary>
+    public static void Answer(HandleTokenRequestContext context, string accessToken, Guid userId, TimeSpan expiresIn)
+    {
+        context.Transaction.SetProperty(Minted, accessToken);
+        var identity = new ClaimsIdentity("OpenIddict");
+        identity.AddClaim(new Claim(Oidc.Claims.Subject, userId.ToString()));
+        var principal = new ClaimsPrincipal(identity);
+        principal.SetAccessTokenLifetime(expiresIn);
+        context.SignIn(principal);
     }
 
     private static ValueTask DemandGrantedScopes(ValidateTokenRequestContext context)
@@ -110,9 +127,9 @@ internal static class TokenEndpoint
         public ValueTask HandleAsync(GenerateTokenContext context)
         {
             if (context.TokenType != Oidc.TokenTypeIdentifiers.AccessToken) return default;
-            if (TokenExchange.TokenOf(context.Transaction) is { } exchanged)
+            if (context.Transaction.GetProperty<string>(Minted) is { } minted)
             {
-                context.Token = exchanged;
+                context.Token = minted;
                 return default;
             }
 

@@ -17,7 +17,7 @@ internal static class TokenExchange
     // A chain longer than this is a loop.
     private const int MostActors = 5;
 
-    private const string Subject = "gatehouse:subject", Minted = "gatehouse:minted";
+    private const string Subject = "gatehouse:subject";
 
     public static void Add(OpenIddictServerBuilder server)
     {
@@ -25,9 +25,6 @@ internal static class TokenExchange
         server.AddEventHandler<ValidateTokenContext>(h => h.UseScopedHandler<ReadSubject>().SetOrder(int.MinValue));
         server.AddEventHandler<HandleTokenRequestContext>(h => h.UseScopedHandler<Exchange>().SetOrder(int.MinValue));
     }
-
-    /// <summary>The token that an exchange has led to in this request; null for every other grant.</summary>
-    public static string? TokenOf(OpenIddictServerTransaction transaction) => transaction.GetProperty<string>(Minted);
 
     /// <summary>The subject token is one of ours, and checked where all of them are.</summary>
     private sealed class ReadSubject(CheckToken check, ServiceRegistry registry) : IOpenIddictServerHandler<ValidateTokenContext>
@@ -86,12 +83,7 @@ internal static class TokenExchange
 
             var now = time.GetUtcNow();
             var claims = tokens.Bind(token.Claims with { Actors = [context.ClientId!, .. user.Actors] }, audience, now);
-            context.Transaction.SetProperty(Minted, tokens.Mint(claims));
-            var identity = new ClaimsIdentity("OpenIddict");
-            identity.AddClaim(new Claim(Oidc.Claims.Subject, user.Id.ToString()));
-            var principal = new ClaimsPrincipal(identity);
-            principal.SetAccessTokenLifetime(DateTimeOffset.FromUnixTimeSeconds(claims.ExpiresAt) - now);
-            context.SignIn(principal);
+            TokenEndpoint.Answer(context, tokens.Mint(claims), user.Id, DateTimeOffset.FromUnixTimeSeconds(claims.ExpiresAt) - now);
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -19,13 +20,16 @@ public static class Hosting
 
     public static WebApplicationBuilder CreateBuilder(string[] args)
     {
+        // Whatever the machine speaks, programs are answered alike; pages and letters choose their language by themselves.
+        CultureInfo.DefaultThreadCurrentCulture = CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
+
         WebApplicationBuilder builder;
         try
         {
             builder = WebApplication.CreateBuilder(new WebApplicationOptions
             {
                 // Settings are read once: a watcher per file would only promise what isn't so.
-                Args = ["--hostBuilder:reloadConfigOnChange=false", .. args],
+                Args = ["--hostBuilder:reloadConfigOnChange=false", .. args.Select(arg => arg == "--lab" ? "--Lab:Enabled=true" : arg)],
                 ContentRootPath = AppContext.BaseDirectory,
             });
             AddSources(builder.Configuration);

@@ -3,19 +3,30 @@ namespace App.Ops;
 /// <summary>What happens after everything is put together: a command, or the start steps and then serving.</summary>
 internal static partial class Launch
 {
-    /// <returns>The exit code of the process.</returns>
-    public static async Task<int> LaunchAsync(this WebApplication app, string[] args)
+    /// <summary>
+    /// Brings the database, the keys and all that is asked on each request in, where this process is going to serve.
+    /// Begun as soon as the settings are known to be good: of two cores, the other puts the pipeline and its routes together meanwhile.
+    /// </summary>
+    public static Task PrepareAsync(this WebApplication app, string[] args)
     {
-        if (args is [var name, .. var rest] && !name.StartsWith('-')) return await CommandAsync(app, name, [.. rest.TakeWhile(a => !a.StartsWith("--", StringComparison.Ordinal))]);
+        app.CheckSettings();
+        return IsCommand(args) ? Task.CompletedTask : Task.Run(() => PrepareAsync(app, serving: true));
+    }
 
-        // Two cores: while one brings the database and the keys in, the other makes the routes ready.
-        var routes = Task.Run(() => ((IEndpointRouteBuilder)app).DataSources.Sum(source => source.Endpoints.Count));
-        await PrepareAsync(app, serving: true);
-        await routes;
+    /// <param name="prepared">The preparation begun before. Nobody is answered before it has ended.</param>
+    /// <returns>The exit code of the process.</returns>
+    public static async Task<int> LaunchAsync(this WebApplication app, string[] args, Task prepared)
+    {
+        if (IsCommand(args)) return await CommandAsync(app, args[0], [.. args.Skip(1).TakeWhile(a => !a.StartsWith("--", StringComparison.Ordinal))]);
+
+        _ = ((IEndpointRouteBuilder)app).DataSources.Sum(source => source.Endpoints.Count);
+        await prepared;
         app.Lifetime.ApplicationStarted.Register(() => Ready(app.Logger, app.Services.GetRequiredService<Brand>().Name, string.Join(", ", app.Urls)));
         await app.RunAsync();
         return 0;
     }
+
+    private static bool IsCommand(string[] args) => args is [var name, ..] && !name.StartsWith('-');
 
     private static async Task<int> CommandAsync(WebApplication app, string name, string[] args)
     {

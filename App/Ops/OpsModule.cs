@@ -57,7 +57,6 @@ public static class OpsModule
     /// <summary>All that comes before authentication. The order is what makes an error, a refusal and a redirect alike bear the headers.</summary>
     public static WebApplication UseOps(this WebApplication app)
     {
-        app.CheckSettings();
         app.UseProxy();
         app.UseMiddleware<SecurityHeaders>();
         app.UseMiddleware<ErrorAnswers>();

@@ -23,6 +23,9 @@ public static class RateLimits
 {
     public const string Credentials = "credentials";
 
+    /// <summary>As many again for questions about a password that is being typed, so that typing never stands in the way of signing in.</summary>
+    public const string Judgements = "judgements";
+
     private const int Segments = 12;
 
     internal static IServiceCollection AddRateLimits(this IServiceCollection services) => services.AddRateLimiter(limiter =>
@@ -35,16 +38,19 @@ public static class RateLimits
             rejected.HttpContext.Response.Headers.RetryAfter = (60 / Segments).ToString(CultureInfo.InvariantCulture);
             return ValueTask.CompletedTask;
         };
-        limiter.AddPolicy(Credentials, static http => HttpMethods.IsPost(http.Request.Method)
-            ? RateLimitPartition.GetSlidingWindowLimiter(Network(http.Connection.RemoteIpAddress), _ => new SlidingWindowRateLimiterOptions
-            {
-                PermitLimit = http.RequestServices.GetRequiredService<RateLimitOptions>().PerAddressPerMinute,
-                Window = TimeSpan.FromMinutes(1),
-                SegmentsPerWindow = Segments,
-                QueueLimit = 0,
-            })
-            : RateLimitPartition.GetNoLimiter(IPAddress.Any));
+        limiter.AddPolicy(Credentials, PerAddress);
+        limiter.AddPolicy(Judgements, PerAddress);
     });
+
+    private static RateLimitPartition<IPAddress> PerAddress(HttpContext http) => HttpMethods.IsPost(http.Request.Method)
+        ? RateLimitPartition.GetSlidingWindowLimiter(Network(http.Connection.RemoteIpAddress), _ => new SlidingWindowRateLimiterOptions
+        {
+            PermitLimit = http.RequestServices.GetRequiredService<RateLimitOptions>().PerAddressPerMinute,
+            Window = TimeSpan.FromMinutes(1),
+            SegmentsPerWindow = Segments,
+            QueueLimit = 0,
+        })
+        : RateLimitPartition.GetNoLimiter(IPAddress.Any);
 
     /// <summary>Who counts as one: an IPv4 address, or the /64 that any IPv6 customer gets at least.</summary>
     internal static IPAddress Network(IPAddress? address)

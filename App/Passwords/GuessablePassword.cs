@@ -9,7 +9,10 @@ internal static class GuessablePassword
 {
     // Bits a guesser pays. A list entry is one of about 11 500 (13.5 bits), a little cheaper as the top ones come first.
     private const int Entry = 12, Run = 6, Year = 6, Again = 2, OwnWord = 2;
-    private const int EnoughBits = 30;
+
+    /// <summary>Fewer are refused.</summary>
+    public const int EnoughBits = 30;
+
     private const int ShortestEntry = 4, ShortestRun = 3;
 
     // Rows and columns of keyboards (also AZERTY's and QWERTZ's) and the usual ways to weave through them.
@@ -26,12 +29,17 @@ internal static class GuessablePassword
     public static bool Is(string text, IReadOnlySet<string> own)
     {
         if (IsPaddedEntry(text, own)) return true;
-        // What comes after that many characters doesn't make the beginning harder, but it would cost time.
-        var head = text.Length <= 256 ? text : text[..256];
-        var bits = CheapestSplit([.. new[] { head, Unleet(head, 'i'), Unleet(head, 'l') }.Distinct()], own);
+        var bits = BitsOf(text, own);
         // A short password that the settings allow isn't refused for being short, only for being a pattern.
-        return bits < EnoughBits && bits * 4 < head.Sum(BitsOf) * 3;
+        return bits < EnoughBits && bits * 4 < Head(text).Sum(BitsOf) * 3;
     }
+
+    /// <summary>What it costs to guess, in bits.</summary>
+    public static int BitsOf(string text, IReadOnlySet<string> own) =>
+        CheapestSplit([.. new[] { Head(text), Unleet(Head(text), 'i'), Unleet(Head(text), 'l') }.Distinct()], own);
+
+    // What comes after that many characters doesn't make the beginning harder, but it would cost time.
+    private static string Head(string text) => text.Length <= 256 ? text : text[..256];
 
     // "password", "pass word 8392", "2024-ada.lovelace!", "p4ssw0rd-8392": one thing is left without digits, signs and spaces.
     private static bool IsPaddedEntry(string text, IReadOnlySet<string> own)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using App.Ui;
 
 namespace App.Passwords;
 
@@ -23,25 +24,29 @@ internal sealed class PasswordPolicy(PasswordOptions options)
         if (password.Length > PasswordText.Bound) return [WrongLength(min, max)];
         if (PasswordText.Normalize(password) is not { } text || !PasswordText.IsPrintable(text))
         {
-            return [new("Password contains characters that can't be typed. Use letters, digits, spaces, signs or emoji.", Field)];
+            return [new("Password contains characters that can't be typed. Use letters, digits, spaces, signs or emoji.", Field, () => Text.Unprintable)];
         }
         if (PasswordText.Length(text) is var length && (length < min || length > max)) return [WrongLength(min, max)];
         return options.RejectCommon && WhyGuessable(text, email, name) is { } fault ? [fault] : [];
     }
 
+    /// <summary>What an acceptable password costs a guesser who knows this person, in bits.</summary>
+    public static int BitsOf(string password, string email, string? name) => GuessablePassword.BitsOf(Fold(password), PersonalTerms(email, name));
+
     private static Fault WrongLength(int min, int max) =>
-        new(string.Create(CultureInfo.InvariantCulture, $"Password must be between {min} and {max} characters"), Field);
+        new(string.Create(CultureInfo.InvariantCulture, $"Password must be between {min} and {max} characters"), Field,
+            () => Sentence.With(Text.WrongLength, min, max));
 
     private static Fault? WhyGuessable(string text, string email, string? name)
     {
         var folded = Fold(text);
         if (CommonPasswords.Contains(folded))
         {
-            return new("Password is one of those that are tried first. Choose another, such as four unrelated words.", Field);
+            return new("Password is one of those that are tried first. Choose another, such as four unrelated words.", Field, () => Text.TriedFirst);
         }
         return GuessablePassword.Is(folded, PersonalTerms(email, name))
             ? new("Password is easy to guess: common words, a pattern, or your own name or address make up most of it. "
-                + "Add unrelated words; four make a good password.", Field)
+                + "Add unrelated words; four make a good password.", Field, () => Text.Guessable)
             : null;
     }
 

@@ -1,6 +1,9 @@
+using App.Factors;
+using App.Ui;
+
 namespace App.Profile;
 
-/// <summary>The audit's verbs as people say them. What is new in the audit reads as it stands there until it has words here.</summary>
+/// <summary>The audit's verbs as people say them. What is new in the audit is named as it stands there until it has words here.</summary>
 internal static class ActivityWords
 {
     public static string Of(ActivityView entry) => entry.Action switch
@@ -26,6 +29,13 @@ internal static class ActivityWords
         "disowned" => Text.DidDisown,
         "role-granted" => Text.DidGetRole,
         "role-revoked" => Text.DidLoseRole,
-        _ => entry.Action.Replace('-', ' '),
+        FactorChange.AuthenticatorAdded => Text.DidAddAuthenticator,
+        FactorChange.AuthenticatorRemoved => Text.DidRemoveAuthenticator,
+        FactorChange.CodesRenewed => Text.DidRenewCodes,
+        FactorChange.CodesRemoved => Text.DidRemoveCodes,
+        FactorChange.PasskeyAdded => Text.DidAddPasskey,
+        FactorChange.PasskeyRemoved => Text.DidRemovePasskey,
+        "proved-again" => Text.DidProve,
+        _ => Sentence.With(Text.DidOther, entry.Action),
     };
 }

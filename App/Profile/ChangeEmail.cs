@@ -51,8 +51,8 @@ internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, 
     {
         ArgumentNullException.ThrowIfNull(request);
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Gone();
-        if (!EmailAddress.TryParse(request.Email, out var email)) return new Outcome.Invalid([new Fault("Email must be valid", "email")]);
-        if (email.Text == user.Email) return new Outcome.Invalid([new Fault("Email is the one you have already", "email")]);
+        if (!EmailAddress.TryParse(request.Email, out var email)) return new Outcome.Invalid([EmailAddress.Invalid]);
+        if (email.Text == user.Email) return new Outcome.Invalid([new Fault("Email is the one you have already", "email", () => Text.SameEmail)]);
         switch (await check.OfAsync(user, request.Password, ct))
         {
             case CheckPassword.Outcome.LockedOut(var wait):

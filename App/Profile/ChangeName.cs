@@ -26,7 +26,7 @@ internal sealed class ChangeName(AppDb db, AuditLog audit)
         ArgumentNullException.ThrowIfNull(request);
         var named = !string.IsNullOrWhiteSpace(request.Name);
         var name = named ? SignUp.NameOf(request.Name!) : null;
-        if (named && name is null) return [new Fault("Name must be at most 200 characters of text", "name")];
+        if (named && name is null) return [SignUp.InvalidName];
         await using var transaction = await db.BeginWriteAsync(ct);
         if (await db.Users.SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user || user.Name == name) return [];
         user.Name = name;

@@ -61,7 +61,7 @@ internal sealed class ChangePassword(AppDb db, CheckPassword check, PasswordPoli
         ArgumentNullException.ThrowIfNull(request);
         if (await db.Users.SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Gone();
         var faults = policy.Check(request.Password, user.Email!, user.Name, await second.IsOnAsync(user.Id, ct)).ToList();
-        if (request.Password == request.CurrentPassword) faults.Add(new Fault("Password is the one you have already", "password"));
+        if (request.Password == request.CurrentPassword) faults.Add(new Fault("Password is the one you have already", "password", () => Text.SamePassword));
         if (faults.Count > 0) return new Outcome.Invalid(faults);
         switch (await check.OfAsync(user, request.CurrentPassword, ct))
         {

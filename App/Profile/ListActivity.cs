@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using App.Audit;
 using App.Data;
 using App.Sessions;
@@ -14,7 +15,8 @@ namespace App.Profile;
 /// <param name="Kind"><c>desktop</c>, <c>phone</c> or <c>program</c>; absent where the device is.</param>
 /// <param name="Alive">Whether that session still lives.</param>
 /// <param name="Here">Whether it is the one that asks.</param>
-internal sealed record ActivityView(DateTimeOffset At, string Action, string? Detail, string? Address, Guid? SessionId, string? Device, string? Kind, bool Alive, bool Here);
+/// <param name="Seen">The device once more, for pages to name in their language.</param>
+internal sealed record ActivityView(DateTimeOffset At, string Action, string? Detail, string? Address, Guid? SessionId, string? Device, string? Kind, bool Alive, bool Here, [property: JsonIgnore] Device? Seen = null);
 
 /// <summary>A page of activity, the newest first.</summary>
 /// <param name="Before">Ask with this for what came before; absent on the last page.</param>
@@ -50,6 +52,6 @@ internal sealed class ListActivity(AppDb db, TimeProvider time)
         // An ended session bears no address of its own in the audit; where it was is what its owner wants to know.
         return new ActivityView(
             row.At, row.Action, row.Detail, row.Address ?? session?.Address, row.SessionId, name, device?.Kind,
-            session is { RevokedAt: null } && session.ExpiresAt > now, row.SessionId == user.SessionId);
+            session is { RevokedAt: null } && session.ExpiresAt > now, row.SessionId == user.SessionId, device);
     }
 }

@@ -1,3 +1,4 @@
+using App.Mail;
 using App.Ops;
 
 namespace App.Profile;
@@ -24,14 +25,14 @@ internal static class ProfileModule
 
     public static void MapProfile(this IEndpointRouteBuilder routes)
     {
-        var mine = routes.MapGroup("/api/account").WithTags("Account").RequireAuthorization().ProducesProblem(401);
+        var mine = routes.MapGroup("/api/account").WithTags("Account").RequireAuthorization().WithMetadata(WritesLetters.Mark).ProducesProblem(401);
         mine.MapPost("/password", ChangePassword.HandleAsync).RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(429);
         mine.MapPost("/email", ChangeEmail.HandleAsync).RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(429);
         mine.MapPost("/name", ChangeName.HandleAsync).ProducesProblem(400);
         mine.MapGet("/activity", ListActivity.HandleAsync).ProducesProblem(400);
         mine.MapPost("/data", MyData.HandleAsync).RequireRateLimiting(RateLimits.Credentials).Produces<object>(200, "application/json").ProducesProblem(400).ProducesProblem(429);
         mine.MapPost("/delete", DeleteAccount.HandleAsync).RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(409).ProducesProblem(429);
-        routes.MapPost("/api/account/email/confirm", ConfirmNewEmail.HandleAsync).WithTags("Account").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(429);
+        routes.MapPost("/api/account/email/confirm", ConfirmNewEmail.HandleAsync).WithTags("Account").WithMetadata(WritesLetters.Mark).AllowAnonymous().RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(429);
 
         DataForm.Map(routes);
         DisownForm.Map(routes);

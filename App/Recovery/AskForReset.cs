@@ -37,7 +37,7 @@ internal sealed class AskForReset(AppDb db, Outbox outbox)
     public async Task<Outcome> TryAsync(ForgotRequest request, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(request);
-        if (!EmailAddress.TryParse(request.Email, out var email)) return new Outcome.Invalid([new Fault("Email must be valid", "email")]);
+        if (!EmailAddress.TryParse(request.Email, out var email)) return new Outcome.Invalid([EmailAddress.Invalid]);
         await using var transaction = await db.BeginWriteAsync(ct);
         // Enough for whoever deletes the first by mistake, too few to fill anybody's letter box.
         // Apart from the letters of a sign-up, which anybody may ask for in the owner's name.

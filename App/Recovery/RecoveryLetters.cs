@@ -71,7 +71,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
     private AddressedLetter Letter(User user, string subject, IReadOnlyList<string> sentences, (string, string)? link, params IReadOnlyList<string> after) =>
         new(paper.Write(user.Email!, subject, sentences, link, after), user.Id);
 
-    private static string DeviceOf(WhoAndWhere where) => Device.Parse(where.UserAgent) is { Os: { Length: > 0 } os } device ? $"{device.Browser}, {os}" : Device.Parse(where.UserAgent).Browser;
+    private static string DeviceOf(WhoAndWhere where) => SessionWords.Name(Device.Parse(where.UserAgent));
 
     // {0} is the product's name in every text; the rest as given.
     private string Say(string text, params object[] values) => string.Format(CultureInfo.CurrentCulture, text, [brand.Name, .. values]);

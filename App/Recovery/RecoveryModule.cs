@@ -1,4 +1,5 @@
 using App.Accounts;
+using App.Mail;
 using App.Ops;
 using App.Sessions;
 
@@ -21,7 +22,7 @@ internal static class RecoveryModule
 
     public static void MapRecovery(this IEndpointRouteBuilder routes)
     {
-        var users = routes.MapGroup("/api/users").WithTags("Users").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials);
+        var users = routes.MapGroup("/api/users").WithTags("Users").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials).WithMetadata(WritesLetters.Mark);
         users.MapPost("/forgot", AskForReset.HandleAsync).TakesJson<ForgotRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);
         users.MapPost("/reset", ResetPassword.HandleAsync).TakesJson<ResetRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);
         users.MapPost("/confirm-email", ConfirmEmail.HandleAsync).TakesJson<LinkRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);

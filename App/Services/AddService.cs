@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using App.Audit;
 using App.Data;
 using App.OAuth;
+using App.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 
@@ -25,7 +26,7 @@ public sealed class AddServiceRequest
 }
 
 /// <summary>An admin registers a service; its secret is made here and told once.</summary>
-internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretKey secretKey, AuditLog audit, TimeProvider time)
+internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretKey secretKey, TokenOptions tokens, AuditLog audit, TimeProvider time)
 {
     public abstract record Outcome
     {
@@ -58,9 +59,17 @@ internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretK
         var secret = ServiceSecret.Generate();
         try
         {
-            var added = await change.RunAsync(async () =>
+            var outcome = Taken("There is a service with this id", "id");
+            await change.RunAsync(async () =>
             {
-                if (await db.OAuthClients.AnyAsync(c => c.ClientId == id, ct)) return false;
+                var others = await db.OAuthClients.AsNoTracking().ToListAsync(ct);
+                if (others.Exists(c => c.ClientId == id)) return false;
+                if (ServiceRules.ApartOnlyInCase([tokens.Audience, .. others.SelectMany(c => c.Names), id, service.Audience ?? id]) is not null)
+                {
+                    outcome = Taken("There is an id or audience that differs from this only in the case of its letters", "audience");
+                    return false;
+                }
+
                 var client = new OAuthClient
                 {
                     Id = Guid.CreateVersion7(time.GetUtcNow()),
@@ -72,15 +81,16 @@ internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretK
                 client.Describe(service);
                 db.Add(client);
                 audit.Add("service-created", user.Id, user.SessionId, detail: id);
+                outcome = new Outcome.Added(new NewSecret(id, secret.Reveal()));
                 return true;
             }, ct);
-            return added ? new Outcome.Added(new NewSecret(id, secret.Reveal())) : Taken();
+            return outcome;
         }
         catch (DbUpdateException e) when (UniqueViolation.Is(e))
         {
-            return Taken();
+            return Taken("There is a service with this id", "id");
         }
 
-        static Outcome Taken() => new Outcome.Invalid([new Fault("There is a service with this id", "id")]);
+        static Outcome Taken(string why, string field) => new Outcome.Invalid([new Fault(why, field)]);
     }
 }

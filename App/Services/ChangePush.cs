@@ -64,7 +64,7 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
     {
         await using (var transaction = await db.BeginWriteAsync(ct))
         {
-            if (!await db.OAuthClients.AnyAsync(c => c.ClientId == id && c.PushUrl != null, ct)) return new Outcome.NotFound();
+            if (await db.FindClientAsync(id, ct) is not { PushUrl: not null }) return new Outcome.NotFound();
             await db.UndeliveredEvents.Where(u => u.Service == id).ExecuteUpdateAsync(set => set.SetProperty(u => u.Again, true), ct);
             await NowAsync(id, ct);
             audit.Add("service-push-retried", user.Id, user.SessionId, detail: id);
@@ -81,7 +81,7 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
         Outcome outcome = new Outcome.NotFound();
         await change.RunAsync(async () =>
         {
-            if (await db.OAuthClients.SingleOrDefaultAsync(c => c.ClientId == id, ct) is not { } client) return false;
+            if (await db.FindClientAsync(id, ct) is not { } client) return false;
             outcome = client.Declared ? new Outcome.Invalid([new Fault("This service is declared in the settings. Change its receiver there.")]) : await decide(client);
             if (outcome is not Outcome.Done) return false;
             client.ConcurrencyToken = Guid.NewGuid().ToString();

@@ -3,7 +3,6 @@ using App.Data;
 using App.Events;
 using App.OAuth;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.EntityFrameworkCore;
 
 namespace App.Services;
 
@@ -80,7 +79,7 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         Outcome outcome = new Outcome.NotFound();
         await change.RunAsync(async () =>
         {
-            if (await db.OAuthClients.SingleOrDefaultAsync(c => c.ClientId == id, ct) is not { } client) return false;
+            if (await db.FindClientAsync(id, ct) is not { } client) return false;
             outcome = await decide(client);
             if (outcome is not (Outcome.Done or Outcome.Rotated)) return false;
             client.ConcurrencyToken = Guid.NewGuid().ToString();

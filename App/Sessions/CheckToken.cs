@@ -10,9 +10,10 @@ namespace App.Sessions;
 
 /// <summary>
 /// The one answer to "is this token good, now?", whichever door asks. A text seen before costs a hash and two look-ups in memory;
-/// a new one is verified and its session looked up once, which also refuses what a restored backup or a deleted user would leave behind.
+/// a new one is verified and its session looked up unless it was minted here, which also refuses what a restored backup or a deleted user
+/// would leave behind.
 /// </summary>
-internal sealed class CheckToken(VerifiedTokens verified, TokenVerifier verifier, RevocationIndex revocations, TimeProvider time)
+internal sealed class CheckToken(VerifiedTokens verified, KnownSessions sessions, TokenVerifier verifier, RevocationIndex revocations, TimeProvider time)
 {
     /// <returns>The ready result for the pipeline; null when the token is not good.</returns>
     public ValueTask<AuthenticateResult?> RunAsync(ReadOnlyMemory<char> text, Carrier carrier, HttpContext http) => RunAsync(text, carrier, null, http);
@@ -59,24 +60,27 @@ internal sealed class CheckToken(VerifiedTokens verified, TokenVerifier verifier
     /// <summary>The same answer with its reason, for somebody who asks why. Nothing is remembered of it.</summary>
     public async ValueTask<TokenVerdict> ExplainAsync(string token, string? audience, HttpContext http)
     {
-        var verdict = Ascii.IsValid(token) ? await JudgeAsync(token, audience, http) : new TokenVerdict.Refused(TokenFault.Form);
+        var verdict = Ascii.IsValid(token) ? await JudgeAsync(token, audience, look: true, http) : new TokenVerdict.Refused(TokenFault.Form);
         return verdict is TokenVerdict.Genuine(var user) && !IsInForce(user) ? new TokenVerdict.Refused(TokenFault.Revoked) : verdict;
     }
 
-    private async ValueTask<TokenVerdict> JudgeAsync(string token, string? audience, HttpContext http)
+    /// <param name="look">At the session's row, even if this process knows the session.</param>
+    private async ValueTask<TokenVerdict> JudgeAsync(string token, string? audience, bool look, HttpContext http)
     {
         var verdict = await verifier.VerifyAsync(token, audience);
-        if (verdict is not TokenVerdict.Genuine(var user)) return verdict;
+        if (verdict is not TokenVerdict.Genuine(var user) || (!look && sessions.Knows(user.SessionId, user.Id))) return verdict;
         var session = await http.RequestServices.GetRequiredService<AppDb>().FindLifeAsync(user.SessionId, http.RequestAborted);
         if (session is null || session.UserId != user.Id) return new TokenVerdict.Refused(TokenFault.SessionUnknown);
         if (session.RevokedAt is not null) return new TokenVerdict.Refused(TokenFault.SessionEnded);
-        return session.ExpiresAt <= time.GetUtcNow() ? new TokenVerdict.Refused(TokenFault.SessionExpired) : verdict;
+        if (session.ExpiresAt <= time.GetUtcNow()) return new TokenVerdict.Refused(TokenFault.SessionExpired);
+        sessions.Add(user.SessionId, user.Id, session.ExpiresAt);
+        return verdict;
     }
 
     private async ValueTask<AuthenticateResult?> VerifyAsync(string text, VerifiedTokens.Key key, string? audience, HttpContext http)
     {
         var token = key.Carrier == Carrier.Cookie ? SessionCookies.Unwrap(text) : text;
-        if (token is null || await JudgeAsync(token, audience, http) is not TokenVerdict.Genuine(var user)) return null;
+        if (token is null || await JudgeAsync(token, audience, look: false, http) is not TokenVerdict.Genuine(var user)) return null;
         var result = AuthenticateResult.Success(new AuthenticationTicket(user.ToPrincipal(), SessionHandler.Scheme));
         verified.Add(key, result);
         // Asked after adding: a revocation that came between the look-up and here is in the index, if not in what was read.

@@ -4,6 +4,14 @@ namespace App.Sessions;
 /// <param name="Kind"><c>desktop</c>, <c>phone</c> or <c>program</c>.</param>
 internal sealed record Device(string Browser, string Os, string Kind)
 {
+    // What programs are told; people read it in their own language (SessionWords).
+    private const string UnknownBrowser = "A browser";
+    private const string UnknownSystem = "an unknown system";
+    private const string UnknownProgram = "A program";
+
+    public bool IsKnown => Browser is not (UnknownBrowser or UnknownProgram);
+    public bool KnowsSystem => Os != UnknownSystem;
+
     // Order matters: nearly every browser also claims to be those before it.
     private static readonly (string Mark, string Name)[] Browsers =
     [
@@ -19,9 +27,9 @@ internal sealed record Device(string Browser, string Os, string Kind)
     public static Device Parse(string userAgent)
     {
         if (!userAgent.StartsWith("Mozilla/", StringComparison.Ordinal)) return new Device(ProgramName(userAgent), "", "program");
-        var os = Find(Systems, userAgent, "an unknown system");
+        var os = Find(Systems, userAgent, UnknownSystem);
         var kind = os is "iPhone" or "iPad" or "Android" || userAgent.Contains("Mobile", StringComparison.Ordinal) ? "phone" : "desktop";
-        return new Device(Find(Browsers, userAgent, "A browser"), os, kind);
+        return new Device(Find(Browsers, userAgent, UnknownBrowser), os, kind);
     }
 
     private static string Find((string Mark, string Name)[] table, string userAgent, string otherwise) =>
@@ -32,6 +40,6 @@ internal sealed record Device(string Browser, string Os, string Kind)
     {
         var end = userAgent.IndexOfAny(['/', ' ']);
         var name = end < 0 ? userAgent : userAgent[..end];
-        return name.Length is > 0 and <= 40 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') ? name : "A program";
+        return name.Length is > 0 and <= 40 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') ? name : UnknownProgram;
     }
 }

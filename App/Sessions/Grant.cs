@@ -24,11 +24,12 @@ internal sealed record TokenAnswer(
 }
 
 /// <summary>Makes grants; the one place that pairs the two tokens.</summary>
-internal sealed class Grants(AccessTokens accessTokens, RefreshKey refreshKey, TimeProvider time)
+internal sealed class Grants(AccessTokens accessTokens, RefreshKey refreshKey, KnownSessions known, TimeProvider time)
 {
     public Grant Create(CurrentUser user, RefreshToken refreshToken, DateTimeOffset sessionExpiresAt)
     {
         var begun = accessTokens.Begin(user, time.GetUtcNow());
+        known.Add(begun.SessionId, begun.Id, sessionExpiresAt);
         return new Grant(begun, accessTokens.Mint(begun), refreshToken.Reveal(refreshKey), accessTokens.Lifetime, sessionExpiresAt);
     }
 }

@@ -1,17 +1,18 @@
-using System.Globalization;
 using App.Events;
+using App.Ui;
 
 namespace App.Sessions;
 
 /// <summary>A session in the words of its owner.</summary>
 internal static class SessionWords
 {
-    public static string Name(SessionView session) => session switch
+    public static string Name(SessionView session) => Name(new Device(session.Browser, session.Os, session.Kind));
+
+    public static string Name(Device device) => device switch
     {
-        { Kind: "program", Browser: "A program" } => "A program",
-        { Kind: "program" } => $"{session.Browser} (program)",
-        { Os: "" } => session.Browser,
-        _ => $"{session.Browser} on {session.Os}",
+        { Kind: "program" } => device.IsKnown ? Sentence.With(Text.ProgramNamed, device.Browser) : Text.Program,
+        { Os: "" } => BrowserOf(device),
+        _ => Sentence.With(Text.BrowserOn, BrowserOf(device), device.KnowsSystem ? device.Os : Text.System),
     };
 
     /// <summary>RFC 8176 values as people say them.</summary>
@@ -20,23 +21,24 @@ internal static class SessionWords
         var key = amr.Contains("hwk") || amr.Contains("swk");
         return (amr.Contains("pwd"), key, amr.Contains("otp")) switch
         {
-            (true, true, _) => "Password and passkey",
-            (true, _, true) => "Password and code",
-            (true, _, _) => "Password",
-            (_, true, _) => "Passkey",
-            _ => "Signed in",
+            (true, true, _) => Text.PasswordAndPasskey,
+            (true, _, true) => Text.PasswordAndCode,
+            (true, _, _) => Text.Password,
+            (_, true, _) => Text.Passkey,
+            _ => Text.OtherMethod,
         };
     }
 
     /// <summary>Where a session just ended is refused by now: everywhere, or everywhere but at those who are named.</summary>
     public static string Everywhere(ConvergenceView convergence) => convergence switch
     {
-        { Behind: [], Seconds: { } seconds } => string.Create(CultureInfo.InvariantCulture, $"Signed out everywhere in {Math.Max(0.1, seconds):0.0} s"),
-        { Behind: [] } => "Signed out everywhere",
-        { Behind: [var one] } => string.Create(CultureInfo.InvariantCulture, $"Signed out here; waiting for {one.Service} ({one.Seconds:0} s behind)"),
-        { Behind: [var first, ..] behind } => string.Create(CultureInfo.InvariantCulture, $"Signed out here; waiting for {first.Service} and {behind.Count - 1} more ({behind.Max(b => b.Seconds):0} s behind)"),
+        { Behind: [], Seconds: { } seconds } => Sentence.With(Text.EverywhereIn, Math.Max(0.1, seconds)),
+        { Behind: [] } => Text.Everywhere,
+        { Behind: [var one] } => Sentence.With(Text.WaitingForOne, one.Service, one.Seconds),
+        { Behind: [var first, ..] behind } => Sentence.With(Text.WaitingForMany, first.Service, behind.Count - 1, behind.Max(b => b.Seconds)),
     };
 
-    public static string Within(TimeSpan elapsed) =>
-        string.Create(CultureInfo.InvariantCulture, $"Signed out in {Math.Max(0.01, elapsed.TotalSeconds):0.00} s");
+    public static string Within(TimeSpan elapsed) => Sentence.With(Text.Within, Math.Max(0.01, elapsed.TotalSeconds));
+
+    private static string BrowserOf(Device device) => device.IsKnown ? device.Browser : Text.Browser;
 }

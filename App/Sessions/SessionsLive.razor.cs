@@ -62,6 +62,7 @@ public sealed partial class SessionsLive
     private async Task ShowAsync()
     {
         if (over || stop.IsCancellationRequested) return;
+        Speak();
         try
         {
             await LookAsync();
@@ -88,7 +89,7 @@ public sealed partial class SessionsLive
         foreach (var row in rows)
         {
             if (living.FirstOrDefault(s => s.Id == row.View.Id) is { } view) row.View = view;
-            else row.Ended ??= "Signed out";
+            else row.Ended ??= Text.SignedOut;
         }
 
         rows.InsertRange(rows.Count > 0 ? 1 : 0, living.Where(s => !rows.Exists(r => r.View.Id == s.Id)).Select(s => new Row(s)));
@@ -104,9 +105,18 @@ public sealed partial class SessionsLive
         }
 
         row.Ended = SessionWords.Within(Clock.GetElapsedTime(begun));
-        said = $"{row.Name}: {row.Ended}";
+        said = Sentence.With(Text.Said, row.Name, row.Ended);
         _ = WatchServicesAsync([row], stop.Token);
     });
+
+    // By name, as far as a sentence bears it.
+    private string Others => rows.FindAll(r => r is { Ended: null, View.Current: false }) switch
+    {
+        [var one] => one.Name,
+        [var one, var two] => $"{one.Name}, {two.Name}",
+        [var one, var two, .. var more] => Sentence.With(Text.EndOthersNames, $"{one.Name}, {two.Name}", more.Count),
+        _ => "",
+    };
 
     private Task EndOthersAsync() => ActAsync(All, async () =>
     {
@@ -120,7 +130,7 @@ public sealed partial class SessionsLive
 
         var ended = SessionWords.Within(Clock.GetElapsedTime(begun));
         foreach (var row in others) row.Ended = ended;
-        said = $"{count} sessions: {ended}";
+        said = count == 1 ? Sentence.With(Text.SaidOne, ended) : Sentence.With(Text.SaidMany, count, ended);
         _ = WatchServicesAsync(others, stop.Token);
     });
 
@@ -134,6 +144,7 @@ public sealed partial class SessionsLive
             {
                 await InvokeAsync(async () =>
                 {
+                    Speak();
                     foreach (var row in open) await ShowServicesAsync(row);
                     StateHasChanged();
                 });
@@ -154,12 +165,13 @@ public sealed partial class SessionsLive
         row.Waiting = view?.Convergence is { Behind.Count: > 0 };
         if (view?.Convergence is not { } convergence) return;
         row.Ended = SessionWords.Everywhere(convergence);
-        if (!row.Waiting) said = $"{row.Name}: {row.Ended}";
+        if (!row.Waiting) said = Sentence.With(Text.Said, row.Name, row.Ended);
     }
 
     private async Task ActAsync(Row what, Func<Task> act)
     {
         if (busy is not null || Leave()) return;
+        Speak();
         (busy, fault) = (what, null);
         try
         {
@@ -167,7 +179,7 @@ public sealed partial class SessionsLive
         }
         catch (Exception e) when (IsDatabase(e))
         {
-            fault = "That didn’t work just now. Nothing was lost; try again in a moment.";
+            fault = Text.Failed;
         }
         finally
         {

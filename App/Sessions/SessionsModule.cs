@@ -17,6 +17,7 @@ internal static class SessionsModule
         services.AddSingleton<RefreshKey>();
         services.AddSingleton<Grants>();
         services.AddSingleton<VerifiedTokens>();
+        services.AddSingleton<KnownSessions>();
         services.AddSingleton<CheckToken>();
         services.AddSingleton<SessionWatch>();
         services.AddScoped<StartSession>();

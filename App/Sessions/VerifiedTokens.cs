@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Text;
 using App.Tokens;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.Extensions.Caching.Memory;
 
 namespace App.Sessions;
 
@@ -103,4 +104,33 @@ internal sealed class VerifiedTokens(TokenOptions options)
         // The hash is already uniform: any 32 bits of it will do.
         public override int GetHashCode() => (int)(uint)Low ^ (int)Carrier;
     }
+}
+
+/// <summary>
+/// Sessions whose row this process has just seen or written, so that a token minted here needs no look-up when it first comes back.
+/// For minutes only, and never instead of asking <see cref="App.Events.RevocationIndex"/>: what ends a session is there, and stays there for longer.
+/// </summary>
+internal sealed class KnownSessions(TimeProvider time) : IDisposable
+{
+    private const int Most = 20_000;
+    private static readonly TimeSpan Believed = TimeSpan.FromMinutes(6);
+
+    private readonly MemoryCache _entries = new(new MemoryCacheOptions { SizeLimit = Most });
+
+    public void Add(Guid sessionId, Guid userId, DateTimeOffset expiresAt)
+    {
+        var until = time.GetUtcNow() + Believed;
+        using var entry = _entries.CreateEntry(sessionId);
+        entry.Value = new Known(userId, until < expiresAt ? until : expiresAt);
+        // The cache has the wall's clock: this bounds it, and the line above decides.
+        entry.AbsoluteExpirationRelativeToNow = Believed;
+        entry.Size = 1;
+    }
+
+    public bool Knows(Guid sessionId, Guid userId) =>
+        _entries.TryGetValue(sessionId, out Known? known) && known!.UserId == userId && time.GetUtcNow() < known.Until;
+
+    public void Dispose() => _entries.Dispose();
+
+    private sealed record Known(Guid UserId, DateTimeOffset Until);
 }

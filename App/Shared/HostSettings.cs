@@ -43,6 +43,9 @@ public sealed class PublicUrl(HostSettings settings, IServer server, IHostApplic
     /// <summary>Scheme, host and port as a browser writes them in <c>Origin</c> (RFC 6454 section 6.2).</summary>
     public string Origin => known is null ? OriginOf(Issuer) : origin ??= OriginOf(known);
 
+    /// <summary>Where this very process is reached from its own machine, over plain http; null where it listens on no such address.</summary>
+    public Uri? Listening => server.Features.Get<IServerAddressesFeature>()?.Addresses.Select(address => new Uri(Reachable(address))).FirstOrDefault(uri => uri.Scheme == Uri.UriSchemeHttp);
+
     private static string OriginOf(string url) => new Uri(url).GetLeftPart(UriPartial.Authority);
 
     // Before the server listens there are wishes, not addresses (port 0): those aren't kept.

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 
@@ -7,7 +8,13 @@ namespace App.Shared;
 /// <summary>One thing that is wrong with a request, in words for the person who sent it.</summary>
 /// <param name="Message">A sentence that is safe to show to anybody.</param>
 /// <param name="Field">The member at fault; absent where no single one is.</param>
-public sealed record Fault(string Message, string? Field = null);
+/// <param name="Said">The same to a person on a page, in their language; null where the message is that already. Programs read English, whoever they work for.</param>
+public sealed record Fault(string Message, string? Field = null, [property: JsonIgnore] Func<string>? Said = null)
+{
+    /// <summary>What a page shows.</summary>
+    [JsonIgnore]
+    public string Words => Said?.Invoke() ?? Message;
+}
 
 /// <summary>
 /// Every refusal a client can see: its status and its safe sentence.

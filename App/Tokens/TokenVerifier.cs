@@ -11,6 +11,8 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
 {
     private static readonly JsonWebTokenHandler Handler = new() { MapInboundClaims = false, MaximumTokenSizeInBytes = StrictToken.MaxLength };
 
+    private volatile TokenValidationParameters? _last;
+
     /// <param name="boundTo">The audience of one service, which the token must name and no other; null for a token meant for everybody.</param>
     public async ValueTask<TokenVerdict> VerifyAsync(string token, string? boundTo = null)
     {
@@ -20,7 +22,7 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
         if (!IsInTime(strict.User.IssuedAt, strict.User.ExpiresAt, strict.NotBefore, out fault)) return new TokenVerdict.Refused(fault);
         if ((ring.IsShared ? ring.Signing.Key : ring.Find(strict.KeyId)) is not { } key) return new TokenVerdict.Refused(TokenFault.UnknownKey);
 
-        var result = await Handler.ValidateTokenAsync(token, Parameters(key, algorithm, boundTo ?? options.Audience));
+        var result = await Handler.ValidateTokenAsync(token, boundTo is null ? ParametersOf(key, algorithm) : Parameters(key, algorithm, boundTo));
         return result.IsValid ? new TokenVerdict.Genuine(strict.User with { Audience = boundTo }) : new TokenVerdict.Refused(FaultOf(result.Exception));
     }
 
@@ -55,6 +57,13 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
             : null;
         fault = found ?? default;
         return found is null;
+    }
+
+    // Of the key that signed the last one: nearly always the same.
+    private TokenValidationParameters ParametersOf(SecurityKey key, string algorithm)
+    {
+        var last = _last;
+        return last is not null && ReferenceEquals(last.IssuerSigningKey, key) ? last : _last = Parameters(key, algorithm, options.Audience);
     }
 
     private TokenValidationParameters Parameters(SecurityKey key, string algorithm, string audience) => new()

@@ -20,8 +20,8 @@ internal static class Refusal
     }
 
     public static IReadOnlyList<Fault> Busy(HttpContext http, TimeSpan wait) =>
-        Wait(http, StatusCodes.Status503ServiceUnavailable, wait, $"Many people are signing in just now. Nothing is lost; try again in {When.Lasting(wait)}.");
+        Wait(http, StatusCodes.Status503ServiceUnavailable, wait, Sentence.With(Text.Busy, When.Lasting(wait)));
 
     /// <summary>The sentence that belongs beside one field.</summary>
-    public static string? Of(IReadOnlyList<Fault> faults, string field) => faults.FirstOrDefault(f => f.Field == field)?.Message;
+    public static string? Of(IReadOnlyList<Fault> faults, string field) => faults.FirstOrDefault(f => f.Field == field)?.Words;
 }

@@ -5,14 +5,32 @@
   // Show or hide what is typed into a password field.
   for (const button of all('[data-peek]')) {
     const input = document.getElementById(button.dataset.peek);
+    const [show, hide] = [[button.textContent, button.ariaLabel], [button.dataset.hide, button.dataset.hideLabel]];
     button.hidden = false;
     button.onclick = () => {
-      const show = input.type === 'password';
-      input.type = show ? 'text' : 'password';
-      button.textContent = show ? 'Hide' : 'Show';
-      button.ariaLabel = button.textContent + ' password';
+      const hidden = input.type === 'password';
+      input.type = hidden ? 'text' : 'password';
+      [button.textContent, button.ariaLabel] = hidden ? hide : show;
     };
     input.form.addEventListener('submit', () => { input.type = 'password'; });
+  }
+
+  // How strong a new password is, once it is long enough. The server judges, as it will when the form is sent.
+  for (const input of all('[data-judge]')) {
+    const [says, { email, name }] = [document.getElementById(`${input.id}-strength`), input.form.elements];
+    let asked = 0;
+    input.addEventListener('input', async () => {
+      const turn = ++asked;
+      const show = ({ level, words }) => { says.dataset.level = level; says.textContent = words; };
+      if ([...input.value].length < input.dataset.judge) return show({ level: 0, words: '' });
+      await new Promise(resolve => { setTimeout(resolve, 300); });
+      if (turn !== asked) return;
+      const body = new URLSearchParams({ password: input.value, min: input.dataset.judge });
+      if (email) body.set('email', email.value);
+      if (name) body.set('name', name.value);
+      const answer = await fetch('/ui/password-strength', { method: 'POST', body }).catch(() => null);
+      if (answer?.ok && turn === asked) show(await answer.json());
+    });
   }
 
   // Copy code or a secret; the button says that it did. A page without https has no clipboard, and shows no button.

@@ -1,11 +1,8 @@
-// Package gatehouse checks Gatehouse's access tokens in this process and learns of sign-outs within milliseconds.
+// Package gatehouse checks Gatehouse's access tokens in this process and hears of sign-outs within moments.
 // One file, yours to keep and to change. It needs Go 1.19 and golang-jwt 4 or 5.
 //
-//	gate, err := gatehouse.New(gatehouse.Options{Issuer: "https://id.example.com", Audience: "orders"}) // GATEHOUSE_CLIENT_SECRET is in the environment
-//	http.Handle("/orders", gate.Middleware(orders))                                                     // there: gatehouse.ClaimsOf(r.Context())["email"]
-//
-// Public keys come from /.well-known/jwks.json. One connection to /events (server-sent events) brings every revocation in force,
-// then each new one, and a heartbeat every 5 s. No token is accepted before that first snapshot.
+//	gate, err := gatehouse.New(gatehouse.Options{Issuer: "https://id.example.com", Audience: "orders"})
+//	http.Handle("/orders", gate.Middleware(orders)) // there: gatehouse.ClaimsOf(r.Context())["email"]
 package gatehouse
 
 import (
@@ -26,9 +23,9 @@ import (
 	"net/url"
 	"os"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -39,18 +36,11 @@ const (
 	skew        = 30               // s by which two clocks may differ
 	longestLife = 3600             // s that a token of ours may live
 	maxToken    = 8192             // characters
-	maxDepth    = 8                // levels of JSON in a token
-	startWithin = 5 * time.Second  // that the first tokens wait for the snapshot; past that the feed counts as stale
-	silence     = 12 * time.Second // without data after which the feed's connection is opened anew
-	answerIn    = 5 * time.Second  // for any other request to Gatehouse
+	patience    = 5 * time.Second  // for any answer, and that the first tokens wait for the feed's snapshot
+	silence     = 12 * time.Second // without data after which the feed is opened anew
 	keysAge     = 5 * time.Minute  // after which the keys are fetched again in the background
 	keysPause   = 30 * time.Second // between two fetches that unknown key ids in tokens may cause
 )
-
-// Refused says why a token isn't good: one of a few fixed words, fit for a metric's label; it never quotes the token.
-type Refused string
-
-func (reason Refused) Error() string { return "token refused: " + string(reason) }
 
 // Options of a service. Issuer and Audience have no default.
 type Options struct {
@@ -58,9 +48,9 @@ type Options struct {
 	Audience     string           // the aud that tokens for this service bear
 	URL          string           // where Gatehouse is reached from here; by default the issuer
 	ClientID     string           // this service's id; by default GATEHOUSE_CLIENT_ID or else the audience
-	ClientSecret string           // its secret; by default GATEHOUSE_CLIENT_SECRET
-	WhenStale    string           // "introspect" (RFC 7662; the default), "refuse" or "accept" while the feed is older than StaleAfter
-	StaleAfter   time.Duration    // 15 s by default; below 6 s the five-second heartbeat itself looks late
+	ClientSecret string           // by default GATEHOUSE_CLIENT_SECRET
+	WhenStale    string           // past StaleAfter: "introspect" (RFC 7662; the default), "refuse" or "accept"
+	StaleAfter   time.Duration    // since the feed's last word; 15 s by default; below 6 s the heartbeat looks late
 	Instance     string           // this process among its replicas; by default host name and process id
 	Cookie       string           // name of the session cookie; by default "session"
 	Now          func() time.Time // the clock that tokens are judged by
@@ -77,47 +67,47 @@ type Stats struct {
 	LastError       string         `json:"lastError"`
 }
 
-type held struct{ notBefore, expires int64 }
+// Refused says why a token isn't good: one of a few fixed words, fit for a metric's label; it never quotes the token.
+type Refused string
 
-type entry struct {
-	Cursor, NotBefore           int64
-	Expires                     *int64
-	Type, Sub, Sid, Kid, Reason string
-	Events                      []entry
+func (reason Refused) Error() string { return "token refused: " + string(reason) }
+
+// Inside this file a refusal is a panic, caught in decide; so each rule is one line.
+func refuse(when bool, reason Refused) {
+	if when {
+		panic(reason)
+	}
 }
+
+type revocation struct{ notBefore, expires int64 } // refuses tokens issued up to notBefore; held until expires
 
 // Gatehouse follows one Gatehouse for one service. Its methods may be called from any goroutine.
 type Gatehouse struct {
 	Options
-	client          *http.Client
-	ctx             context.Context
-	Close           context.CancelFunc
-	wake            chan struct{} // there is something to acknowledge or to fetch
-	ready           chan struct{} // closed at the first snapshot
-	fetching        sync.Mutex    // whoever comes while one fetch of keys is under way shares it
-	missAt          time.Time     // under fetching
-	mu              sync.RWMutex  // of all below
-	keys            map[string]*ecdsa.PublicKey
-	keysAt, freshAt time.Time
-	keysWanted      bool
-	revoked         map[string]held // an entry refuses tokens issued at or before notBefore, until the last of them has expired
-	stats           Stats
+	Close    context.CancelFunc
+	ctx      context.Context
+	wake     chan struct{}   // there is something to acknowledge or to fetch
+	ready    context.Context // done at the first snapshot, or when patience is at its end
+	beReady  context.CancelFunc
+	keys     atomic.Pointer[map[string]*ecdsa.PublicKey]
+	fetching sync.Mutex   // whoever comes while one fetch of keys is under way waits for it
+	missAt   time.Time    // under fetching
+	mu       sync.RWMutex // of all below
+	keysAt   time.Time
+	freshAt  time.Time
+	revoked  map[string]revocation
+	stats    Stats
 }
 
 // New starts to follow the feed; Close ends that.
 func New(o Options) (*Gatehouse, error) {
 	host, _ := os.Hostname()
-	for _, d := range []struct {
-		value     *string
-		otherwise string
-	}{
-		{&o.URL, o.Issuer}, {&o.ClientID, os.Getenv("GATEHOUSE_CLIENT_ID")}, {&o.ClientID, o.Audience}, {&o.ClientSecret, os.Getenv("GATEHOUSE_CLIENT_SECRET")},
-		{&o.WhenStale, "introspect"}, {&o.Cookie, "session"}, {&o.Instance, fmt.Sprintf("%s-%d", host, os.Getpid())},
-	} {
-		if *d.value == "" {
-			*d.value = d.otherwise
-		}
-	}
+	o.URL = either(o.URL, o.Issuer)
+	o.ClientID = either(o.ClientID, os.Getenv("GATEHOUSE_CLIENT_ID"), o.Audience)
+	o.ClientSecret = either(o.ClientSecret, os.Getenv("GATEHOUSE_CLIENT_SECRET"))
+	o.WhenStale = either(o.WhenStale, "introspect")
+	o.Cookie = either(o.Cookie, "session")
+	o.Instance = either(o.Instance, fmt.Sprintf("%d-%.50s", os.Getpid(), host))
 	if o.StaleAfter == 0 {
 		o.StaleAfter = 15 * time.Second
 	}
@@ -127,19 +117,26 @@ func New(o Options) (*Gatehouse, error) {
 	if o.Issuer == "" || o.Audience == "" || o.ClientSecret == "" {
 		return nil, errors.New("gatehouse needs Issuer, Audience and ClientSecret")
 	}
-	if o.WhenStale != "introspect" && o.WhenStale != "refuse" && o.WhenStale != "accept" || o.StaleAfter < 0 {
+	if !strings.Contains(" introspect refuse accept ", " "+o.WhenStale+" ") || o.StaleAfter < 0 {
 		return nil, errors.New("gatehouse: WhenStale or StaleAfter is out of bounds")
 	}
-	o.Instance = regexp.MustCompile(`[^A-Za-z0-9_.-]`).ReplaceAllString(o.Instance, "-")
-	if len(o.Instance) > 64 {
-		o.Instance = o.Instance[len(o.Instance)-64:]
-	}
-	g := &Gatehouse{Options: o, client: &http.Client{}, wake: make(chan struct{}, 1), ready: make(chan struct{}), keysWanted: true, revoked: map[string]held{}}
+	g := &Gatehouse{Options: o, wake: make(chan struct{}, 1), revoked: map[string]revocation{}}
+	g.keys.Store(&map[string]*ecdsa.PublicKey{})
 	g.stats.Refusals = map[string]int{}
 	g.ctx, g.Close = context.WithCancel(context.Background())
+	g.ready, g.beReady = context.WithTimeout(context.Background(), patience)
 	go g.follow()
 	go g.runErrands()
 	return g, nil
+}
+
+func either(values ...string) string {
+	for _, value := range values {
+		if value != "" {
+			return value
+		}
+	}
+	return ""
 }
 
 // Stats is a copy.
@@ -168,441 +165,355 @@ func ClaimsOf(ctx context.Context) map[string]any {
 // Middleware hands on the good requests and answers the others 401 (RFC 6750 section 3) as problem+json.
 func (g *Gatehouse) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, err := readCredentials(r.Header, g.Cookie)
-		claims, err := g.count(token, err)
+		claims, err := g.decide(func() string { return readCredentials(r.Header, g.Cookie) })
 		if err == nil {
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), claimsKey{}, claims)))
 			return
 		}
-		var reason Refused
-		errors.As(err, &reason)
+		challenge := fmt.Sprintf(`Bearer error="invalid_token", error_description="%s"`, string(err.(Refused)))
+		w.Header().Set("WWW-Authenticate", challenge)
 		w.Header().Set("Content-Type", "application/problem+json")
-		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer error="invalid_token", error_description="%s"`, string(reason)))
 		w.WriteHeader(http.StatusUnauthorized)
 		io.WriteString(w, `{"title":"Not authorized","status":401,"errors":[{"message":"Not authorized"}]}`)
 	})
 }
 
 // Verify returns the token's claims (numbers as json.Number), or a Refused.
-func (g *Gatehouse) Verify(token string) (map[string]any, error) { return g.count(token, nil) }
-
-func (g *Gatehouse) count(token string, err error) (claims map[string]any, _ error) {
-	if err == nil {
-		claims, err = g.check(token)
-	}
-	var reason Refused
-	if errors.As(err, &reason) {
-		g.locked(func() { g.stats.Refusals[string(reason)]++ })
-	}
-	return claims, err
+func (g *Gatehouse) Verify(token string) (map[string]any, error) {
+	return g.decide(func() string { return token })
 }
 
-func (g *Gatehouse) check(token string) (map[string]any, error) {
-	kid, claims, err := readToken(token, g.Issuer, g.Audience, g.Now().Unix())
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-g.ready:
-	case <-time.After(startWithin):
-	}
-	key := g.findKey(kid)
-	if key == nil {
-		return nil, Refused("unknown_key")
-	}
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithoutClaimsValidation())
-	if _, err := parser.Parse(token, func(*jwt.Token) (any, error) { return key, nil }); err != nil {
-		return nil, Refused("signature")
-	}
-	issued, _ := seconds(claims, "iat")
-	g.mu.RLock()
-	stale := g.freshAt.IsZero() || time.Since(g.freshAt) > g.StaleAfter
-	for _, of := range [][2]string{{"key", "kid " + kid}, {"session", "sid " + claims["sid"].(string)}, {"user", "sub " + claims["sub"].(string)}} {
-		if r, found := g.revoked[of[1]]; found && issued <= r.notBefore {
-			g.mu.RUnlock()
-			return nil, Refused(of[0] + "_revoked")
+func (g *Gatehouse) decide(read func() string) (claims map[string]any, err error) {
+	defer func() {
+		switch reason := recover().(type) {
+		case nil:
+		case Refused:
+			g.locked(func() { g.stats.Refusals[string(reason)]++ })
+			claims, err = nil, reason
+		default:
+			panic(reason)
 		}
-	}
-	g.mu.RUnlock()
+	}()
+	return g.check(read()), nil
+}
+
+func (g *Gatehouse) check(token string) map[string]any {
+	kid, claims := readToken(token, g.Issuer, g.Audience, g.Now().Unix())
+	<-g.ready.Done()
+	key := g.findKey(kid)
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithoutClaimsValidation())
+	_, err := parser.Parse(token, func(*jwt.Token) (any, error) { return key, nil })
+	refuse(err != nil, "signature")
+	stale := g.refuseRevoked(kid, claims)
 	if !stale || g.WhenStale == "accept" {
-		return claims, nil
+		return claims
 	}
-	if g.WhenStale == "refuse" {
-		return nil, Refused("stale")
-	}
+	refuse(g.WhenStale == "refuse", "stale")
 	g.locked(func() { g.stats.Introspections++ }) // the answer is for this request alone
 	var answer struct{ Active bool }
-	if g.ask("/connect/introspect", "application/x-www-form-urlencoded", url.Values{"token": {token}}.Encode(), &answer) != nil {
-		return nil, Refused("introspection_failed")
-	}
-	if !answer.Active {
-		return nil, Refused("inactive")
-	}
-	return claims, nil
+	form := url.Values{"token": {token}}.Encode()
+	err = g.ask("/connect/introspect", form, "application/x-www-form-urlencoded", &answer)
+	refuse(err != nil, "introspection_failed")
+	refuse(!answer.Active, "inactive")
+	return claims
 }
 
-func (g *Gatehouse) locked(change func()) { g.mu.Lock(); defer g.mu.Unlock(); change() }
-func (g *Gatehouse) note(err error) {
-	if err != nil {
-		g.locked(func() { g.stats.LastError = err.Error() })
-	}
+// Says besides whether the feed is stale.
+func (g *Gatehouse) refuseRevoked(kid string, claims map[string]any) bool {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	refuse(seconds(claims["iat"]) <= g.revoked["kid "+kid].notBefore, "key_revoked")
+	refuse(seconds(claims["iat"]) <= g.revoked["sid "+claims["sid"].(string)].notBefore, "session_revoked")
+	refuse(seconds(claims["iat"]) <= g.revoked["sub "+claims["sub"].(string)].notBefore, "user_revoked")
+	return time.Since(g.freshAt) > g.StaleAfter
+}
+
+func (g *Gatehouse) locked(change func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	change()
 }
 
 func (g *Gatehouse) findKey(kid string) *ecdsa.PublicKey {
-	known := func() *ecdsa.PublicKey { g.mu.RLock(); defer g.mu.RUnlock(); return g.keys[kid] }
-	if key := known(); key != nil {
+	if key := (*g.keys.Load())[kid]; key != nil {
 		return key
 	}
 	g.fetching.Lock()
 	defer g.fetching.Unlock()
-	if known() == nil && time.Since(g.missAt) > keysPause {
+	if (*g.keys.Load())[kid] == nil && time.Since(g.missAt) > keysPause {
 		g.missAt = time.Now()
 		g.fetchKeys()
 	}
-	return known()
+	key := (*g.keys.Load())[kid]
+	refuse(key == nil, "unknown_key")
+	return key
 }
 
-// All keys that are published are taken, so that the next one is here before its first use. Call it with fetching held.
+// All that are published, so that the next one is here before its first use. Call it with fetching held.
 func (g *Gatehouse) fetchKeys() {
-	var set struct {
+	g.locked(func() { g.keysAt = time.Now() })
+	var published struct {
 		Keys []struct{ Kid, Crv, X, Y string }
 	}
-	err := g.ask("/.well-known/jwks.json", "", "", &set)
-	g.note(err)
-	if err != nil {
+	if err := g.ask("/.well-known/jwks.json", "", "", &published); err != nil {
+		g.locked(func() { g.keysAt = time.Time{} })
 		return
 	}
 	keys := map[string]*ecdsa.PublicKey{}
-	for _, k := range set.Keys {
-		x, errX := base64.RawURLEncoding.DecodeString(k.X)
-		y, errY := base64.RawURLEncoding.DecodeString(k.Y)
+	for _, k := range published.Keys {
+		x, _ := base64.RawURLEncoding.DecodeString(k.X)
+		y, _ := base64.RawURLEncoding.DecodeString(k.Y)
 		key := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(x), Y: new(big.Int).SetBytes(y)}
-		if errX == nil && errY == nil && k.Crv == "P-256" && key.IsOnCurve(key.X, key.Y) {
+		if k.Crv == "P-256" && key.IsOnCurve(key.X, key.Y) {
 			keys[k.Kid] = key
 		}
 	}
-	g.locked(func() { g.keys, g.keysAt = keys, time.Now() })
+	g.keys.Store(&keys)
 }
 
-func (g *Gatehouse) request(ctx context.Context, path, contentType, body string) (*http.Request, error) {
+// Anything but success is an error; a body makes it a POST.
+func (g *Gatehouse) send(ctx context.Context, path, body, header, value string) (io.ReadCloser, error) {
 	method := http.MethodGet
-	if contentType != "" {
+	if body != "" {
 		method = http.MethodPost
 	}
 	r, err := http.NewRequestWithContext(ctx, method, g.URL+path, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	if contentType != "" {
-		r.Header.Set("Content-Type", contentType)
-	}
 	r.SetBasicAuth(url.QueryEscape(g.ClientID), url.QueryEscape(g.ClientSecret)) // RFC 6749 section 2.3.1
-	return r, nil
-}
-
-func (g *Gatehouse) ask(path, contentType, body string, answer any) error {
-	ctx, cancel := context.WithTimeout(g.ctx, answerIn)
-	defer cancel()
-	r, err := g.request(ctx, path, contentType, body)
+	r.Header.Set(header, value)
+	response, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	response, err := g.client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
 	if response.StatusCode >= 300 {
-		return fmt.Errorf("%s answered %d", path, response.StatusCode)
+		response.Body.Close()
+		return nil, fmt.Errorf("%s answered %d", path, response.StatusCode)
 	}
-	if answer == nil {
-		return nil
-	}
-	return json.NewDecoder(response.Body).Decode(answer)
+	return response.Body, nil
 }
 
+func (g *Gatehouse) ask(path, body, contentType string, answer any) error {
+	ctx, cancel := context.WithTimeout(g.ctx, patience)
+	defer cancel()
+	reply, err := g.send(ctx, path, body, "Content-Type", contentType)
+	if err == nil {
+		defer reply.Close()
+		if answer != nil {
+			err = json.NewDecoder(reply).Decode(answer)
+		}
+	}
+	g.note(err)
+	return err
+}
+
+func (g *Gatehouse) note(err error) {
+	if err != nil {
+		g.locked(func() { g.stats.LastError = err.Error() })
+	}
+}
+
+// The feed: a snapshot of all revocations in force, then each new one, and a heartbeat every 5 s.
 func (g *Gatehouse) follow() {
-	for failures := 0; g.ctx.Err() == nil; failures++ {
-		g.note(g.listen(&failures))
+	pause := 50 * time.Millisecond
+	for g.ctx.Err() == nil {
+		g.note(g.listen())
+		if g.Stats().Connected {
+			pause = 50 * time.Millisecond
+		}
 		g.locked(func() { g.stats.Connected = false })
-		pause := math.Min(2, 0.1*math.Pow(2, float64(failures))) * (0.5 + rand.Float64()/2)
+		if pause *= 2; pause > 2*time.Second {
+			pause = 2 * time.Second
+		}
 		select {
 		case <-g.ctx.Done():
-		case <-time.After(time.Duration(pause * float64(time.Second))):
+		case <-time.After(time.Duration((0.5 + rand.Float64()/2) * float64(pause))):
 		}
 	}
 }
 
-func (g *Gatehouse) listen(failures *int) error {
+func (g *Gatehouse) listen() error {
 	ctx, cancel := context.WithCancel(g.ctx)
 	defer cancel()
-	r, err := g.request(ctx, "/events?instance="+g.Instance, "", "")
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Accept", "text/event-stream")
-	select {
-	case <-g.ready:
-		r.Header.Set("Last-Event-ID", strconv.FormatInt(g.Stats().Cursor, 10))
-	default:
-	}
 	silent := time.AfterFunc(silence, cancel)
 	defer silent.Stop()
-	response, err := g.client.Do(r)
+	header, value := "Accept", "text/event-stream"
+	if s := g.Stats(); s.FeedAge >= 0 {
+		header, value = "Last-Event-ID", fmt.Sprint(s.Cursor)
+	}
+	feed, err := g.send(ctx, "/events?instance="+g.Instance, "", header, value)
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("/events answered %d", response.StatusCode)
-	}
-	for lines := bufio.NewReader(response.Body); ; silent.Reset(silence) {
+	defer feed.Close()
+	for lines := bufio.NewReader(feed); ; silent.Reset(silence) {
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
 			return err
 		}
-		if !bytes.HasPrefix(line, []byte("data:")) {
-			continue
-		}
 		var message entry
-		if err := json.Unmarshal(line[5:], &message); err != nil {
+		if data := bytes.TrimPrefix(line, []byte("data:")); len(data) == len(line) {
+			continue
+		} else if err := json.Unmarshal(data, &message); err != nil {
 			return err
 		}
-		g.receive(message)
-		*failures = 0
+		g.locked(func() { g.receive(message) })
+		g.wakeUp()
 	}
+}
+
+// An event, or a snapshot, which has Events, or a heartbeat, which has nothing but the Cursor.
+type entry struct {
+	Type, Sub, Sid, Kid, Reason string
+	NotBefore, Expires, Cursor  int64
+	Events                      []entry
 }
 
 func (g *Gatehouse) receive(message entry) {
-	g.locked(func() {
-		if message.Type != "" {
-			g.apply(message)
-		} else { // a snapshot or a heartbeat: nothing is missing up to here, and what is held is never forgiven
-			for _, e := range message.Events {
-				g.apply(e)
-			}
-			g.freshAt = time.Now()
-			for id, r := range g.revoked {
-				if r.expires < g.Now().Unix()-skew {
-					delete(g.revoked, id)
-				}
-			}
-			g.keysWanted = g.keysWanted || time.Since(g.keysAt) > keysAge
+	if message.Type != "" {
+		g.apply(message)
+	} else { // a snapshot or a heartbeat: nothing is missing up to here, and what is held is never forgiven
+		for _, e := range message.Events {
+			g.apply(e)
 		}
-		g.stats.Cursor, g.stats.Connected = message.Cursor, true
-	})
-	select {
-	case <-g.ready:
-	default:
-		close(g.ready)
+		g.freshAt = time.Now()
+		for id, held := range g.revoked {
+			if held.expires+skew < g.Now().Unix() {
+				delete(g.revoked, id)
+			}
+		}
 	}
-	select {
-	case g.wake <- struct{}{}:
-	default:
-	}
+	g.stats.Cursor, g.stats.Connected = message.Cursor, true
 }
 
 func (g *Gatehouse) apply(e entry) {
-	hold := func(id string, notBefore int64) {
-		expires := int64(math.MaxInt64)
-		if e.Expires != nil {
-			expires = *e.Expires
-		}
-		if before, found := g.revoked[id]; !found || notBefore >= before.notBefore {
-			g.revoked[id] = held{notBefore, expires}
-		}
-	}
 	switch {
 	case e.Type == "signing-key-changed":
-		g.keysWanted = true
+		g.keysAt = time.Time{}
 		if e.Reason == "revoked" {
-			hold("kid "+e.Kid, math.MaxInt64)
+			g.revoked["kid "+e.Kid] = revocation{math.MaxInt64, e.Expires}
 		}
 	case e.Sid != "":
-		hold("sid "+e.Sid, math.MaxInt64)
-	case e.Sub != "":
-		hold("sub "+e.Sub, e.NotBefore)
+		g.revoked["sid "+e.Sid] = revocation{math.MaxInt64, e.Expires}
+	case e.NotBefore >= g.revoked["sub "+e.Sub].notBefore:
+		g.revoked["sub "+e.Sub] = revocation{e.NotBefore, e.Expires}
 	}
 }
 
-// runErrands acknowledges the newest cursor and fetches keys, in nobody's way; what fails is tried again at the next heartbeat.
+func (g *Gatehouse) wakeUp() {
+	select {
+	case g.wake <- struct{}{}:
+	default: // it has been told already
+	}
+}
+
+// Acknowledges the newest cursor and fetches keys, in nobody's way; what fails is tried again at the next heartbeat.
 func (g *Gatehouse) runErrands() {
-	for acked := int64(-1); ; {
-		if reached := g.Stats().Cursor; !g.Stats().zero() && reached != acked {
-			body, _ := json.Marshal(map[string]any{"cursor": reached, "instance": g.Instance})
-			err := g.ask("/events/ack", "application/json", string(body), nil)
-			if g.note(err); err == nil {
-				acked = reached
-			}
-		}
-		wanted := false
-		g.locked(func() { wanted, g.keysWanted = g.keysWanted, false })
-		if wanted {
-			g.fetching.Lock()
-			g.fetchKeys()
-			g.fetching.Unlock()
-		}
+	acknowledged := int64(-1)
+	for {
 		select {
 		case <-g.ctx.Done():
 			return
 		case <-g.wake:
 		}
+		g.mu.RLock()
+		cursor, keysAt := g.stats.Cursor, g.keysAt
+		g.mu.RUnlock()
+		if time.Since(keysAt) > keysAge {
+			g.fetching.Lock()
+			g.fetchKeys()
+			g.fetching.Unlock()
+		}
+		g.beReady()
+		body, _ := json.Marshal(map[string]any{"cursor": cursor, "instance": g.Instance})
+		if cursor != acknowledged && g.ask("/events/ack", string(body), "application/json", nil) == nil {
+			acknowledged = cursor
+		}
 	}
 }
 
-func (s Stats) zero() bool { return s.FeedAge < 0 }
-
-// A bearer token decides alone where there is one (RFC 6750 section 2.1), else the cookie: base64 of {"jwt":"…"}.
-func readCredentials(h http.Header, name string) (string, error) {
-	if authorization := strings.Join(h.Values("Authorization"), ","); strings.Contains(strings.ToLower(authorization), "bearer") {
-		if len(authorization) < 7 || !strings.EqualFold(authorization[:7], "bearer ") {
-			return "", Refused("malformed")
+// The bearer token, which decides alone (RFC 6750 section 2.1), else the cookie's: base64 of {"jwt":"…"}.
+func readCredentials(h http.Header, name string) string {
+	authorization := strings.Join(h["Authorization"], ",")
+	if strings.Contains(strings.ToLower(authorization), "bearer") {
+		scheme, token, _ := strings.Cut(authorization, " ")
+		refuse(!strings.EqualFold(scheme, "bearer"), "malformed")
+		return token
+	}
+	values := map[string]bool{}
+	isComma := func(c rune) bool { return c == ';' || c == ',' }
+	for _, pair := range strings.FieldsFunc(strings.Join(h["Cookie"], ";"), isComma) {
+		if given, value, _ := strings.Cut(strings.TrimSpace(pair), "="); given == name {
+			values[value] = true
 		}
-		return authorization[7:], nil
 	}
-	value, found := "", false
-	for _, pair := range regexp.MustCompile("[;,]").Split(strings.Join(h.Values("Cookie"), ";"), -1) {
-		given, other, _ := strings.Cut(strings.TrimSpace(pair), "=")
-		if given != name {
-			continue
-		}
-		if found && other != value {
-			return "", Refused("malformed")
-		} // two different values are a sign of tampering
-		value, found = other, true
+	refuse(len(values) == 0, "missing")
+	refuse(len(values) > 1, "malformed") // a sign of tampering
+	var token string
+	for value := range values {
+		text, err := base64.StdEncoding.Strict().DecodeString(value)
+		refuse(err != nil, "malformed")
+		token, _ = readObject(text)["jwt"].(string)
 	}
-	if !found {
-		return "", Refused("missing")
-	}
-	utf8, err := base64.StdEncoding.Strict().DecodeString(value)
-	if err != nil {
-		return "", Refused("malformed")
-	}
-	session, err := readObject(utf8)
-	token, _ := session["jwt"].(string)
-	return token, err
+	return token
 }
 
-var form = regexp.MustCompile(`\A[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}\z`)
-
-// The strict form: RFC 7515 section 3.1, RFC 8725 sections 2.6, 3.1, 3.10, 3.11, RFC 9068 section 2. No key is involved yet.
-func readToken(token, issuer, audience string, now int64) (string, map[string]any, error) {
-	if len(token) > maxToken || !form.MatchString(token) {
-		return "", nil, Refused("malformed")
+// The strict form: RFC 7515 section 3.1, RFC 8725 sections 2.6, 3.1, 3.10, 3.11, RFC 9068 section 2.
+func readToken(token, issuer, audience string, now int64) (string, map[string]any) {
+	parts := strings.Split(token, ".")
+	refuse(len(parts) != 3 || len(token) > maxToken || strings.ContainsAny(token, "\r\n"), "malformed")
+	var decoded [3][]byte
+	for i, part := range parts {
+		var err error
+		decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part) // strict: one token has one spelling
+		refuse(err != nil, "malformed")
 	}
-	var parts [3][]byte
-	for i, part := range strings.Split(token, ".") {
-		var err error // strict: one token has one spelling
-		if parts[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
-			return "", nil, Refused("malformed")
-		}
-	}
-	header, err := readObject(parts[0])
-	if err != nil {
-		return "", nil, err
-	}
-	claims, err := readObject(parts[1])
-	if err != nil {
-		return "", nil, err
-	}
+	header, claims := readObject(decoded[0]), readObject(decoded[1])
 	kid, named := header["kid"].(string)
-	for _, member := range []string{"crit", "b64", "zip"} {
-		if _, there := header[member]; there {
-			named = false
-		}
+	_, critical := header["crit"]
+	refuse(header["alg"] != "ES256" || header["typ"] != "at+jwt" || !named || critical, "header")
+	refuse(claims["iss"] != issuer, "issuer")
+	audiences, several := claims["aud"].([]any)
+	if !several {
+		audiences = []any{claims["aud"]}
 	}
-	if header["alg"] != "ES256" || header["typ"] != "at+jwt" || !named {
-		return "", nil, Refused("header")
+	ours := false
+	for _, one := range audiences {
+		ours = ours || one == audience
 	}
-	if len(parts[2]) != 64 {
-		return "", nil, Refused("signature")
-	} // R and S of P-256, RFC 7518 section 3.4
-	ours := claims["aud"] == any(audience)
-	if list, is := claims["aud"].([]any); is {
-		for _, one := range list {
-			ours = ours || one == any(audience)
-		}
+	refuse(!ours, "audience")
+	_, hasSid := claims["sid"].(string)
+	sub, hasSub := claims["sub"].(string)
+	refuse(!hasSid || !hasSub || sub == "" || claims["id"] != sub, "claims")
+	issued, expires, begins := seconds(claims["iat"]), seconds(claims["exp"]), seconds(claims["iat"])
+	if nbf, there := claims["nbf"]; there && seconds(nbf) > begins {
+		begins = seconds(nbf)
 	}
-	sub, _ := claims["sub"].(string)
-	_, session := claims["sid"].(string)
-	issued, iat := seconds(claims, "iat")
-	expires, exp := seconds(claims, "exp")
-	from, nbf := seconds(claims, "nbf")
-	if _, there := claims["nbf"]; !there {
-		from, nbf = issued, true
-	}
-	if from < issued {
-		from = issued
-	}
-	switch {
-	case claims["iss"] != any(issuer):
-		err = Refused("issuer")
-	case !ours:
-		err = Refused("audience")
-	case sub == "" || claims["id"] != any(sub) || !session || !iat || !exp || !nbf:
-		err = Refused("claims")
-	case expires+skew <= now:
-		err = Refused("expired")
-	case from-skew > now:
-		err = Refused("not_yet_valid")
-	case expires <= from || expires-issued > longestLife:
-		err = Refused("claims")
-	}
-	return kid, claims, err
+	refuse(expires+skew <= now, "expired")
+	refuse(begins-skew > now, "not_yet_valid")
+	refuse(expires <= begins || expires-issued > longestLife, "claims")
+	return kid, claims
 }
 
-func seconds(claims map[string]any, name string) (int64, bool) {
-	number, _ := claims[name].(json.Number)
-	value, err := strconv.ParseInt(string(number), 10, 64)
-	return value, err == nil && value >= 0
+func seconds(claim any) int64 {
+	number, _ := claim.(json.Number)
+	value, err := number.Int64()
+	refuse(err != nil || value < 0, "claims")
+	return value
 }
 
-// One JSON object in UTF-8 in which no member is named twice, at any depth; json.Unmarshal alone keeps the last of the two.
-func readObject(text []byte) (map[string]any, error) {
-	if !utf8.Valid(text) || !json.Valid(text) {
-		return nil, Refused("malformed")
-	}
+// One JSON object in UTF-8 in which no member is named twice, at any depth: of two, encoding/json keeps only the last.
+func readObject(text []byte) (object map[string]any) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
-	value, err := readValue(decoder, maxDepth)
-	object, is := value.(map[string]any)
-	if err != nil || !is {
-		return nil, Refused("malformed")
-	}
-	return object, nil
+	err := decoder.Decode(&object)
+	refuse(err != nil || object == nil || !json.Valid(text) || !utf8.Valid(text), "malformed")
+	kept, _ := json.Marshal(object)
+	refuse(countColons(text) != countColons(kept), "malformed")
+	return object
 }
 
-func readValue(decoder *json.Decoder, depth int) (any, error) {
-	token, err := decoder.Token()
-	if err != nil || depth < 0 {
-		return nil, Refused("malformed")
-	}
-	object, list := map[string]any{}, []any{}
-	for open := token; (open == json.Delim('{') || open == json.Delim('[')) && decoder.More(); {
-		name := ""
-		if open == json.Delim('{') {
-			member, err := decoder.Token()
-			if err != nil {
-				return nil, err
-			}
-			name = member.(string)
-			if _, twice := object[name]; twice {
-				return nil, Refused("malformed")
-			}
-		}
-		value, err := readValue(decoder, depth-1)
-		if err != nil {
-			return nil, err
-		}
-		object[name], list = value, append(list, value)
-	}
-	switch token {
-	case json.Delim('{'):
-		_, err = decoder.Token()
-		return object, err
-	case json.Delim('['):
-		_, err = decoder.Token()
-		return list, err
-	}
-	return token, nil
-}
+var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+func countColons(text []byte) int { return bytes.Count(quoted.ReplaceAll(text, nil), []byte(":")) }

@@ -1,0 +1,70 @@
+using System.Globalization;
+using App.E2E.Harness;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace App.E2E.Journeys;
+
+/// <summary>The lab, as somebody sees it who has two minutes to learn what the field's trade-off is.</summary>
+[Collection(InBrowser.Name)]
+public sealed class LabTests(Browser browser)
+{
+    [Fact]
+    public async Task The_lab_shows_what_a_call_costs_and_how_soon_each_service_notices_an_end()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        using var watch = new PageWatch(page);
+        await watch.BeginAsync();
+        var ada = Person.New();
+        await page.SignUpAsync(ada);
+        await page.GotoAsync("/lab", new() { WaitUntil = WaitUntilState.NetworkIdle });
+        Assert.Equal(0, await watch.LayoutShiftAsync());
+
+        await ClickAsync(page, "Call each 100 times", "Each service was called a hundred times.");
+        Assert.Equal(["1", "1", "0"], await page.Locator("tbody tr td:last-child").AllInnerTextsAsync());
+
+        await ClickAsync(page, "End the session", "Asks us: refused after");
+        var verdicts = await page.Locator(".verdict").AllInnerTextsAsync();
+        foreach (var verdict in verdicts.Take(3)) Assert.InRange(Milliseconds(verdict), 1, 1000);
+        Assert.StartsWith("let in for up to ", verdicts[3], StringComparison.Ordinal);
+
+        await page.Locator("#carriage").SelectOptionAsync("Cookie");
+        await ClickAsync(page, "Send the request", "Done.");
+        Assert.StartsWith("HTTP/1.1 200 OK", await page.Locator(".wire pre").Nth(1).InnerTextAsync(), StringComparison.Ordinal);
+
+        // A number that takes the place of a dash counts a little; a chart that pushed others down would count much more.
+        Assert.InRange(await watch.LayoutShiftAsync(), 0, 0.005);
+        await LookAsync(page);
+        Assert.Empty(watch.Complaints);
+        Assert.Empty(watch.Strangers);
+
+        // It was a session of the lab's own that ended.
+        await page.ReloadAsync();
+        await page.IsSignedInAsync(ada);
+    }
+
+    private static async Task ClickAsync(IPage page, string button, string told)
+    {
+        await page.GetByRole(AriaRole.Button, new() { Name = button, Exact = true }).ClickAsync();
+        await Expect(page.Locator("p[role=status]")).ToContainTextAsync(told, new() { Timeout = 20_000 });
+    }
+
+    private static double Milliseconds(string verdict) => double.Parse(verdict["refused after ".Length..^" ms".Length], CultureInfo.InvariantCulture);
+
+    private static async Task LookAsync(IPage page)
+    {
+        foreach (var colours in new[] { ColorScheme.Light, ColorScheme.Dark })
+        {
+            await page.EmulateMediaAsync(new() { ColorScheme = colours });
+            foreach (var width in new[] { 360, 768, 1440 })
+            {
+                await page.SetViewportSizeAsync(width, 900);
+                Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"The lab scrolls sideways at {width} px.");
+                await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"lab-{colours}-{width}.png"), FullPage = true });
+                if (width == 360) await LooksTests.BigEnoughToTouchAsync(page);
+                if (width != 768) await LooksTests.AccessibleAsync(page);
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+using System.Net;
+using System.Text.RegularExpressions;
+
+namespace App.Tests.Frame;
+
+public sealed class ShellTests
+{
+    [Fact]
+    public async Task The_first_html_shows_the_signed_in_user_and_a_way_out()
+    {
+        await using var host = await FrameHost.StartAsync(FrameHost.Ada);
+        var html = await (await host.Browser().GetAsync("/nowhere")).Content.ReadAsStringAsync();
+        Assert.Contains("ada@example.test", html, StringComparison.Ordinal);
+        Assert.Contains("action=\"/account/sign-out\"", html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_stranger_is_offered_both_ways_in()
+    {
+        await using var host = await FrameHost.StartAsync();
+        var html = await (await host.Browser().GetAsync("/nowhere")).Content.ReadAsStringAsync();
+        Assert.Contains("href=\"/account/sign-in\"", html, StringComparison.Ordinal);
+        Assert.Contains("href=\"/account/sign-up\"", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("Sign out", html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_page_is_clean_of_what_the_content_security_policy_forbids()
+    {
+        await using var host = await FrameHost.StartAsync();
+        var answer = await host.Browser().GetAsync("/nowhere");
+        var html = await answer.Content.ReadAsStringAsync();
+        Assert.DoesNotMatch(" style=|<style|<base|onclick=|<script>", html);
+        Assert.DoesNotContain("blazor.web", html, StringComparison.Ordinal);
+        Assert.InRange(Regex.Match(html, "<!--.*-->").Length, 0, 300); // no state worth the name
+        Assert.False(answer.Headers.Contains("Content-Security-Policy")); // one owner, and it isn't the pages
+        Assert.False(answer.Headers.Contains("Set-Cookie"));
+    }
+
+    [Fact]
+    public async Task Everything_that_a_page_loads_is_ours_small_and_cached_for_good()
+    {
+        await using var host = await FrameHost.StartAsync();
+        var browser = host.Browser();
+        var html = await browser.GetAsync("/error/404");
+        var page = await html.Content.ReadAsStringAsync();
+        var total = page.Length;
+        var assets = Regex.Matches(page, "<(?:script|link)[^>]+(?:src|href)=\"([^\"]+)\"").Select(m => m.Groups[1].Value).ToList();
+        Assert.Equal(3, assets.Count);
+        foreach (var asset in assets)
+        {
+            Assert.StartsWith("/", asset, StringComparison.Ordinal);
+            var answer = await browser.GetAsync(asset);
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            Assert.True(answer.Headers.CacheControl is not null, asset + "\n" + answer);
+            Assert.Contains("immutable", answer.Headers.CacheControl!.ToString(), StringComparison.Ordinal);
+            total += (await answer.Content.ReadAsByteArrayAsync()).Length;
+        }
+        Assert.InRange(total, 1, 30_000);
+    }
+
+    [Theory]
+    [InlineData(400), InlineData(403), InlineData(404), InlineData(429), InlineData(500), InlineData(503)]
+    public async Task An_error_page_carries_its_status(int status)
+    {
+        await using var host = await FrameHost.StartAsync();
+        var answer = await host.Browser().GetAsync($"/error/{status}");
+        Assert.Equal(status, (int)answer.StatusCode);
+        Assert.Contains("<h1>", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("/error/999"), InlineData("/nowhere"), InlineData("/account/nothing/here")]
+    public async Task An_unknown_page_is_a_page_with_404(string path)
+    {
+        await using var host = await FrameHost.StartAsync();
+        var answer = await host.Browser().GetAsync(path);
+        Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+        Assert.Contains("There is no page here", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_address_is_never_written_into_the_page_as_markup()
+    {
+        await using var host = await FrameHost.StartAsync();
+        var html = await (await host.Browser().GetAsync("/%3Cscript%3Ealert(1)%3C/script%3E?x=%22%3E%3Cimg%3E")).Content.ReadAsStringAsync();
+        Assert.DoesNotContain("<script>alert", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("\"><img>", html, StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,52 @@
+using System.Globalization;
+using App.Mail;
+using App.Ops;
+using App.Ui;
+using Microsoft.AspNetCore.Localization;
+using Microsoft.AspNetCore.StaticAssets;
+
+namespace App.Frame;
+
+/// <summary>What people read is in the language chosen in the footer, else in the first of the browser's that there is, else in English.</summary>
+internal static class Languages
+{
+    public const string Cookie = "language";
+
+    public static readonly IReadOnlyList<CultureInfo> All = [CultureInfo.GetCultureInfo("en"), CultureInfo.GetCultureInfo("de")];
+
+    private static readonly RequestLocalizationOptions Options = new()
+    {
+        DefaultRequestCulture = new RequestCulture(All[0]),
+        SupportedCultures = [.. All],
+        SupportedUICultures = [.. All],
+        RequestCultureProviders =
+        [
+            new CustomRequestCultureProvider(http => Task.FromResult(Known(http.Request.Cookies[Cookie]) is { } chosen ? new ProviderCultureResult(chosen) : null)),
+            new AcceptLanguageHeaderRequestCultureProvider(),
+        ],
+    };
+
+    public static void Use(IApplicationBuilder app) => app.UseWhen(IsForPeople, people => people.UseRequestLocalization(Options));
+
+    /// <summary>Says on a document which language it is in, and what that depends on (RFC 9110 sections 8.5 and 12.5.5).</summary>
+    public static void Declare(HttpResponse response)
+    {
+        if (response.HasStarted) return;
+        response.Headers.ContentLanguage = CultureInfo.CurrentUICulture.Name;
+        response.Headers.AppendCommaSeparatedValues("Vary", "Accept-Language", "Cookie");
+    }
+
+    /// <summary>The form behind the switch in the footer.</summary>
+    public static SeeOther Handle(HttpContext http) => Choices.Remember(http, Cookie, Known(PostedForm.Field(http.Request, "language")));
+
+    // Programs are answered without a look at their headers: theirs are the busiest routes.
+    private static bool IsForPeople(HttpContext http)
+    {
+        var marks = http.GetEndpoint()?.Metadata;
+        return ApiPaths.Contain(http.Request.Path)
+            ? marks?.GetMetadata<WritesLetters>() is not null
+            : marks?.GetMetadata<StaticAssetDescriptor>() is null && !PassedOn.IsWanted(http);
+    }
+
+    private static string? Known(string? language) => All.FirstOrDefault(known => known.Name == language)?.Name;
+}

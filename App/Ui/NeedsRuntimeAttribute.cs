@@ -1,8 +1,0 @@
-namespace App.Ui;
-
-/// <summary>
-/// Put on a page that hosts an interactive island.
-/// Only such pages load Blazor's script; every other page is plain HTML, one style sheet and two kilobytes of our own script.
-/// </summary>
-[AttributeUsage(AttributeTargets.Class)]
-internal sealed class NeedsRuntimeAttribute : Attribute;
