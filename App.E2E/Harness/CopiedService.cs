@@ -69,8 +69,16 @@ internal sealed class CopiedService : IAsyncDisposable
         var process = Process.Start(start) ?? throw new InvalidOperationException($"{run} doesn't start.");
         log.Follow(process);
         var service = new CopiedService(process, log, port);
-        await service.ListensAsync();
-        return service;
+        try
+        {
+            await service.ListensAsync();
+            return service;
+        }
+        catch
+        {
+            await service.DisposeAsync();
+            throw;
+        }
     }
 
     public async ValueTask DisposeAsync()

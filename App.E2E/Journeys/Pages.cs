@@ -35,6 +35,16 @@ internal static class Pages
         await page.Locator("main input[type=password]").PressAsync("Enter");
     }
 
+    /// <summary>Opens a page with an island, and returns once its circuit is up.</summary>
+    public static async Task OpenLiveAsync(this IPage page, string path)
+    {
+        var live = new TaskCompletionSource();
+        page.WebSocket += (_, socket) => socket.FrameReceived += (_, _) => live.TrySetResult();
+        await page.GotoAsync(path);
+        await live.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await page.WaitForLoadStateAsync(LoadState.NetworkIdle);
+    }
+
     public static async Task SignOutAsync(this IPage page)
     {
         await page.GotoAsync(SignOut);

@@ -100,7 +100,7 @@ public sealed class SignedInTests(Browser browser)
         var page = await profile.NewPageAsync();
         var ada = Person.New();
         await page.SignUpAsync(ada);
-        await LiveSessionsAsync(page);
+        await page.OpenLiveAsync(Pages.Sessions);
         var elsewhere = await browser.Service.Client.GetTokensAsync(ada);
 
         var clock = Stopwatch.StartNew();
@@ -117,20 +117,10 @@ public sealed class SignedInTests(Browser browser)
         var page = await profile.NewPageAsync();
         var ada = Person.New();
         await page.SignUpAsync(ada);
-        await LiveSessionsAsync(page);
+        await page.OpenLiveAsync(Pages.Sessions);
 
         await browser.Service.Client.GetTokensAsync(ada);
         await Expect(page.GetByRole(AriaRole.Button, new() { Name = "End session" })).ToHaveCountAsync(1);
-    }
-
-    /// <summary>Opens the sessions page and returns once its circuit is up.</summary>
-    private static async Task LiveSessionsAsync(IPage page)
-    {
-        var live = new TaskCompletionSource();
-        page.WebSocket += (_, socket) => socket.FrameReceived += (_, _) => live.TrySetResult();
-        await page.GotoAsync(Pages.Sessions);
-        await live.Task.WaitAsync(TimeSpan.FromSeconds(10));
-        await page.WaitForLoadStateAsync(LoadState.NetworkIdle);
     }
 
     /// <summary>Waits until the service itself refuses the token: the lifetime of five seconds, and the skew of thirty.</summary>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using App.E2E.Harness;
 
@@ -9,7 +10,7 @@ public sealed class CopiedServices : IAsyncLifetime
     public static readonly string[] Ways = ["ChecksItself", "Asks"];
     public static readonly string[] Languages = ["express", "fastify", "aspnetcore", "fastapi", "go"];
 
-    private readonly Dictionary<string, CopiedService> _services = [];
+    private readonly ConcurrentDictionary<string, CopiedService> _services = new();
     private Service? _gatehouse;
     private Admin? _admin;
 
@@ -24,8 +25,15 @@ public sealed class CopiedServices : IAsyncLifetime
     {
         _gatehouse = await Service.StartAsync();
         _admin = await Admin.NewAsync(_gatehouse);
-        var starting = from way in Ways from language in Languages select StartAsync(way, language);
-        foreach (var (id, service) in await Task.WhenAll(starting)) _services[id] = service;
+        try
+        {
+            await Task.WhenAll(from way in Ways from language in Languages select StartAsync(way, language));
+        }
+        catch
+        {
+            await DisposeAsync();
+            throw;
+        }
     }
 
     public async Task DisposeAsync()
@@ -34,12 +42,12 @@ public sealed class CopiedServices : IAsyncLifetime
         await Gatehouse.DisposeAsync();
     }
 
-    private async Task<(string Id, CopiedService Service)> StartAsync(string way, string language)
+    private async Task StartAsync(string way, string language)
     {
         var id = IdOf(way, language);
         var secret = await Admin.AddServiceAsync(id, way);
         var code = await ShownCode.ReadAsync(Gatehouse, Admin.Credentials.CookieHeader, id, language);
-        return (id, await CopiedService.StartAsync(code, language, id, secret, Gatehouse));
+        _services[id] = await CopiedService.StartAsync(code, language, id, secret, Gatehouse);
     }
 }
 

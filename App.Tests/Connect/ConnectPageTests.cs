@@ -77,7 +77,7 @@ public sealed class ConnectPageTests : IAsyncLifetime
         await using var replica = _app.StartReplica(Callers.Settings);
         Assert.Contains("Waiting for the first call from orders", State(await LookAsync(Page)), StringComparison.Ordinal);
         await _app.IntrospectAsync("x");
-        Assert.Contains("Seen. orders has called", State(await LookAsync(Page)), StringComparison.Ordinal);
+        Assert.Contains("Seen. orders has called, and is known here. Last heard of just now", State(await LookAsync(Page)), StringComparison.Ordinal);
 
         await WrittenAsync("orders");
         var there = await (await replica.SendAsync(HttpMethod.Get, Page, cookies: _admin.Cookies)).PageAsync();
@@ -131,7 +131,9 @@ public sealed class ConnectPageTests : IAsyncLifetime
     {
         var answer = await _app.SendAsync(HttpMethod.Get, path, cookies: _admin.Cookies);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-        return await answer.PageAsync();
+        var page = await answer.PageAsync();
+        Assert.DoesNotContain("{0}", page.Body!.TextContent, StringComparison.Ordinal);
+        return page;
     }
 
     private static string? Pressed(IDocument page) => page.QuerySelector(".pick[aria-pressed=true]")!.GetAttribute("value");
