@@ -156,11 +156,12 @@ public class EmailAddressTests
     }
 
     [Property(Arbitrary = [typeof(Addresses)], MaxTest = 1000)]
-    public bool Lookup_is_total_and_never_makes_an_address_of_what_is_none(Candidate candidate)
+    public bool Lookup_is_total_and_never_makes_somebodys_key_of_what_is_no_address(Candidate candidate)
     {
         var normalizer = new EmailLookupNormalizer();
         var found = normalizer.NormalizeEmail(candidate.Text);
-        return KeyOf(candidate.Text) is { } key ? found == key : KeyOf(found) is null;
+        // A letter may take fewer bytes in upper case, so that what was too long is an address then; a key it isn't, being in upper case.
+        return KeyOf(candidate.Text) is { } key ? found == key : found != KeyOf(found);
     }
 
     [Theory]
