@@ -24,6 +24,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
         Of(OwnerLetters.ConfirmEmail, (letters, id, ct) => letters.ConfirmAsync(Guid.Parse(id), ct)),
         Of(OwnerLetters.SignUp, (letters, applicant, ct) => letters.SignUpAsync(JsonSerializer.Deserialize<Applicant>(applicant)!, applicant, ct)),
         Of(OwnerLetters.PasswordChanged, (letters, details, ct) => letters.PasswordChangedAsync(JsonSerializer.Deserialize<WhoAndWhere>(details)!, ct)),
+        Of(EndSession.Letter, (letters, session, ct) => letters.OthersEndedAsync(Guid.Parse(session), ct)),
         Of(KnownDevices.Letter, (letters, details, ct) => letters.NewDeviceAsync(JsonSerializer.Deserialize<WhoAndWhere>(details)!, ct)),
     ];
 
@@ -66,6 +67,14 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == where.UserId, ct) is not { } user) return null;
         var token = links.Add(NotMe.Link, user.Id, ConfirmLasts, where.SessionId.ToString());
         return Letter(user, Say(Text.NewDeviceSubject), [Say(Text.NewDeviceTold, DeviceOf(where), where.Address), Text.NewDeviceYou], (Text.NewDeviceButton, "/account/not-me?token=" + token), Text.NewDeviceNotYou);
+    }
+
+    private async Task<AddressedLetter?> OthersEndedAsync(Guid kept, CancellationToken ct)
+    {
+        if (await db.Sessions.AsNoTracking().SingleOrDefaultAsync(s => s.Id == kept, ct) is not { } session) return null;
+        var user = await db.Users.AsNoTracking().SingleAsync(u => u.Id == session.UserId, ct);
+        var device = SessionWords.Name(Device.Parse(session.UserAgent));
+        return Letter(user, Say(Text.OthersEndedSubject), [Say(Text.OthersEndedTold, device, session.Address)], (Text.OthersEndedButton, "/account/forgot"), Text.OthersEndedYou);
     }
 
     private AddressedLetter Letter(User user, string subject, IReadOnlyList<string> sentences, (string, string)? link, params IReadOnlyList<string> after) =>

@@ -1,5 +1,6 @@
 using App.Data;
 using App.Events;
+using App.Mail;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 
@@ -9,8 +10,11 @@ namespace App.Sessions;
 internal sealed record EndedSessions(int Ended);
 
 /// <summary>A person ends one of their sessions, or all but this one. Page, circuit and endpoint all end here.</summary>
-internal sealed class EndSession(AppDb db, RevokeSessions revoke, TimeProvider time)
+internal sealed class EndSession(AppDb db, RevokeSessions revoke, Outbox outbox, TimeProvider time)
 {
+    /// <summary>The draft of the letter about the end of all others, which Recovery writes; its details are the session that stayed.</summary>
+    public const string Letter = "others-ended";
+
     public abstract record Outcome
     {
         public sealed record Ended : Outcome;
@@ -52,8 +56,15 @@ internal sealed class EndSession(AppDb db, RevokeSessions revoke, TimeProvider t
     }
 
     /// <returns>How many; null where a recent proof is needed first.</returns>
-    public async Task<int?> OthersAsync(CurrentUser user, CancellationToken ct, Cause? cause = null) =>
-        await db.IsProofRecentAsync(user, time.GetUtcNow(), ct)
-            ? (await revoke.RunAsync(s => s.UserId == user.Id && s.Id != user.SessionId, cause ?? Causes.EndedByUser, ct)).Count
-            : null;
+    public async Task<int?> OthersAsync(CurrentUser user, CancellationToken ct, Cause? cause = null)
+    {
+        if (!await db.IsProofRecentAsync(user, time.GetUtcNow(), ct)) return null;
+        await using var transaction = await db.BeginWriteAsync(ct);
+        var ended = await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && s.Id != user.SessionId, cause ?? Causes.EndedByUser, ct);
+        // A stranger at an open browser could have done it, so its owner hears of it.
+        if (ended.Count > 0) outbox.AddDraft(Letter, user.SessionId.ToString(), userId: user.Id);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return ended.Count;
+    }
 }
