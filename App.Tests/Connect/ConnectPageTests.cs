@@ -106,6 +106,23 @@ public sealed class ConnectPageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_German_reader_meets_no_English_sentence_on_the_way()
+    {
+        var cookies = _admin.Cookies + "; language=de";
+        var refused = await (await _app.PostFormAsync("/services/new", "add-service", [new("id", "Bad Id"), new("audience", "a b")], cookies)).PageAsync();
+        Assert.Equal(["Eine Kennung hat 1 bis 64 Kleinbuchstaben, Ziffern und Bindestriche.", "Eine Audience hat 1 bis 200 druckbare Zeichen ohne Leerzeichen."], refused.Faults());
+        var taken = await (await _app.PostFormAsync("/services/new", "add-service", [new("id", "orders")], cookies)).PageAsync();
+        Assert.Equal(["Es gibt schon einen Dienst mit dieser Kennung."], taken.Faults());
+
+        var page = await (await _app.SendAsync(HttpMethod.Get, Page, cookies: cookies)).PageAsync();
+        Assert.Equal("Orders verbinden", page.QuerySelector("h1")!.TextContent);
+        Assert.Contains("Wir warten auf den ersten Aufruf von orders", State(page), StringComparison.Ordinal);
+        _app.Time.Advance(TimeSpan.FromMinutes(7.5));
+        var token = await (await _app.PostFormAsync("/tools/token", "inspect", [new("token", _admin.AccessToken)], "language=de")).PageAsync();
+        Assert.Equal("Abgewiesen. Es ist vor 2 Minuten abgelaufen. Seine Signatur wurde nicht mehr angesehen.", token.QuerySelector("main .notice")!.TextContent);
+    }
+
+    [Fact]
     public async Task The_open_page_turns_to_seen_by_itself()
     {
         await using var circuit = new BunitContext();

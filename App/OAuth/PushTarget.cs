@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using App.Data;
 using App.Events;
 using App.Push;
+using App.Ui;
 
 namespace App.OAuth;
 
@@ -16,8 +17,8 @@ internal sealed partial record PushTarget(string Url, string? Secret)
 
     public IEnumerable<Fault> Faults(PushOptions options)
     {
-        if (PushAddress.FaultOf(Url, options.AllowPrivateNetworks) is { } fault) yield return new Fault(fault, "url");
-        if (Secret is not null && !Token().IsMatch(Secret)) yield return new Fault($"A receiver's secret is 16 to {LongestSecret} letters, digits and characters of -._~+/, with = only at its end", "secret");
+        if (PushAddress.FaultOf(Url, options.AllowPrivateNetworks) is { } fault) yield return fault;
+        if (Secret is not null && !Token().IsMatch(Secret)) yield return new Fault($"A receiver's secret is 16 to {LongestSecret} letters, digits and characters of -._~+/, with = only at its end", "secret", () => Sentence.With(Text.BadReceiverSecret, LongestSecret));
     }
 
     public override string ToString() => Url;

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using App.Ui;
 
 namespace App.OAuth;
 
@@ -9,13 +10,13 @@ internal static partial class ServiceRules
 
     public static IEnumerable<Fault> Faults(ServiceDescription service)
     {
-        if (!Id().IsMatch(service.Id)) yield return new Fault("An id is 1 to 64 of a-z, 0-9 and hyphen", nameof(service.Id));
+        if (!Id().IsMatch(service.Id)) yield return new Fault("An id is 1 to 64 of a-z, 0-9 and hyphen", nameof(service.Id), () => Text.BadId);
         // A service's own tokens bear its id as their subject; it must be nobody's.
-        else if (Guid.TryParse(service.Id, out _)) yield return new Fault("An id must not look like a user's", nameof(service.Id));
+        else if (Guid.TryParse(service.Id, out _)) yield return new Fault("An id must not look like a user's", nameof(service.Id), () => Text.IdLikeUsers);
         if (string.IsNullOrWhiteSpace(service.Name) || service.Name.Length > ServiceDescription.LongestName || service.Name.Any(char.IsControl))
-            yield return new Fault($"A name is 1 to {ServiceDescription.LongestName} characters", nameof(service.Name));
+            yield return new Fault($"A name is 1 to {ServiceDescription.LongestName} characters", nameof(service.Name), () => Sentence.With(Text.BadName, ServiceDescription.LongestName));
         if (service.Audience is { } audience && (audience.Length > 200 || audience.Any(c => c is <= ' ' or > '~')))
-            yield return new Fault("An audience is 1 to 200 printable characters without spaces", nameof(service.Audience));
+            yield return new Fault("An audience is 1 to 200 printable characters without spaces", nameof(service.Audience), () => Text.BadAudience);
         if (service.Scopes.Count > MostEntries || service.Scopes.Any(s => !Scope().IsMatch(s)))
             yield return new Fault($"Scopes are at most {MostEntries} names of 1 to 60 characters, as RFC 6749 section 3.3 allows", nameof(service.Scopes));
         if (service.Grants.Any(g => !ServiceDescription.KnownGrants.Contains(g)))

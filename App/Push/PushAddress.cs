@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Net;
 using System.Net.Sockets;
+using App.Ui;
 
 namespace App.Push;
 
@@ -22,6 +23,8 @@ public sealed class PushOptions
 internal static class PushAddress
 {
     public const int LongestUrl = 500;
+
+    private const string Field = "url";
 
     // The special-purpose registries of IANA (RFC 6890), less what is meant for everybody; and one address of a cloud's own that looks public.
     private static readonly IPNetwork[] Inner4 =
@@ -56,14 +59,14 @@ internal static class PushAddress
     }
 
     /// <summary>What is wrong with a receiver's URL; null where nothing is, as far as can be told without resolving its name.</summary>
-    public static string? FaultOf(string text, bool allowPrivateNetworks)
+    public static Fault? FaultOf(string text, bool allowPrivateNetworks)
     {
         if (text.Length > LongestUrl || text.Any(c => c is <= ' ' or > '~') || !Uri.TryCreate(text, UriKind.Absolute, out var url) || url.HostNameType is UriHostNameType.Unknown or UriHostNameType.Basic)
-            return $"A receiver's URL is absolute, of at most {LongestUrl} characters, with a host in ASCII";
-        if (url.Scheme != Uri.UriSchemeHttps && !(allowPrivateNetworks && url.Scheme == Uri.UriSchemeHttp)) return "A receiver's URL begins with https://";
-        if (url.UserInfo.Length > 0 || text.Contains('@', StringComparison.Ordinal)) return "A receiver's URL holds no user and no password; give a secret instead";
-        if (url.Fragment.Length > 0) return "A receiver's URL has no fragment";
-        return allowPrivateNetworks || IsPublicHost(url) ? null : "A receiver is on the internet, not in a private network or on this machine";
+            return new($"A receiver's URL is absolute, of at most {LongestUrl} characters, with a host in ASCII", Field, () => Sentence.With(Text.BadUrl, LongestUrl));
+        if (url.Scheme != Uri.UriSchemeHttps && !(allowPrivateNetworks && url.Scheme == Uri.UriSchemeHttp)) return new("A receiver's URL begins with https://", Field, () => Text.NotHttps);
+        if (url.UserInfo.Length > 0 || text.Contains('@', StringComparison.Ordinal)) return new("A receiver's URL holds no user and no password; give a secret instead", Field, () => Text.HasUser);
+        if (url.Fragment.Length > 0) return new("A receiver's URL has no fragment", Field, () => Text.HasFragment);
+        return allowPrivateNetworks || IsPublicHost(url) ? null : new("A receiver is on the internet, not in a private network or on this machine", Field, () => Text.IsPrivate);
     }
 
     /// <summary>Resolves the host of a connection and dials what may be dialled. Made for <see cref="SocketsHttpHandler.ConnectCallback"/>.</summary>

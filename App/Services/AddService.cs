@@ -59,14 +59,14 @@ internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretK
         var secret = ServiceSecret.Generate();
         try
         {
-            var outcome = Taken("There is a service with this id", "id");
+            var outcome = Taken("There is a service with this id", "id", () => Text.IdTaken);
             await change.RunAsync(async () =>
             {
                 var others = await db.OAuthClients.AsNoTracking().ToListAsync(ct);
                 if (others.Exists(c => c.ClientId == id)) return false;
                 if (ServiceRules.ApartOnlyInCase([tokens.Audience, .. others.SelectMany(c => c.Names), id, service.Audience ?? id]) is not null)
                 {
-                    outcome = Taken("There is an id or audience that differs from this only in the case of its letters", "audience");
+                    outcome = Taken("There is an id or audience that differs from this only in the case of its letters", "audience", () => Text.CaseTaken);
                     return false;
                 }
 
@@ -88,9 +88,9 @@ internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretK
         }
         catch (DbUpdateException e) when (UniqueViolation.Is(e))
         {
-            return Taken("There is a service with this id", "id");
+            return Taken("There is a service with this id", "id", () => Text.IdTaken);
         }
 
-        static Outcome Taken(string why, string field) => new Outcome.Invalid([new Fault(why, field)]);
+        static Outcome Taken(string why, string field, Func<string> said) => new Outcome.Invalid([new Fault(why, field, said)]);
     }
 }

@@ -82,7 +82,7 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
         await change.RunAsync(async () =>
         {
             if (await db.FindClientAsync(id, ct) is not { } client) return false;
-            outcome = client.Declared ? new Outcome.Invalid([new Fault("This service is declared in the settings. Change its receiver there.")]) : await decide(client);
+            outcome = client.Declared ? new Outcome.Invalid([new Fault("This service is declared in the settings. Change its receiver there.", Said: () => Text.DeclaredHere)]) : await decide(client);
             if (outcome is not Outcome.Done) return false;
             client.ConcurrencyToken = Guid.NewGuid().ToString();
             audit.Add(action, user.Id, user.SessionId, detail: id);

@@ -14,7 +14,7 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         public sealed record Rotated(NewSecret Secret) : Outcome;
         public sealed record Done : Outcome;
         public sealed record NotFound : Outcome;
-        public sealed record Refused(string Why) : Outcome;
+        public sealed record Refused(Fault Why) : Outcome;
     }
 
     public static async Task<Results<Ok<NewSecret>, ProblemHttpResult>> HandleRotateAsync(string id, CurrentUser user, ChangeService service, HttpContext http, CancellationToken ct)
@@ -39,8 +39,8 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         var secret = ServiceSecret.Generate();
         return await RunAsync(id, "service-secret-rotated", user, client =>
         {
-            if (client.Declared) return new Outcome.Refused("This service is declared in the settings. Change its secret there.");
-            if (client.OldSecretHash is not null) return new Outcome.Refused("It has two secrets already. Withdraw the old one first.");
+            if (client.Declared) return new Outcome.Refused(new Fault("This service is declared in the settings. Change its secret there.", Said: () => Text.DeclaredHere));
+            if (client.OldSecretHash is not null) return new Outcome.Refused(new Fault("It has two secrets already. Withdraw the old one first.", Said: () => Text.TwoSecrets));
             (client.OldSecretHash, client.OldSecretSetAt) = (client.SecretHash, client.SecretSetAt);
             (client.SecretHash, client.SecretSetAt) = (secret.Hash(secretKey, id), time.GetUtcNow());
             return new Outcome.Rotated(new NewSecret(id, secret.Reveal()));
@@ -58,14 +58,14 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
     /// <summary>It learns in another way who is calling it.</summary>
     public Task<Outcome> TrustAsync(string id, TrustMode trust, CurrentUser user, CancellationToken ct) => RunAsync(id, "service-changed", user, client =>
     {
-        if (client.Declared) return new Outcome.Refused("This service is declared in the settings. Change it there.");
+        if (client.Declared) return new Outcome.Refused(new Fault("This service is declared in the settings. Change it there.", Said: () => Text.DeclaredHere));
         client.Describe(client.Description with { Trust = trust });
         return new Outcome.Done();
     }, ct);
 
     public Task<Outcome> RemoveAsync(string id, CurrentUser user, CancellationToken ct) => RunAsync(id, "service-removed", user, async client =>
     {
-        if (client.Declared) return new Outcome.Refused("This service is declared in the settings. Remove it there.");
+        if (client.Declared) return new Outcome.Refused(new Fault("This service is declared in the settings. Remove it there.", Said: () => Text.DeclaredHere));
         db.Remove(client);
         await db.ForgetPushAsync(id, ct);
         return new Outcome.Done();
@@ -89,5 +89,5 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         return outcome;
     }
 
-    private static ProblemHttpResult Problem(Outcome outcome) => outcome is Outcome.Refused(var why) ? Problems.BadRequest(why) : Problems.NotFound();
+    private static ProblemHttpResult Problem(Outcome outcome) => outcome is Outcome.Refused(var why) ? Problems.Invalid([why]) : Problems.NotFound();
 }
