@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -75,6 +76,19 @@ internal static class Api
 
     public static Task<HttpResponseMessage> PostRefreshAsync(this HttpClient client, string refreshToken) =>
         client.PostAsJsonAsync("/api/tokens/refresh", new Dictionary<string, string> { ["refresh_token"] = refreshToken });
+
+    /// <summary>The token that a service gets for itself.</summary>
+    public static async Task<string> GetOwnTokenAsync(this HttpClient client, string id, string secret)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/connect/token")
+        {
+            Headers = { Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{id}:{secret}"))) },
+            Content = new FormUrlEncodedContent([new("grant_type", "client_credentials")]),
+        };
+        using var answer = await client.SendAsync(request);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        return (await answer.Content.ReadFromJsonAsync<JsonNode>())!["access_token"]!.GetValue<string>();
+    }
 
     public static async Task<Grant> GrantAsync(HttpResponseMessage answer)
     {

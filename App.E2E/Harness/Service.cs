@@ -52,6 +52,11 @@ internal sealed class Service : IAsyncDisposable
     /// <summary>SIGHUP: what may be changed without a restart is read anew.</summary>
     public Task HangUpAsync() => Tool.RunAsync("kill", ["-HUP", $"{_process!.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
 
+    /// <summary>It holds its connections and answers nobody.</summary>
+    public Task HangAsync() => Tool.RunAsync("kill", ["-STOP", $"{_process!.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
+
+    public Task GoOnAsync() => Tool.RunAsync("kill", ["-CONT", $"{_process!.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
+
     /// <summary>kill -9: no handler runs, nothing is flushed.</summary>
     public void Kill()
     {

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Net;
 using App.E2E.Harness;
 
 namespace App.E2E.Peers;
@@ -14,6 +15,9 @@ public sealed class CopiedServices : IAsyncLifetime
     private Service? _gatehouse;
     private Admin? _admin;
 
+    /// <summary>Of a service that is none of these.</summary>
+    internal string ServicesToken { get; private set; } = "";
+
     internal Service Gatehouse => _gatehouse!;
     internal Admin Admin => _admin!;
 
@@ -25,6 +29,7 @@ public sealed class CopiedServices : IAsyncLifetime
     {
         _gatehouse = await Service.StartAsync();
         _admin = await Admin.NewAsync(_gatehouse);
+        ServicesToken = await _gatehouse.Client.GetOwnTokenAsync("caller", await _admin.AddServiceAsync("caller", "Asks"));
         try
         {
             await Task.WhenAll(from way in Ways from language in Languages select StartAsync(way, language));
@@ -76,6 +81,9 @@ public sealed class CopiedCodeTests(CopiedServices services) : IClassFixture<Cop
         Assert.Null(await service.GreetsAsync(bearer: token[..^8] + "AAAAAAAA"));
         Assert.Null(await service.GreetsAsync(bearer: "nonsense", cookie: credentials.CookieHeader));
         Assert.Null(await service.GreetsAsync(cookie: "session=nonsense"));
+        // Both are good, and neither is somebody who calls.
+        Assert.Null(await service.GreetsAsync(bearer: other.RefreshToken));
+        Assert.Null(await service.GreetsAsync(bearer: services.ServicesToken));
         Assert.Equal(ada.Email, await service.GreetsAsync(cookie: credentials.CookieHeader));
         Assert.Equal(ada.Email, await service.GreetsAsync(bearer: token));
         Assert.True((await ShownCode.ReadAsync(gatehouse, services.Admin.Credentials.CookieHeader, CopiedServices.IdOf(way, language))).Seen, "The page still waits for its first call.");
@@ -94,5 +102,27 @@ public sealed class CopiedCodeTests(CopiedServices services) : IClassFixture<Cop
 
         Assert.Null(await service.GreetsAsync(cookie: $"session={credentials.Session}"));
         Assert.Equal(ada.Email, await service.GreetsAsync(bearer: other.AccessToken));
+    }
+
+    [Fact]
+    public async Task While_Gatehouse_does_not_answer_whoever_asks_says_so_within_seconds_and_lets_nobody_in()
+    {
+        var credentials = await services.Gatehouse.Client.SignUpAsync(Person.New());
+        var clock = Stopwatch.StartNew();
+        await services.Gatehouse.HangAsync();
+        try
+        {
+            await Task.WhenAll(CopiedServices.Languages.Select(async language =>
+            {
+                using var answer = await services.Of("Asks", language).Client.SendAsync(HttpMethod.Get, "/", credentials.AccessToken);
+                Assert.True(answer.StatusCode == HttpStatusCode.ServiceUnavailable, $"{language}: {answer.StatusCode}");
+            }));
+        }
+        finally
+        {
+            await services.Gatehouse.GoOnAsync();
+        }
+
+        Assert.True(clock.Elapsed < TimeSpan.FromSeconds(8), $"{clock.Elapsed}");
     }
 }

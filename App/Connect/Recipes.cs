@@ -64,7 +64,7 @@ internal static class Recipes
         new("aspnetcore", "ASP.NET Core", TrustMode.Asks, ["asks/aspnetcore/Program.cs", "asks/aspnetcore/Introspection.cs"], NewWeb, Run: "dotnet run --urls http://localhost:3000"),
         new("fastapi", "FastAPI", TrustMode.Asks, ["asks/fastapi/main.py"], "pip install fastapi uvicorn", Run: "python3 -m uvicorn main:app --port 3000"),
         new("go", "Go", TrustMode.Asks, ["asks/go/main.go"], "go mod init {client_id}", Run: "PORT=3000 go run ."),
-        new("spring", "Spring", TrustMode.Asks, ["asks/spring/application.yml"], IsTested: false),
+        new("spring", "Spring", TrustMode.Asks, ["asks/spring/application.yml", "asks/spring/GatehouseTokens.java"], IsTested: false),
 
         .. ProxyConfigurations.All.Select(p => new Recipe(p.Id, ShortName(p), TrustMode.Gateway, p.Files, IsTested: p.IsTested) { NoticesOnlyAtExpiry = !p.Asks }),
         new("built-in", "Gatehouse itself", TrustMode.Gateway, ["gateway/appsettings.json"]),

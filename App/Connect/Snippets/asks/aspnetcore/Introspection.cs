@@ -1,6 +1,4 @@
-using System.Net.Http.Headers;
 using System.Security.Claims;
-using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Authentication;
@@ -10,20 +8,25 @@ using Microsoft.Extensions.Options;
 sealed class Introspection(IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, IHttpClientFactory clients)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
-    static readonly string Credentials = Convert.ToBase64String(Encoding.UTF8.GetBytes(
-        "{client_id}:" + Uri.EscapeDataString(Environment.GetEnvironmentVariable("GATEHOUSE_CLIENT_SECRET")!)));
+    bool away;
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         if (Token() is not { } token) return AuthenticateResult.NoResult();
-        using var question = new HttpRequestMessage(HttpMethod.Post, "{issuer}/connect/introspect")
+        JsonElement claims;
+        try
         {
-            Headers = { Authorization = new AuthenticationHeaderValue("Basic", Credentials) },
-            Content = new FormUrlEncodedContent([new("token", token)]),
-        };
-        using var answer = await clients.CreateClient().SendAsync(question, Context.RequestAborted);
-        var claims = await answer.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<JsonElement>(Context.RequestAborted);
-        if (!claims.GetProperty("active").GetBoolean()) return AuthenticateResult.Fail("The token is not good.");
+            using var question = new FormUrlEncodedContent([new("token", token)]);
+            using var answer = await clients.CreateClient("Gatehouse").PostAsync("{issuer}/connect/introspect", question, Context.RequestAborted);
+            claims = await answer.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<JsonElement>(Context.RequestAborted);
+        }
+        catch (Exception e) when (e is HttpRequestException or OperationCanceledException or JsonException)
+        {
+            away = true;
+            return AuthenticateResult.Fail(e);
+        }
+
+        if (!IsPerson(claims)) return AuthenticateResult.Fail("Nobody is calling with this token.");
 
         var all = claims.EnumerateObject().SelectMany(claim => claim.Value.ValueKind == JsonValueKind.Array
             ? claim.Value.EnumerateArray().Select(one => new Claim(claim.Name, one.ToString()))
@@ -31,6 +34,19 @@ sealed class Introspection(IOptionsMonitor<AuthenticationSchemeOptions> options,
         var user = new ClaimsPrincipal(new ClaimsIdentity(all, Scheme.Name, "name", "roles"));
         return AuthenticateResult.Success(new AuthenticationTicket(user, Scheme.Name));
     }
+
+    protected override Task HandleChallengeAsync(AuthenticationProperties properties)
+    {
+        Response.StatusCode = away ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status401Unauthorized;
+        if (!away) Response.Headers.WWWAuthenticate = "Bearer";
+        return Task.CompletedTask;
+    }
+
+    // A refresh token, or a service's own, is active too, but nobody is calling with it.
+    static bool IsPerson(JsonElement claims) =>
+        claims.GetProperty("active").GetBoolean() && claims.GetProperty("token_type").ValueEquals("Bearer")
+        && claims.TryGetProperty("sid", out var session) && session.ValueKind == JsonValueKind.String
+        && claims.TryGetProperty("aud", out var audiences) && audiences.EnumerateArray().Any(one => one.ValueEquals("{audience}"));
 
     // A bearer token decides alone; else the session cookie, which is base64 of {"jwt":"..."}.
     string? Token()

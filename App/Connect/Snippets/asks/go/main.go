@@ -33,10 +33,22 @@ func whoIsCalling(r *http.Request) (map[string]any, error) {
 		return nil, errors.New("Gatehouse answered " + answer.Status)
 	}
 	var claims map[string]any
-	if err := json.NewDecoder(answer.Body).Decode(&claims); err != nil || claims["active"] != true {
+	if err := json.NewDecoder(answer.Body).Decode(&claims); err != nil || !isPerson(claims) {
 		return nil, err
 	}
 	return claims, nil
+}
+
+// A refresh token, or a service's own, is active too, but nobody is calling with it.
+func isPerson(claims map[string]any) bool {
+	_, ofSession := claims["sid"].(string)
+	audiences, _ := claims["aud"].([]any)
+	for _, audience := range audiences {
+		if audience == "{audience}" {
+			return claims["active"] == true && claims["token_type"] == "Bearer" && ofSession
+		}
+	}
+	return false
 }
 
 // A bearer token decides alone; else the session cookie, which is base64 of {"jwt":"..."}.
@@ -56,6 +68,9 @@ func tokenOf(r *http.Request) string {
 }
 
 func main() {
+	if os.Getenv("GATEHOUSE_CLIENT_SECRET") == "" {
+		log.Fatal("Set GATEHOUSE_CLIENT_SECRET to the secret of {client_id}.")
+	}
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		user, err := whoIsCalling(r)
 		switch {

@@ -1,6 +1,8 @@
-const credentials = ['{client_id}', process.env.GATEHOUSE_CLIENT_SECRET].map(encodeURIComponent).join(':');
+const secret = process.env.GATEHOUSE_CLIENT_SECRET;
+if (!secret) throw new Error('Set GATEHOUSE_CLIENT_SECRET to the secret of {client_id}.');
+const credentials = ['{client_id}', secret].map(encodeURIComponent).join(':');
 
-/** The claims of whoever is calling, or null. Gatehouse is asked each time (RFC 7662), so nothing here can be out of date. */
+/** The claims of whoever is calling, or null; throws while Gatehouse is away. It is asked each time (RFC 7662), so nothing here can be out of date. */
 export async function whoIsCalling({ authorization, cookie }) {
   const token = authorization ? /^Bearer (\S+)$/i.exec(authorization)?.[1] : inCookie(cookie);
   if (!token) return null;
@@ -12,7 +14,12 @@ export async function whoIsCalling({ authorization, cookie }) {
   });
   if (!answer.ok) throw new Error(`Gatehouse answered ${answer.status}.`);
   const claims = await answer.json();
-  return claims.active ? claims : null;
+  return isPerson(claims) ? claims : null;
+}
+
+// A refresh token, or a service's own, is active too, but nobody is calling with it.
+function isPerson({ active, token_type, sid, aud }) {
+  return active === true && token_type === 'Bearer' && typeof sid === 'string' && [aud].flat().includes('{audience}');
 }
 
 // The session cookie is base64 of {"jwt":"..."}.
