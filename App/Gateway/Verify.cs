@@ -1,4 +1,5 @@
 using App.OAuth;
+using App.Ops;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace App.Gateway;
@@ -31,12 +32,23 @@ internal sealed class Verify(BoundTokens bound, SharedTokens shared, SignInAddre
         if (!wanted.AreRolesOf(user)) return new(Forbid(http));
         if (wanted.Audience is null) return new(Pass(http, user, shared.Of(http)));
         if (wanted.IsAmbiguous || bound.AudienceOf(wanted.Audience) is not { } audience) return new(Problems.BadRequest(UnknownAudience));
-        bound.Reached(wanted.Audience);
-        return bound.IsEverybodys(audience) ? new(Pass(http, user, shared.Of(http))) : PassBoundAsync(http, user, audience, wanted);
+        if (!bound.IsEverybodys(audience)) return PassBoundAsync(http, user, audience, wanted);
+        LetThrough(http, wanted.Audience);
+        return new(Pass(http, user, shared.Of(http)));
     }
 
-    private async ValueTask<Results<EmptyHttpResult, ProblemHttpResult, RedirectHttpResult>> PassBoundAsync(HttpContext http, CurrentUser user, string audience, Wanted wanted) =>
-        await bound.ForAsync(user, audience, http) is { } token ? Pass(http, user, token.Authorization) : Refuse(http, wanted);
+    private async ValueTask<Results<EmptyHttpResult, ProblemHttpResult, RedirectHttpResult>> PassBoundAsync(HttpContext http, CurrentUser user, string audience, Wanted wanted)
+    {
+        if (await bound.ForAsync(user, audience, http) is not { } token) return Refuse(http, wanted);
+        LetThrough(http, wanted.Audience!);
+        return Pass(http, user, token.Authorization);
+    }
+
+    // Anybody who is signed in may ask here; that a service was reached, a proxy alone can tell.
+    private void LetThrough(HttpContext http, string name)
+    {
+        if (http.Features.Get<TrustedPeer>() is not null) bound.Reached(name);
+    }
 
     private static Results<EmptyHttpResult, ProblemHttpResult, RedirectHttpResult> Pass(HttpContext http, CurrentUser user, string authorization)
     {
