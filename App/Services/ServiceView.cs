@@ -1,5 +1,8 @@
 using System.Text.Json.Serialization;
+using App.Data;
 using App.OAuth;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.Services;
 
@@ -20,6 +23,9 @@ internal sealed record ServiceView(
         return new(says.Id, says.Name, says.Trust.ToString(), says.Audience, says.Scopes, says.Grants, says.RedirectUris,
             client.Declared, client.CreatedAt, client.SecretSetAt, client.OldSecretHash is null ? null : client.OldSecretSetAt, seen);
     }
+
+    /// <param name="written">When any replica last heard of it, as far as it was written down.</param>
+    public ServiceView Heard(DateTimeOffset? written) => LastContactAt is null || written > LastContactAt ? this with { LastContactAt = written } : this;
 }
 
 /// <param name="Secret">Shown this once.</param>
@@ -29,9 +35,13 @@ internal sealed record NewSecret([property: JsonPropertyName("client_id")] strin
 }
 
 /// <summary>The services there are, by id.</summary>
-internal sealed class ListServices(ServiceRegistry registry)
+internal sealed class ListServices(AppDb db, ServiceRegistry registry)
 {
-    public static Microsoft.AspNetCore.Http.HttpResults.Ok<IReadOnlyList<ServiceView>> Handle(ListServices list) => TypedResults.Ok(list.All());
+    public static async Task<Ok<IReadOnlyList<ServiceView>>> HandleAsync(ListServices list, CancellationToken ct) => TypedResults.Ok(await list.AllAsync(ct));
 
-    public IReadOnlyList<ServiceView> All() => [.. registry.All.Select(ServiceView.Of).OrderBy(s => s.Id, StringComparer.Ordinal)];
+    public async Task<IReadOnlyList<ServiceView>> AllAsync(CancellationToken ct)
+    {
+        var written = await db.OAuthClients.Where(c => c.LastContactAt != null).Select(c => new { c.ClientId, c.LastContactAt }).ToDictionaryAsync(c => c.ClientId!, c => c.LastContactAt, ct);
+        return [.. registry.All.Select(s => ServiceView.Of(s).Heard(written.GetValueOrDefault(s.Description.Id))).OrderBy(s => s.Id, StringComparer.Ordinal)];
+    }
 }

@@ -17,7 +17,7 @@ internal static class ServicesModule
     public static void MapServices(this IEndpointRouteBuilder routes)
     {
         var admin = routes.MapGroup("/api/admin/services").WithTags("Admin").RequireAuthorization(Roles.Admin).ProducesProblem(401).ProducesProblem(403);
-        admin.MapGet("", ListServices.Handle);
+        admin.MapGet("", ListServices.HandleAsync);
         admin.MapPost("", AddService.HandleAsync).ProducesProblem(400);
         admin.MapGet("/{id}", ShowService.HandleAsync).ProducesProblem(404);
         admin.MapPost("/{id}/rotate", ChangeService.HandleRotateAsync).ProducesProblem(400).ProducesProblem(404);

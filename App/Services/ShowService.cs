@@ -35,7 +35,7 @@ internal sealed class ShowService(AppDb db, ServiceRegistry registry)
         var view = ServiceView.Of(service);
         // Another replica may have heard of it later; it has written that down.
         var written = await db.OAuthClients.Where(c => c.ClientId == id).Select(c => c.LastContactAt).SingleOrDefaultAsync(ct);
-        if (written > view.LastContactAt || view.LastContactAt is null) view = view with { LastContactAt = written };
+        view = view.Heard(written);
         return service.Client.PushUrl is { } url ? view with { Push = await PushAsync(id, url, service.Client.PushSecret is not null, ct) } : view;
     }
 
