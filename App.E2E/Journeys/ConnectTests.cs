@@ -33,6 +33,9 @@ public sealed class ConnectTests(Browser browser)
         var copied = await CopyAsync(page, "Copy server.mjs");
         var shown = await ShownCode.ReadAsync(gatehouse, string.Join("; ", (await here.CookiesAsync()).Select(c => $"{c.Name}={c.Value}")), "orders");
         Assert.Equal(shown.Files["server.mjs"], copied);
+        await page.EvaluateAsync("navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', 'NotAllowedError'))");
+        await page.Locator("[data-copy=setup]").ClickAsync();
+        await page.WaitForFunctionAsync("getSelection().toString().startsWith('npm install')");
         await using var orders = await CopiedService.StartAsync(shown, "express", "orders", secret, gatehouse);
         await Expect(page.GetByText("Seen. orders has called")).ToBeVisibleAsync();
 
@@ -53,6 +56,7 @@ public sealed class ConnectTests(Browser browser)
     {
         await page.GetByRole(AriaRole.Button, new() { Name = button }).ClickAsync();
         await Expect(page.GetByRole(AriaRole.Button, new() { Name = "Copied" })).ToBeVisibleAsync();
+        await Expect(page.Locator("p.sr[role=status]")).ToHaveTextAsync("Copied");
         return await page.EvaluateAsync<string>("navigator.clipboard.readText()");
     }
 }

@@ -33,14 +33,23 @@
     });
   }
 
-  // Copy code or a secret; the button says that it did. A page without https has no clipboard, and shows no button.
-  for (const button of navigator.clipboard ? all('[data-copy]') : []) {
+  // Copy code or a secret; the button says that it did, and a status says it aloud. A page without https has no clipboard, and shows no button.
+  const buttons = navigator.clipboard ? all('[data-copy]') : [];
+  const said = Object.assign(document.createElement('p'), { className: 'sr', role: 'status' });
+  if (buttons.length) document.body.append(said);
+  for (const button of buttons) {
     const { textContent, ariaLabel } = button;
     button.hidden = false;
     button.onclick = async () => {
-      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-      button.textContent = button.ariaLabel = button.dataset.copied;
-      setTimeout(() => Object.assign(button, { textContent, ariaLabel }), 2000);
+      const text = document.getElementById(button.dataset.copy);
+      try {
+        await navigator.clipboard.writeText(text.textContent);
+      } catch {
+        getSelection().selectAllChildren(text); // The browser refuses: what is selected can still be copied by hand.
+        return;
+      }
+      said.textContent = button.textContent = button.ariaLabel = button.dataset.copied;
+      setTimeout(() => { Object.assign(button, { textContent, ariaLabel }); said.textContent = ''; }, 2000);
     };
   }
 
