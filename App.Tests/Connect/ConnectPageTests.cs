@@ -15,16 +15,11 @@ namespace App.Tests.Connect;
 public sealed class ConnectPageTests : IAsyncLifetime
 {
     private const string Page = "/services/orders/connect";
-    private readonly TestApp _app = Callers.Start();
+    private const string Proxy = "192.0.2.80";
+    private readonly TestApp _app = TestApp.Start([.. Callers.Settings, ("Proxy:TrustedNetworks:0", Proxy)]);
     private TestUser _admin = null!;
 
-    public async Task InitializeAsync()
-    {
-        var user = await _app.SignUpAsync();
-        await using var output = new StringWriter();
-        await App.Admin.UserCommands.RunAsync(_app.Services, ["grant", user.Email, "admin"], output, CancellationToken.None);
-        _admin = await _app.SignInAsync(user);
-    }
+    public async Task InitializeAsync() => _admin = await AdminOfAsync(_app);
 
     public async Task DisposeAsync() => await _app.DisposeAsync();
 
@@ -48,8 +43,31 @@ public sealed class ConnectPageTests : IAsyncLifetime
             var settings = new RecipeSettings(TestApp.Issuer, "<host and port of Gatehouse>", audience, "orders", "session", "session_refresh");
             for (var i = 0; i < recipe.Files.Count; i++) Assert.Equal(Recipes.Fill(recipe, recipe.Files[i], settings), page.QuerySelector($"#file-{i}")!.TextContent);
             Assert.All(page.QuerySelectorAll("[data-copy]"), b => Assert.True(b.HasAttribute("hidden") && page.GetElementById(b.GetAttribute("data-copy")!) is not null));
-            Assert.Equal(!recipe.IsTested, page.Body!.TextContent.Contains("Not run by our tests. Everything", StringComparison.Ordinal));
+            Assert.Equal(!recipe.IsTested, page.Body!.TextContent.Contains("Our tests don’t run this.", StringComparison.Ordinal));
+            // Our cookies don't reach a proxy on the developer's own machine from here.
+            Assert.Equal(!recipe.IsBuiltIn, page.QuerySelector("#hello") is not null);
+            Assert.DoesNotContain("Apache asks by https alone", page.Body.TextContent, StringComparison.Ordinal);
             Assert.DoesNotContain(Callers.Secret, page.DocumentElement.OuterHtml, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task On_one_machine_each_proxy_is_greeted_in_the_way_that_it_takes()
+    {
+        await using var app = TestApp.Start([.. Callers.Settings, ("Issuer", "http://localhost:5080")]);
+        var admin = await AdminOfAsync(app);
+        foreach (var recipe in Recipes.Of(TrustMode.Gateway))
+        {
+            var page = await (await app.SendAsync(HttpMethod.Get, $"{Page}?trust=Gateway&code={recipe.Id}", cookies: admin.Cookies)).PageAsync();
+            var text = page.Body!.TextContent;
+            Assert.Equal(recipe.TakesCookies, text.Contains("in this browser", StringComparison.Ordinal));
+            Assert.Equal(!recipe.TakesCookies, page.QuerySelector("#hello")?.TextContent.Contains("http://localhost:5080/auth/verify?audience=orders", StringComparison.Ordinal) == true);
+            Assert.Equal(recipe is { TakesCookies: true, IsBuiltIn: false }, page.QuerySelector("#settings") is not null);
+            Assert.Equal(recipe.TakesCookies, text.Contains("X-Auth-Roles", StringComparison.Ordinal));
+            Assert.Equal(recipe.Id.StartsWith("apache", StringComparison.Ordinal), text.Contains("Apache asks by https alone", StringComparison.Ordinal));
+            // Where localhost is ::1 too, a proxy that used the name would be none that is trusted.
+            Assert.DoesNotContain("localhost:5080/auth/verify", string.Concat(page.QuerySelectorAll("[id^=file-]").Select(f => f.TextContent)), StringComparison.Ordinal);
+            if (recipe.Id is "nginx" or "caddy" or "traefik") Assert.Contains("127.0.0.1:5080", page.QuerySelector("#file-0")!.TextContent, StringComparison.Ordinal);
         }
     }
 
@@ -82,16 +100,23 @@ public sealed class ConnectPageTests : IAsyncLifetime
         await WrittenAsync("orders");
         var there = await (await replica.SendAsync(HttpMethod.Get, Page, cookies: _admin.Cookies)).PageAsync();
         Assert.Contains("Seen. orders has called", State(there), StringComparison.Ordinal);
+        // The list says the same.
+        var list = await (await replica.SendAsync(HttpMethod.Get, "/services", cookies: _admin.Cookies)).PageAsync();
+        Assert.Contains("Last heard of just now", Of("orders"), StringComparison.Ordinal);
+        Assert.DoesNotContain("Last heard of", Of("billing"), StringComparison.Ordinal);
+
+        string Of(string id) => list.QuerySelector($".list a[href='/services/{id}']")!.Closest("li")!.TextContent.Trim();
     }
 
     [Fact]
     public async Task A_service_behind_a_gateway_is_seen_when_somebody_is_let_through_to_it_and_no_other_is()
     {
         await _app.PostFormAsync("/services/new", "add-service", [new("id", "shop"), new("trust", "Gateway")], _admin.Cookies);
-        await _app.Client.GetAsync("/auth/verify?audience=shop");
+        await AskAsync("shop", HttpStatusCode.Unauthorized, proxy: true, bearer: null);
+        await AskAsync("shop&role=pilot", HttpStatusCode.Forbidden, proxy: true, _admin.AccessToken);
+        await AskAsync("shop", HttpStatusCode.OK, proxy: false, _admin.AccessToken); // a person who types the address
         Assert.Contains("Waiting", State(await LookAsync("/services/shop/connect")), StringComparison.Ordinal);
-        foreach (var audience in new[] { "shop", "orders" })
-            Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Get, "/auth/verify?audience=" + audience, _admin.AccessToken)).StatusCode);
+        foreach (var audience in new[] { "shop", "orders" }) await AskAsync(audience, HttpStatusCode.OK, proxy: true, _admin.AccessToken);
         Assert.Contains("Seen", State(await LookAsync("/services/shop/connect")), StringComparison.Ordinal);
         Assert.Contains("Waiting", State(await LookAsync(Page)), StringComparison.Ordinal);
     }
@@ -132,10 +157,33 @@ public sealed class ConnectPageTests : IAsyncLifetime
         circuit.Renderer.SetRendererInfo(new Microsoft.AspNetCore.Components.RendererInfo("Server", true));
         var cut = circuit.Render<FirstCall>(p => p.Add(c => c.Id, "orders"));
         cut.WaitForAssertion(() => Assert.Contains("Waiting", cut.Markup, StringComparison.Ordinal));
+        var status = Assert.Single(cut.FindComponents<App.Ui.Notice>()).Instance;
 
         await _app.IntrospectAsync("x");
         _app.Time.Advance(TimeSpan.FromSeconds(1));
         cut.WaitForAssertion(() => Assert.Contains("Seen", cut.Markup, StringComparison.Ordinal));
+        // A screen reader reads out what changes in an element that was there.
+        Assert.Same(status, Assert.Single(cut.FindComponents<App.Ui.Notice>()).Instance);
+    }
+
+    private static async Task<TestUser> AdminOfAsync(TestApp app)
+    {
+        var user = await app.SignUpAsync();
+        await using var output = new StringWriter();
+        await App.Admin.UserCommands.RunAsync(app.Services, ["grant", user.Email, "admin"], output, CancellationToken.None);
+        return await app.SignInAsync(user);
+    }
+
+    private async Task AskAsync(string audience, HttpStatusCode answer, bool proxy, string? bearer)
+    {
+        var context = await _app.Server.SendAsync(http =>
+        {
+            (http.Request.Method, http.Request.Scheme, http.Request.Host) = ("GET", "https", new("auth.test"));
+            (http.Request.Path, http.Request.QueryString) = ("/auth/verify", new("?audience=" + audience));
+            http.Connection.RemoteIpAddress = IPAddress.Parse(proxy ? Proxy : "198.51.100.7");
+            if (bearer is not null) http.Request.Headers.Authorization = "Bearer " + bearer;
+        });
+        Assert.Equal((int)answer, context.Response.StatusCode);
     }
 
     private async Task WrittenAsync(string service)

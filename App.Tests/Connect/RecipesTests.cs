@@ -44,8 +44,45 @@ public sealed partial class RecipesTests
         {
             var text = string.Join('\n', recipe.Files.Select(f => Recipes.Fill(recipe, f, Settings)));
             Assert.DoesNotMatch(Gap(), text);
+            Assert.DoesNotMatch(Secret(), text);
             if (recipe.Trust != TrustMode.Gateway) Assert.Contains("https://id.example.com", text, StringComparison.Ordinal);
             if (recipe is { Trust: TrustMode.Asks }) Assert.Contains("GATEHOUSE_CLIENT_SECRET", text, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void What_counts_as_a_gap_is_every_gap_there_is_and_what_counts_as_a_secret_is_one_of_ours()
+    {
+        string[] known = ["issuer", "audience", "audience_encoded", "client_id", "client_secret", "session_cookie", "session_cookie_pattern", "refresh_cookie", "refresh_cookie_pattern", "upstream", "gatehouse", "listen", "folder"];
+        Assert.All(known, name => Assert.Matches(Gap(), $"a {{{name}}} b"));
+        Assert.Matches(Secret(), $"const secret = '{ServiceSecret.Generate().Reveal()}';");
+        Assert.Matches(Secret(), "client-secret: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c");
+    }
+
+    // That they are applied to real tokens App.E2E shows by running them; Spring's it doesn't run.
+    [Fact]
+    public void Whoever_asks_takes_nothing_but_an_access_token_of_a_session_that_is_meant_for_this_service()
+    {
+        foreach (var recipe in Recipes.Of(TrustMode.Asks))
+        {
+            var text = string.Join('\n', recipe.Files.Select(f => Recipes.Fill(recipe, f, Settings)));
+            Assert.All(["token_type", "Bearer", "sid", "aud", Settings.Audience], part => Assert.Contains(part, text, StringComparison.Ordinal));
+        }
+
+        var spring = Recipes.Of(TrustMode.ChecksItself).Single(r => r.Id == "spring");
+        var checks = Recipes.Fill(spring, spring.Files[1], Settings);
+        Assert.All(["hasClaim(\"sid\")", "getClaimAsString(\"id\").equals(token.getSubject())"], part => Assert.Contains(part, checks, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void What_a_proxy_takes_is_what_its_files_say()
+    {
+        foreach (var proxy in ProxyConfigurations.All)
+        {
+            var recipe = Recipes.Of(TrustMode.Gateway).Single(r => r.Id == proxy.Id);
+            var text = string.Join('\n', recipe.Files.Select(f => Recipes.Fill(recipe, f, Settings)));
+            Assert.Equal(!text.Contains("programs call with a bearer token", StringComparison.Ordinal), recipe.TakesCookies);
+            Assert.Equal(text.Contains("mod_auth_openidc", StringComparison.Ordinal), recipe.NeedsHttps);
         }
     }
 
@@ -68,14 +105,29 @@ public sealed partial class RecipesTests
         using var answer = await app.Client.PostAsJsonAsync("/api/tokens", credentials);
         var token = JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement.GetProperty("access_token").GetString()!;
 
-        using var stranger = await app.Client.GetAsync("/orders");
+        using var stranger = await app.Client.GetAsync("/svc-orders");
         Assert.Equal(HttpStatusCode.Unauthorized, stranger.StatusCode);
-        using var request = new HttpRequestMessage(HttpMethod.Get, "/orders") { Headers = { Authorization = new("Bearer", token) } };
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/svc-orders/new") { Headers = { Authorization = new("Bearer", token) } };
         using var passed = await app.Client.SendAsync(request);
         var seen = await EchoService.ReadAsync(passed);
         Assert.Equal("ada@example.test", seen.Headers["X-Auth-Email"]);
+        Assert.Equal("/new", seen.Target);
     }
 
-    [GeneratedRegex(@"\{(issuer|audience|client_id|session_cookie|refresh_cookie|upstream|gatehouse|listen|folder)\}")]
+    [Theory] // Alone, each of these would be a path of ours, which no route may have.
+    [InlineData("docs"), InlineData("ui"), InlineData("account"), InlineData("lab"), InlineData("tools"), InlineData("services"), InlineData("api"), InlineData("auth"), InlineData("connect"), InlineData("events"), InlineData("health"), InlineData("metrics")]
+    public void The_route_that_is_shown_for_our_own_gateway_keeps_off_our_own_paths(string id)
+    {
+        var recipe = Recipes.Of(TrustMode.Gateway).Single(r => r.IsBuiltIn);
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(Recipes.Fill(recipe, recipe.Files[0], Settings with { ClientId = id, Audience = id })));
+        var route = new ConfigurationBuilder().AddJsonStream(stream).Build().GetSection("Gateway:Routes").Get<GatewayRoutes>()!.Single();
+        Assert.Empty(route.Validate(new System.ComponentModel.DataAnnotations.ValidationContext(route)));
+    }
+
+    [GeneratedRegex(@"\{(issuer|audience|client_id|client_secret|session_cookie|refresh_cookie|upstream|gatehouse|listen|folder)(_encoded|_pattern)?\}")]
     private static partial Regex Gap();
+
+    // One of ours, or any other long run of letters and digits that is no word.
+    [GeneratedRegex("gh_[A-Za-z0-9_-]{10,}|[A-Za-z0-9_+-]{44,}")]
+    private static partial Regex Secret();
 }

@@ -15,6 +15,15 @@ internal sealed record Recipe(
 {
     /// <summary>It knows our keys but follows no feed of events, and never proves to us who it is.</summary>
     public bool NoticesOnlyAtExpiry { get; init; }
+
+    /// <summary>As <see cref="ProxyConfiguration.TakesCookies"/>.</summary>
+    public bool TakesCookies { get; init; } = true;
+
+    /// <summary>As <see cref="ProxyConfiguration.NeedsHttps"/>.</summary>
+    public bool NeedsHttps { get; init; }
+
+    /// <summary>Our own gateway, to which nothing need be told of itself.</summary>
+    public bool IsBuiltIn => Id == Recipes.BuiltIn;
 }
 
 /// <summary>What recipes are filled in with.</summary>
@@ -40,11 +49,12 @@ internal static class Recipes
     /// <summary>What we must be told of a proxy on the same machine.</summary>
     public const string GatewaySettings = $"export Proxy__TrustedNetworks__0=127.0.0.1\nexport Gateway__AllowedOrigins__0=http://{RecipeSettings.Listen}";
 
-    /// <summary>A call as a program makes it.</summary>
-    public const string Hello = """
-        curl -s -H 'Content-Type: application/json' -d '{"email":"you@example.com","password":"your password"}' {issuer}/api/tokens
-        curl -H 'Authorization: Bearer ACCESS_TOKEN' http://localhost:3000/
-        """;
+    public const string BuiltIn = "built-in";
+
+    private const string GetToken = """curl -s -H 'Content-Type: application/json' -d '{"email":"you@example.com","password":"your password"}' {issuer}/api/tokens""";
+
+    // Of what it answers, one header is the token that the service alone takes.
+    private const string Bind = "curl -si -H 'Authorization: Bearer ACCESS_TOKEN' '{issuer}/auth/verify?audience={client_id}' | grep -i '^authorization'";
 
     private const string Introspect = "asks/node/introspect.mjs";
     private const string NewWeb = "dotnet new web";
@@ -66,15 +76,21 @@ internal static class Recipes
         new("go", "Go", TrustMode.Asks, ["asks/go/main.go"], "go mod init {client_id}", Run: "PORT=3000 go run ."),
         new("spring", "Spring", TrustMode.Asks, ["asks/spring/application.yml", "asks/spring/GatehouseTokens.java"], IsTested: false),
 
-        .. ProxyConfigurations.All.Select(p => new Recipe(p.Id, ShortName(p), TrustMode.Gateway, p.Files, IsTested: p.IsTested) { NoticesOnlyAtExpiry = !p.Asks }),
-        new("built-in", "Gatehouse itself", TrustMode.Gateway, ["gateway/appsettings.json"]),
+        .. ProxyConfigurations.All.Select(p => new Recipe(p.Id, ShortName(p), TrustMode.Gateway, p.Files, IsTested: p.IsTested) { NoticesOnlyAtExpiry = !p.Asks, TakesCookies = p.TakesCookies, NeedsHttps = p.NeedsHttps }),
+        new(BuiltIn, "Gatehouse itself", TrustMode.Gateway, ["gateway/appsettings.json"]),
     ];
+
+    /// <summary>A call as a program makes it.</summary>
+    /// <param name="address">Where the service is, or the proxy in front of it.</param>
+    /// <param name="bound">Whether it takes nothing but tokens that are made for it.</param>
+    public static string Hello(string address, bool bound, RecipeSettings settings) =>
+        Fill(GetToken + "\n" + (bound ? Bind + "\n" : ""), settings) + $"curl -H 'Authorization: Bearer {(bound ? "BOUND" : "ACCESS")}_TOKEN' {address}";
 
     public static IReadOnlyList<Recipe> Of(TrustMode trust) => [.. All.Where(r => r.Trust == trust)];
 
     /// <summary>A file's text with every gap filled. The settings must be safe.</summary>
     public static string Fill(Recipe recipe, string file, RecipeSettings settings) =>
-        recipe.Trust == TrustMode.Gateway && recipe.Id != "built-in"
+        recipe.Trust == TrustMode.Gateway && !recipe.IsBuiltIn
             // Asked for a bare host, Caddy would make a certificate for it.
             ? ProxyConfigurations.Fill(file, recipe.Id == "caddy" ? settings.Proxy with { Listen = "http://" + RecipeSettings.Listen } : settings.Proxy)
             : Fill(Read(file), settings);

@@ -13,7 +13,11 @@ namespace App.Connect;
 /// <param name="SharesCookies">Whether a browser that is signed in here shows our cookie to a service on the developer's own machine.</param>
 internal sealed record ConnectView(
     ServiceView Service, TrustMode Trust, IReadOnlyList<Recipe> Recipes, Recipe Recipe, IReadOnlyList<(string Name, string Text)> Files,
-    string? Setup, string? Run, string Audience, bool TakesEverybodys, bool SharesCookies, RecipeSettings Settings);
+    string? Setup, string? Run, string Audience, bool TakesEverybodys, bool SharesCookies, RecipeSettings Settings)
+{
+    /// <summary>Whether the proxy would refuse to call us as we are.</summary>
+    public bool LacksHttps => Recipe.NeedsHttps && new Uri(Settings.Issuer).Scheme != Uri.UriSchemeHttps;
+}
 
 /// <summary>A service's code in one language or for one proxy, filled in with who it is and who we are. Its secret is never in it.</summary>
 internal sealed class ShowConnect(ShowService show, PublicUrl publicUrl, TokenOptions tokens, CookieNames cookies)
@@ -45,5 +49,7 @@ internal sealed class ShowConnect(ShowService show, PublicUrl publicUrl, TokenOp
     }
 
     // Where TLS ends in front of us, only its owner knows where we are behind it.
-    private static string Reached(Uri issuer) => issuer.Scheme == Uri.UriSchemeHttp ? $"{issuer.Host}:{issuer.Port}" : "<host and port of Gatehouse>";
+    private static string Reached(Uri issuer) => issuer.Scheme != Uri.UriSchemeHttp ? "<host and port of Gatehouse>"
+        // A proxy that comes by ::1 isn't the 127.0.0.1 that we are told to trust.
+        : $"{(issuer.Host == "localhost" ? "127.0.0.1" : issuer.Host)}:{issuer.Port}";
 }

@@ -20,7 +20,14 @@ internal sealed record ProxySettings(string Issuer, string Gatehouse, string Ups
 /// <param name="Files">Names of the files it takes, the configuration first.</param>
 /// <param name="IsTested">Whether our own tests run these very files with the real proxy.</param>
 /// <param name="Asks">Whether we are asked about each request, so that an ended session is over at once and cookies are renewed on the way.</param>
-internal sealed record ProxyConfiguration(string Id, string Name, IReadOnlyList<string> Files, bool IsTested, bool Asks);
+internal sealed record ProxyConfiguration(string Id, string Name, IReadOnlyList<string> Files, bool IsTested, bool Asks)
+{
+    /// <summary>Browsers get through by their cookies. Otherwise it takes bearer tokens that are bound to the service, and passes on no roles beside them.</summary>
+    public bool TakesCookies { get; init; } = true;
+
+    /// <summary>It calls us by https and nothing else.</summary>
+    public bool NeedsHttps { get; init; }
+}
 
 /// <summary>The configurations of proxies, as they are shown, tested and to be copied: one source for all three.</summary>
 internal static class ProxyConfigurations
@@ -30,9 +37,9 @@ internal static class ProxyConfigurations
         new("nginx", "nginx, auth_request", ["nginx.conf"], IsTested: true, Asks: true),
         new("caddy", "Caddy, forward_auth", ["Caddyfile"], IsTested: true, Asks: true),
         new("haproxy", "HAProxy, sub-request by Lua", ["haproxy.cfg", "gatehouse.lua"], IsTested: true, Asks: true),
-        new("haproxy-jwt", "HAProxy, jwt_verify", ["haproxy-jwt.cfg"], IsTested: true, Asks: false),
-        new("apache-introspection", "Apache, mod_auth_openidc with introspection", ["apache-introspection.conf"], IsTested: true, Asks: true),
-        new("apache-jwks", "Apache, mod_auth_openidc with our keys", ["apache-jwks.conf"], IsTested: true, Asks: false),
+        new("haproxy-jwt", "HAProxy, jwt_verify", ["haproxy-jwt.cfg"], IsTested: true, Asks: false) { TakesCookies = false },
+        new("apache-introspection", "Apache, mod_auth_openidc with introspection", ["apache-introspection.conf"], IsTested: true, Asks: true) { TakesCookies = false, NeedsHttps = true },
+        new("apache-jwks", "Apache, mod_auth_openidc with our keys", ["apache-jwks.conf"], IsTested: true, Asks: false) { TakesCookies = false, NeedsHttps = true },
         new("traefik", "Traefik, ForwardAuth", ["traefik.yml"], IsTested: false, Asks: true),
         new("envoy", "Envoy, ext_authz", ["envoy.yaml"], IsTested: false, Asks: true),
     ];
