@@ -33,7 +33,7 @@ public sealed class ConnectTests(Browser browser)
         var copied = await CopyAsync(page, "Copy server.mjs");
         var shown = await ShownCode.ReadAsync(gatehouse, string.Join("; ", (await here.CookiesAsync()).Select(c => $"{c.Name}={c.Value}")), "orders");
         Assert.Equal(shown.Files["server.mjs"], copied);
-        await page.EvaluateAsync("navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', 'NotAllowedError'))");
+        await page.EvaluateAsync("() => { navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', 'NotAllowedError')); }");
         await page.Locator("[data-copy=setup]").ClickAsync();
         await page.WaitForFunctionAsync("getSelection().toString().startsWith('npm install')");
         await using var orders = await CopiedService.StartAsync(shown, "express", "orders", secret, gatehouse);
