@@ -96,6 +96,7 @@ public sealed class FactorsTests(Browser browser)
         await page.GotoAsync(TwoStep);
         await Expect(page.Locator("main")).ToContainTextAsync("8 of 10");
         await page.GetByRole(AriaRole.Button, new() { Name = "Turn off" }).ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Turn it off" }).ClickAsync();
         await Expect(page.GetByRole(AriaRole.Button, new() { Name = "Set up" })).ToBeVisibleAsync();
     }
 

@@ -68,8 +68,18 @@ public sealed class RegisterLabTests : IAsyncLifetime
         Assert.DoesNotContain(_app.Log.Lines, line => line.Contains(asks.Secret, StringComparison.Ordinal) || line.Contains(checks.Secret, StringComparison.Ordinal));
     }
 
-    private static Task<(Credentials Asks, Credentials Checks)> RegisterAsync(TestApp app) =>
-        app.ScopedAsync<RegisterLab, (Credentials, Credentials)>(register => register.RunAsync(default));
+    [Fact]
+    public async Task A_service_that_somebody_else_has_made_under_one_of_their_names_stays_as_it_is()
+    {
+        await using var taken = TestApp.Start(("Services:0:Id", "lab-checks"), ("Services:0:Secret", new string('s', 40)), ("Services:0:Audience", "https://shop.test"));
+        var before = await Attacks.State.OfAsync(taken);
+        Assert.Null(await taken.ScopedAsync<RegisterLab, (Credentials, Credentials)?>(register => register.RunAsync(default)));
+        Assert.Equal(before, await Attacks.State.OfAsync(taken));
+        Assert.NotNull(taken.Get<ServiceRegistry>().Authenticate("lab-checks", new string('s', 40)));
+    }
+
+    private static async Task<(Credentials Asks, Credentials Checks)> RegisterAsync(TestApp app) =>
+        (await app.ScopedAsync<RegisterLab, (Credentials, Credentials)?>(register => register.RunAsync(default)))!.Value;
 
     private Task<long> VersionAsync() => _app.DbAsync(db => db.RegistryVersion.Select(v => v.Version).SingleAsync());
 }

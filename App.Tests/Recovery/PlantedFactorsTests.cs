@@ -39,6 +39,59 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Nor_does_what_a_later_session_of_the_same_browser_added_stay()
+    {
+        var user = await ConfirmedAsync();
+        var (own, planted) = (new SoftKey(), new SoftKey());
+        await new PasskeyBrowser(_app).AddAsync(own, user);
+        await SignInElsewhereAsync(user);
+        var notMe = TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
+        var again = await SignInElsewhereAsync(user); // of which no letter tells
+        await new PasskeyBrowser(_app).AddAsync(planted, again);
+        await _app.TurnOnTwoStepAsync(again);
+
+        await NotMeAsync(notMe);
+        await Answers.AssertProblemAsync(await new PasskeyBrowser(_app).SignInAsync(planted), 400, "Invalid credentials");
+        Assert.Equal(HttpStatusCode.OK, (await new PasskeyBrowser(_app).SignInAsync(own)).StatusCode);
+        await _app.SignInAsync(user with { Password = NewPassword });
+    }
+
+    [Theory]
+    [InlineData("/account/activity/end")]
+    [InlineData("/account/activity/end-others")]
+    public async Task The_activity_page_takes_away_what_was_added_too(string form)
+    {
+        var user = await ConfirmedAsync();
+        var (own, planted) = (new SoftKey(), new SoftKey());
+        var thief = await SignInElsewhereAsync(user);
+        await new PasskeyBrowser(_app).AddAsync(planted, thief);
+        var here = await _app.SignInAsync(user);
+        await new PasskeyBrowser(_app).AddAsync(own, here);
+
+        Assert.Equal("/account/security?notme=1", (await _app.PostFormAsync(form, "", [new("id", thief.SessionId.ToString())], here.Cookies)).Location());
+        Assert.Null(await _app.WhoAmIAsync(cookies: thief.Cookies));
+        await Answers.AssertProblemAsync(await new PasskeyBrowser(_app).SignInAsync(planted), 400, "Invalid credentials");
+        Assert.Equal(HttpStatusCode.OK, (await new PasskeyBrowser(_app).SignInAsync(own)).StatusCode);
+    }
+
+    [Fact]
+    public async Task An_app_added_to_the_owners_passkeys_goes_and_the_step_by_passkeys_stays()
+    {
+        var user = await ConfirmedAsync();
+        var own = new SoftKey();
+        await new PasskeyBrowser(_app).AddAsync(own, user);
+        Assert.Equal(HttpStatusCode.OK, (await new TwoStepUser(_app, user, [], []).ActAsync("passkeys")).StatusCode);
+        var owner = new TwoStepUser(_app, user, [], []);
+        var challenge = await owner.ChallengeAsync();
+        var thief = await TestUser.ReadAsync(_app, await new PasskeyBrowser(_app).SignInAsync(own, challenge), user.Email, user.Password); // an open browser, say
+        var app = await _app.TurnOnTwoStepAsync(thief);
+        Assert.Equal("/account/security?notme=1", (await _app.PostFormAsync("/account/activity/end", "", [new("id", thief.SessionId.ToString())], user.Cookies)).Location());
+
+        await Answers.AssertProblemAsync(await app.AnswerAsync(await app.ChallengeAsync(), app.NextCode()), 401, "Invalid code / code");
+        Assert.Equal(HttpStatusCode.OK, (await new PasskeyBrowser(_app).SignInAsync(own, await owner.ChallengeAsync())).StatusCode);
+    }
+
+    [Fact]
     public async Task Recovery_codes_that_it_made_are_void_and_the_owner_s_app_stays()
     {
         var ada = await _app.TurnOnTwoStepAsync(await ConfirmedAsync());
@@ -104,6 +157,9 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await _app.PostFormAsync(TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email)), "confirm-email", [])).StatusCode);
         return user;
     }
+
+    private async Task<TestUser> SignInElsewhereAsync(TestUser user) => await TestUser.ReadAsync(_app,
+        await _app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = user.Email, password = user.Password }, headers: ("User-Agent", "another browser")), user.Email, user.Password);
 
     private async Task NotMeAsync(string link)
     {

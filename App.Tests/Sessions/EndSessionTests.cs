@@ -86,6 +86,8 @@ public sealed class EndSessionTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Null(await _app.WhoAmIAsync(cookies: second.Cookies));
         Assert.NotNull(await _app.WhoAmIAsync(bearer: here.AccessToken));
         Assert.NotNull(await _app.WhoAmIAsync(bearer: stranger.AccessToken));
+        var letter = Assert.Single(await _app.Mail.ToAsync(first.Email), l => l.Subject.StartsWith("Your other sessions", StringComparison.Ordinal));
+        Assert.Equal("/account/forgot", TestMail.LinkIn(letter));
 
         async Task<int> EndOthersAsync()
         {

@@ -43,7 +43,7 @@ internal sealed partial class SignInSecondStep(
         if (faults.Count > 0) return new SignIn.Outcome.Invalid(faults);
 
         if (await steps.OwnerAsync(request.Challenge, ct) is not { } owner) return new SignIn.Outcome.Rejected();
-        var user = await db.Users.SingleAsync(u => u.Id == owner, ct);
+        if (await db.Users.SingleOrDefaultAsync(u => u.Id == owner, ct) is not { } user) return new SignIn.Outcome.Rejected();
         return await CountedAsync(user, client, async () =>
             !await steps.CountTryAsync(request.Challenge, ct) ? new SignIn.Outcome.Rejected()
             : await SpendAsync(user, request.Code, request.Challenge, client, replaced, ct), ct);

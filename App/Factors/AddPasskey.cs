@@ -79,11 +79,7 @@ internal sealed partial class AddPasskey(
             Id = Guid.CreateVersion7(now),
             UserId = user.Id,
             CredentialHash = Passkey.HashOf(made.CredentialId),
-            Name = ManagePasskeys.Clean(name) ?? AuthenticatorName.Of(made.AttestationObject) ?? Device.Parse(client.UserAgent) switch
-            {
-                { Os: "" } device => device.Browser,
-                var device => $"{device.Browser}, {device.Os}",
-            },
+            Name = ManagePasskeys.Clean(name) ?? AuthenticatorName.Of(made.AttestationObject) ?? SessionWords.Name(Device.Parse(client.UserAgent)),
             CreatedAt = now,
             IsSynced = made.IsBackedUp,
             SignCount = made.SignCount,

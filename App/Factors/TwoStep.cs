@@ -130,9 +130,10 @@ internal sealed class TwoStep(
     private async Task<Outcome> SaveAsync(CurrentUser user, string action, string address, CancellationToken ct, Func<Task<bool>>? also = null)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
+        // First, because it locks the person's row: what is asked after it stays so.
+        await change.NoteAsync(action, user, address, ct);
         if (also is not null && !await also()) return new Outcome.Stale();
         var codes = await recovery.ReplaceAsync(user.Id, ct);
-        await change.NoteAsync(action, user, address, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return new Outcome.Codes(codes);

@@ -22,7 +22,7 @@ internal static class Languages
         RequestCultureProviders =
         [
             new CustomRequestCultureProvider(http => Task.FromResult(Known(http.Request.Cookies[Cookie]) is { } chosen ? new ProviderCultureResult(chosen) : null)),
-            new AcceptLanguageHeaderRequestCultureProvider(),
+            new AcceptLanguageHeaderRequestCultureProvider { MaximumAcceptLanguageHeaderValuesToTry = 10 },
         ],
     };
 

@@ -117,9 +117,11 @@ public sealed partial class LabLive
         builder.OpenElement(0, "button");
         builder.AddAttribute(1, "class", running == which ? $"btn {kind} live" : $"btn {kind}");
         builder.AddAttribute(2, "type", "button");
-        builder.AddAttribute(3, "disabled", running is not null || !RendererInfo.IsInteractive);
-        builder.AddAttribute(4, "onclick", EventCallback.Factory.Create<MouseEventArgs>(this, () => StartAsync(which)));
-        builder.AddContent(5, label);
+        // While one runs, a button only says that it waits: disabled, the one just pressed would lose the keyboard.
+        builder.AddAttribute(3, "disabled", !RendererInfo.IsInteractive);
+        builder.AddAttribute(4, "aria-disabled", running is not null ? "true" : null);
+        builder.AddAttribute(5, "onclick", EventCallback.Factory.Create<MouseEventArgs>(this, () => StartAsync(which)));
+        builder.AddContent(6, label);
         builder.CloseElement();
     };
 

@@ -50,7 +50,8 @@ internal sealed partial class LabTurn(IServiceScopeFactory scopes, LabBench benc
         Grant? grant = null;
         try
         {
-            await bench.OpenAsync(await InScopeAsync<RegisterLab, (Credentials, Credentials)>(register => register.RunAsync(ct)), ct);
+            if (await InScopeAsync<RegisterLab, (Credentials, Credentials)?>(register => register.RunAsync(ct)) is not { } credentials) return new LabOutcome.Unavailable();
+            await bench.OpenAsync(credentials, ct);
             grant = await InScopeAsync<LabSession, Grant?>(session => session.BeginAsync(user, ct));
             if (grant is null) return new LabOutcome.Unavailable();
             await experiment(new LabVisit(bench.Stands, grant, () => EndAsync(grant)), ct);
@@ -69,8 +70,18 @@ internal sealed partial class LabTurn(IServiceScopeFactory scopes, LabBench benc
                 line.Distance = TimeSpan.Zero;
             }
 
-            if (grant is not null) await EndAsync(grant);
-            _one.Release();
+            try
+            {
+                if (grant is not null) await EndAsync(grant);
+            }
+            catch (Exception e) when (e is DbException || e.InnerException is DbException)
+            {
+                NotEnded(e.Message); // it is one of the person's sessions, and ends with its lifetime or by their hand
+            }
+            finally
+            {
+                _one.Release();
+            }
         }
     }
 
@@ -90,4 +101,7 @@ internal sealed partial class LabTurn(IServiceScopeFactory scopes, LabBench benc
 
     [LoggerMessage(9501, LogLevel.Warning, "An experiment of the lab can't be done: {Cause}")]
     private partial void NotRun(string cause);
+
+    [LoggerMessage(9502, LogLevel.Warning, "The session of an experiment couldn't be ended: {Cause}")]
+    private partial void NotEnded(string cause);
 }

@@ -17,20 +17,15 @@ internal sealed class RegisterLab(AppDb db, ChangeRegistry change, ServiceRegist
 {
     private const int Attempts = 3;
 
-    /// <summary>Two whom the registry knows by now.</summary>
-    public async Task<(Credentials Asks, Credentials Checks)> RunAsync(CancellationToken ct)
+    /// <summary>Two whom the registry knows by now; null where one of their names is somebody else's.</summary>
+    public async Task<(Credentials Asks, Credentials Checks)?> RunAsync(CancellationToken ct)
     {
         var (asks, checks) = (Of("lab-asks"), Of("lab-checks"));
         for (var attempt = 1; registry.Authenticate(asks.Id, asks.Secret) is null || registry.Authenticate(checks.Id, checks.Secret) is null; attempt++)
         {
             try
             {
-                await change.RunAsync(async () =>
-                {
-                    await WriteAsync(asks, TrustMode.Asks, ct);
-                    await WriteAsync(checks, TrustMode.ChecksItself, ct);
-                    return true;
-                }, ct);
+                if (!await change.RunAsync(async () => await WriteAsync(asks, TrustMode.Asks, ct) && await WriteAsync(checks, TrustMode.ChecksItself, ct), ct)) return null;
             }
             catch (DbUpdateException) when (attempt < Attempts)
             {
@@ -46,14 +41,17 @@ internal sealed class RegisterLab(AppDb db, ChangeRegistry change, ServiceRegist
     private Credentials Of(string id) =>
         new(id, "gh_" + Base64Url.EncodeToString(HMACSHA256.HashData(masterKey.Derive("lab services"), Encoding.ASCII.GetBytes(id))));
 
-    private async Task WriteAsync(Credentials credentials, TrustMode trust, CancellationToken ct)
+    // Who presses a button in the lab is no admin: what an admin or the settings have made under that name stays as it is.
+    private async Task<bool> WriteAsync(Credentials credentials, TrustMode trust, CancellationToken ct)
     {
         var hash = ServiceSecret.Of(credentials.Secret).Hash(secretKey, credentials.Id);
         var client = await db.OAuthClients.SingleOrDefaultAsync(c => c.ClientId == credentials.Id, ct);
+        if (client is { } known && (known.Declared || known.Trust != trust || known.DisplayName != credentials.Id || known.Audience is not null)) return false;
+        if (client?.SecretHash.AsSpan().SequenceEqual(hash) == true) return true;
+        audit.Add(client is null ? "service-created" : "service-changed", detail: credentials.Id);
         if (client is null) db.Add(client = new OAuthClient { Id = Guid.CreateVersion7(time.GetUtcNow()), ClientId = credentials.Id, CreatedAt = time.GetUtcNow() });
-        else if (client.SecretHash.AsSpan().SequenceEqual(hash)) return;
         client.Describe(new ServiceDescription(credentials.Id, credentials.Id, trust, null, [], [], []));
         (client.SecretHash, client.SecretSetAt, client.OldSecretHash, client.OldSecretSetAt) = (hash, time.GetUtcNow(), null, null);
-        audit.Add("service-created", detail: credentials.Id);
+        return true;
     }
 }

@@ -5,8 +5,8 @@ using Microsoft.AspNetCore.Http.HttpResults;
 namespace App.Passwords;
 
 /// <summary>
-/// How strong a new password is, asked by the page while it is typed: the judgement that it will meet when it is sent, in the page's language.
-/// It is kept and logged nowhere. The form works without it.
+/// How strong a new password is, asked by the page while it is typed: the judgement that it will meet when it is sent, in the page's language,
+/// but for the words of a person whom the page doesn't know (a reset's link alone says whose it is). It is kept and logged nowhere. The form works without it.
 /// </summary>
 internal sealed class JudgePassword(PasswordPolicy policy)
 {

@@ -1,11 +1,18 @@
+using App.Data;
 using App.Events;
+using App.Factors;
+using App.Mail;
 using App.Sessions;
 using App.Ui;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.Profile;
 
-/// <summary>"This wasn't me" on the activity page: ends that session, or all others, and leads to a new password.</summary>
+/// <summary>
+/// "This wasn't me" on the activity page: ends that session, or it and all others, takes away what was added since so as to get in again,
+/// and leads to a new password.
+/// </summary>
 internal static class DisownForm
 {
     private const string Page = "/account/activity";
@@ -14,22 +21,42 @@ internal static class DisownForm
     public static void Map(IEndpointRouteBuilder routes)
     {
         var forms = routes.MapGroup(Page).RequireAuthorization().DisableAntiforgery().ExcludeFromDescription();
-        forms.MapPost("/end", OneAsync);
-        forms.MapPost("/end-others", OthersAsync);
+        forms.MapPost("/end", (CurrentUser user, Disown disown, HttpContext http, CancellationToken ct) => AnswerAsync(user, disown, all: false, http, ct));
+        forms.MapPost("/end-others", (CurrentUser user, Disown disown, HttpContext http, CancellationToken ct) => AnswerAsync(user, disown, all: true, http, ct));
     }
 
-    private static async Task<Results<SeeOther, BadRequest>> OneAsync(CurrentUser user, EndSession end, HttpContext http, CancellationToken ct)
-    {
-        if (!Guid.TryParse(PostedForm.Field(http.Request, "id"), out var id)) return TypedResults.BadRequest();
-        if (id == user.SessionId) return new SeeOther(Page);
-        return new SeeOther(await end.TryAsync(user, id, ct, Causes.Disowned) switch
+    private static async Task<Results<SeeOther, BadRequest>> AnswerAsync(CurrentUser user, Disown disown, bool all, HttpContext http, CancellationToken ct) =>
+        !Guid.TryParse(PostedForm.Field(http.Request, "id"), out var id) ? TypedResults.BadRequest()
+        : new SeeOther(await disown.TryAsync(user, id, all, Client.Of(http).Address, ct) switch
         {
-            EndSession.Outcome.Ended => Next,
-            EndSession.Outcome.ProofRequired => ReturnUrl.Via(ReturnUrl.Confirm, Page),
+            Disown.Outcome.Ended => Next,
+            Disown.Outcome.ProofRequired => ReturnUrl.Via(ReturnUrl.Confirm, Page),
             _ => Page,
         });
+}
+
+/// <summary>Somebody sees a session of theirs that isn't.</summary>
+internal sealed class Disown(AppDb db, RevokeSessions revoke, RemoveFactors factors, Outbox outbox, TimeProvider time)
+{
+    public enum Outcome
+    {
+        Ended,
+        NotFound,
+        ProofRequired,
     }
 
-    private static async Task<SeeOther> OthersAsync(CurrentUser user, EndSession end, CancellationToken ct) =>
-        new(await end.OthersAsync(user, ct, Causes.Disowned) is null ? ReturnUrl.Via(ReturnUrl.Confirm, Page) : Next);
+    /// <param name="all">End every other session with it.</param>
+    public async Task<Outcome> TryAsync(CurrentUser user, Guid sessionId, bool all, string address, CancellationToken ct)
+    {
+        if (sessionId == user.SessionId) return Outcome.NotFound;
+        if (!await db.IsProofRecentAsync(user, time.GetUtcNow(), ct)) return Outcome.ProofRequired;
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (!await db.Sessions.AnyAsync(s => s.Id == sessionId && s.UserId == user.Id, ct)) return Outcome.NotFound;
+        var ended = await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && (s.Id == sessionId || (all && s.Id != user.SessionId)), Causes.Disowned, ct);
+        if (all && ended.Count > 0) outbox.AddDraft(EndSession.Letter, user.SessionId.ToString(), userId: user.Id);
+        await factors.OfSessionAsync(user.Id, sessionId, address, ct, kept: user.SessionId);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return Outcome.Ended;
+    }
 }

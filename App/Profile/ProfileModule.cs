@@ -8,6 +8,7 @@ internal static class ProfileModule
 {
     public static IServiceCollection AddProfile(this IServiceCollection services)
     {
+        services.AddScoped<Disown>();
         services.AddScoped<ReadProfile>();
         services.AddScoped<ChangePassword>();
         services.AddScoped<ChangeEmail>();

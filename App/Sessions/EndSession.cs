@@ -45,22 +45,21 @@ internal sealed class EndSession(AppDb db, RevokeSessions revoke, Outbox outbox,
         await end.OthersAsync(user, ct) is { } count ? TypedResults.Ok(new EndedSessions(count)) : Problems.ProofRequired(http, Session.ProofLasts);
 
     /// <summary>Ended also where it already was: asking twice is no error.</summary>
-    /// <param name="cause">Why, where it is more than that its owner wished it.</param>
-    public async Task<Outcome> TryAsync(CurrentUser user, Guid sessionId, CancellationToken ct, Cause? cause = null)
+    public async Task<Outcome> TryAsync(CurrentUser user, Guid sessionId, CancellationToken ct)
     {
         if (sessionId != user.SessionId && !await db.IsProofRecentAsync(user, time.GetUtcNow(), ct)) return new Outcome.ProofRequired();
-        var ended = await revoke.RunAsync(s => s.Id == sessionId && s.UserId == user.Id, cause ?? Causes.EndedByUser, ct);
+        var ended = await revoke.RunAsync(s => s.Id == sessionId && s.UserId == user.Id, Causes.EndedByUser, ct);
         return ended.Count > 0 || await db.Sessions.AnyAsync(s => s.Id == sessionId && s.UserId == user.Id, ct)
             ? new Outcome.Ended()
             : new Outcome.NotFound();
     }
 
     /// <returns>How many; null where a recent proof is needed first.</returns>
-    public async Task<int?> OthersAsync(CurrentUser user, CancellationToken ct, Cause? cause = null)
+    public async Task<int?> OthersAsync(CurrentUser user, CancellationToken ct)
     {
         if (!await db.IsProofRecentAsync(user, time.GetUtcNow(), ct)) return null;
         await using var transaction = await db.BeginWriteAsync(ct);
-        var ended = await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && s.Id != user.SessionId, cause ?? Causes.EndedByUser, ct);
+        var ended = await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && s.Id != user.SessionId, Causes.EndedByUser, ct);
         // A stranger at an open browser could have done it, so its owner hears of it.
         if (ended.Count > 0) outbox.AddDraft(Letter, user.SessionId.ToString(), userId: user.Id);
         await db.SaveChangesAsync(ct);

@@ -26,9 +26,10 @@ internal sealed record TokenAnswer(
 /// <summary>Makes grants; the one place that pairs the two tokens.</summary>
 internal sealed class Grants(AccessTokens accessTokens, RefreshKey refreshKey, KnownSessions known, TimeProvider time)
 {
-    public Grant Create(CurrentUser user, RefreshToken refreshToken, DateTimeOffset sessionExpiresAt)
+    /// <param name="asOf">When what the token says was read, where something has been waited for since: a change in between must find the token older than itself.</param>
+    public Grant Create(CurrentUser user, RefreshToken refreshToken, DateTimeOffset sessionExpiresAt, DateTimeOffset? asOf = null)
     {
-        var begun = accessTokens.Begin(user, time.GetUtcNow());
+        var begun = accessTokens.Begin(user, asOf ?? time.GetUtcNow());
         known.Add(begun.SessionId, begun.Id, sessionExpiresAt);
         return new Grant(begun, accessTokens.Mint(begun), refreshToken.Reveal(refreshKey), accessTokens.Lifetime, sessionExpiresAt);
     }

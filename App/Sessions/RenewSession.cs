@@ -46,6 +46,7 @@ internal sealed partial class RenewSession(
         // Twice: whoever loses the race to rotate finds itself, at the second look, holding the parent.
         for (var look = 0; look < 2; look++)
         {
+            var asOf = time.GetUtcNow();
             var found = await db.FindRenewableAsync(token.SessionId, ct);
             if (found is not var (session, user, roles) || !IsAlive(session)) return new Outcome.Refused(Genuine: true);
 
@@ -66,7 +67,7 @@ internal sealed partial class RenewSession(
             }
 
             Outcome.Renewed Renewed(RefreshToken successor) =>
-                new(grants.Create(StartSession.Describe(user, session, roles), successor, session.ExpiresAt));
+                new(grants.Create(StartSession.Describe(user, session, roles), successor, session.ExpiresAt, asOf));
         }
 
         return new Outcome.Refused(Genuine: true);

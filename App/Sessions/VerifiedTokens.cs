@@ -109,6 +109,7 @@ internal sealed class VerifiedTokens(TokenOptions options)
 /// <summary>
 /// Sessions whose row this process has just seen or written, so that a token minted here needs no look-up when it first comes back.
 /// For minutes only, and never instead of asking <see cref="App.Events.RevocationIndex"/>: what ends a session is there, and stays there for longer.
+/// What another replica has ended is there within that replica's second.
 /// </summary>
 internal sealed class KnownSessions(TimeProvider time) : IDisposable
 {

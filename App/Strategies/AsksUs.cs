@@ -23,7 +23,17 @@ internal static class AsksUs
 
     private static async Task AnswerAsync(HttpContext http, HttpClient us, string cookie)
     {
-        var tokens = await TokensAsync(http.Request, cookie);
+        IReadOnlyList<string> tokens;
+        try
+        {
+            tokens = await TokensAsync(http.Request, cookie);
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException or BadHttpRequestException)
+        {
+            http.Response.StatusCode = StatusCodes.Status400BadRequest; // a form that is none
+            return;
+        }
+
         if (tokens is not [var token])
         {
             // RFC 6750 section 2: one way for each request.
@@ -37,7 +47,8 @@ internal static class AsksUs
             using var answer = await us.PostAsync("/connect/introspect", new FormUrlEncodedContent([new("token", token)]), http.RequestAborted);
             var said = answer.EnsureSuccessStatusCode().Content;
             var about = await said.ReadFromJsonAsync<JsonElement>(http.RequestAborted);
-            if (about.GetProperty("active").GetBoolean()) await Replies.HelloAsync(http, about.GetProperty("email").GetString());
+            // A refresh token and a service's own are active, too, and nobody's access token: they name no session and no e-mail.
+            if (about.GetProperty("active").GetBoolean() && about.TryGetProperty("sid", out _) && about.TryGetProperty("email", out var email)) await Replies.HelloAsync(http, email.GetString());
             else Replies.Refuse(http, credentials: true);
         }
         catch (Exception e) when (e is HttpRequestException or OperationCanceledException)

@@ -7,6 +7,9 @@ namespace App.Strategies;
 /// <summary>The third strategy: a service with our verifier for .NET in it, the very file that <c>/verifiers/dotnet</c> serves.</summary>
 internal static class ChecksItself
 {
+    // What a verifier asks of us: the relay is no second way to all the rest.
+    private static readonly string[] Asked = ["/events", "/events/ack", "/connect/introspect", "/.well-known/jwks.json"];
+
     /// <summary>The verifier brings its own client, so its line is a small relay between it and us.</summary>
     public static Task<LoopbackHost> StartRelayAsync(Line line, Neighbour us, CancellationToken ct)
     {
@@ -16,6 +19,14 @@ internal static class ChecksItself
             var forwarder = app.Services.GetRequiredService<IHttpForwarder>();
             app.Run(async http =>
             {
+                if (!Asked.Contains(http.Request.Path.Value))
+                {
+                    http.Response.StatusCode = StatusCodes.Status404NotFound;
+                    return;
+                }
+
+                // Whoever speaks through it is this process, whatever they write about themselves.
+                foreach (var name in http.Request.Headers.Keys.Where(name => name.StartsWith("X-Forwarded-", StringComparison.OrdinalIgnoreCase)).ToList()) http.Request.Headers.Remove(name);
                 // A stream that is open when the line is cut breaks; and a relay that reaches nobody gives no answer either.
                 await using var torn = line.Torn.Register(http.Abort);
                 if (await forwarder.SendAsync(http, us.Url.AbsoluteUri, invoker, ForwarderRequestConfig.Empty, HttpTransformer.Empty) != ForwarderError.None) http.Abort();

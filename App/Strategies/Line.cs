@@ -29,8 +29,8 @@ internal sealed class Line : IDisposable
     {
         _cut = cut;
         if (cut == Cut.Nothing) return;
-        using var torn = Interlocked.Exchange(ref _torn, new CancellationTokenSource());
-        torn.Cancel();
+        // Not disposed of: somebody may be about to take its token.
+        Interlocked.Exchange(ref _torn, new CancellationTokenSource()).Cancel();
     }
 
     /// <summary>An end of the line for a client of the service's own: straight to us, without proxies, cookies or redirects.</summary>

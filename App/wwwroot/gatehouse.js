@@ -22,7 +22,8 @@
     input.addEventListener('input', async () => {
       const turn = ++asked;
       const show = ({ level, words }) => { says.dataset.level = level; says.textContent = words; };
-      if ([...input.value].length < input.dataset.judge) return show({ level: 0, words: '' });
+      show({ level: 0, words: '' }); // a verdict is of what is there
+      if ([...input.value].length < input.dataset.judge) return;
       await new Promise(resolve => { setTimeout(resolve, 300); });
       if (turn !== asked) return;
       const body = new URLSearchParams({ password: input.value, min: input.dataset.judge });

@@ -111,10 +111,10 @@ export function gatehouse({
     try {
       const resume = state.cursor === null ? {} : { 'last-event-id': `${state.cursor}` };
       const { body } = await ask(`/events?instance=${instance}`, { headers: resume, signal: connection.signal });
-      let rest = '';
-      for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
+      let rest = '', utf8 = new TextDecoder();
+      for await (const chunk of body) {
         silence.refresh();
-        const lines = chunk.split('\n');
+        const lines = utf8.decode(chunk, { stream: true }).split('\n');
         lines[0] = rest + lines[0];
         rest = lines.pop();
         for (const line of lines) if (line.startsWith('data:')) receive(JSON.parse(line.slice(5)));
