@@ -53,7 +53,13 @@ internal sealed class Service : IAsyncDisposable
     public Task HangUpAsync() => Tool.RunAsync("kill", ["-HUP", $"{_process!.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
 
     /// <summary>It holds its connections and answers nobody.</summary>
-    public Task HangAsync() => Tool.RunAsync("kill", ["-STOP", $"{_process!.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
+    public async Task HangAsync()
+    {
+        await Tool.RunAsync("kill", ["-STOP", $"{_process!.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
+        // One thread after another stops, and the last may still answer somebody.
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+        while (!HasStopped(_process.Id)) await Task.Delay(5, limit.Token);
+    }
 
     public Task GoOnAsync() => Tool.RunAsync("kill", ["-CONT", $"{_process!.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
 
@@ -130,6 +136,18 @@ internal sealed class Service : IAsyncDisposable
             if (process.HasExited) throw new InvalidOperationException($"The app ended with {process.ExitCode} instead of getting ready:\n{log.Text}");
             if (clock.Elapsed > TimeSpan.FromMinutes(1)) throw new TimeoutException($"The app isn't ready after a minute:\n{log.Text}");
             await Task.Delay(50);
+        }
+    }
+
+    private static bool HasStopped(int process)
+    {
+        try
+        {
+            return Directory.GetDirectories($"/proc/{process}/task").All(thread => File.ReadAllText(Path.Combine(thread, "stat")).Contains(") T ", StringComparison.Ordinal));
+        }
+        catch (IOException)
+        {
+            return false; // a thread that has ended meanwhile
         }
     }
 }

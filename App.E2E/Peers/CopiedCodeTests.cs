@@ -109,9 +109,9 @@ public sealed class CopiedCodeTests(CopiedServices services) : IClassFixture<Cop
     {
         var credentials = await services.Gatehouse.Client.SignUpAsync(Person.New());
         var clock = Stopwatch.StartNew();
-        await services.Gatehouse.HangAsync();
         try
         {
+            await services.Gatehouse.HangAsync();
             await Task.WhenAll(CopiedServices.Languages.Select(async language =>
             {
                 using var answer = await services.Of("Asks", language).Client.SendAsync(HttpMethod.Get, "/", credentials.AccessToken);
