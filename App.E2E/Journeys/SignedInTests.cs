@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.RegularExpressions;
 using App.E2E.Harness;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
@@ -48,6 +49,20 @@ public sealed class SignedInTests(Browser browser)
         await Task.WhenAll(tab.ReloadAsync(), other.ReloadAsync());
         await tab.IsSignedInAsync(bob);
         await other.IsSignedInAsync(bob);
+    }
+
+    [Fact]
+    public async Task A_second_tab_follows_the_first_in_and_out()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var (first, second) = (await profile.NewPageAsync(), await profile.NewPageAsync());
+        var ada = Person.New();
+        await second.GotoAsync("/account/profile");
+        await Expect(second).ToHaveURLAsync(new Regex("/account/sign-in"));
+        await first.SignUpAsync(ada);
+        await Expect(second).ToHaveURLAsync(new Regex("/account/profile$")); // where it wanted to go
+        await first.SignOutAsync();
+        await Expect(second).ToHaveURLAsync(new Regex("/account/sign-in"));
     }
 
     [Fact]

@@ -54,6 +54,16 @@
     };
   }
 
+  // A second open tab follows the first: whoever signs in or out in one has done so in all. A live page hears of it by itself.
+  const { user } = document.body.dataset;
+  const tabs = new BroadcastChannel('who');
+  if (user !== undefined) {
+    tabs.onmessage = ({ data }) => {
+      if (data !== user && !document.querySelector('[src*="blazor.web"]')) location.replace(location.pathname + location.search);
+    };
+    tabs.postMessage(user);
+  }
+
   // The exact time on hover, in the reader's own zone; again whenever a live page changes.
   const zone = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: 'long', timeStyle: 'short' });
   const localise = () => {
