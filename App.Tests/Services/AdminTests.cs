@@ -48,6 +48,8 @@ public sealed class AdminTests : IAsyncLifetime
         Assert.StartsWith("gh_", first, StringComparison.Ordinal);
         Assert.Equal(46, first.Length);
         var token = await _app.ServiceTokenAsync(Callers.Basic("stock", first));
+        var renewal = await _app.PostAsync("/connect/token", Callers.Basic("stock", first), ("grant_type", "refresh_token"), ("refresh_token", admin.RefreshToken));
+        Assert.Equal("unauthorized_client", (await renewal.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("error").GetString()); // that is granted in the settings
 
         var second = await RotateAsync(admin);
         Assert.True(await AcceptsAsync(first) && await AcceptsAsync(second));

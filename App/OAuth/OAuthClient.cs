@@ -33,6 +33,9 @@ internal sealed record ServiceDescription(
 
     /// <summary>What the token endpoint can do for a service.</summary>
     public static readonly IReadOnlyList<string> KnownGrants = [Oidc.GrantTypes.ClientCredentials, Oidc.GrantTypes.RefreshToken, Oidc.GrantTypes.TokenExchange];
+
+    /// <summary>What a service that an admin adds may use. To renew people's sessions is more, and granted in the settings.</summary>
+    public static readonly IReadOnlyList<string> UsualGrants = [Oidc.GrantTypes.ClientCredentials, Oidc.GrantTypes.TokenExchange];
 }
 
 /// <summary>

@@ -52,7 +52,7 @@ internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretK
             return new Outcome.Invalid([new Fault($"Trust is one of: {string.Join(", ", Enum.GetNames<TrustMode>())}", "trust")]);
         var service = new ServiceDescription(
             id, string.IsNullOrWhiteSpace(request.Name) ? id : request.Name.Trim(), trust, string.IsNullOrWhiteSpace(request.Audience) ? null : request.Audience.Trim(),
-            request.Scopes ?? [], ServiceDescription.KnownGrants, request.RedirectUris ?? []);
+            request.Scopes ?? [], ServiceDescription.UsualGrants, request.RedirectUris ?? []);
         var faults = ServiceRules.Faults(service).Select(f => f with { Field = char.ToLowerInvariant(f.Field![0]) + f.Field[1..] }).ToList();
         if (faults.Count > 0) return new Outcome.Invalid(faults);
 
