@@ -11,6 +11,33 @@ namespace App.Sessions;
 internal sealed class NewSession;
 
 /// <summary>
+/// The busiest routes, asked with every request to every service: they need to know who is calling, and nothing else of the pipeline.
+/// </summary>
+internal static class BusyRoute
+{
+    /// <summary>
+    /// Answers as soon as the route has been found and the caller been told, past what could only say yes: nobody is refused here, and nothing changes.
+    /// Foreign pages, where some are allowed, need the rest of the way.
+    /// </summary>
+    public static void On(IEndpointConventionBuilder route, IServiceProvider services)
+    {
+        if (services.GetRequiredService<CorsOptions>().AllowedOrigins.Length > 0) return;
+        route.ShortCircuit();
+        route.Finally(endpoint =>
+        {
+            var answer = endpoint.RequestDelegate!;
+            endpoint.RequestDelegate = http => AnswerAsync(http, answer);
+        });
+    }
+
+    private static async Task AnswerAsync(HttpContext http, RequestDelegate answer)
+    {
+        if ((await http.AuthenticateAsync(SessionHandler.Scheme)).Principal is { } caller) http.User = caller;
+        await answer(http);
+    }
+}
+
+/// <summary>
 /// One token, two doors: a bearer header, or the session cookie with renewal. If a request has both, the header decides alone:
 /// a bad bearer token never falls back to the cookie (contract section 4).
 /// </summary>
