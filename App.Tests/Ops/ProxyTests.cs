@@ -47,8 +47,11 @@ public class ProxyTests
         Assert.Matches("^http://localhost:[0-9]+$", host.App.Services.GetRequiredService<PublicUrl>().Issuer);
     }
 
-    [Fact]
-    public async Task Production_names_itself_and_keeps_off_plain_http()
+    [Theory] // only Development may be lax, and whoever mistypes a name isn't there
+    [InlineData("Production")]
+    [InlineData("Staging")]
+    [InlineData("Develpoment")]
+    public async Task All_but_Development_name_themselves_and_keep_off_plain_http(string environment)
     {
         var faults = (await Assert.ThrowsAsync<SettingsException>(() => OpsHost.StartAsync(environment: "Production"))).Faults;
 
