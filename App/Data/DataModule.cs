@@ -30,7 +30,7 @@ internal static class DataModule
             .AddInterceptors(sp.GetServices<IInterceptor>()));
         services.AddDbContextPool<SqlServerDb>((sp, db) => db
             .ConfigureWarnings(LeaveFailuresToTheCaller)
-            .UseSqlServer(sp.GetRequiredService<ConnectionStringOptions>().Default ?? "", sql =>
+            .UseSqlServer(SqlServerPatience.In(sp.GetRequiredService<ConnectionStringOptions>().Default ?? ""), sql =>
             {
                 if (sp.GetRequiredService<DatabaseOptions>().MaxBatchSize is int size) sql.MaxBatchSize(size);
             })
