@@ -39,6 +39,13 @@ public sealed class TestApp : IAsyncDisposable
             host.UseSetting("Issuer", Issuer);
             host.UseSetting("Tokens:Audience", Audience);
             host.UseSetting("RateLimits:PerAddressPerMinute", "100000");
+            // Nothing is made up elsewhere: the key that belongs to the copied database, and TLS.
+            if (settings.GetValueOrDefault("environment", "Development") != "Development")
+            {
+                host.UseSetting("Keys:MasterKey", File.ReadAllText(Path.Combine(folder, "master.key")));
+                host.UseSetting("Proxy:TerminatesTls", "true");
+            }
+
             foreach (var (key, value) in settings) host.UseSetting(key, value);
             host.ConfigureTestServices(services => services.Replace(ServiceDescriptor.Singleton<TimeProvider>(Time)));
             host.ConfigureLogging(logging => logging.AddProvider(Log));

@@ -30,7 +30,7 @@ internal static class DataModule
             .AddInterceptors(sp.GetServices<IInterceptor>()));
         services.AddDbContextPool<SqlServerDb>((sp, db) => db
             .ConfigureWarnings(LeaveFailuresToTheCaller)
-            .UseSqlServer(sp.GetRequiredService<ConnectionStringOptions>().Default ?? "", sql =>
+            .UseSqlServer(SqlServerPatience.In(sp.GetRequiredService<ConnectionStringOptions>().Default ?? ""), sql =>
             {
                 if (sp.GetRequiredService<DatabaseOptions>().MaxBatchSize is int size) sql.MaxBatchSize(size);
             })
@@ -78,8 +78,8 @@ internal static class DataModule
         var text = services.GetRequiredService<KeyOptions>().MasterKey;
         if (text is not null && !MasterKey.TryParse(text, out _))
             yield return "Keys:MasterKey isn't 32 bytes of base64. Make one with: openssl rand -base64 32";
-        else if (text is null && services.GetRequiredService<IHostEnvironment>().IsProduction())
-            yield return "Keys:MasterKey isn't set, and Production makes none by itself. Give 32 random bytes in base64 (openssl rand -base64 32) as Keys__MasterKey in the environment or the secrets folder.";
+        else if (text is null && !services.GetRequiredService<IHostEnvironment>().IsDevelopment())
+            yield return "Keys:MasterKey isn't set, and only Development makes one by itself. Give 32 random bytes in base64 (openssl rand -base64 32) as Keys__MasterKey in the environment or the secrets folder.";
     }
 
     private static MasterKey FindMasterKey(IServiceProvider services) =>

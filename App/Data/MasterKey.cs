@@ -9,7 +9,7 @@ namespace App.Data;
 public sealed class KeyOptions
 {
     [Secret]
-    [Description("The master key: 32 random bytes in base64 (`openssl rand -base64 32`), from the environment or a secret file. Signing keys and Data Protection keys are stored encrypted under it. Required in Production; Development makes one in `DataDir`.")]
+    [Description("The master key: 32 random bytes in base64 (`openssl rand -base64 32`), from the environment or a secret file. Signing keys and Data Protection keys are stored encrypted under it. Required except in Development, which makes one in `DataDir`.")]
     public string? MasterKey { get; set; }
 
     [Range(typeof(TimeSpan), "2.00:00:00", "365.00:00:00")]

@@ -14,6 +14,7 @@ internal static class SchemaMigration
     {
         if (!db.Database.IsSqlite())
         {
+            SqlServerPatience.TakeTime(db);
             await db.Database.MigrateAsync(ct);
             return;
         }

@@ -13,6 +13,10 @@ namespace App.Sessions;
 /// </summary>
 internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog audit, TokenOptions tokens, TimeProvider time)
 {
+    public const string Usage = "sessions end-all (everybody signs in again: after a backup was restored)";
+
+    private const int Piece = 200;
+
     private TimeSpan Concerned => tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew);
 
     /// <returns>The ids of those that were alive and now aren't.</returns>
@@ -23,6 +27,31 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return ended;
+    }
+
+    /// <summary>
+    /// <c>App sessions end-all</c>: everybody signs in again. For after a backup was restored, in which sessions that have ended since are still alive.
+    /// </summary>
+    public static async Task<int> EndAllAsync(IServiceProvider services, string[] args, TextWriter output, CancellationToken ct)
+    {
+        if (args is not ["end-all"])
+        {
+            await output.WriteLineAsync("Usage: App " + Usage);
+            return 2;
+        }
+
+        var ended = 0;
+        for (var more = true; more;)
+        {
+            await using var scope = services.CreateAsyncScope();
+            // In pieces, so that nobody else who writes waits for all of them.
+            var piece = await scope.ServiceProvider.GetRequiredService<AppDb>().Sessions.Where(s => s.RevokedAt == null).OrderBy(s => s.Id).Take(Piece).Select(s => s.Id).ToListAsync(ct);
+            ended += (await scope.ServiceProvider.GetRequiredService<RevokeSessions>().RunAsync(s => piece.Contains(s.Id), Causes.EndedByAdmin, ct)).Count;
+            more = piece.Count == Piece;
+        }
+
+        await output.WriteLineAsync($"Done. Sessions ended: {ended}.");
+        return 0;
     }
 
     /// <summary>The same, inside a transaction of the caller's, who saves and commits.</summary>

@@ -62,6 +62,13 @@ internal sealed class Session : IEntityTypeConfiguration<Session>
 
 internal static class SessionTable
 {
+    /// <summary>Those that are neither ended nor run out.</summary>
+    public static IQueryable<Session> Living(this IQueryable<Session> sessions, DateTimeOffset now, SessionOptions options)
+    {
+        var seenAfter = now - options.IdleLifetime;
+        return sessions.Where(s => s.RevokedAt == null && s.ExpiresAt > now && s.LastSeenAt > seenAfter);
+    }
+
     extension(AppDb db)
     {
         public DbSet<Session> Sessions => db.Set<Session>();

@@ -12,7 +12,7 @@ public sealed class HostSettings : IValidatableObject
     [Description("The addresses to listen on, with `;` between them.")]
     public string Urls { get; set; } = "http://localhost:5080";
 
-    [Description("The public base URL, which is also the `iss` of every token: http(s), without a slash at its end. Production needs it; elsewhere it is the first address listened on.")]
+    [Description("The public base URL, which is also the `iss` of every token: http(s), without a slash at its end. Required except in Development, where it is the first address listened on.")]
     public string? Issuer { get; set; }
 
     [Required(AllowEmptyStrings = false)]
