@@ -12,7 +12,7 @@ namespace App.Accounts;
 /// the guesses are forgotten, and its owner gets a letter. Whichever way the person has proved that they may.
 /// </summary>
 internal sealed class SetPassword(
-    AppDb db, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, LooseEnds looseEnds, Outbox outbox, GuessLimits guesses, TokenOptions tokens)
+    AppDb db, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, LooseEnds looseEnds, Outbox outbox, GuessLimits guesses)
 {
     /// <summary>The purpose of the link in a reset letter.</summary>
     public const string ResetLink = "reset";
@@ -28,7 +28,7 @@ internal sealed class SetPassword(
         audit.Add("password-changed", user.Id, keep, client.Address);
         outbox.TellPasswordChanged(user, client);
         await db.SaveChangesAsync(ct);
-        await events.UserChangedAsync(Causes.PasswordChanged, user.Id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+        await events.UserChangedAsync(Causes.PasswordChanged, user.Id, TokenOptions.ConcernedFor, ct);
         if (endOthers) await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && s.Id != keep, Causes.EndedByUser, ct);
         await looseEnds.OfPasswordAsync(user.Id, ct);
         await guesses.ForgetAsync(user.NormalizedEmail!, ct);

@@ -27,7 +27,7 @@ internal sealed partial class FollowLog(
     private long _lastBeat;
     private bool _failing;
 
-    /// <summary>Reads every revocation still in force. Must have returned before the first request is accepted.</summary>
+    /// <summary>Reads every revocation still in force, also if the clock should be ahead now. Must have returned before the first request is accepted.</summary>
     public async Task LoadAsync(CancellationToken ct)
     {
         await using var scope = scopes.CreateAsyncScope();
@@ -38,8 +38,8 @@ internal sealed partial class FollowLog(
 
         // The mark first: what is written after it is the follower's.
         var newest = await db.EventCounter.Select(c => c.Value).SingleAsync(ct);
-        var now = time.GetUtcNow();
-        await foreach (var entry in db.SecurityEvents.AsNoTracking().Where(e => e.ExpiresAt > now).AsAsyncEnumerable().WithCancellation(ct))
+        var horizon = time.GetUtcNow() - RevocationIndex.Slack;
+        await foreach (var entry in db.SecurityEvents.AsNoTracking().Where(e => e.ExpiresAt > horizon).AsAsyncEnumerable().WithCancellation(ct))
             index.Apply(entry);
         feed.Start(newest, await db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > newest - EventFeed.Kept && e.Cursor <= newest).ToListAsync(ct));
     }

@@ -8,8 +8,8 @@ namespace App.Events;
 /// </summary>
 internal sealed class RevocationIndex(TimeProvider time)
 {
-    // A wall clock that jumps back must not revive what was forgotten just before: entries outlive their tokens by this much.
-    private static readonly TimeSpan Slack = TimeSpan.FromMinutes(15);
+    /// <summary>A wall clock that jumps back must not revive what was forgotten just before: entries outlive their tokens by this much, here and at verifiers.</summary>
+    public static readonly TimeSpan Slack = TimeSpan.FromMinutes(15);
 
     private readonly ConcurrentDictionary<Guid, DateTimeOffset> _sessions = new();
     private readonly ConcurrentDictionary<Guid, Bar> _users = new();

@@ -53,9 +53,9 @@ internal sealed partial class StreamEvents(
         // Before the first byte: if the database is away, the answer is a problem and no empty stream.
         var (newest, prunedTo) = await feed.MarksAsync(ct);
         var position = given is { } known && known >= prunedTo && known <= newest ? known : (long?)null;
-        List<LoggedEvent>? snapshot = null;
-        var cursor = position ?? feed.Newest;
-        if (position is null) snapshot = await InForceAsync(service, cursor, ct);
+        // By the database's mark, not by this process' own, which may lag: what another replica wrote meanwhile belongs to the snapshot.
+        var cursor = position ?? newest;
+        var snapshot = position is null ? await InForceAsync(service, cursor, ct) : null;
 
         http.Response.ContentType = "text/event-stream";
         http.Response.Headers["X-Accel-Buffering"] = "no";
@@ -64,7 +64,7 @@ internal sealed partial class StreamEvents(
         var audience = text.AudienceOf(service);
         if (snapshot is not null) await WriteSnapshotAsync(http, cursor, snapshot, ct);
 
-        var beat = -1L; // the first heartbeat says that the snapshot, or what was missed, is complete
+        var beat = -1L; // the first heartbeat says that the snapshot, or what was missed, is complete: up to the mark, once this process has read so far
         while (true)
         {
             var (changed, seen, mark) = (feed.Changed, feed.Newest, feed.Beats);
@@ -80,7 +80,7 @@ internal sealed partial class StreamEvents(
             if (entries.Count == 0)
             {
                 cursor = Math.Max(cursor, seen);
-                if (beat != mark)
+                if (beat != mark && seen >= newest)
                 {
                     beat = mark;
                     contacts.Seen(service, instance);
@@ -96,9 +96,9 @@ internal sealed partial class StreamEvents(
     private async Task<List<LoggedEvent>> InForceAsync(CallingService service, long cursor, CancellationToken ct)
     {
         await using var scope = scopes.CreateAsyncScope();
-        var now = time.GetUtcNow();
+        var horizon = time.GetUtcNow() - RevocationIndex.Slack;
         var entries = await scope.ServiceProvider.GetRequiredService<AppDb>().SecurityEvents.AsNoTracking()
-            .Where(e => e.ExpiresAt > now && e.Cursor <= cursor).OrderBy(e => e.Cursor).ToListAsync(ct);
+            .Where(e => e.ExpiresAt > horizon && e.Cursor <= cursor).OrderBy(e => e.Cursor).ToListAsync(ct);
         return entries.FindAll(e => e.Revokes && text.Concerns(e, service.Audience));
     }
 

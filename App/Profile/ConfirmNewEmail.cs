@@ -19,7 +19,7 @@ public sealed class EmailLinkRequest
 }
 
 /// <summary>The letter to the new address is answered: it is theirs, and from now on the account's. The old one is told, and can undo it for a week.</summary>
-internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnds, ProfileLetters letters, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
+internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnds, ProfileLetters letters, SecurityEventLog events, AuditLog audit)
 {
     public const string Link = LooseEnds.NewEmail;
 
@@ -51,7 +51,7 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
             (user.Email, user.UserName, user.NormalizedEmail, user.NormalizedUserName, user.EmailConfirmed) = (wanted.Email, wanted.Email, wanted.Key, wanted.Key, true);
             audit.Add("email-changed", id, address: client.Address);
             await db.SaveChangesAsync(ct);
-            await events.UserChangedAsync(Causes.EmailChanged, id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+            await events.UserChangedAsync(Causes.EmailChanged, id, TokenOptions.ConcernedFor, ct);
             // What was sent to the old address must not open the account any more, but for the way back.
             await looseEnds.OfAddressAsync(id, ct);
             // A thief might else sign up with the old address and so bar the way back.

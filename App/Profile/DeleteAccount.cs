@@ -23,7 +23,7 @@ public sealed class DeleteAccountRequest
 /// </summary>
 internal sealed partial class DeleteAccount(
     AppDb db, CheckPassword check, OneTimeLinks links, RevokeSessions revoke, SecurityEventLog events, IEnumerable<PersonalData> parts, ProfileLetters letters, AuditLog audit,
-    TokenOptions tokens, ILogger<DeleteAccount> logger)
+    ILogger<DeleteAccount> logger)
 {
     public abstract record Outcome
     {
@@ -72,7 +72,7 @@ internal sealed partial class DeleteAccount(
 
         // Open pages follow their session, everybody else the account.
         await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id, Causes.EndedByUser, ct);
-        await events.UserChangedAsync(Causes.Deleted, user.Id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+        await events.UserChangedAsync(Causes.Deleted, user.Id, TokenOptions.ConcernedFor, ct);
         await db.SaveChangesAsync(ct);
         foreach (var part in parts)
             if (part.EraseAsync is { } erase) await erase(db, user.Id, ct);

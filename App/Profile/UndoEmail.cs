@@ -14,7 +14,7 @@ namespace App.Profile;
 /// The old address takes the account back. Whoever changed it knew the password, so that stops working, every session ends,
 /// and the way leads to a new password at once.
 /// </summary>
-internal sealed class UndoEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnds, RevokeSessions revoke, ProfileLetters letters, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
+internal sealed class UndoEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnds, RevokeSessions revoke, ProfileLetters letters, SecurityEventLog events, AuditLog audit)
 {
     public const string Link = "undo-email";
 
@@ -45,7 +45,7 @@ internal sealed class UndoEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnd
             (user.PasswordHash, user.SecurityStamp) = (null, Guid.NewGuid().ToString("N"));
             audit.Add("email-change-undone", id, address: client.Address);
             await db.SaveChangesAsync(ct);
-            await events.UserChangedAsync(Causes.EmailChanged, id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+            await events.UserChangedAsync(Causes.EmailChanged, id, TokenOptions.ConcernedFor, ct);
             await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.Disowned, ct);
             // What was begun since was begun by whoever held the account until now, a way back to their address included.
             // An earlier address keeps its own way back: it may be the owner's, and this one a thief's.

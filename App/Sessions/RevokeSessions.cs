@@ -11,13 +11,11 @@ namespace App.Sessions;
 /// Ends sessions: the row, its event and its audit entry in one transaction, exactly once however many ask at the same time.
 /// Every way out of a session leads through here.
 /// </summary>
-internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog audit, TokenOptions tokens, TimeProvider time)
+internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog audit, TimeProvider time)
 {
     public const string Usage = "sessions end-all (everybody signs in again: after a backup was restored)";
 
     private const int Piece = 200;
-
-    private TimeSpan Concerned => tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew);
 
     /// <returns>The ids of those that were alive and now aren't.</returns>
     public async Task<IReadOnlyList<Guid>> RunAsync(Expression<Func<Session, bool>> which, Cause cause, CancellationToken ct)
@@ -66,7 +64,7 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
             var changed = await db.Sessions.Where(s => s.Id == session.Id && s.RevokedAt == null)
                 .ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedAt, now).SetProperty(s => s.RevokedBecause, cause.Reason), ct);
             if (changed == 0) continue;
-            events.SessionRevoked(cause, session.UserId, session.Id, Concerned);
+            events.SessionRevoked(cause, session.UserId, session.Id, TokenOptions.ConcernedFor);
             audit.Add("session-ended", session.UserId, session.Id, detail: cause.Reason);
             ended.Add(session.Id);
         }
