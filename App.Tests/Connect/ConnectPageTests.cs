@@ -40,7 +40,7 @@ public sealed class ConnectPageTests : IAsyncLifetime
             var page = await LookAsync($"{Page}?trust={recipe.Trust}&code={recipe.Id}");
             Assert.Equal(recipe.Name, page.QuerySelector(".tabs [aria-current=page]")!.TextContent);
             var audience = recipe.Trust == TrustMode.Gateway ? "orders" : TestApp.Audience;
-            var settings = new RecipeSettings(TestApp.Issuer, "<host and port of Gatehouse>", audience, "orders", "session", "session_refresh");
+            var settings = new RecipeSettings(TestApp.Issuer, "<host and port of Gatehouse>", audience, "orders", "session", "session_refresh", "device");
             for (var i = 0; i < recipe.Files.Count; i++) Assert.Equal(Recipes.Fill(recipe, recipe.Files[i], settings), page.QuerySelector($"#file-{i}")!.TextContent);
             Assert.All(page.QuerySelectorAll("[data-copy]"), b => Assert.True(b.HasAttribute("hidden") && page.GetElementById(b.GetAttribute("data-copy")!) is not null));
             Assert.Equal(!recipe.IsTested, page.Body!.TextContent.Contains("Our tests don’t run this.", StringComparison.Ordinal));
