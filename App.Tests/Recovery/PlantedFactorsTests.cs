@@ -108,6 +108,30 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await owner.AnswerAsync(await owner.ChallengeAsync(), owner.NextCode())).StatusCode);
     }
 
+    [Theory] // The change of the address withdraws "this wasn't me"; taking the address back does its work.
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_the_session_that_changed_the_address_added_goes_when_that_is_undone(bool twice)
+    {
+        var user = await ConfirmedAsync();
+        var (own, planted) = (new SoftKey(), new SoftKey());
+        await new PasskeyBrowser(_app).AddAsync(own, user);
+        var thief = await SignInElsewhereAsync(user);
+        await _app.Mail.AllAsync(); // the letter with "this wasn't me" is written
+        await new PasskeyBrowser(_app).AddAsync(planted, thief);
+        if (twice) thief = await SignInElsewhereAsync(user); // what an earlier session added goes too
+        await _app.TurnOnTwoStepAsync(thief);
+        Assert.Equal(HttpStatusCode.Accepted, (await _app.SendAsync(HttpMethod.Post, "/api/account/email", cookies: thief.Cookies, json: new { email = "evil@example.test", password = user.Password })).StatusCode);
+        var confirm = TestMail.TokenIn(await _app.Mail.LastToAsync("evil@example.test"));
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", json: new { token = confirm })).StatusCode);
+
+        var reset = (await _app.PostFormAsync(TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email)), "undo-email", [])).Location();
+        Assert.Equal("/account/sign-in?changed=1", (await _app.PostFormAsync(reset, "reset", [new("password", NewPassword)])).Location());
+        await Answers.AssertProblemAsync(await new PasskeyBrowser(_app).SignInAsync(planted), 400, "Invalid credentials");
+        Assert.Equal(HttpStatusCode.OK, (await new PasskeyBrowser(_app).SignInAsync(own)).StatusCode);
+        await _app.SignInAsync(user with { Password = NewPassword }); // and no second step is asked for
+    }
+
     [Theory] // Somebody signs up with an address that isn't theirs, and waits for its owner.
     [InlineData(false)]
     [InlineData(true)]
