@@ -58,12 +58,19 @@
   const { user } = document.body.dataset;
   const tabs = new BroadcastChannel('who');
   if (user !== undefined) {
-    tabs.onmessage = ({ data }) => {
-      if (data !== user && !document.querySelector('[src*="blazor.web"]')) location.replace(location.pathname + location.search);
+    const follow = who => {
+      if (who !== user && !document.querySelector('[src*="blazor.web"]')) location.replace(location.pathname + location.search);
     };
     tabs.postMessage(user);
   }
+    tabs.onmessage = ({ data }) => follow(data);
 
+    // A session ended elsewhere: the page says so when it is looked at again.
+    document.addEventListener('visibilitychange', async () => {
+      if (document.hidden) return;
+      const answer = await fetch('/api/users/currentuser').catch(() => null);
+      if (answer?.ok) follow((await answer.json()).currentUser?.id ?? '');
+    });
   // The exact time on hover, in the reader's own zone; again whenever a live page changes.
   const zone = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: 'long', timeStyle: 'short' });
   const localise = () => {
