@@ -40,8 +40,8 @@ public sealed class FactorsTests(Browser browser)
         var computer = await AddDeviceAsync(devices);
         await AddPasskeyAsync(page, expected: 2);
 
-        await page.Locator(".list > li").First.Locator("summary").ClickAsync();
-        await page.Locator(".list > li").First.GetByRole(AriaRole.Button, new() { Name = "Remove" }).ClickAsync();
+        await page.Locator(".list > li").First.GetByRole(AriaRole.Button, new() { Name = "Remove", Exact = true }).ClickAsync();
+        await page.GetByRole(AriaRole.Dialog).GetByRole(AriaRole.Button, new() { Name = "Remove: " }).ClickAsync();
         await Expect(page.Locator(".list > li")).ToHaveCountAsync(1);
 
         // The one that is left, by the button: no offer is taken while nobody touches the device.
