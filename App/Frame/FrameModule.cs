@@ -26,6 +26,7 @@ internal static class FrameModule
     {
         var isDevelopment = app.ServiceProvider.GetRequiredService<IHostEnvironment>().IsDevelopment();
         app.MapStaticAssets();
+        BrandFiles.Map(app);
         app.MapPost("/ui/theme", Theme.Handle).DisableAntiforgery().ExcludeFromDescription();
         app.MapPost("/ui/language", Languages.Handle).DisableAntiforgery().ExcludeFromDescription();
         // One middleware refuses foreign origins at every door, pages included (contract section 4, CSRF);
