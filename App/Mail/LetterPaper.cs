@@ -5,6 +5,22 @@ using System.Text.Encodings.Web;
 namespace App.Mail;
 
 /// <summary>
+/// While this is held, letters are written in the language of whom they are for, whatever the request asks for: whoever has somebody else's
+/// password must not choose in which language they are warned. Nothing changes for whoever never chose one.
+/// </summary>
+internal readonly struct LanguageOf : IDisposable
+{
+    private readonly CultureInfo _before = CultureInfo.CurrentUICulture;
+
+    public LanguageOf(string? language)
+    {
+        if (language is not null) CultureInfo.CurrentUICulture = CultureInfo.GetCultureInfo(language);
+    }
+
+    public void Dispose() => CultureInfo.CurrentUICulture = _before;
+}
+
+/// <summary>
 /// What all letters look like: a few sentences, at most one button, and who it is from. One set of sentences makes both parts.
 /// Addresses start with <c>Issuer</c>; nothing of the request is in them.
 /// </summary>

@@ -83,7 +83,7 @@ internal sealed partial class DeleteAccount(
         foreach (var part in parts)
             if (part.EraseAsync is { } erase) await erase(db, user.Id, ct);
         await db.Users.Where(u => u.Id == user.Id).ExecuteDeleteAsync(ct);
-        letters.Deleted(user.Email!);
+        letters.Deleted(user);
         audit.Add("account-deleted");
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
