@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using App.Tests.Accounts;
+using App.Tests.Factors;
 
 namespace App.Tests.Frame;
 
