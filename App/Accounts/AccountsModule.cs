@@ -43,7 +43,7 @@ internal static class AccountsModule
         users.MapPost("/signout", SignOut.HandleAsync);
         BusyRoute.On(users.MapGet("/currentuser", ReadCurrentUser.Handle).Produces<CurrentUserAnswer>(), routes.ServiceProvider);
 
-        routes.MapPost("/ui/password-strength", JudgePassword.Handle).AllowAnonymous().DisableAntiforgery().ExcludeFromDescription().RequireRateLimiting(RateLimits.Judgements);
+        routes.MapPost("/ui/password-strength", SetPassword.JudgeAsync).AllowAnonymous().DisableAntiforgery().ExcludeFromDescription().RequireRateLimiting(RateLimits.Judgements);
         routes.MapPost("/api/tokens", IssueTokens.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).WithTags("Tokens").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials)
             .ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);
     }

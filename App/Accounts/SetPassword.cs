@@ -2,8 +2,12 @@ using App.Audit;
 using App.Data;
 using App.Events;
 using App.Mail;
+using App.Passwords;
 using App.Sessions;
 using App.Tokens;
+using App.Ui;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.Accounts;
 
@@ -16,6 +20,15 @@ internal sealed class SetPassword(
 {
     /// <summary>The purpose of the link in a reset letter.</summary>
     public const string ResetLink = "reset";
+
+    /// <summary>What the page says while a new password is typed. Whose it will be, the form says, or the session, or the link of a reset.</summary>
+    public static async Task<Ok<JudgePassword.Verdict>> JudgeAsync(HttpContext http, JudgePassword judge, OneTimeLinks links, AppDb db, CancellationToken ct)
+    {
+        var user = CurrentUser.From(http.User);
+        if (PostedForm.Field(http.Request, "token") is not { } token) return judge.Answer(http.Request, user?.Email, user?.Name);
+        var owner = await links.FindAsync(ResetLink, token, ct) is { UserId: { } id } ? await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id, ct) : null;
+        return judge.Answer(http.Request, owner?.Email, owner?.Name);
+    }
 
     /// <summary>In the caller's write transaction; the caller saves and commits.</summary>
     /// <param name="keep">The session that goes on.</param>

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Globalization;
 using System.Text.Json;
 using App.Audit;
 using App.Data;
@@ -105,6 +106,7 @@ internal sealed partial class SignUp(
             PasswordHash = applicant.PasswordHash,
             SecurityStamp = Guid.NewGuid().ToString("N"),
             CreatedAt = now,
+            Language = CultureInfo.CurrentUICulture.Name,
         };
         try
         {

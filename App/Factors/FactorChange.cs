@@ -33,7 +33,8 @@ internal sealed class FactorChange(AppDb db, SecurityEventLog events, AuditLog a
         await events.UserChangedAsync(Causes.FactorChanged, userId, TokenOptions.ConcernedFor, ct);
 
         // Their address as it is now: the token may be older than the last change of it.
-        var to = await db.Users.Where(u => u.Id == userId).Select(u => u.Email).SingleAsync(ct);
+        var to = await db.Users.Where(u => u.Id == userId).Select(u => new { u.Email, u.Language }).SingleAsync(ct);
+        using var language = new LanguageOf(to.Language);
         var (subject, what, page) = action switch
         {
             AuthenticatorAdded => (Text.LetterTwoStepOn, Text.LetterTwoStepOnWhat, "/account/two-step"),
@@ -44,6 +45,6 @@ internal sealed class FactorChange(AppDb db, SecurityEventLog events, AuditLog a
             PasskeyRemoved => (Text.LetterPasskeyRemoved, Text.LetterPasskeyRemovedWhat, "/account/passkeys"),
             _ => throw new ArgumentOutOfRangeException(nameof(action), action, "No such change."),
         };
-        outbox.Add(paper.Write(to!, subject, [string.Format(CultureInfo.CurrentCulture, what, brand.Name)], (Text.LetterLook, page), Text.LetterNotYou), userId);
+        outbox.Add(paper.Write(to.Email!, subject, [string.Format(CultureInfo.CurrentCulture, what, brand.Name)], (Text.LetterLook, page), Text.LetterNotYou), userId);
     }
 }

@@ -45,6 +45,9 @@ internal sealed class SessionHandler(
     IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, CheckToken check, SessionCookies cookies)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
+    // What the cookies show was a session of ours once.
+    private bool _ended;
+
     public new const string Scheme = "Session";
 
     private static readonly AuthenticateResult Refused = AuthenticateResult.Fail("The token is not good.");
@@ -100,16 +103,18 @@ internal sealed class SessionHandler(
 
         // Cookies that were once ours may be on their way out already, overtaken by a new sign-in whose answer this one must not undo.
         if (!genuine && !Response.HasStarted) cookies.Clear(Context);
-        return good is not null && check.IsInForce(CurrentUser.From(good.Principal)!) ? good : Refused;
+        if (good is not null && check.IsInForce(CurrentUser.From(good.Principal)!)) return good;
+        _ended = genuine;
+        return Refused;
     }
 
-    /// <summary>A page sends a stranger to sign-in and remembers where they wanted to go; everything else gets 401 (RFC 6750 section 3).</summary>
+    /// <summary>A page sends a stranger to sign-in and remembers where they wanted to go, and says so where their session was ended; everything else gets 401 (RFC 6750 section 3).</summary>
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
         if (!ApiPaths.Contain(Request.Path))
         {
             var wanted = HttpMethods.IsGet(Request.Method) ? $"{Request.PathBase}{Request.Path}{Request.QueryString}" : "/account";
-            Response.Redirect("/account/sign-in?returnUrl=" + Uri.EscapeDataString(wanted));
+            Response.Redirect("/account/sign-in?returnUrl=" + Uri.EscapeDataString(wanted) + (_ended ? "&ended=1" : ""));
             return Task.CompletedTask;
         }
 
