@@ -19,6 +19,7 @@ internal static class SessionsModule
         services.AddSingleton<VerifiedTokens>();
         services.AddSingleton<KnownSessions>();
         services.AddSingleton<CheckToken>();
+        services.AddSingleton<ReadCaller>();
         services.AddSingleton<SessionWatch>();
         services.AddScoped<StartSession>();
         services.AddScoped<RenewSession>();
