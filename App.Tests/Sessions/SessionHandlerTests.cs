@@ -165,6 +165,18 @@ public sealed class SessionHandlerTests : IAsyncLifetime
         Assert.All(answer.Headers.GetValues("Set-Cookie"), line => Assert.Contains("expires=Thu, 01 Jan 1970", line, StringComparison.Ordinal));
     }
 
+    [Theory] // ATTACKS 36
+    [InlineData("session=%%%%")]
+    [InlineData("session=")]
+    [InlineData("session=;")]
+    public async Task A_bad_cookie_leads_a_page_to_sign_in_and_is_cleared(string cookie)
+    {
+        var answer = await _app.SendAsync(HttpMethod.Get, "/account/sessions", cookies: cookie);
+        Assert.Equal(HttpStatusCode.Found, answer.StatusCode);
+        Assert.Equal("/account/sign-in?returnUrl=%2Faccount%2Fsessions", answer.Headers.Location!.ToString());
+        Assert.All(answer.Headers.GetValues("Set-Cookie"), line => Assert.Contains("expires=Thu, 01 Jan 1970", line, StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Two_different_cookies_of_one_name_count_as_none()
     {
