@@ -56,8 +56,8 @@ internal sealed partial class PollEvents(
         var reader = await ReadAsync(service, request, ct);
         var most = Math.Min(request.MaxEvents ?? Most, Most);
         if (most == 0) return new PollAnswer(new Dictionary<string, string>(), false);
-        var again = await db.UndeliveredEvents.AsNoTracking().Where(u => u.Service == service.Id && u.Again).OrderBy(u => u.Cursor).Take(most + 1).ToListAsync(ct);
-        if (again.Count > 0) return new PollAnswer(again.Take(most).ToDictionary(u => u.EventId.ToString(), u => text.Sign(Encoding.UTF8.GetBytes(u.Payload))), true);
+        var again = await db.UndeliveredEvents.AsNoTracking().Where(u => u.Service == service.Id && u.Again).OrderBy(u => u.Cursor).Take(most).ToListAsync(ct);
+        var room = most - again.Count;
 
         using var end = CancellationTokenSource.CreateLinkedTokenSource(ct, lifetime.ApplicationStopping, live.Until(service));
         end.CancelAfter(LongestWait);
@@ -65,11 +65,13 @@ internal sealed partial class PollEvents(
         {
             if (live.Until(service).IsCancellationRequested) return null;
             var changed = feed.Changed;
-            var found = await DueAsync(reader, service, most + 1, ct);
-            if (found.Count > 0 || request.ReturnImmediately == true || end.IsCancellationRequested)
+            var found = await DueAsync(reader, service, room + 1, ct);
+            if (found.Count > 0 || again.Count > 0 || request.ReturnImmediately == true || end.IsCancellationRequested)
             {
                 var audience = text.AudienceOf(service);
-                return new PollAnswer(found.Take(most).ToDictionary(e => e.Event.Id.ToString(), e => text.Set(e, audience)), found.Count > most);
+                var sets = found.Take(room).ToDictionary(e => e.Event.Id.ToString(), e => text.Set(e, audience));
+                foreach (var one in again) sets[one.EventId.ToString()] = text.Sign(Encoding.UTF8.GetBytes(one.Payload));
+                return new PollAnswer(sets, found.Count > room);
             }
 
             try
