@@ -155,7 +155,7 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             var entry = events[0];
             Assert.Equal((EventTypes.SigningKeyChanged, null, null), (entry.Type, entry.UserId, entry.SessionId));
             Assert.Equal("signing-key-" + cause.Reason, Assert.Single(audit, a => a.Detail == entry.KeyId).Action);
-            Assert.Equal(entry.OccurredAt + TokenOptions.LongestLifetime + TokenOptions.ClockSkew, entry.ExpiresAt);
+            Assert.Equal(entry.OccurredAt + TokenOptions.ConcernedFor, entry.ExpiresAt);
             return;
         }
 

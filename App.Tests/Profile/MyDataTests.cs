@@ -57,11 +57,21 @@ public sealed class MyDataTests : IAsyncLifetime
     {
         Dictionary<string, string?> toldAs = new()
         {
-            ["Sessions"] = "sessions", ["Audit"] = "activity", ["Outbox"] = "letters", ["OneTimeLinks"] = "linksInLetters", ["AspNetUserRoles"] = "roles",
-            ["Passkeys"] = "passkeys", ["Authenticators"] = "twoStep", ["RecoveryCodes"] = "twoStep", ["BoundAudiences"] = "tokensForServices",
+            ["Sessions"] = "sessions",
+            ["Audit"] = "activity",
+            ["Outbox"] = "letters",
+            ["OneTimeLinks"] = "linksInLetters",
+            ["AspNetUserRoles"] = "roles",
+            ["Passkeys"] = "passkeys",
+            ["Authenticators"] = "twoStep",
+            ["RecoveryCodes"] = "twoStep",
+            ["BoundAudiences"] = "tokensForServices",
             ["SecurityEventLog"] = null, // what services were told, which the activity says in words
             ["SecondSteps"] = null, // minutes of a sign-in under way
-            ["AspNetUserClaims"] = null, ["AspNetUserLogins"] = null, ["AspNetUserTokens"] = null, ["AspNetUserPasskeys"] = null, // Identity's, and always empty
+            ["AspNetUserClaims"] = null,
+            ["AspNetUserLogins"] = null,
+            ["AspNetUserTokens"] = null,
+            ["AspNetUserPasskeys"] = null, // Identity's, and always empty
         };
         var user = await _app.SignUpAsync();
         await _app.DbAsync(async db =>
