@@ -115,6 +115,7 @@ public sealed class ConnectPageTests : IAsyncLifetime
         await AskAsync("shop", HttpStatusCode.Unauthorized, proxy: true, bearer: null);
         await AskAsync("shop&role=pilot", HttpStatusCode.Forbidden, proxy: true, _admin.AccessToken);
         await AskAsync("shop", HttpStatusCode.OK, proxy: false, _admin.AccessToken); // a person who types the address
+        await AskAsync("shop", HttpStatusCode.OK, proxy: true, _admin.AccessToken, asked: false); // and one whom a trusted proxy brings here
         Assert.Contains("Waiting", State(await LookAsync("/services/shop/connect")), StringComparison.Ordinal);
         foreach (var audience in new[] { "shop", "orders" }) await AskAsync(audience, HttpStatusCode.OK, proxy: true, _admin.AccessToken);
         Assert.Contains("Seen", State(await LookAsync("/services/shop/connect")), StringComparison.Ordinal);
@@ -180,13 +181,14 @@ public sealed class ConnectPageTests : IAsyncLifetime
         return await app.SignInAsync(user);
     }
 
-    private async Task AskAsync(string audience, HttpStatusCode answer, bool proxy, string? bearer)
+    private async Task AskAsync(string audience, HttpStatusCode answer, bool proxy, string? bearer, bool asked = true)
     {
         var context = await _app.Server.SendAsync(http =>
         {
             (http.Request.Method, http.Request.Scheme, http.Request.Host) = ("GET", "https", new("auth.test"));
             (http.Request.Path, http.Request.QueryString) = ("/auth/verify", new("?audience=" + audience));
             http.Connection.RemoteIpAddress = IPAddress.Parse(proxy ? Proxy : "198.51.100.7");
+            if (asked) http.Request.Headers["X-Forwarded-Uri"] = "/orders";
             if (bearer is not null) http.Request.Headers.Authorization = "Bearer " + bearer;
         });
         Assert.Equal((int)answer, context.Response.StatusCode);
