@@ -51,6 +51,26 @@ public sealed class ConnectPageTests : IAsyncLifetime
         }
     }
 
+    [Fact] // UX 18
+    public async Task Each_way_says_what_it_costs_in_latency_staleness_and_dependence()
+    {
+        foreach (var (language, labels, cost) in new[] { ("en", "Latency, Staleness, Dependence", "about 0.1 ms"), ("de", "Latenz, Alter, Abhängigkeit", "0,1 ms") })
+        {
+            foreach (var path in new[] { Page, "/services/new" })
+            {
+                var page = await (await _app.SendAsync(HttpMethod.Get, path, cookies: $"{_admin.Cookies}; language={language}")).PageAsync();
+                var ways = page.QuerySelectorAll(path == Page ? "button.pick" : "label:has(input[name=trust])");
+                Assert.Equal(3, ways.Length);
+                Assert.All(ways, way => Assert.Equal(labels, string.Join(", ", way.QuerySelectorAll(".price i").Select(i => i.TextContent))));
+                // Three ways, three prices each, and no two alike.
+                var prices = ways.SelectMany(way => way.QuerySelectorAll(".price")).Select(p => p.TextContent[p.QuerySelector("i")!.TextContent.Length..].Trim()).ToList();
+                Assert.Equal((9, 9), (prices.Distinct().Count(), prices.Count(p => p.Length > 10)));
+                Assert.Contains(cost, prices[0], StringComparison.Ordinal);
+                Assert.Contains("1 ms", prices[3], StringComparison.Ordinal);
+            }
+        }
+    }
+
     [Fact]
     public async Task On_one_machine_each_proxy_is_greeted_in_the_way_that_it_takes()
     {
