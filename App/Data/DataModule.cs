@@ -63,13 +63,17 @@ internal static class DataModule
     private static async Task MigrateAsync(IServiceProvider services, CancellationToken ct)
     {
         await using var scope = services.CreateAsyncScope();
-        await SchemaMigration.RunAsync(scope.ServiceProvider.GetRequiredService<AppDb>(), ct);
+        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+        await StorageSettings.ExplainAsync(db, () => SchemaMigration.RunAsync(db, ct));
     }
 
     private static async Task DemandSchemaAsync(IServiceProvider services, CancellationToken ct)
     {
         await using var scope = services.CreateAsyncScope();
-        if ((await scope.ServiceProvider.GetRequiredService<AppDb>().Database.GetPendingMigrationsAsync(ct)).Any())
+        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+        var pending = false;
+        await StorageSettings.ExplainAsync(db, async () => pending = (await db.Database.GetPendingMigrationsAsync(ct)).Any());
+        if (pending)
             throw new SettingsException(["Database:MigrateOnStart is false, and the schema isn't up to date. Run `App migrate` first, or set it to true."]);
     }
 

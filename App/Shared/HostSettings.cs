@@ -25,11 +25,29 @@ public sealed class HostSettings : IValidatableObject
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
+        foreach (var address in Urls.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            if (!IsAddress(address)) yield return new ValidationResult($"{address} is no address to listen on; give one such as http://localhost:5080 or https://*:5443", [nameof(Urls)]);
+        }
+
         if (Issuer is null) yield break;
         if (!Uri.TryCreate(Issuer, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
             yield return new ValidationResult("isn't an absolute http or https URL; give one such as https://id.example.com", [nameof(Issuer)]);
         else if (uri.Query.Length > 0 || uri.Fragment.Length > 0 || uri.UserInfo.Length > 0 || Issuer.EndsWith('/') || Issuer.AsSpan().ContainsAny('?', '#'))
             yield return new ValidationResult("has a query, a fragment, a user or a slash at its end; give the bare base URL such as https://id.example.com", [nameof(Issuer)]);
+    }
+
+    private static bool IsAddress(string text)
+    {
+        try
+        {
+            var address = BindingAddress.Parse(text);
+            return address is { PathBase: "", Port: >= 0 and <= 65535 } && address.Scheme.ToUpperInvariant() is "HTTP" or "HTTPS";
+        }
+        catch (FormatException)
+        {
+            return false;
+        }
     }
 }
 
