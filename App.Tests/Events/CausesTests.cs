@@ -152,7 +152,7 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             var entry = events[0];
             Assert.Equal((EventTypes.SigningKeyChanged, null, null), (entry.Type, entry.UserId, entry.SessionId));
             Assert.Equal("signing-key-" + cause.Reason, Assert.Single(audit, a => a.Detail == entry.KeyId).Action);
-            Assert.Equal(entry.OccurredAt + TokenOptions.LongestLifetime + TokenOptions.ClockSkew, entry.ExpiresAt);
+            Assert.Equal(entry.OccurredAt + TokenOptions.ConcernedFor, entry.ExpiresAt);
             return;
         }
 
@@ -171,7 +171,7 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.All(events, e =>
         {
             Assert.Equal((EventTypes.SessionRevoked, c.User.Id), (e.Type, e.UserId!.Value));
-            Assert.True(e.ExpiresAt >= e.OccurredAt + TimeSpan.FromMinutes(5) + TokenOptions.ClockSkew);
+            Assert.Equal(e.OccurredAt + TokenOptions.ConcernedFor, e.ExpiresAt);
             Assert.Single(audit, a => a.Action == "session-ended" && a.SessionId == e.SessionId && a.UserId == c.User.Id && a.Detail == cause.Reason);
         });
         Assert.Equal(events.Count, audit.Count(a => a.Action == "session-ended"));
