@@ -172,7 +172,7 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
 
         var reset = await _app.Client.GetStringAsync(link);
         Assert.Equal(status, (await _app.SendAsync(HttpMethod.Post, "/api/users/reset", json: new { token = link.Split("token=")[1], password = shorter + "x" })).StatusCode);
-        foreach (var page in new[] { security, reset }) 
+        foreach (var page in new[] { security, reset })
         {
             Assert.Contains($">{bounds} characters", page, StringComparison.Ordinal);
             // UX 1: a password manager learns whose password it keeps.
