@@ -124,7 +124,7 @@ public sealed class TwoStepTests : IAsyncDisposable
         Assert.Equal("/account/two-step", (await ada.ActAsync("off")).Location());
     }
 
-    [Fact]
+    [Fact] // ATTACKS 217, for a hidden field
     public async Task A_set_up_is_good_for_its_owner_for_a_quarter_of_an_hour_and_never_twice()
     {
         var (ada, bob) = (await _app.SignUpAsync(), await _app.SignUpAsync());

@@ -26,7 +26,7 @@ public sealed class ShellTests
         Assert.DoesNotContain("Sign out", html, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [Fact] // ATTACKS 217, for a component's state
     public async Task A_page_is_clean_of_what_the_content_security_policy_forbids()
     {
         await using var host = await FrameHost.StartAsync();
@@ -61,8 +61,6 @@ public sealed class ShellTests
         Assert.InRange(total, 1, 30_000);
     }
 
-    [Theory]
-    [InlineData(400), InlineData(403), InlineData(404), InlineData(429), InlineData(500), InlineData(503)]
     [Fact]
     public async Task What_answers_a_form_and_is_shown_once_has_no_switch_that_leads_away_from_it()
     {
@@ -111,6 +109,8 @@ public sealed class ShellTests
         foreach (var path in new[] { "/brand.css", "/brand-logo" }) Assert.Equal(HttpStatusCode.NotFound, (await app.Client.GetAsync(path)).StatusCode);
     }
 
+    [Theory]
+    [InlineData(400), InlineData(403), InlineData(404), InlineData(429), InlineData(500), InlineData(503)]
     public async Task An_error_page_carries_its_status(int status)
     {
         await using var host = await FrameHost.StartAsync();

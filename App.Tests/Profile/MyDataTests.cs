@@ -111,6 +111,26 @@ public sealed class MyDataTests : IAsyncLifetime
         await _app.SignUpAsync(user.Email);
     }
 
+    [Fact] // ATTACKS 158
+    public async Task The_only_admin_stays()
+    {
+        var (ada, bob) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        await GrantAsync(ada);
+        var refused = await DeleteAsync();
+        Assert.Equal("only_admin", (await Answers.AssertProblemAsync(refused, 409)).GetProperty("code").GetString());
+        var page = await _app.PostFormAsync("/account/delete", "delete", [new("password", ada.Password)], (await _app.SignInAsync(ada)).Cookies);
+        Assert.Equal(HttpStatusCode.Conflict, page.StatusCode);
+        Assert.Contains("only admin", (await page.PageAsync()).Faults().Single(), StringComparison.Ordinal);
+
+        await GrantAsync(bob);
+        Assert.Equal(HttpStatusCode.NoContent, (await DeleteAsync()).StatusCode);
+
+        async Task<HttpResponseMessage> DeleteAsync() =>
+            await _app.SendAsync(HttpMethod.Post, "/api/account/delete", (await _app.SignInAsync(ada)).AccessToken, json: new { password = ada.Password });
+
+        Task GrantAsync(TestUser user) => _app.ScopedAsync<App.Admin.ChangeRole, App.Admin.ChangeRole.Outcome>(change => change.RunAsync(user.Email, "admin", granted: true, CancellationToken.None));
+    }
+
     [Fact]
     public async Task Activity_says_when_what_where_and_on_which_device()
     {
@@ -135,26 +155,6 @@ public sealed class MyDataTests : IAsyncLifetime
     public async Task Activity_and_disowning_are_for_ones_own()
     {
         var (ada, bob) = (await _app.SignUpAsync(), await _app.SignUpAsync());
-    [Fact] // ATTACKS 158
-    public async Task The_only_admin_stays()
-    {
-        var (ada, bob) = (await _app.SignUpAsync(), await _app.SignUpAsync());
-        await GrantAsync(ada);
-        var refused = await DeleteAsync();
-        Assert.Equal("only_admin", (await Answers.AssertProblemAsync(refused, 409)).GetProperty("code").GetString());
-        var page = await _app.PostFormAsync("/account/delete", "delete", [new("password", ada.Password)], (await _app.SignInAsync(ada)).Cookies);
-        Assert.Equal(HttpStatusCode.Conflict, page.StatusCode);
-        Assert.Contains("only admin", (await page.PageAsync()).Faults().Single(), StringComparison.Ordinal);
-
-        await GrantAsync(bob);
-        Assert.Equal(HttpStatusCode.NoContent, (await DeleteAsync()).StatusCode);
-
-        async Task<HttpResponseMessage> DeleteAsync() =>
-            await _app.SendAsync(HttpMethod.Post, "/api/account/delete", (await _app.SignInAsync(ada)).AccessToken, json: new { password = ada.Password });
-
-        Task GrantAsync(TestUser user) => _app.ScopedAsync<App.Admin.ChangeRole, App.Admin.ChangeRole.Outcome>(change => change.RunAsync(user.Email, "admin", granted: true, CancellationToken.None));
-    }
-
         var answer = await _app.PostFormAsync("/account/activity/end", "", [new("id", bob.SessionId.ToString())], ada.Cookies);
         Assert.Equal("/account/activity", answer.Location());
         Assert.Equal(bob.Email, await _app.WhoAmIAsync(cookies: bob.Cookies));

@@ -97,6 +97,17 @@ public sealed class AdminTests : IAsyncLifetime
         }
     }
 
+    [Fact] // ATTACKS 136
+    public async Task A_role_that_was_taken_back_opens_nothing_from_the_next_request_on()
+    {
+        var admin = await AdminAsync();
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Get, Api, admin.AccessToken)).StatusCode);
+        Assert.Equal(0, await UsersAsync("revoke", admin.Email, "admin"));
+        await _app.Get<FollowLog>().CatchUpAsync(CancellationToken.None); // the command is another process
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _app.SendAsync(HttpMethod.Get, Api, admin.AccessToken)).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, (await _app.SendAsync(HttpMethod.Get, Api, cookies: admin.Cookies)).StatusCode);
+    }
+
     [Fact]
     public async Task The_pages_lead_from_a_new_service_to_its_removal_without_script()
     {

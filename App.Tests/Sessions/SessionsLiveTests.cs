@@ -125,7 +125,7 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         Assert.True(left.Options.ForceLoad);
     }
 
-    [Fact]
+    [Fact] // ATTACKS 214
     public async Task A_page_whose_session_has_ended_does_nothing_more_in_its_name()
     {
         // The last click comes before the page has heard of the end: this one hears of nothing.
@@ -149,7 +149,7 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         cut.WaitForAssertion(() => Assert.Contains("This session was ended", cut.Find("[role=alert]").TextContent, StringComparison.Ordinal));
     }
 
-    [Fact]
+    [Fact] // ATTACKS 214
     public async Task The_circuit_drops_what_comes_after_the_end()
     {
         var other = await _app.SignInAsync(_user);
