@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using App.Data;
 using App.Events;
+using App.Sessions;
 using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
@@ -141,6 +142,22 @@ public sealed class StreamEventsTests : IAsyncLifetime
         }
 
         await writing;
+    }
+
+    [Fact] // More than are read at a time, and none of them its own: nobody but the next event or beat would wake it.
+    public async Task A_bound_reader_passes_what_concerns_others_without_waiting()
+    {
+        var user = await _app.SignUpAsync();
+        await _app.DbAsync(async db =>
+        {
+            for (var i = 0; i < 1000; i++) db.Sessions.Add(new Session { Id = Guid.NewGuid(), UserId = user.Id, ExpiresAt = _app.Time.GetUtcNow().AddDays(1) });
+            return await db.SaveChangesAsync();
+        });
+        await _app.ScopedAsync((RevokeSessions revoke) => revoke.RunAsync(s => s.UserId == user.Id, Causes.EndedByAdmin, CancellationToken.None));
+
+        await using var feed = await Feed.OpenAsync(_app, "bound", "?cursor=0");
+        var first = await feed.NextAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.Equal(("heartbeat", 1001), (first!.Event, first.Cursor));
     }
 
     [Fact]

@@ -180,18 +180,20 @@ public sealed class LanguageTests : IAsyncLifetime
     }
 
     [Fact] // From before a language was kept.
-    public async Task Whoever_never_chose_is_written_to_as_the_request_asks_until_they_sign_in_on_a_page()
+    public async Task Whoever_never_chose_is_written_to_as_the_request_asks_until_they_sign_in_on_a_device_of_theirs()
     {
         var user = await _app.SignUpAsync();
         await _app.DbAsync(db => db.Users.ExecuteUpdateAsync(set => set.SetProperty(u => u.Language, (string?)null)));
         await SignInAsync("/api/users/signin", "curl/8", "de");
         Assert.Equal("Neue Anmeldung bei Gatehouse", (await _app.Mail.LastToAsync(user.Email)).Subject);
-        await SignInAsync("/account/sign-in", "a browser", "de");
+        var device = await SignInAsync("/account/sign-in", "a browser", "en");
+        Assert.Null(await _app.DbAsync(db => db.Users.Select(u => u.Language).SingleAsync())); // by a device that nobody knows yet
+        await SignInAsync("/account/sign-in", "a browser", "de", device);
         await SignInAsync("/account/sign-in", "another browser", "en");
         Assert.Equal("de", await _app.DbAsync(db => db.Users.Select(u => u.Language).SingleAsync()));
         Assert.Equal("Neue Anmeldung bei Gatehouse", (await _app.Mail.LastToAsync(user.Email)).Subject);
 
-        async Task SignInAsync(string path, string agent, string language)
+        async Task<string> SignInAsync(string path, string agent, string language, string? device = null)
         {
             var request = new HttpRequestMessage(HttpMethod.Post, path)
             {
@@ -201,7 +203,10 @@ public sealed class LanguageTests : IAsyncLifetime
             };
             request.Headers.TryAddWithoutValidation("User-Agent", agent);
             request.Headers.Add("Accept-Language", language);
-            Assert.True((int)(await _app.Client.SendAsync(request)).StatusCode < 400);
+            if (device is not null) request.Headers.Add("Cookie", device);
+            var answer = await _app.Client.SendAsync(request);
+            Assert.True((int)answer.StatusCode < 400);
+            return answer.Headers.GetValues("Set-Cookie").Last().Split(';')[0];
         }
     }
 

@@ -132,6 +132,19 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
         await _app.SignInAsync(user with { Password = NewPassword }); // and no second step is asked for
     }
 
+    [Fact] // Whoever reads along in the mailbox that its owner leaves gets past no second step by that.
+    public async Task What_the_owner_added_stays_when_the_change_of_their_address_is_undone()
+    {
+        var user = await ConfirmedAsync();
+        await _app.TurnOnTwoStepAsync(user);
+        await _app.SendAsync(HttpMethod.Post, "/api/account/email", cookies: user.Cookies, json: new { email = "new@example.test", password = user.Password });
+        var confirm = TestMail.TokenIn(await _app.Mail.LastToAsync("new@example.test"));
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", json: new { token = confirm })).StatusCode);
+
+        Assert.NotNull((await _app.PostFormAsync(TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email)), "undo-email", [])).Location());
+        Assert.Equal(1, await _app.DbAsync(db => db.Authenticators.CountAsync()));
+    }
+
     [Theory] // Somebody signs up with an address that isn't theirs, and waits for its owner.
     [InlineData(false)]
     [InlineData(true)]

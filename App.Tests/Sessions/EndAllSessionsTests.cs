@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
 using App.Sessions;
+using App.Tests.Events;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Sessions;
@@ -21,7 +22,7 @@ public sealed class EndAllSessionsTests
             Assert.Null(await app.WhoAmIAsync(bearer: user.AccessToken));
         }
 
-        await using (var restored = TestApp.Start(("DataDir", backup)))
+        await using (var restored = TestApp.Start([("DataDir", backup), .. FeedServices.Settings]))
         {
             Assert.Equal(user.Email, await restored.WhoAmIAsync(bearer: user.AccessToken)); // which is what the command is for
             Assert.Equal((0, "Done. Sessions ended: 1."), await RunAsync(restored, "end-all"));
@@ -29,6 +30,10 @@ public sealed class EndAllSessionsTests
             Assert.Equal(HttpStatusCode.Unauthorized, (await restored.SendAsync(HttpMethod.Get, "/api/sessions", cookies: user.Cookies)).StatusCode);
             Assert.Equal(HttpStatusCode.Unauthorized, (await restored.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).StatusCode);
             await restored.SignInAsync(user);
+            // A service that read further than the backup goes must not take what comes under the numbers that it knows for what it has.
+            await using var ahead = await Feed.OpenAsync(restored, query: "?cursor=1");
+            Assert.Equal("snapshot", (await ahead.NextAsync())!.Event);
+            Assert.Equal("heartbeat", (await ahead.NextAsync())!.Event);
         }
 
         Directory.Delete(backup, recursive: true);

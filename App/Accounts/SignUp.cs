@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using System.Globalization;
 using System.Text.Json;
 using App.Audit;
 using App.Data;
@@ -106,7 +105,7 @@ internal sealed partial class SignUp(
             PasswordHash = applicant.PasswordHash,
             SecurityStamp = Guid.NewGuid().ToString("N"),
             CreatedAt = now,
-            Language = CultureInfo.CurrentUICulture.Name,
+            Language = client.Language,
         };
         try
         {

@@ -65,7 +65,7 @@ internal sealed class SharedSync(string database)
     private void Flush()
     {
         // Removed or moved, it is still written to, and nobody will find it again.
-        if (!File.Exists(database)) throw new FileNotFoundException("The file of the database is gone.", database);
+        if (Path.IsPathRooted(database) && !File.Exists(database)) throw new FileNotFoundException("The file of the database is gone.", database);
         try
         {
             using var file = File.OpenHandle(log, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);

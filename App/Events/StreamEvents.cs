@@ -94,7 +94,7 @@ internal sealed partial class StreamEvents(
             }
 
             if (body.UnflushedBytes > 0) await FlushAsync(http, service, ct);
-            else await changed.WaitAsync(ct);
+            else if (entries.Count == 0) await changed.WaitAsync(ct); // else none of them was for this reader, and more may lie ready
         }
     }
 

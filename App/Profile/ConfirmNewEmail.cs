@@ -55,7 +55,8 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
             await events.UserChangedAsync(Causes.EmailChanged, id, TokenOptions.ConcernedFor, ct);
             // What was sent to the old address must not open the account any more, but for the way back, which can take away as much.
             var disownable = await links.DetailsAsync(id, LooseEnds.NotMeLink, ct);
-            Guid? session = await factors.EarliestAsync(id, [.. disownable.Select(Guid.Parse), .. wanted.SessionId is { } asked ? [asked] : Array.Empty<Guid>()], ct);
+            // No other session's: an owner who leaves a mailbox that isn't theirs alone any more keeps what they added, whoever reads there.
+            var session = await factors.EarliestAsync(id, [.. disownable.Select(Guid.Parse)], ct);
             await looseEnds.OfAddressAsync(id, ct);
             // A thief might else sign up with the old address and so bar the way back.
             letters.Changed(user, oldEmail, links.Add(UndoEmail.Link, id, UndoLasts, JsonSerializer.Serialize(new WantedEmail(id, oldEmail, oldKey, session)), holds: oldKey));

@@ -30,12 +30,19 @@ internal sealed class ShowService(AppDb db, ServiceRegistry registry, Convergenc
     public static async Task<Results<Ok<ServiceView>, ProblemHttpResult>> HandleAsync(string id, ShowService show, CancellationToken ct) =>
         await show.TryAsync(id, ct) is { } service ? TypedResults.Ok(service) : Problems.NotFound();
 
+    /// <summary>When the service was last heard of, for whoever waits for that alone; null for never, or no such service.</summary>
+    public async Task<DateTimeOffset?> LastHeardAsync(string id, CancellationToken ct) =>
+        registry.Find(id) is { } service ? ServiceView.Of(service).Heard(await WrittenAsync(id, ct)).LastContactAt : null;
+
+    // Another replica may have heard of it later; it has written that down.
+    private Task<DateTimeOffset?> WrittenAsync(string id, CancellationToken ct) =>
+        db.OAuthClients.Where(c => c.ClientId == id).Select(c => c.LastContactAt).SingleOrDefaultAsync(ct);
+
     public async Task<ServiceView?> TryAsync(string id, CancellationToken ct)
     {
         if (registry.Find(id) is not { } service) return null;
         var view = ServiceView.Of(service);
-        // Another replica may have heard of it later; it has written that down.
-        var written = await db.OAuthClients.Where(c => c.ClientId == id).Select(c => c.LastContactAt).SingleOrDefaultAsync(ct);
+        var written = await WrittenAsync(id, ct);
         var push = await PushAsync(id, service.Client.PushUrl, service.Client.PushSecret is not null, ct);
         return view.Heard(written) with { Push = push is { Url: null, Undelivered: 0 } ? null : push, Feed = await convergence.OfServiceAsync(id, service.Description.Audience, ct) };
     }

@@ -38,6 +38,7 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
             return 2;
         }
 
+        await using (var scope = services.CreateAsyncScope()) await scope.ServiceProvider.GetRequiredService<SecurityEventLog>().LeapAsync(ct);
         var ended = 0;
         for (var more = true; more;)
         {
