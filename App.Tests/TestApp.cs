@@ -29,9 +29,10 @@ public sealed class TestApp : IAsyncDisposable
     private readonly bool _ownsFolder;
     private readonly WebApplicationFactory<Program> _factory;
 
-    private TestApp(string folder, bool ownsFolder, Dictionary<string, string?> settings)
+    private TestApp(string folder, bool ownsFolder, Dictionary<string, string?> settings, DateTimeOffset? at = null)
     {
         (_folder, _ownsFolder) = (folder, ownsFolder);
+        if (at is { } now) Time.SetUtcNow(now);
         _factory = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
         {
             host.UseEnvironment("Development");
@@ -39,6 +40,13 @@ public sealed class TestApp : IAsyncDisposable
             host.UseSetting("Issuer", Issuer);
             host.UseSetting("Tokens:Audience", Audience);
             host.UseSetting("RateLimits:PerAddressPerMinute", "100000");
+            // Nothing is made up elsewhere: the key that belongs to the copied database, and TLS.
+            if (settings.GetValueOrDefault("environment", "Development") != "Development")
+            {
+                host.UseSetting("Keys:MasterKey", File.ReadAllText(Path.Combine(folder, "master.key")));
+                host.UseSetting("Proxy:TerminatesTls", "true");
+            }
+
             foreach (var (key, value) in settings) host.UseSetting(key, value);
             host.ConfigureTestServices(services => services.Replace(ServiceDescriptor.Singleton<TimeProvider>(Time)));
             host.ConfigureLogging(logging => logging.AddProvider(Log));
@@ -70,10 +78,14 @@ public sealed class TestApp : IAsyncDisposable
     }
 
     /// <summary>Another process on the same database, with a clock of its own that shows the same time.</summary>
-    public TestApp StartReplica(params (string Key, string? Value)[] settings)
+    public TestApp StartReplica(params (string Key, string? Value)[] settings) => StartReplica(TimeSpan.Zero, settings);
+
+    /// <summary>The same with a clock that goes wrong by <paramref name="ahead"/> while the process starts.</summary>
+    public TestApp StartReplica(TimeSpan ahead, params (string Key, string? Value)[] settings)
     {
-        var replica = new TestApp(_folder, false, settings.ToDictionary(s => s.Key, s => s.Value));
-        replica.Time.SetUtcNow(Time.GetUtcNow());
+        var replica = new TestApp(_folder, false, settings.ToDictionary(s => s.Key, s => s.Value), Time.GetUtcNow() + ahead);
+        _ = replica.Services;
+        replica.Time.AdjustTime(Time.GetUtcNow());
         return replica;
     }
 

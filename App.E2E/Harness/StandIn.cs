@@ -21,7 +21,7 @@ internal sealed class StandIn : IAsyncDisposable
     private readonly List<(string KeyId, ECDsa Key)> _keys = [];
     private readonly Lock _gate = new();
     private volatile bool _unreachable, _silenced;
-    private int _keyFetches;
+    private int _keyFetches, _hits, _beats;
 
     public StandIn(params (string KeyId, ECDsa Key)[] keys)
     {
@@ -38,14 +38,27 @@ internal sealed class StandIn : IAsyncDisposable
     /// <summary>What introspection answers.</summary>
     public bool Active { get; set; } = true;
 
+    /// <summary>Where every request is sent on to (302), if anywhere.</summary>
+    public string? Elsewhere { get; set; }
+
     public int KeyFetches => _keyFetches;
+
+    /// <summary>Requests of any kind.</summary>
+    public int Hits => _hits;
+
+    /// <summary>Heartbeats sent to whoever listened.</summary>
+    public int Beats => _beats;
+
     public ConcurrentQueue<string?> Resumed { get; } = new();
     public ConcurrentQueue<long> Acknowledged { get; } = new();
 
     /// <summary>Adds to the feed and tells whoever listens; returns the cursor.</summary>
-    public async Task<long> WriteAsync(string type, params (string Name, JsonNode Value)[] members)
+    public Task<long> WriteAsync(string type, params (string Name, JsonNode Value)[] members) => WriteAsync(TimeSpan.FromHours(1), type, members);
+
+    /// <param name="expires">From now; negative for an entry that is over.</param>
+    public async Task<long> WriteAsync(TimeSpan expires, string type, params (string Name, JsonNode Value)[] members)
     {
-        JsonObject entry = new() { ["type"] = type, ["expires"] = DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 3600 };
+        JsonObject entry = new() { ["type"] = type, ["expires"] = (DateTimeOffset.UtcNow + expires).ToUnixTimeSeconds() };
         foreach (var (name, value) in members) entry[name] = value;
         long cursor;
         lock (_gate)
@@ -117,7 +130,9 @@ internal sealed class StandIn : IAsyncDisposable
         try
         {
             var path = request.Url!.AbsolutePath;
+            Interlocked.Increment(ref _hits);
             if (_unreachable || (_silenced && path == "/events")) response.StatusCode = 503;
+            else if (Elsewhere is not null) response.Redirect(Elsewhere + path);
             else if (path == "/.well-known/jwks.json") await WriteKeysAsync(response);
             else if (!IsTheService(request.Headers["Authorization"])) response.StatusCode = 401;
             else if (path == "/events") { await OpenAsync(request, response); return; }
@@ -172,7 +187,10 @@ internal sealed class StandIn : IAsyncDisposable
     {
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(300));
         while (_listener.IsListening && await timer.WaitForNextTickAsync())
+        {
             await Task.WhenAll(_readers.Keys.Select(reader => SendAsync(reader, Heartbeat())));
+            Interlocked.Increment(ref _beats);
+        }
     }
 
     private string Heartbeat() => Message(_log.Count, "heartbeat", new JsonObject { ["cursor"] = _log.Count });

@@ -29,6 +29,20 @@ public sealed class LabTests(Browser browser)
         foreach (var verdict in verdicts.Take(3)) Assert.InRange(Milliseconds(verdict), 1, 1000);
         Assert.StartsWith("let in for up to ", verdicts[3], StringComparison.Ordinal);
 
+        // Told in the same words as before, so that the change is waited for as well.
+        await ClickAsync(page, "Cut the feed, then end it", "Running", TimeSpan.FromSeconds(10));
+        await Expect(page.Locator("p[role=status]")).ToContainTextAsync("Checks itself: refused after", new() { Timeout = 60_000 });
+        verdicts = await page.Locator(".verdict").AllInnerTextsAsync();
+        foreach (var verdict in verdicts.Take(2)) Assert.InRange(Milliseconds(verdict), 1, 1000);
+        // It knows how old its knowledge is: not before that is too old does it ask, and then at once.
+        Assert.InRange(Milliseconds(verdicts[2]), 5_000, 20_000);
+        Assert.StartsWith("let in for up to ", verdicts[3], StringComparison.Ordinal);
+
+        await ClickAsync(page, "Stop us for five seconds", "calls failed", TimeSpan.FromSeconds(60));
+        verdicts = await page.Locator(".verdict").AllInnerTextsAsync();
+        foreach (var verdict in verdicts.Skip(4).Take(2)) Assert.Matches(@"[1-9]\d* of \d+ calls failed", verdict);
+        foreach (var verdict in verdicts.Skip(6)) Assert.Matches(@"none of [1-9]\d* calls failed", verdict);
+
         await page.Locator("#carriage").SelectOptionAsync("Cookie");
         await ClickAsync(page, "Send the request", "Done.");
         Assert.StartsWith("HTTP/1.1 200 OK", await page.Locator(".wire pre").Nth(1).InnerTextAsync(), StringComparison.Ordinal);
@@ -44,10 +58,10 @@ public sealed class LabTests(Browser browser)
         await page.IsSignedInAsync(ada);
     }
 
-    private static async Task ClickAsync(IPage page, string button, string told)
+    private static async Task ClickAsync(IPage page, string button, string told, TimeSpan? limit = null)
     {
         await page.GetByRole(AriaRole.Button, new() { Name = button, Exact = true }).ClickAsync();
-        await Expect(page.Locator("p[role=status]")).ToContainTextAsync(told, new() { Timeout = 20_000 });
+        await Expect(page.Locator("p[role=status]")).ToContainTextAsync(told, new() { Timeout = (float)(limit ?? TimeSpan.FromSeconds(20)).TotalMilliseconds });
     }
 
     private static double Milliseconds(string verdict)

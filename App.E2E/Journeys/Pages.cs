@@ -45,6 +45,18 @@ internal static class Pages
         await page.WaitForLoadStateAsync(LoadState.NetworkIdle);
     }
 
+    /// <summary>Presses Tab until the focus is on what has this name, or begins with it.</summary>
+    public static async Task TabToAsync(this IPage page, string what)
+    {
+        for (var step = 0; step < 40; step++)
+        {
+            if (await page.EvaluateAsync<bool>("what => [document.activeElement.ariaLabel, document.activeElement.innerText, document.activeElement.name].some(name => name?.trim().startsWith(what))", what)) return;
+            await page.Keyboard.PressAsync("Tab");
+        }
+
+        throw new TimeoutException($"Forty presses of Tab don't reach {what}.");
+    }
+
     public static async Task SignOutAsync(this IPage page)
     {
         await page.GotoAsync(SignOut);

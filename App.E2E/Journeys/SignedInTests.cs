@@ -66,6 +66,23 @@ public sealed class SignedInTests(Browser browser)
     }
 
     [Fact]
+    public async Task The_keyboard_alone_ends_a_session()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        var ada = Person.New();
+        await page.SignUpAsync(ada);
+        var other = Credentials.From(await browser.Service.Client.PostSignInAsync(ada));
+        await page.OpenLiveAsync(Pages.Sessions);
+        await page.TabToAsync("End session: ");
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page.Locator(".gone .tag")).ToContainTextAsync("Signed out");
+        using var refused = new HttpRequestMessage(HttpMethod.Get, "/api/sessions");
+        refused.Headers.Add("Cookie", other.CookieHeader);
+        Assert.Equal(System.Net.HttpStatusCode.Unauthorized, (await browser.Service.Client.SendAsync(refused)).StatusCode);
+    }
+
+    [Fact]
     public async Task After_signing_out_the_back_button_shows_nothing_personal()
     {
         await using var profile = await browser.NewProfileAsync();

@@ -28,7 +28,7 @@ public sealed partial class WayBackInTests(Browser browser)
         await page.GetByRole(AriaRole.Button, new() { Name = "Send the link" }).ClickAsync();
         await Expect(page.Locator("h1")).ToHaveTextAsync("Look into your mail");
 
-        var link = await LinkAsync(ada.Email, "/account/reset");
+        var link = await LinkAsync(browser, ada.Email, "/account/reset");
         // The check for accessibility is a script, so it looks from another browser: a look doesn't use the link up.
         await using (var other = await browser.NewProfileAsync(colours: ColorScheme.Dark, width: 360))
         {
@@ -63,13 +63,13 @@ public sealed partial class WayBackInTests(Browser browser)
         await page.Locator("#field-emailPassword").FillAsync(ada.Password);
         await page.GetByRole(AriaRole.Button, new() { Name = "Change e-mail" }).ClickAsync();
         await Expect(page.Locator("main [role=status]")).ToContainTextAsync(other.Email);
-        await page.GotoAsync(await LinkAsync(other.Email, "/account/confirm-new-email"));
+        await page.GotoAsync(await LinkAsync(browser, other.Email, "/account/confirm-new-email"));
         await page.GetByRole(AriaRole.Button, new() { Name = "Use this address" }).ClickAsync();
         await Expect(page.Locator("h1")).ToHaveTextAsync("Your e-mail is changed");
         await page.GotoAsync("/account");
         await page.IsSignedInAsync(other);
 
-        await page.GotoAsync(await LinkAsync(ada.Email, "/account/undo-email"));
+        await page.GotoAsync(await LinkAsync(browser, ada.Email, "/account/undo-email"));
         await LookAsync(page, "undo-email");
         await page.GetByRole(AriaRole.Button, new() { Name = "Undo the change" }).ClickAsync();
         await page.Locator("main input[type=password]").FillAsync(NewPassword);
@@ -78,8 +78,33 @@ public sealed partial class WayBackInTests(Browser browser)
         await page.IsSignedInAsync(ada);
     }
 
+    [Fact]
+    public async Task This_was_not_me_ends_the_stranger_s_session_whose_page_says_so_when_it_is_looked_at_again()
+    {
+        await using var stranger = await browser.NewProfileAsync();
+        await using var profile = await browser.NewProfileAsync(colours: ColorScheme.Dark, width: 360);
+        var (theirs, page) = (await stranger.NewPageAsync(), await profile.NewPageAsync());
+        var ada = Person.New();
+        await browser.Service.Client.SignUpAsync(ada);
+        TestRun.Secrets[NewPassword] = "a password";
+        await theirs.SignInAsync(ada);
+        await theirs.GotoAsync("/account/profile");
+
+        await page.GotoAsync(await LinkAsync(browser, ada.Email, "/account/not-me"));
+        await LookAsync(page, "not-me");
+        await page.GetByRole(AriaRole.Button, new() { Name = "End all sessions and choose a new password" }).ClickAsync();
+        await page.Locator("main input[type=password]").FillAsync(NewPassword);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Set the new password" }).ClickAsync();
+        await page.FillCredentialsAsync(ada with { Password = NewPassword });
+        await page.IsSignedInAsync(ada);
+
+        await theirs.EvaluateAsync("document.dispatchEvent(new Event('visibilitychange'))"); // the tab comes to the front
+        await theirs.WaitForURLAsync($"**{Pages.SignIn}?returnUrl=%2Faccount%2Fprofile&ended=1");
+        await Expect(theirs.Locator("main [role=status]")).ToContainTextAsync("Your session was ended");
+    }
+
     /// <summary>The newest link of this kind that was written to an address, from the letters that Development shows.</summary>
-    private async Task<string> LinkAsync(string address, string path)
+    internal static async Task<string> LinkAsync(Browser browser, string address, string path)
     {
         var client = browser.Service.Client;
         for (var look = 0; look < 200; look++)

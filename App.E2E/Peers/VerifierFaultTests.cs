@@ -91,6 +91,47 @@ public sealed class VerifierFaultTests : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Languages))]
+    public async Task What_is_over_is_held_until_no_clock_can_be_behind_it_and_then_forgotten(string language)
+    {
+        await using var peer = await StartAsync(language);
+        var token = _gatehouse.Mint(_user, _session);
+
+        // Expired, but by less than a clock may jump: heartbeats later it is still held.
+        await AppliedAsync(await _gatehouse.WriteAsync(TimeSpan.FromMinutes(-14), "session-revoked", ("sid", _session)));
+        await BeatsAsync(2);
+        await AppliedAsync(await _gatehouse.WriteAsync("session-revoked", ("sid", Guid.NewGuid().ToString())));
+        Assert.Equal((2, 2), await HeldAsync(peer));
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, token));
+
+        await AppliedAsync(await _gatehouse.WriteAsync(TimeSpan.FromMinutes(-16), "session-revoked", ("sid", _session)));
+        await UntilAsync(async () => await HeldAsync(peer) == (3, 1));
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, token)); // the stand-in's word, not Gatehouse's: such a token has expired
+    }
+
+    [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task It_follows_no_redirect_with_its_credentials(string language)
+    {
+        await using var peer = await StartAsync(language, ("STALE_AFTER", "1"));
+        await using var other = new StandIn();
+        _gatehouse.Elsewhere = other.Url;
+        _gatehouse.CutFeed();
+        _gatehouse.Mend();
+
+        // The feed, introspection, and keys: each is asked for, and answered with 302.
+        await UntilAsync(async () => (await StatsAsync(peer))["feedAgeSeconds"]!.GetValue<double>() > 1.2);
+        using var stranger = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        await using var unknown = new StandIn(("unknown", stranger));
+        var hits = _gatehouse.Hits;
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, _gatehouse.Mint(_user, _session)));
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, unknown.Mint(_user, _session)));
+        await UntilAsync(() => Task.FromResult(_gatehouse.Hits >= hits + 4));
+        Assert.Equal(0, other.Hits);
+        Assert.Equal(1, (await StatsAsync(peer))["refusals"]!["introspection_failed"]!.GetValue<int>());
+    }
+
+    [Theory]
+    [MemberData(nameof(Languages))]
     public async Task A_service_that_starts_after_the_revocation_refuses_the_first_token_it_sees(string language)
     {
         var token = _gatehouse.Mint(_user, _session);
@@ -175,6 +216,18 @@ public sealed class VerifierFaultTests : IAsyncLifetime
     }
 
     private Task AppliedAsync(long cursor) => UntilAsync(() => Task.FromResult(_gatehouse.Acknowledged.Contains(cursor)));
+
+    private async Task BeatsAsync(int count)
+    {
+        var beats = _gatehouse.Beats;
+        await UntilAsync(() => Task.FromResult(_gatehouse.Beats >= beats + count));
+    }
+
+    private static async Task<(long Cursor, int Held)> HeldAsync(Peer peer)
+    {
+        var stats = await StatsAsync(peer);
+        return (stats["cursor"]!.GetValue<long>(), stats["revocationsHeld"]!.GetValue<int>());
+    }
 
     private static async Task UntilAsync(Func<Task<bool>> holds)
     {

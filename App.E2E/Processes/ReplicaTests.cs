@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
 using App.E2E.Harness;
 
 namespace App.E2E.Processes;
@@ -42,6 +44,38 @@ public sealed class ReplicaTests : IAsyncLifetime
                 await Task.Delay(10);
             }
         }
+    }
+
+    [Fact]
+    public async Task A_key_revoked_at_one_replica_is_refused_at_the_other_and_by_a_verifier_within_a_second_and_the_next_keys_tokens_live()
+    {
+        var admin = await Admin.NewAsync(_a);
+        await using var peer = await Peer.StartAsync("node", $"http://127.0.0.1:{_b.Port}", _a.Address, "gatehouse", ("GATEHOUSE_CLIENT_SECRET", await admin.AddServiceAsync(Peer.ClientId, "ChecksItself")));
+        var ada = Person.New();
+        var before = (await _a.Client.SignUpAsync(ada)).AccessToken;
+        Assert.Equal(ada.Email, await _b.Client.WhoAmIAsync(bearer: before));
+        // By its own knowledge: the verifier has the feed, not just an answer from introspection.
+        await UntilAsync(async () => (await peer.Client.GetFromJsonAsync<JsonNode>("/stats"))!["connected"]!.GetValue<bool>());
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, before));
+
+        using var revoked = await _a.Client.SendAsync(HttpMethod.Post, $"/api/admin/keys/{Credentials.KeyIdOf(before)}/revoke", bearer: admin.Credentials.AccessToken);
+        Assert.Equal(HttpStatusCode.OK, revoked.StatusCode);
+        var clock = Stopwatch.StartNew();
+        Assert.Null(await _a.Client.WhoAmIAsync(bearer: before));
+        while (await _b.Client.WhoAmIAsync(bearer: before) is not null || await CallAsync(peer, before) != HttpStatusCode.Unauthorized)
+        {
+            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(1), $"Still accepted after {clock.ElapsedMilliseconds} ms.");
+            await Task.Delay(10);
+        }
+
+        var after = (await _a.Client.GetTokensAsync(ada)).AccessToken;
+        Assert.NotEqual(Credentials.KeyIdOf(before), Credentials.KeyIdOf(after));
+        foreach (var replica in new[] { _a, _b }) Assert.Equal(ada.Email, await replica.Client.WhoAmIAsync(bearer: after));
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, after));
+        var stats = (await peer.Client.GetFromJsonAsync<JsonNode>("/stats"))!;
+        // By the event, or because the key is no longer among those that are published: whichever it asks first.
+        Assert.All(stats["refusals"]!.AsObject(), refusal => Assert.Contains(refusal.Key, new[] { "key_revoked", "unknown_key" }));
+        Assert.Equal(0, stats["introspections"]!.GetValue<int>());
     }
 
     [Fact]
@@ -103,5 +137,17 @@ public sealed class ReplicaTests : IAsyncLifetime
         {
             foreach (var service in services) await service.DisposeAsync();
         }
+    }
+
+    private static async Task UntilAsync(Func<Task<bool>> holds)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (!await holds()) await Task.Delay(10, limit.Token);
+    }
+
+    private static async Task<HttpStatusCode> CallAsync(Peer peer, string bearer)
+    {
+        using var answer = await peer.Client.SendAsync(HttpMethod.Get, "/", bearer);
+        return answer.StatusCode;
     }
 }

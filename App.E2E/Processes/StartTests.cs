@@ -32,11 +32,53 @@ public sealed class StartTests
     public async Task Two_faults_are_said_at_once_in_two_lines() =>
         await RefusesAsync(["Keys:MasterKey", "Tokens:AccessTokenLifetime"], Production, Https, Proxy, ("Tokens__AccessTokenLifetime", "banana"));
 
-    private static async Task RefusesAsync(string[] named, params (string Key, string Value)[] settings)
+    [Theory] // whoever mistypes the name of an environment isn't in Development
+    [InlineData("Staging")]
+    [InlineData("development2")]
+    public async Task Only_Development_may_be_lax(string environment) =>
+        await RefusesAsync(["Keys:MasterKey", "Issuer", "Proxy:TerminatesTls"], ("ASPNETCORE_ENVIRONMENT", environment));
+
+    [Theory]
+    [InlineData("banana")]
+    [InlineData("ftp://127.0.0.1:2121")]
+    [InlineData("http://127.0.0.1:99999")]
+    public async Task An_address_that_is_none_doesnt_start(string address) => await RefusesAsync(["Urls"], Development, ("Urls", address));
+
+    [Fact] // 192.0.2.0/24 is nobody's (RFC 5737)
+    public async Task An_address_of_another_machine_doesnt_start() => await RefusesAsync(["Urls"], Found.ByListening, Development, ("Urls", "http://192.0.2.1:5080"));
+
+    [Fact]
+    public async Task Https_without_a_certificate_doesnt_start() => // in a home without the developer's certificate
+        await RefusesAsync(["Kestrel:Certificates"], Found.ByListening, Development, ("HOME", TestRun.NewFolder("home")), ("Urls", $"https://127.0.0.1:{TestRun.FreePort()}"));
+
+    [Fact]
+    public async Task A_data_folder_that_cant_be_made_doesnt_start() => await RefusesAsync(["DataDir"], Development, ("DataDir", "/proc/x"));
+
+    [Fact]
+    public async Task A_master_key_that_cant_be_read_doesnt_start()
     {
         var folder = TestRun.NewFolder("data");
-        var start = await Service.CommandAsync(["--urls", $"http://127.0.0.1:{TestRun.FreePort()}"], [.. settings, ("DataDir", folder)]);
-        var (exit, output) = await Tool.TryRunAsync(start, TimeSpan.FromSeconds(5));
+        Directory.CreateDirectory(Path.Combine(folder, "master.key"));
+        await RefusesAsync(["DataDir"], Development, ("DataDir", folder));
+    }
+
+    [Fact]
+    public async Task A_database_that_is_none_doesnt_start()
+    {
+        var folder = TestRun.NewFolder("data");
+        await File.WriteAllTextAsync(Path.Combine(folder, "gatehouse.db"), string.Concat(Enumerable.Repeat("not a database ", 1000)));
+        await RefusesAsync(["gatehouse.db"], Development, ("DataDir", folder));
+    }
+
+    /// <summary>What only the server itself can find comes after the migration of an empty database.</summary>
+    private enum Found { AtOnce = 5, ByListening = 20 }
+
+    private static Task RefusesAsync(string[] named, params (string Key, string Value)[] settings) => RefusesAsync(named, Found.AtOnce, settings);
+
+    private static async Task RefusesAsync(string[] named, Found found, params (string Key, string Value)[] settings)
+    {
+        var start = await Service.CommandAsync([], [("DataDir", TestRun.NewFolder("data")), ("Urls", $"http://127.0.0.1:{TestRun.FreePort()}"), .. settings]);
+        var (exit, output) = await Tool.TryRunAsync(start, TimeSpan.FromSeconds((int)found));
 
         Assert.NotEqual(0, exit);
         var lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries);

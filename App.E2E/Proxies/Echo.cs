@@ -64,24 +64,47 @@ internal sealed class Echo : IDisposable
         {
             int end;
             while ((end = held.IndexOf("\r\n\r\n", StringComparison.Ordinal)) < 0)
-            {
-                var read = await stream.ReadAsync(buffer);
-                if (read == 0) return;
-                held += Encoding.Latin1.GetString(buffer, 0, read);
-            }
-
+                if (!await ReadAsync()) return;
             string[] lines = held[..end].Split("\r\n");
             var headers = lines[1..].Select(line => line.Split(": ", 2) is [var name, var value] ? new[] { name, value } : [line.TrimEnd(':'), ""]).ToList();
-            var length = headers.Where(h => h[0].Equals("content-length", StringComparison.OrdinalIgnoreCase)).Select(h => int.Parse(h[1], System.Globalization.CultureInfo.InvariantCulture)).FirstOrDefault();
             held = held[(end + 4)..];
-            // Nothing is sent in chunks here but an empty body.
-            if (headers.Exists(h => h[0].Equals("transfer-encoding", StringComparison.OrdinalIgnoreCase))) length = "0\r\n\r\n".Length;
-            while (held.Length < length) held += Encoding.Latin1.GetString(buffer, 0, await stream.ReadAsync(buffer));
-            var body = JsonSerializer.SerializeToUtf8Bytes(new Arrived(lines[0], headers, held[..length]));
-            held = held[length..];
+            var length = headers.Where(h => h[0].Equals("content-length", StringComparison.OrdinalIgnoreCase)).Select(h => int.Parse(h[1], System.Globalization.CultureInfo.InvariantCulture)).FirstOrDefault();
+            var sent = headers.Exists(h => h[0].Equals("transfer-encoding", StringComparison.OrdinalIgnoreCase)) ? await ReadChunksAsync() : await TakeAsync(length);
+            var body = JsonSerializer.SerializeToUtf8Bytes(new Arrived(lines[0], headers, sent));
             Interlocked.Increment(ref _requests);
             await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nSet-Cookie: own=1\r\nContent-Length: {body.Length}\r\n\r\n"));
             await stream.WriteAsync(body);
+        }
+
+        async Task<bool> ReadAsync()
+        {
+            var read = await stream.ReadAsync(buffer);
+            held += Encoding.Latin1.GetString(buffer, 0, read);
+            return read > 0;
+        }
+
+        async Task<string> TakeAsync(int length)
+        {
+            while (held.Length < length)
+                if (!await ReadAsync()) throw new EndOfStreamException();
+            var taken = held[..length];
+            held = held[length..];
+            return taken;
+        }
+
+        async Task<string> TakeLineAsync()
+        {
+            while (!held.Contains("\r\n", StringComparison.Ordinal))
+                if (!await ReadAsync()) throw new EndOfStreamException();
+            return (await TakeAsync(held.IndexOf("\r\n", StringComparison.Ordinal) + 2))[..^2];
+        }
+
+        async Task<string> ReadChunksAsync()
+        {
+            var all = "";
+            while (Convert.ToInt32((await TakeLineAsync()).Split(';')[0].Trim(), 16) is > 0 and var size) all += (await TakeAsync(size + 2))[..^2];
+            while (await TakeLineAsync() != "") { }
+            return all;
         }
     }
 }

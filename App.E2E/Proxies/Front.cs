@@ -6,10 +6,18 @@ using App.E2E.Harness;
 
 namespace App.E2E.Proxies;
 
-/// <summary>A proxy of this machine in front of the echo, started with the very files that we show (<c>App/Gateway/Proxies</c>).</summary>
+/// <summary>What a reader fills in where the page can't know it, and what the test itself needs around a proxy.</summary>
+/// <param name="Gatehouse">Where the proxy asks: host and port.</param>
+/// <param name="Upstream">Where the service is: host and port.</param>
+/// <param name="Tls">Where nginx ends TLS in front of Gatehouse; null for one that doesn't.</param>
+/// <param name="Pem">Our public key.</param>
+internal sealed record Surroundings(string Gatehouse, string Upstream, string Certificate, string? Tls, string Pem, string Secret);
+
+/// <summary>A proxy of this machine in front of the echo, started with the very files that a service's page shows.</summary>
 internal sealed class Front : IAsyncDisposable
 {
     private const string Modules = "/usr/lib/apache2/modules";
+    private IReadOnlyDictionary<string, string> _files = new Dictionary<string, string>();
     private Process? _process;
 
     private Front(string id, int port)
@@ -35,13 +43,15 @@ internal sealed class Front : IAsyncDisposable
     }
 
     /// <summary>Returns when it listens.</summary>
-    public async Task StartAsync(IReadOnlyDictionary<string, string> values, string certificate)
+    /// <param name="files">Text by name.</param>
+    public async Task StartAsync(IReadOnlyDictionary<string, string> files, Surroundings around)
     {
-        var start = Command(values, certificate);
+        _files = files;
+        var start = Command(around);
         start.WorkingDirectory = Folder;
         start.RedirectStandardOutput = start.RedirectStandardError = true;
         (start.Environment["HOME"], start.Environment["XDG_DATA_HOME"], start.Environment["XDG_CONFIG_HOME"]) = (Folder, Folder, Folder);
-        start.Environment["GATEHOUSE_CLIENT_SECRET"] = values["secret"];
+        start.Environment["GATEHOUSE_CLIENT_SECRET"] = around.Secret;
         var log = new ProcessLog(Path.Combine(TestRun.Logs, $"{Id}-{Port}.log"));
         _process = Process.Start(start) ?? throw new InvalidOperationException($"{Id} doesn't start.");
         log.Follow(_process);
@@ -79,42 +89,43 @@ internal sealed class Front : IAsyncDisposable
         _process.Dispose();
     }
 
-    private ProcessStartInfo Command(IReadOnlyDictionary<string, string> values, string certificate) => Id switch
+    private ProcessStartInfo Command(Surroundings around) => Id switch
     {
         "nginx" => new("/usr/sbin/nginx", ["-p", Folder, "-e", "err.log", "-c", Write("main.conf", $$"""
             daemon off; master_process off; pid {{Folder}}/pid; error_log stderr;
             events {}
             http {
                 access_log off; client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
-                include {{Shown("nginx.conf", values)}};
-                # Apache asks by https alone, so the same program ends TLS in front of Gatehouse.
-                server {
-                    listen {{values["tls"]}} ssl; ssl_certificate {{certificate}}; ssl_certificate_key {{Path.Combine(Path.GetDirectoryName(certificate)!, "key.pem")}};
-                    location / { proxy_pass http://{{values["gatehouse"]}}; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_connect_timeout 2s; proxy_read_timeout 5s; }
-                }
+                include {{Shown("nginx.conf", around)}};
+                {{(around.Tls is null ? "" : EndTls(around))}}
             }
             """)]),
-        "caddy" => new("/usr/bin/caddy", ["run", "--adapter", "caddyfile", "--config", Write("main", "{\n\tadmin off\n}\nimport " + Shown("Caddyfile", values) + "\n")]),
-        "haproxy" => new("/usr/sbin/haproxy", ["-db", "-f", Shown("haproxy.cfg", values), .. Beside(Shown("gatehouse.lua", values))]),
-        "haproxy-jwt" => new("/usr/sbin/haproxy", ["-db", "-f", Shown("haproxy-jwt.cfg", values), .. Beside(Write("gatehouse.pem", values["pem"]))]),
+        "caddy" => new("/usr/bin/caddy", ["run", "--adapter", "caddyfile", "--config", Write("main", "{\n\tadmin off\n}\nimport " + Shown("Caddyfile", around) + "\n")]),
+        "haproxy" => new("/usr/sbin/haproxy", ["-db", "-f", Shown("haproxy.cfg", around), .. Beside(Shown("gatehouse.lua", around))]),
+        "haproxy-jwt" => new("/usr/sbin/haproxy", ["-db", "-f", Shown("haproxy-jwt.cfg", around), .. Beside(Write("gatehouse.pem", around.Pem))]),
         _ => new("/usr/sbin/apache2", ["-DFOREGROUND", "-f", Write("main.conf", $"""
             ServerRoot {Folder}
             ServerName localhost
             PidFile {Folder}/pid
             ErrorLog {Folder}/err.log
             {string.Join('\n', new[] { "mpm_event", "authn_core", "authz_core", "auth_openidc", "headers", "proxy", "proxy_http", "rewrite", "setenvif" }.Select(m => $"LoadModule {m}_module {Modules}/mod_{m}.so"))}
-            OIDCCABundlePath {certificate}
-            Include {Shown(Id + ".conf", values)}
+            OIDCCABundlePath {around.Certificate}
+            Include {Shown(Id + ".conf", around)}
             """)]),
     };
 
-    private string Shown(string file, IReadOnlyDictionary<string, string> values)
-    {
-        var text = File.ReadAllText(Path.Combine(TestRun.Root, "App", "Gateway", "Proxies", file));
-        var own = new Dictionary<string, string>(values) { ["listen"] = Id == "caddy" ? Origin : $"127.0.0.1:{Port}", ["folder"] = Folder };
-        foreach (var (name, value) in own) text = text.Replace("{" + name + "}", value, StringComparison.Ordinal);
-        return Write(file, text);
-    }
+    // Apache asks by https alone, so the same program ends TLS in front of Gatehouse.
+    private static string EndTls(Surroundings around) => $$"""
+        server {
+            listen {{around.Tls}} ssl; ssl_certificate {{around.Certificate}}; ssl_certificate_key {{Path.Combine(Path.GetDirectoryName(around.Certificate)!, "key.pem")}};
+            location / { proxy_pass http://{{around.Gatehouse}}; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_connect_timeout 2s; proxy_read_timeout 5s; }
+        }
+        """;
+
+    // What a reader changes: where everything is.
+    private string Shown(string file, Surroundings around) => Write(file, _files[file]
+        .Replace("<host and port of Gatehouse>", around.Gatehouse, StringComparison.Ordinal).Replace("127.0.0.1:3000", around.Upstream, StringComparison.Ordinal)
+        .Replace("localhost:8080", $"127.0.0.1:{Port}", StringComparison.Ordinal).Replace("/etc/gatehouse", Folder, StringComparison.Ordinal));
 
     private string Write(string file, string text)
     {

@@ -1,13 +1,17 @@
 using System.Net;
 using System.Text.Json;
+using System.Text.RegularExpressions;
+using App.Admin;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace App.Tests.Attacks;
 
 /// <summary>
 /// What another site makes a browser send, at every state-changing door with a living session (ATTACKS 49-60). The rule itself, header by header:
-/// CrossSiteGuardTests. 57 (mail scanners) waits for mails.
+/// CrossSiteGuardTests. 57 (mail scanners): ResetTests and its like.
 /// </summary>
-public sealed class CsrfTests(OneApp fixture) : IClassFixture<OneApp>
+public sealed partial class CsrfTests(OneApp fixture) : IClassFixture<OneApp>
 {
     private readonly TestApp _app = fixture.App;
 
@@ -72,6 +76,63 @@ public sealed class CsrfTests(OneApp fixture) : IClassFixture<OneApp>
         Assert.Equal(before, await State.OfAsync(_app));
         Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: user.Cookies));
     }
+
+    // Doors that another site may knock at, each with its reason.
+    private static readonly Dictionary<string, string> Exempt = new()
+    {
+        ["/auth/verify"] = "a proxy asks it about another request, whose origin that is; it changes nothing",
+    };
+
+    [Theory] // ATTACKS 49, 50: every door there is, those too that are built after this was written
+    [InlineData("Origin", "https://evil.example")]
+    [InlineData("Sec-Fetch-Site", "cross-site")]
+    public async Task No_door_that_could_change_something_opens_for_another_site(string header, string value)
+    {
+        var user = await _app.SignUpAsync();
+        Assert.Equal(0, await UserCommands.RunAsync(_app.Services, ["grant", user.Email, "admin"], TextWriter.Null, CancellationToken.None));
+        user = await _app.SignInAsync(user); // as an admin, lest the refusal be the role's
+        var other = await _app.SignInAsync(user);
+        var doors = _app.Services.GetServices<EndpointDataSource>().SelectMany(s => s.Endpoints).OfType<RouteEndpoint>()
+            .SelectMany(e => (e.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods is { Count: > 0 } named ? named : ["POST"]).Select(method => (Method: method, Path: "/" + e.RoutePattern.RawText!.Trim('/'))))
+            .Where(door => door.Method is not ("GET" or "HEAD" or "OPTIONS" or "TRACE") && !Exempt.ContainsKey(door.Path)).Distinct().ToList();
+        foreach (var known in new[] { ("POST", "/api/users/signout"), ("POST", "/api/account/password"), ("DELETE", "/api/passkeys/{id:guid}"), ("POST", "/api/admin/keys/rotate"), ("POST", "/account/sign-in"), ("POST", "/account/security") })
+            Assert.Contains(known, doors);
+
+        var fields = new Dictionary<string, string>
+        {
+            ["email"] = "evil@example.test",
+            ["password"] = user.Password,
+            ["currentPassword"] = user.Password,
+            ["newPassword"] = "planted by another site",
+            ["name"] = "Eve",
+            ["id"] = other.SessionId.ToString(),
+            ["refresh_token"] = user.RefreshToken,
+            ["token"] = user.AccessToken,
+            ["theme"] = "dark",
+            ["language"] = "de",
+        };
+        var before = await State.OfAsync(_app);
+        var open = new List<string>();
+        foreach (var (method, pattern) in doors)
+        {
+            var path = Parameter().Replace(pattern, p => p.Value.Contains(":guid", StringComparison.Ordinal) ? other.SessionId.ToString() : p.Value.Contains(":int", StringComparison.Ordinal) ? "404" : OneApp.Declared);
+            foreach (var content in new HttpContent[] { new FormUrlEncodedContent(fields), new StringContent(JsonSerializer.Serialize(fields), System.Text.Encoding.UTF8, "application/json"), new StringContent(JsonSerializer.Serialize(fields)) })
+            {
+                using var request = new HttpRequestMessage(new HttpMethod(method), path) { Content = content };
+                request.Headers.Add("Cookie", user.Cookies);
+                request.Headers.TryAddWithoutValidation(header, value);
+                using var answer = await _app.Client.SendAsync(request);
+                if (answer.StatusCode != HttpStatusCode.Forbidden || Answers.CookieLines(answer).Length > 0) open.Add($"{method} {path} {content.Headers.ContentType}: {(int)answer.StatusCode}");
+            }
+        }
+
+        Assert.Empty(open);
+        Assert.Equal(before, await State.OfAsync(_app));
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: user.Cookies));
+    }
+
+    [GeneratedRegex(@"\{[^}]*\}")]
+    private static partial Regex Parameter();
 
     [Fact] // ATTACKS 55: without a cookie too, or a victim would sign in to the attacker's account
     public async Task Nobody_is_signed_in_by_another_site()

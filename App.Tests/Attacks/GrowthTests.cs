@@ -4,6 +4,7 @@ using App.Audit;
 using App.Data;
 using App.Events;
 using App.Sessions;
+using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -26,10 +27,10 @@ public sealed class GrowthTests : IAsyncLifetime
         await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: gone.Cookies);
         Assert.Equal((1, 2, 1), await CountAsync());
 
-        // Two hours on, the event concerns no token any more; a day on, nobody guesses; a week on, nobody looks back at the session.
+        // Three hours on, the event concerns no token any more; a day on, nobody guesses; a week on, nobody looks back at the session.
         await SweepAsync(TimeSpan.FromMinutes(5));
         Assert.Equal((1, 2, 1), await CountAsync());
-        await SweepAsync(TimeSpan.FromHours(2));
+        await SweepAsync(TimeSpan.FromHours(3));
         Assert.Equal((1, 2, 0), await CountAsync());
         await SweepAsync(TimeSpan.FromHours(25));
         Assert.Equal((0, 2, 0), await CountAsync());
@@ -70,7 +71,7 @@ public sealed class GrowthTests : IAsyncLifetime
         await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: user.Cookies);
         var index = _app.Get<RevocationIndex>();
         Assert.Equal(1, index.Count);
-        _app.Time.Advance(TimeSpan.FromMinutes(30));
+        _app.Time.Advance(TokenOptions.ConcernedFor + RevocationIndex.Slack + TimeSpan.FromSeconds(1));
         index.ForgetExpired();
         Assert.Equal(0, index.Count);
         Assert.Null(await _app.WhoAmIAsync(cookies: user.Cookies));

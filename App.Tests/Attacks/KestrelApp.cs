@@ -2,6 +2,9 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.AspNetCore.TestHost;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace App.Tests.Attacks;
 
@@ -11,7 +14,7 @@ public sealed class KestrelApp : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("gatehouse-").FullName;
     private readonly WebApplicationFactory<Program> _factory;
 
-    private KestrelApp((string Key, string? Value)[] settings)
+    private KestrelApp(TimeProvider time, (string Key, string? Value)[] settings)
     {
         _factory = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
         {
@@ -20,6 +23,7 @@ public sealed class KestrelApp : IAsyncDisposable
             host.UseSetting("Urls", "http://127.0.0.1:0");
             host.UseSetting("RateLimits:PerAddressPerMinute", "100000");
             foreach (var (key, value) in settings) host.UseSetting(key, value);
+            host.ConfigureTestServices(services => services.Replace(ServiceDescriptor.Singleton(time)));
         });
         _factory.UseKestrel(0);
         _factory.StartServer();
@@ -33,7 +37,10 @@ public sealed class KestrelApp : IAsyncDisposable
 
     public IServiceProvider Services => _factory.Services;
 
-    public static KestrelApp Start(params (string Key, string? Value)[] settings) => new(settings);
+    public static KestrelApp Start(params (string Key, string? Value)[] settings) => new(TimeProvider.System, settings);
+
+    /// <summary>With a clock that stands still until the test moves it; the sockets keep to the machine's.</summary>
+    public static KestrelApp Start(TimeProvider time, params (string Key, string? Value)[] settings) => new(time, settings);
 
     /// <summary>Sends bytes as they are and reads until the server closes or has said <paramref name="until"/>.</summary>
     public Task<string> SendRawAsync(string bytes, string? until = null) => SendRawAsync(Encoding.Latin1.GetBytes(bytes), until);

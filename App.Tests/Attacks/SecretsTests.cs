@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using App.Events;
 using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 
@@ -43,17 +44,39 @@ public sealed class SecretsTests : IAsyncLifetime
 
         var log = string.Join('\n', _app.Log.Lines);
         var rows = await State.TextAsync(_app);
+        _app.Get<FeedContacts>().Measure(await _app.DbAsync(db => db.SecurityEvents.ToListAsync()), "orders");
+        var metrics = await _app.Client.GetStringAsync("/metrics");
+        Assert.Contains("gatehouse_", metrics, StringComparison.Ordinal);
         foreach (var secret in secrets)
         {
+            Assert.DoesNotContain(secret, metrics, StringComparison.Ordinal);
             Assert.DoesNotContain(secret, log, StringComparison.Ordinal);
             Assert.DoesNotContain(secret, rows, StringComparison.Ordinal);
         }
 
+        Assert.DoesNotContain("eyJ", metrics, StringComparison.Ordinal);
+        Assert.DoesNotContain(user.Email, metrics, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("eyJ", log, StringComparison.Ordinal);
         Assert.DoesNotContain("eyJ", rows, StringComparison.Ordinal);
         Assert.DoesNotContain(user.Email, log, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("PRIVATE", rows, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain(Convert.ToHexString(System.Buffers.Text.Base64Url.DecodeFromChars(user.RefreshToken).AsSpan(16, 32)), rows, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact] // ATTACKS 66
+    public async Task Nothing_that_a_client_sends_begins_a_line_of_the_log_or_colours_it()
+    {
+        const string forged = "\u001b[31m\r\nCritical App.Tokens 1 forged";
+        foreach (var path in new[] { "/api/users/signup", "/api/users/signin", "/api/tokens", "/api/users/forgot" })
+            await _app.PostTextAsync(path, JsonSerializer.Serialize(new { email = "a" + forged + "@example.test", password = Password + forged, name = forged }));
+        await _app.PostTextAsync("/api/users/signup", JsonSerializer.Serialize(new { email = "forger@example.test", password = Password, name = "Eve" + forged }));
+        await _app.PostFormAsync("/account/sign-in", "sign-in" + forged, [new("email", forged), new("password", Password)]);
+        foreach (var path in new[] { "/nowhere", "/api/nowhere", "/account/sign-in?returnUrl=", "/connect/nowhere" })
+            await _app.SendAsync(HttpMethod.Get, path + Uri.EscapeDataString(forged), bearer: "x", headers: [("User-Agent", "\u001b[31m"), ("X-Request-Id", "\u001b[31m")]);
+        await _app.PostTextAsync("/connect/token", "grant_type=" + Uri.EscapeDataString(forged) + "&client_id=" + Uri.EscapeDataString(forged), "application/x-www-form-urlencoded");
+
+        Assert.Equal([], _app.Log.Lines.Where(line => line.Contains('\u001b', StringComparison.Ordinal) || line.Contains("\nCritical", StringComparison.Ordinal)));
+        Assert.Single(_app.Log.Lines, line => line.Contains("A request for a token was refused: ", StringComparison.Ordinal));
     }
 
     [Fact] // a refusal is said once, and none of these is an error of ours

@@ -40,7 +40,7 @@ public sealed class ConnectPageTests : IAsyncLifetime
             var page = await LookAsync($"{Page}?trust={recipe.Trust}&code={recipe.Id}");
             Assert.Equal(recipe.Name, page.QuerySelector(".tabs [aria-current=page]")!.TextContent);
             var audience = recipe.Trust == TrustMode.Gateway ? "orders" : TestApp.Audience;
-            var settings = new RecipeSettings(TestApp.Issuer, "<host and port of Gatehouse>", audience, "orders", "session", "session_refresh");
+            var settings = new RecipeSettings(TestApp.Issuer, "<host and port of Gatehouse>", audience, "orders", "session", "session_refresh", "device");
             for (var i = 0; i < recipe.Files.Count; i++) Assert.Equal(Recipes.Fill(recipe, recipe.Files[i], settings), page.QuerySelector($"#file-{i}")!.TextContent);
             Assert.All(page.QuerySelectorAll("[data-copy]"), b => Assert.True(b.HasAttribute("hidden") && page.GetElementById(b.GetAttribute("data-copy")!) is not null));
             Assert.Equal(!recipe.IsTested, page.Body!.TextContent.Contains("Our tests don’t run this.", StringComparison.Ordinal));
@@ -48,6 +48,26 @@ public sealed class ConnectPageTests : IAsyncLifetime
             Assert.Equal(!recipe.IsBuiltIn, page.QuerySelector("#hello") is not null);
             Assert.DoesNotContain("Apache asks by https alone", page.Body.TextContent, StringComparison.Ordinal);
             Assert.DoesNotContain(Callers.Secret, page.DocumentElement.OuterHtml, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact] // UX 18
+    public async Task Each_way_says_what_it_costs_in_latency_staleness_and_dependence()
+    {
+        foreach (var (language, labels, cost) in new[] { ("en", "Latency, Staleness, Dependence", "about 0.1 ms"), ("de", "Latenz, Alter, Abhängigkeit", "0,1 ms") })
+        {
+            foreach (var path in new[] { Page, "/services/new" })
+            {
+                var page = await (await _app.SendAsync(HttpMethod.Get, path, cookies: $"{_admin.Cookies}; language={language}")).PageAsync();
+                var ways = page.QuerySelectorAll(path == Page ? "button.pick" : "label:has(input[name=trust])");
+                Assert.Equal(3, ways.Length);
+                Assert.All(ways, way => Assert.Equal(labels, string.Join(", ", way.QuerySelectorAll(".price i").Select(i => i.TextContent))));
+                // Three ways, three prices each, and no two alike.
+                var prices = ways.SelectMany(way => way.QuerySelectorAll(".price")).Select(p => p.TextContent[p.QuerySelector("i")!.TextContent.Length..].Trim()).ToList();
+                Assert.Equal((9, 9), (prices.Distinct().Count(), prices.Count(p => p.Length > 10)));
+                Assert.Contains(cost, prices[0], StringComparison.Ordinal);
+                Assert.Contains("1 ms", prices[3], StringComparison.Ordinal);
+            }
         }
     }
 
@@ -115,6 +135,7 @@ public sealed class ConnectPageTests : IAsyncLifetime
         await AskAsync("shop", HttpStatusCode.Unauthorized, proxy: true, bearer: null);
         await AskAsync("shop&role=pilot", HttpStatusCode.Forbidden, proxy: true, _admin.AccessToken);
         await AskAsync("shop", HttpStatusCode.OK, proxy: false, _admin.AccessToken); // a person who types the address
+        await AskAsync("shop", HttpStatusCode.OK, proxy: true, _admin.AccessToken, asked: false); // and one whom a trusted proxy brings here
         Assert.Contains("Waiting", State(await LookAsync("/services/shop/connect")), StringComparison.Ordinal);
         foreach (var audience in new[] { "shop", "orders" }) await AskAsync(audience, HttpStatusCode.OK, proxy: true, _admin.AccessToken);
         Assert.Contains("Seen", State(await LookAsync("/services/shop/connect")), StringComparison.Ordinal);
@@ -180,13 +201,14 @@ public sealed class ConnectPageTests : IAsyncLifetime
         return await app.SignInAsync(user);
     }
 
-    private async Task AskAsync(string audience, HttpStatusCode answer, bool proxy, string? bearer)
+    private async Task AskAsync(string audience, HttpStatusCode answer, bool proxy, string? bearer, bool asked = true)
     {
         var context = await _app.Server.SendAsync(http =>
         {
             (http.Request.Method, http.Request.Scheme, http.Request.Host) = ("GET", "https", new("auth.test"));
             (http.Request.Path, http.Request.QueryString) = ("/auth/verify", new("?audience=" + audience));
             http.Connection.RemoteIpAddress = IPAddress.Parse(proxy ? Proxy : "198.51.100.7");
+            if (asked) http.Request.Headers["X-Forwarded-Uri"] = "/orders";
             if (bearer is not null) http.Request.Headers.Authorization = "Bearer " + bearer;
         });
         Assert.Equal((int)answer, context.Response.StatusCode);

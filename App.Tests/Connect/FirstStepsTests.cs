@@ -19,4 +19,13 @@ public sealed class FirstStepsTests
         Assert.Superset(new HashSet<string> { "/account/sign-up", "/services", "/tools/token", "/lab" }, links.ToHashSet());
         foreach (var link in links) Assert.True((await app.Client.GetAsync(link)).StatusCode is HttpStatusCode.OK or HttpStatusCode.Found, link);
     }
+
+    [Fact]
+    public async Task Where_the_lab_is_switched_off_no_step_leads_there()
+    {
+        await using var app = TestApp.Start(("Lab:Enabled", "false"));
+        var links = (await (await app.Client.GetAsync("/")).PageAsync()).QuerySelectorAll(".steps a").Select(a => a.GetAttribute("href")!).ToList();
+        Assert.Superset(new HashSet<string> { "/account/sign-up", "/services", "/tools/token" }, links.ToHashSet());
+        Assert.DoesNotContain("/lab", links);
+    }
 }

@@ -15,7 +15,7 @@ namespace App.Tests.Connect;
 /// <summary>The code that is shown, as text. That it does what it says, App.E2E shows by running it.</summary>
 public sealed partial class RecipesTests
 {
-    private static readonly RecipeSettings Settings = new("https://id.example.com", "10.0.0.2:5080", "https://orders.example.com/a", "orders", "session", "session_refresh");
+    private static readonly RecipeSettings Settings = new("https://id.example.com", "10.0.0.2:5080", "https://orders.example.com/a", "orders", "session", "session_refresh", "device");
 
     [Fact]
     public void Every_language_has_both_ways_and_every_proxy_the_third()
@@ -53,7 +53,7 @@ public sealed partial class RecipesTests
     [Fact]
     public void What_counts_as_a_gap_is_every_gap_there_is_and_what_counts_as_a_secret_is_one_of_ours()
     {
-        string[] known = ["issuer", "audience", "audience_encoded", "client_id", "client_secret", "session_cookie", "session_cookie_pattern", "refresh_cookie", "refresh_cookie_pattern", "upstream", "gatehouse", "listen", "folder"];
+        string[] known = ["issuer", "audience", "audience_encoded", "client_id", "client_secret", "session_cookie", "session_cookie_pattern", "refresh_cookie", "refresh_cookie_pattern", "device_cookie", "device_cookie_pattern", "upstream", "gatehouse", "listen", "folder"];
         Assert.All(known, name => Assert.Matches(Gap(), $"a {{{name}}} b"));
         Assert.Matches(Secret(), $"const secret = '{ServiceSecret.Generate().Reveal()}';");
         Assert.Matches(Secret(), "client-secret: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c");
@@ -124,7 +124,7 @@ public sealed partial class RecipesTests
         Assert.Empty(route.Validate(new System.ComponentModel.DataAnnotations.ValidationContext(route)));
     }
 
-    [GeneratedRegex(@"\{(issuer|audience|client_id|client_secret|session_cookie|refresh_cookie|upstream|gatehouse|listen|folder)(_encoded|_pattern)?\}")]
+    [GeneratedRegex(@"\{(issuer|audience|client_id|client_secret|session_cookie|refresh_cookie|device_cookie|upstream|gatehouse|listen|folder)(_encoded|_pattern)?\}")]
     private static partial Regex Gap();
 
     // One of ours, or any other long run of letters and digits that is no word.

@@ -58,6 +58,17 @@ public sealed class MasterKeyTests : IDisposable
         Assert.NotNull(MasterKey.ReadOrCreate(KeyFile));
     }
 
+    [Fact]
+    public void One_that_can_not_be_read_or_made_is_told_and_not_waited_for()
+    {
+        Directory.CreateDirectory(KeyFile);
+        Assert.StartsWith($"DataDir: {KeyFile} can't be used: ", Assert.Single(Assert.Throws<SettingsException>(() => MasterKey.ReadOrCreate(KeyFile)).Faults), StringComparison.Ordinal);
+
+        if (!OperatingSystem.IsLinux()) return; // elsewhere the file of this very process may be written
+        File.CreateSymbolicLink(KeyFile + "2.making", Environment.ProcessPath!);
+        Assert.StartsWith($"DataDir: {KeyFile}2.making can't be used: ", Assert.Single(Assert.Throws<SettingsException>(() => MasterKey.ReadOrCreate(KeyFile + "2")).Faults), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("garbage")]

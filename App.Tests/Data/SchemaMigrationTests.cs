@@ -68,6 +68,44 @@ public sealed class SchemaMigrationTests : IDisposable
         Assert.Empty(await db.Database.GetPendingMigrationsAsync());
     }
 
+    [Fact] // A running program's file can't be opened for writing, and neither can any on a volume that is read-only: nobody will ever let go of it.
+    public async Task A_file_that_can_not_be_written_is_told_and_not_waited_for()
+    {
+        if (!OperatingSystem.IsLinux()) return; // elsewhere the file of this very process may be written
+        File.CreateSymbolicLink(Database + ".migrating", Environment.ProcessPath!);
+        await using var services = Unprepared();
+        var step = services.GetServices<StartStep>().First();
+        var refusal = await Assert.ThrowsAsync<SettingsException>(() => step.RunAsync(services, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.StartsWith($"DataDir: {Database}.migrating can't be used: ", Assert.Single(refusal.Faults), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("true")]
+    [InlineData("false")]
+    public async Task A_server_that_is_away_is_told_in_one_line(string migrateOnStart)
+    {
+        // Port 9 (discard) is nobody's here.
+        await using var services = Unprepared(("Database:Provider", "SqlServer"), ("Database:MigrateOnStart", migrateOnStart), ("ConnectionStrings:Default", "Server=127.0.0.1,9;Database=x;User Id=x;Password=eleven-char"));
+        var step = services.GetServices<StartStep>().First();
+        var refusal = await Assert.ThrowsAsync<SettingsException>(() => step.RunAsync(services, CancellationToken.None));
+        Assert.StartsWith("ConnectionStrings:Default: the database can't be opened: ", Assert.Single(refusal.Faults), StringComparison.Ordinal);
+        Assert.DoesNotContain("eleven-char", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Theory] // the name of the format and nonsense after it; nonsense alone
+    [InlineData(0, 16_000)]
+    [InlineData(100, 150)]
+    public async Task A_file_that_is_no_database_is_told_and_kept(int from, int length)
+    {
+        await File.WriteAllBytesAsync(Database, [.. "SQLite format 3\0"u8.ToArray().Concat(Enumerable.Repeat((byte)0xA5, 20_000)).Skip(from).Take(length)]);
+        var before = await File.ReadAllBytesAsync(Database);
+        await using var services = Unprepared();
+        var step = services.GetServices<StartStep>().First();
+        var refusal = await Assert.ThrowsAsync<SettingsException>(() => step.RunAsync(services, CancellationToken.None));
+        Assert.StartsWith($"DataDir: {Database} can't be read as a database: ", Assert.Single(refusal.Faults), StringComparison.Ordinal);
+        Assert.Equal(before, await File.ReadAllBytesAsync(Database));
+    }
+
     [Fact]
     public async Task Without_MigrateOnStart_the_schema_is_left_to_the_command()
     {

@@ -2,34 +2,50 @@ using App.Data;
 
 namespace App.Tests.Data;
 
-public sealed class SharedSyncTests
+public sealed class SharedSyncTests : IDisposable
 {
+    private readonly string _database = Path.GetTempFileName();
+
+    private string Log => _database + "-wal";
+
+    public void Dispose()
+    {
+        File.Delete(_database);
+        File.Delete(Log);
+    }
+
     [Fact]
     public async Task Everybody_who_waits_is_told_when_the_disk_has_it()
     {
-        var file = Path.GetTempFileName();
-        var sync = new SharedSync(file);
+        await File.WriteAllTextAsync(Log, "a commit");
+        var sync = new SharedSync(_database);
 
         for (var round = 0; round < 5; round++) await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => Task.Run(sync.WaitAsync))).WaitAsync(TimeSpan.FromSeconds(20));
-
-        File.Delete(file);
     }
 
     [Fact] // The last connection to close moves the log into the database and removes it.
     public async Task A_log_that_is_gone_has_nothing_left_to_flush() =>
-        await new SharedSync(Path.Combine(Path.GetTempPath(), $"gone-{Guid.NewGuid():N}")).WaitAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        await new SharedSync(_database).WaitAsync().WaitAsync(TimeSpan.FromSeconds(20));
+
+    [Theory] // What is written then goes into a file that has no name any more.
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_database_that_is_gone_flushes_nothing(bool logIsThere)
+    {
+        if (logIsThere) await File.WriteAllTextAsync(Log, "a commit");
+        File.Delete(_database);
+        await Assert.ThrowsAsync<UnflushedException>(new SharedSync(_database).WaitAsync);
+    }
 
     [Fact]
     public async Task A_disk_that_refuses_is_told_to_those_who_wait_and_the_next_ones_try_again()
     {
-        var path = Path.Combine(Path.GetTempPath(), $"log-{Guid.NewGuid():N}");
-        var sync = new SharedSync(path);
-        Directory.CreateDirectory(path);
+        var sync = new SharedSync(_database);
+        Directory.CreateDirectory(Log);
         await Assert.ThrowsAsync<UnflushedException>(sync.WaitAsync);
 
-        Directory.Delete(path);
-        await File.WriteAllTextAsync(path, "a commit");
+        Directory.Delete(Log);
+        await File.WriteAllTextAsync(Log, "a commit");
         await sync.WaitAsync().WaitAsync(TimeSpan.FromSeconds(20));
-        File.Delete(path);
     }
 }

@@ -77,6 +77,23 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
         await app.SignUpAsync();
     }
 
+    [Fact] // A process goes on writing to a file that was removed or moved away, and after it nobody finds any of that.
+    public async Task A_write_to_a_database_that_was_moved_away_is_not_acknowledged()
+    {
+        await using var app = TestApp.Start();
+        var file = Path.Combine(app.Folder, "gatehouse.db");
+        var user = await app.SignUpAsync();
+        File.Move(file, file + ".away");
+
+        var answer = await app.Client.PostAsJsonAsync("/api/users/signup", new { email = "orphan@example.test", password = TestApp.Password });
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        Assert.False(answer.Headers.Contains("Set-Cookie"));
+        Assert.Equal(user.Email, await app.WhoAmIAsync(bearer: user.AccessToken));
+        File.Move(file + ".away", file);
+        await app.SignUpAsync();
+    }
+
     private static Task<(int Users, int Sessions, int Ended, int Audit, int Events)> CountAsync(TestApp app) => app.DbAsync(async db => (
         await db.Users.CountAsync(), await db.Sessions.CountAsync(), await db.Sessions.CountAsync(s => s.RevokedAt != null), await db.Audit.CountAsync(), await db.SecurityEvents.CountAsync()));
 }

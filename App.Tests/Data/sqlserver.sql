@@ -1028,3 +1028,24 @@ END;
 COMMIT;
 GO
 
+BEGIN TRANSACTION;
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261129084822_UserLanguage'
+)
+BEGIN
+    ALTER TABLE [AspNetUsers] ADD [Language] nvarchar(20) NULL;
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261129084822_UserLanguage'
+)
+BEGIN
+    INSERT INTO [__EFMigrationsHistory] ([MigrationId], [ProductVersion])
+    VALUES (N'20261129084822_UserLanguage', N'10.0.14');
+END;
+
+COMMIT;
+GO
+

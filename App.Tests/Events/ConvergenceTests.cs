@@ -118,6 +118,31 @@ public sealed class ConvergenceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_service_that_makes_up_names_fills_neither_memory_nor_table()
+    {
+        var (contacts, billing) = (_app.Get<FeedContacts>(), new CallingService("billing", null));
+        await AckAsync("orders", 0, "kept");
+        await Feed.PollAsync(_app, new { returnImmediately = true });
+        for (var round = 0; round < 2; round++)
+        {
+            for (var i = 0; i < FeedContacts.MostNames + 200; i++)
+            {
+                contacts.Seen(billing, $"made-up-{round}-{i}");
+                _app.Time.Advance(TimeSpan.FromMilliseconds(1));
+            }
+
+            await contacts.WriteAsync(CancellationToken.None);
+        }
+
+        var names = await _app.DbAsync(db => db.FeedReaders.Where(r => r.Service == "billing").Select(r => r.Instance).ToListAsync());
+        Assert.Equal(FeedContacts.MostNames + 1, names.Count);
+        Assert.Contains($"MADE-UP-1-{FeedContacts.MostNames + 199}", names);
+        Assert.Contains(FeedReader.Poll, names);
+        Assert.DoesNotContain(names, n => n.StartsWith("MADE-UP-0", StringComparison.Ordinal));
+        Assert.Equal(1, await _app.DbAsync(db => db.FeedReaders.CountAsync(r => r.Service == "orders")));
+    }
+
+    [Fact]
     public async Task Propagation_is_a_figure_for_Prometheus_unless_that_is_switched_off()
     {
         await EndAsync();

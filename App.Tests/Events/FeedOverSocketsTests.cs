@@ -69,19 +69,62 @@ public sealed class FeedOverSocketsTests(ITestOutputHelper output) : IAsyncLifet
 
         // It is cut off while it still doesn't read: what then can be read ends long before the log does.
         await Task.Delay(TimeSpan.FromSeconds(16));
+        var bytes = await DrainAsync(slow);
+        output.WriteLine($"dropped after {bytes / 1024} KB");
+        Assert.True(bytes < count * 1000L, $"{bytes} bytes");
+    }
+
+    [Fact]
+    public async Task Readers_that_do_not_read_their_snapshots_are_dropped_and_cost_little_memory_and_nobody_else_waits_for_them()
+    {
+        const int count = 60_000, readers = 20;
+        await FillAsync(count);
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        var slow = Enumerable.Range(0, readers).Select(_ => new TcpClient { ReceiveBufferSize = 4096 }).ToList();
+        foreach (var one in slow)
+        {
+            await one.ConnectAsync(_app.Address.Host, _app.Address.Port);
+            await one.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"GET /events HTTP/1.1\r\nHost: {_app.Address.Authority}\r\nAuthorization: {FeedServices.Credentials("slow")}\r\n\r\n"));
+        }
+
+        using var client = new HttpClient { BaseAddress = _app.Address };
+        using var answer = await OpenAsync(client, "/events");
+        using var lines = new StreamReader(await answer.Content.ReadAsStreamAsync());
+        while (await lines.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)) is { } line)
+        {
+            if (!line.StartsWith("data: ", StringComparison.Ordinal)) continue;
+            using var snapshot = System.Text.Json.JsonDocument.Parse(line[6..]);
+            Assert.Equal(count, snapshot.RootElement.GetProperty("events").GetArrayLength());
+            break;
+        }
+
+        // One list of all that is in force takes about 20 MB, and this process runs other tests too.
+        var more = (GC.GetTotalMemory(forceFullCollection: true) - before) / 1024 / 1024;
+        Assert.True(more < readers * 10, $"{more} MB");
+
+        await Task.Delay(TimeSpan.FromSeconds(16));
+        foreach (var one in slow)
+        {
+            var bytes = await DrainAsync(one);
+            Assert.True(bytes < count * 150L, $"{bytes} bytes");
+            one.Dispose();
+        }
+    }
+
+    private static async Task<long> DrainAsync(TcpClient reader)
+    {
         var (buffer, bytes) = (new byte[64 * 1024], 0L);
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         try
         {
-            while (await slow.GetStream().ReadAsync(buffer, patience.Token) is > 0 and var read) bytes += read;
+            while (await reader.GetStream().ReadAsync(buffer, patience.Token) is > 0 and var read) bytes += read;
         }
         catch (IOException)
         {
             // Reset, which is dropped too.
         }
 
-        output.WriteLine($"dropped after {bytes / 1024} KB");
-        Assert.True(bytes < count * 1000L, $"{bytes} bytes");
+        return bytes;
     }
 
     private static async Task ReadAsync(HttpClient client, int reader, CountdownEvent ready, TaskCompletionSource<long>[,] heard)

@@ -62,11 +62,14 @@ public sealed class FollowLogTests : IAsyncLifetime
     public async Task A_start_takes_in_every_revocation_still_in_force_however_many_came_after()
     {
         var first = await WriteAsync();
-        var expired = await WriteAsync(expires: _app.Time.GetUtcNow());
+        // Just over, and yet in force for whoever's clock should be ahead.
+        var over = await WriteAsync(expires: _app.Time.GetUtcNow());
+        var expired = await WriteAsync(expires: _app.Time.GetUtcNow() - RevocationIndex.Slack);
         for (var i = 0; i < 150; i++) await WriteAsync(type: "other");
 
         await using var replica = _app.StartReplica();
         Assert.True(replica.Get<RevocationIndex>().IsRevoked(first));
+        Assert.True(replica.Get<RevocationIndex>().IsRevoked(over));
         Assert.False(replica.Get<RevocationIndex>().IsRevoked(expired));
     }
 

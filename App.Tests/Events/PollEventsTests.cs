@@ -1,8 +1,13 @@
 using System.Diagnostics;
 using System.Net;
 using System.Text.Json;
+using App.Data;
 using App.Events;
+using App.Tests.Push;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.IdentityModel.JsonWebTokens;
 
 namespace App.Tests.Events;
@@ -107,14 +112,63 @@ public sealed class PollEventsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_a_receiver_refused_is_logged_without_its_words_and_comes_again()
+    public async Task What_a_receiver_refused_is_logged_without_its_words_and_set_aside_until_it_is_wanted_again()
     {
+        await EndAsync();
         await EndAsync();
         var sets = await Feed.PollAsync(_app, new { });
         var errors = new Dictionary<string, object> { [Jti(sets, 1)] = new { err = "invalid_audience\n", description = "secret words" } };
-        Assert.Equal([1], Cursors(await Feed.PollAsync(_app, new { setErrs = errors })));
-        Assert.Contains(_app.Log.Lines, l => l.Contains("billing refused 1 security events, the first with invalidaudience", StringComparison.Ordinal));
+        Assert.Equal([2], Cursors(await Feed.PollAsync(_app, new { setErrs = errors })));
+        Assert.Equal([2], Cursors(await Feed.PollAsync(_app, new { setErrs = errors })));
+        Assert.Contains(_app.Log.Lines, l => l.Contains("billing refused 1 security events, the first with invalid_audience", StringComparison.Ordinal));
         Assert.DoesNotContain(_app.Log.Lines, l => l.Contains("secret words", StringComparison.Ordinal));
+
+        // Nothing is left to spin on, an admin sees it, and it doesn't count as applied.
+        Assert.Empty(Cursors(await Feed.PollAsync(_app, new { returnImmediately = true, ack = new[] { Jti(sets, 2) } })));
+        var admin = await _app.AdminAsync();
+        var view = await _app.PushViewAsync(admin, "billing");
+        var one = Assert.Single(view.GetProperty("newest").EnumerateArray());
+        Assert.Equal((1, "invalid_audience"), (one.GetProperty("cursor").GetInt64(), one.GetProperty("error").GetString()));
+        Assert.False(view.TryGetProperty("url", out _));
+        var refused = await _app.DbAsync(db => db.SecurityEvents.SingleAsync(e => e.Cursor == 1));
+        Assert.Equal("billing", Assert.Single((await _app.ScopedAsync((Convergence c) => c.OfAsync(refused, CancellationToken.None)))!.Behind).Service);
+
+        await AgainAsync();
+        // With what is new: the making of the admin was an event, too.
+        Assert.Equal([1, 3], Cursors(await Feed.PollAsync(_app, new { })));
+        Assert.Equal([1], Cursors(await Feed.PollAsync(_app, new { maxEvents = 1 })));
+        Assert.DoesNotContain(1, Cursors(await Feed.PollAsync(_app, new { setErrs = errors })));
+        await AgainAsync();
+        Assert.DoesNotContain(1, Cursors(await Feed.PollAsync(_app, new { ack = new[] { Jti(sets, 1) } })));
+        Assert.Empty((await _app.ScopedAsync((Convergence c) => c.OfAsync(refused, CancellationToken.None)))!.Behind);
+
+        async Task AgainAsync() => Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Post, "/api/admin/services/billing/push/retry", admin.AccessToken)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Two_first_polls_at_once_are_both_answered()
+    {
+        await using var scope = _app.Services.CreateAsyncScope();
+        var twin = new Twin();
+        // As where a transaction doesn't keep another from writing the same row.
+        await using var db = new SqliteDb(new DbContextOptionsBuilder<SqliteDb>(scope.ServiceProvider.GetRequiredService<DbContextOptions<SqliteDb>>()).AddInterceptors(twin).Options);
+        var poll = ActivatorUtilities.CreateInstance<PollEvents>(scope.ServiceProvider, (AppDb)db);
+        var answer = await PollEvents.HandleAsync(new PollRequest { ReturnImmediately = true }, new CallingService("billing", null), poll, CancellationToken.None);
+        Assert.IsType<Ok<PollAnswer>>(answer.Result);
+        Assert.True(twin.Came);
+        Assert.Equal(1, await _app.DbAsync(d => d.FeedReaders.CountAsync()));
+    }
+
+    private sealed class Twin : SaveChangesInterceptor
+    {
+        public bool Came { get; private set; }
+
+        public override async ValueTask<InterceptionResult<int>> SavingChangesAsync(DbContextEventData eventData, InterceptionResult<int> result, CancellationToken cancellationToken = default)
+        {
+            if (!Came) await eventData.Context!.Database.ExecuteSqlAsync($"INSERT INTO FeedReaders (Service, Instance, ContactAt, Applied, Acks) VALUES ('billing', '(poll)', 0, 0, '')", cancellationToken);
+            Came = true;
+            return result;
+        }
     }
 
     private Task<HttpResponseMessage> SendAsync(string json) => _app.Client.SendAsync(new HttpRequestMessage(HttpMethod.Post, "/events/poll")

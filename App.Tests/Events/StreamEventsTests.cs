@@ -1,9 +1,11 @@
 using System.Diagnostics;
 using System.Net;
+using System.Reflection;
 using System.Text;
 using System.Text.Json;
 using App.Data;
 using App.Events;
+using App.Sessions;
 using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
@@ -25,7 +27,7 @@ public sealed class StreamEventsTests : IAsyncLifetime
     public async Task A_new_reader_gets_a_snapshot_then_a_heartbeat_then_each_event_as_it_happens()
     {
         var (old, expired) = (await EndedAsync(), await EndedAsync());
-        await _app.DbAsync(db => db.SecurityEvents.Where(e => e.SessionId == expired).ExecuteUpdateAsync(s => s.SetProperty(e => e.ExpiresAt, _app.Time.GetUtcNow())));
+        await _app.DbAsync(db => db.SecurityEvents.Where(e => e.SessionId == expired).ExecuteUpdateAsync(s => s.SetProperty(e => e.ExpiresAt, _app.Time.GetUtcNow() - RevocationIndex.Slack)));
         await _app.ScopedAsync((SigningKeys keys) => keys.RotateAsync(CancellationToken.None));
 
         await using var feed = await Feed.OpenAsync(_app);
@@ -142,6 +144,45 @@ public sealed class StreamEventsTests : IAsyncLifetime
         await writing;
     }
 
+    [Fact] // More than are read at a time, and none of them its own: nobody but the next event or beat would wake it.
+    public async Task A_bound_reader_passes_what_concerns_others_without_waiting()
+    {
+        var user = await _app.SignUpAsync();
+        await _app.DbAsync(async db =>
+        {
+            for (var i = 0; i < 1000; i++) db.Sessions.Add(new Session { Id = Guid.NewGuid(), UserId = user.Id, ExpiresAt = _app.Time.GetUtcNow().AddDays(1) });
+            return await db.SaveChangesAsync();
+        });
+        await _app.ScopedAsync((RevokeSessions revoke) => revoke.RunAsync(s => s.UserId == user.Id, Causes.EndedByAdmin, CancellationToken.None));
+
+        await using var feed = await Feed.OpenAsync(_app, "bound", "?cursor=0");
+        var first = await feed.NextAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.Equal(("heartbeat", 1001), (first!.Event, first.Cursor));
+    }
+
+    [Fact]
+    public async Task The_snapshot_of_a_replica_that_lags_is_complete_and_the_heartbeat_waits_until_it_has_caught_up()
+    {
+        // The follower's own turn, held: it doesn't look meanwhile.
+        var turn = (SemaphoreSlim)typeof(FollowLog).GetField("_one", BindingFlags.NonPublic | BindingFlags.Instance)!.GetValue(_app.Get<FollowLog>())!;
+        await turn.WaitAsync();
+        var missed = await EndedBySqlAsync();
+        await using var feed = await Feed.OpenAsync(_app);
+        var snapshot = (await feed.NextAsync())!;
+        Assert.Equal(("snapshot", 1), (snapshot.Event, snapshot.Cursor));
+        Assert.Equal(missed, Assert.Single(snapshot.Data.GetProperty("events").EnumerateArray()).GetProperty("sid").GetGuid());
+
+        await using var resumed = await Feed.OpenAsync(_app, query: "?cursor=0");
+        var (afterSnapshot, afterResume) = (feed.NextAsync(), resumed.NextAsync());
+        _app.Get<EventFeed>().Beat();
+        await Task.Delay(200);
+        Assert.False(afterSnapshot.IsCompletedSuccessfully || afterResume.IsCompletedSuccessfully);
+        turn.Release();
+        Assert.Equal(("heartbeat", 1), ((await afterSnapshot)!.Event, (await afterSnapshot)!.Cursor));
+        Assert.Equal(("session-revoked", 1), ((await afterResume)!.Event, (await afterResume)!.Cursor));
+        Assert.Equal("heartbeat", (await resumed.NextAsync())!.Event);
+    }
+
     [Theory]
     [InlineData("?cursor=1")] // before the prune point
     [InlineData("?cursor=99999")] // never given out
@@ -150,7 +191,7 @@ public sealed class StreamEventsTests : IAsyncLifetime
     public async Task A_position_that_the_log_does_not_reach_gets_a_snapshot(string query)
     {
         for (var i = 0; i < 3; i++) await EndedAsync();
-        _app.Time.Advance(TimeSpan.FromHours(2));
+        _app.Time.Advance(TimeSpan.FromHours(3));
         await _app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None);
         Assert.Equal(0, await _app.DbAsync(db => db.SecurityEvents.CountAsync()));
         var session = await EndedAsync();

@@ -278,6 +278,24 @@ public sealed class PasskeyTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Before_one_is_removed_the_page_asks_and_says_what_the_last_one_takes_along()
+    {
+        var user = await _app.SignUpAsync();
+        await new PasskeyBrowser(_app).AddAsync(new SoftKey(), user);
+        Assert.DoesNotContain("turns two-step sign-in off", await AskedAsync(), StringComparison.Ordinal);
+        await new TwoStepUser(_app, user, [], []).ActAsync("passkeys");
+        Assert.Contains("turns two-step sign-in off and voids the recovery codes", await AskedAsync(), StringComparison.Ordinal);
+        await _app.TurnOnTwoStepAsync(user);
+        Assert.DoesNotContain("turns two-step sign-in off", await AskedAsync(), StringComparison.Ordinal);
+
+        async Task<string> AskedAsync()
+        {
+            var page = await (await _app.SendAsync(HttpMethod.Get, "/account/passkeys", cookies: user.Cookies)).PageAsync();
+            return page.QuerySelectorAll("button[value=remove]").Single().Closest("dialog")!.TextContent;
+        }
+    }
+
+    [Fact]
     public async Task To_passkeys_as_the_second_step_an_app_can_be_added()
     {
         var (user, key) = await AdaAsync();

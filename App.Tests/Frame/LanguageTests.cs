@@ -1,6 +1,8 @@
 using System.Net;
 using System.Text;
 using App.Tests.Accounts;
+using App.Tests.Factors;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Frame;
 
@@ -148,23 +150,64 @@ public sealed class LanguageTests : IAsyncLifetime
         }
     }
 
-    [Fact]
-    public async Task A_letter_is_in_the_language_of_the_page_or_program_that_caused_it()
+    [Fact] // Whoever has the password must not choose in which language its owner is warned.
+    public async Task A_letter_is_in_the_language_of_whom_it_is_for()
     {
-        var user = await _app.SignUpAsync();
-        var request = new HttpRequestMessage(HttpMethod.Post, "/account/forgot") { Content = new FormUrlEncodedContent([new("_handler", "forgot"), new("email", user.Email)]) };
-        request.Headers.Add("Cookie", "language=de");
-        Assert.Equal(HttpStatusCode.OK, (await _app.Client.SendAsync(request)).StatusCode);
-        Assert.Equal("Neues Passwort für Gatehouse", (await _app.Mail.LastToAsync(user.Email)).Subject);
-
-        await _app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = user.Email, password = user.Password }, headers: [("User-Agent", "curl/8"), ("Accept-Language", "de")]);
+        var signedUp = await _app.SendAsync(HttpMethod.Post, "/api/users/signup", json: new { email = "ada@example.test", password = TestApp.Password }, headers: ("Accept-Language", "de"));
+        var user = await TestUser.ReadAsync(_app, signedUp, "ada@example.test", TestApp.Password);
+        await _app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = user.Email, password = user.Password }, headers: [("User-Agent", "curl/8"), ("Accept-Language", "en")]);
         var letter = await _app.Mail.LastToAsync(user.Email);
         Assert.Equal("Neue Anmeldung bei Gatehouse", letter.Subject);
         Assert.Contains("curl (Programm)", letter.Text, StringComparison.Ordinal);
         Assert.Contains("<html lang=\"de\">", letter.Html, StringComparison.Ordinal);
 
-        await _app.SendAsync(HttpMethod.Post, "/api/users/forgot", json: new { email = user.Email }, headers: ("Accept-Language", "fr"));
+        await ForgetAsync("en");
+        Assert.Equal("Neues Passwort für Gatehouse", (await _app.Mail.LastToAsync(user.Email)).Subject);
+        await _app.TurnOnTwoStepAsync(user); // a letter that is written at once
+        Assert.Equal("Die Anmeldung in zwei Schritten ist eingeschaltet", (await _app.Mail.LastToAsync(user.Email)).Subject);
+
+        // The switch of somebody who is signed in speaks for their letters, a stranger's doesn't.
+        await ChooseAsync("en", "/");
+        await ForgetAsync("en");
+        Assert.Equal("Neues Passwort für Gatehouse", (await _app.Mail.LastToAsync(user.Email)).Subject);
+        await _app.PostFormAsync("/ui/language", "", [new("language", "en")], user.Cookies);
+        await ForgetAsync("de");
         Assert.Equal("Set a new password for Gatehouse", (await _app.Mail.LastToAsync(user.Email)).Subject);
+        var data = await (await _app.PostFormAsync("/account/data", "", [new("password", user.Password)], user.Cookies)).Content.ReadAsStringAsync();
+        Assert.Contains("\"language\": \"en\"", data, StringComparison.Ordinal);
+
+        Task ForgetAsync(string language) => _app.SendAsync(HttpMethod.Post, "/api/users/forgot", json: new { email = user.Email }, headers: ("Accept-Language", language));
+    }
+
+    [Fact] // From before a language was kept.
+    public async Task Whoever_never_chose_is_written_to_as_the_request_asks_until_they_sign_in_on_a_device_of_theirs()
+    {
+        var user = await _app.SignUpAsync();
+        await _app.DbAsync(db => db.Users.ExecuteUpdateAsync(set => set.SetProperty(u => u.Language, (string?)null)));
+        await SignInAsync("/api/users/signin", "curl/8", "de");
+        Assert.Equal("Neue Anmeldung bei Gatehouse", (await _app.Mail.LastToAsync(user.Email)).Subject);
+        var device = await SignInAsync("/account/sign-in", "a browser", "en");
+        Assert.Null(await _app.DbAsync(db => db.Users.Select(u => u.Language).SingleAsync())); // by a device that nobody knows yet
+        await SignInAsync("/account/sign-in", "a browser", "de", device);
+        await SignInAsync("/account/sign-in", "another browser", "en");
+        Assert.Equal("de", await _app.DbAsync(db => db.Users.Select(u => u.Language).SingleAsync()));
+        Assert.Equal("Neue Anmeldung bei Gatehouse", (await _app.Mail.LastToAsync(user.Email)).Subject);
+
+        async Task<string> SignInAsync(string path, string agent, string language, string? device = null)
+        {
+            var request = new HttpRequestMessage(HttpMethod.Post, path)
+            {
+                Content = path.StartsWith("/api", StringComparison.Ordinal)
+                    ? System.Net.Http.Json.JsonContent.Create(new { email = user.Email, password = user.Password })
+                    : new FormUrlEncodedContent([new("_handler", "sign-in"), new("email", user.Email), new("password", user.Password)]),
+            };
+            request.Headers.TryAddWithoutValidation("User-Agent", agent);
+            request.Headers.Add("Accept-Language", language);
+            if (device is not null) request.Headers.Add("Cookie", device);
+            var answer = await _app.Client.SendAsync(request);
+            Assert.True((int)answer.StatusCode < 400);
+            return answer.Headers.GetValues("Set-Cookie").Last().Split(';')[0];
+        }
     }
 
     [Fact]

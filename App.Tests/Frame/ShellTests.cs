@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using App.Tests.Accounts;
+using App.Tests.Factors;
 
 namespace App.Tests.Frame;
 
@@ -24,7 +26,7 @@ public sealed class ShellTests
         Assert.DoesNotContain("Sign out", html, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [Fact] // ATTACKS 217, for a component's state
     public async Task A_page_is_clean_of_what_the_content_security_policy_forbids()
     {
         await using var host = await FrameHost.StartAsync();
@@ -57,6 +59,54 @@ public sealed class ShellTests
             total += (await answer.Content.ReadAsByteArrayAsync()).Length;
         }
         Assert.InRange(total, 1, 30_000);
+    }
+
+    [Fact]
+    public async Task What_answers_a_form_and_is_shown_once_has_no_switch_that_leads_away_from_it()
+    {
+        await using var app = TestApp.Start();
+        var ada = await app.TurnOnTwoStepAsync(await app.SignUpAsync());
+        var codes = await (await ada.ActAsync("codes")).PageAsync();
+        Assert.Equal(10, codes.QuerySelectorAll(".codes code").Length);
+        Assert.Empty(codes.QuerySelectorAll(".foot form"));
+        Assert.Equal(2, (await (await app.SendAsync(HttpMethod.Get, "/account/two-step", cookies: ada.User.Cookies)).PageAsync()).QuerySelectorAll(".foot form").Length);
+    }
+
+    [Fact]
+    public async Task Colours_and_logo_of_the_brand_are_two_files_of_ours_that_run_nothing()
+    {
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, """<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>""");
+        await using var app = TestApp.Start(("Brand:Accent", "#5b2a86"), ("Brand:AccentDark", "#c9a6ec"), ("Brand:Logo", file));
+        File.Delete(file); // read at start
+        var answer = await app.Client.GetAsync("/account/sign-in");
+        Assert.Contains("style-src 'self';", answer.Headers.GetValues("Content-Security-Policy").Single(), StringComparison.Ordinal);
+        var page = await answer.PageAsync();
+        Assert.Equal("/brand-logo", page.QuerySelector(".brand img[alt='']")!.GetAttribute("src"));
+        Assert.Equal("/brand.css", page.QuerySelectorAll("link[rel=stylesheet]")[1].GetAttribute("href"));
+
+        var sheet = await app.SendAsync(HttpMethod.Get, "/brand.css", cookies: "session=x");
+        Assert.Contains("--accent: light-dark(#5b2a86, #c9a6ec)", await sheet.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Equal(("text/css", true, false), (sheet.Content.Headers.ContentType!.MediaType, sheet.Headers.CacheControl!.Public, sheet.Headers.Contains("Set-Cookie")));
+        Assert.Equal(HttpStatusCode.NotModified, (await app.SendAsync(HttpMethod.Get, "/brand.css", headers: ("If-None-Match", sheet.Headers.ETag!.Tag))).StatusCode);
+
+        var logo = await app.Client.GetAsync("/brand-logo");
+        Assert.Equal("image/svg+xml", logo.Content.Headers.ContentType!.MediaType);
+        Assert.Equal("default-src 'none'; style-src 'unsafe-inline'; sandbox", logo.Headers.GetValues("Content-Security-Policy").Single());
+        Assert.Equal("nosniff", logo.Headers.GetValues("X-Content-Type-Options").Single());
+
+        var user = await app.SignUpAsync();
+        Assert.Contains("background:#5b2a86", (await app.Mail.LastToAsync(user.Email)).Html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Without_colours_and_logo_nothing_more_is_loaded()
+    {
+        await using var app = TestApp.Start();
+        var page = await (await app.Client.GetAsync("/account/sign-in")).PageAsync();
+        Assert.Single(page.QuerySelectorAll("link[rel=stylesheet]"));
+        Assert.NotNull(page.QuerySelector(".brand svg"));
+        foreach (var path in new[] { "/brand.css", "/brand-logo" }) Assert.Equal(HttpStatusCode.NotFound, (await app.Client.GetAsync(path)).StatusCode);
     }
 
     [Theory]

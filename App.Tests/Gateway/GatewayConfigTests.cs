@@ -4,6 +4,7 @@ using App.Gateway;
 using App.Tests.Attacks;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting.Internal;
 
 namespace App.Tests.Gateway;
 
@@ -38,6 +39,31 @@ public sealed class GatewayConfigTests : IAsyncLifetime
         Assert.Equal(new GatewayConfig.Outcome.Taken(1), await _app.Services.GetRequiredService<GatewayConfig>().ReloadAsync());
 
         Assert.Equal(HttpStatusCode.OK, await StatusAsync("/two"));
+        Assert.Equal(HttpStatusCode.NotFound, await StatusAsync("/one"));
+    }
+
+    [Fact]
+    public async Task A_settings_file_that_changes_has_them_read_anew()
+    {
+        // A mounted file is often a link, which is turned around to the next one.
+        var folder = Directory.CreateDirectory(Path.Combine(_folder, "watched")).FullName;
+        foreach (var (name, written) in new[] { ("before", new DateTime(2026, 1, 1)), ("after", new DateTime(2026, 1, 2)) })
+        {
+            await File.WriteAllTextAsync(Path.Combine(folder, name), "{}");
+            File.SetLastWriteTimeUtc(Path.Combine(folder, name), written);
+        }
+
+        var (file, next) = (Path.Combine(folder, "appsettings.json"), Path.Combine(folder, "next"));
+        File.CreateSymbolicLink(file, Path.Combine(folder, "before"));
+        using var follow = new FollowSettings(_app.Services.GetRequiredService<GatewayConfig>(), new HostingEnvironment { ContentRootPath = folder });
+        await follow.StartAsync(default);
+        Write(Public("/two"));
+        Assert.Equal(HttpStatusCode.NotFound, await StatusAsync("/two"));
+
+        File.CreateSymbolicLink(next, Path.Combine(folder, "after"));
+        File.Move(next, file, overwrite: true);
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (await StatusAsync("/two") != HttpStatusCode.OK) await Task.Delay(100, limit.Token);
         Assert.Equal(HttpStatusCode.NotFound, await StatusAsync("/one"));
     }
 

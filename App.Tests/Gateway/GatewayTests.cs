@@ -129,6 +129,12 @@ public sealed class GatewayTests : IAsyncLifetime
     [InlineData("GET /back/admin%00", 400)]
     [InlineData("GET /back//admin", 400)]
     [InlineData("GET /back/x/./admin", 400)]
+    [InlineData("GET /back/admin#/shop/", 400)]
+    [InlineData("GET /shop#/../back/admin", 400)]
+    [InlineData("GET /back/%zz", 400)]
+    [InlineData("GET %zz", 400)]
+    [InlineData("GET http://[::1", 400)]
+    [InlineData("GET ", 400)]
     public async Task No_spelling_of_a_path_slips_past_its_rule(string request, int status)
     {
         var before = _echo.Requests;
@@ -137,12 +143,40 @@ public sealed class GatewayTests : IAsyncLifetime
         Assert.Equal(before, _echo.Requests);
     }
 
+    [Fact] // ATTACKS 178
+    public async Task Nobody_chooses_where_a_request_goes()
+    {
+        await using var elsewhere = await EchoService.StartAsync();
+        var other = new Uri(elsewhere.Address).Authority;
+        foreach (var (target, host, line) in new[]
+        {
+            ($"http://{other}/orders", "localhost", "X-Own: 1"), ($"http://{other}/orders", other, "X-Own: 1"), ("/orders", other, "X-Own: 1"), ("/orders", "localhost", "X-Forwarded-Host: " + other),
+            ($"//{other}/orders", "localhost", "X-Own: 1"), ($"/orders//{other}", "localhost", "X-Own: 1"), ($"/shop/@{other}/", "localhost", "X-Own: 1"), ($"/shop/.{other}/", "localhost", "X-Own: 1"), ("/orders", "localhost", "X-Original-URL: http://" + other),
+        })
+        {
+            var before = _echo.Requests;
+            var answer = await _app.SendRawAsync($"GET {target} HTTP/1.1\r\nHost: {host}\r\n{line}\r\nAuthorization: Bearer {_token}\r\nConnection: close\r\n\r\n");
+            // Answered by the one service of the route, or by nobody.
+            Assert.Matches(target.Contains("//", StringComparison.Ordinal) ? "^HTTP/1.1 40[04] " : "^HTTP/1.1 200 ", answer);
+            Assert.Equal(before + (answer.StartsWith("HTTP/1.1 200 ", StringComparison.Ordinal) ? 1 : 0), _echo.Requests);
+        }
+
+        Assert.Equal(0, elsewhere.Requests);
+    }
+
     [Theory] // ATTACKS 174: one request of the client's is one request of ours
     [InlineData("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /orders HTTP/1.1\r\n\r\n")]
     [InlineData("Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n")]
     [InlineData("Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n")]
     [InlineData("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n")]
     [InlineData("Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd")]
+    [InlineData("Content-Length: 6\r\nTransfer-Encoding: \tchunked \r\n\r\n0\r\n\r\nGET /shop/second HTTP/1.1\r\n\r\n")]
+    [InlineData("Content-Length: 6\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\nGET /shop/second HTTP/1.1\r\n\r\n")]
+    [InlineData("Content-Length: 6\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\nGET /shop/second HTTP/1.1\r\n\r\n")]
+    [InlineData("Content-Length: 6\r\nX-Own: 1\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /shop/second HTTP/1.1\r\n\r\n")]
+    [InlineData("Content-Length: 6\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /shop/second HTTP/1.1\r\n\r\n")]
+    [InlineData("Content-Length: 6\r\nX-Own: 1\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /shop/second HTTP/1.1\r\n\r\n")]
+    [InlineData("Transfer-Encoding: chunked\r\n\r\n1\nx\r\n0\r\n\r\nGET /shop/second HTTP/1.1\r\n\r\n")]
     [InlineData("Transfer-Encoding: chunked\r\n\r\n2;\nxx\r\n47\r\n0\r\n\r\nGET /shop/second HTTP/1.1\r\n\r\n")]
     public async Task Nothing_is_smuggled(string rest)
     {

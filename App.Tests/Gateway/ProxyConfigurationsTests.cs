@@ -41,6 +41,6 @@ public sealed partial class ProxyConfigurationsTests
     public void No_value_can_become_a_directive(string value) =>
         Assert.Throws<ArgumentException>(() => ProxyConfigurations.Fill("haproxy-jwt.cfg", Settings with { Audience = value }));
 
-    [GeneratedRegex(@"\{(issuer|gatehouse|upstream|folder|audience|audience_encoded|client_id)\}")]
+    [GeneratedRegex(@"\{(issuer|gatehouse|upstream|folder|audience|audience_encoded|client_id|(session|refresh|device)_cookie(_pattern)?)\}")]
     private static partial Regex Gap();
 }

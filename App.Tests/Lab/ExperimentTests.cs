@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using App.Lab;
+using App.Sessions;
 using App.Strategies;
 
 namespace App.Tests.Lab;
@@ -96,6 +97,14 @@ public sealed partial class ExperimentTests : IAsyncLifetime
         }
 
         await _lab.LeftNothingAsync();
+    }
+
+    [Fact] // a page outlives its session, and the index of revocations forgets
+    public async Task Nothing_is_begun_in_the_name_of_a_session_that_is_over()
+    {
+        await _lab.ScopedAsync<EndSession, EndSession.Outcome>(end => end.TryAsync(_lab.Me, _lab.Me.SessionId, default));
+        Assert.IsType<LabOutcome.Unavailable>(await _lab.Get<CallEach>().TryAsync(_lab.Me, networked: false, _ => { }, default));
+        Assert.Empty(await _lab.ScopedAsync<ListSessions, IReadOnlyList<SessionView>>(list => list.OfAsync(_lab.Me, default)));
     }
 
     [Fact]

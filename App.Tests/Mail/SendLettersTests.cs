@@ -1,4 +1,7 @@
 using System.Net;
+using System.Net.Security;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using App.Data;
 using App.Mail;
 using Microsoft.EntityFrameworkCore;
@@ -144,6 +147,48 @@ public sealed class SendLettersTests
         Assert.Equal(0, await app.DbAsync(db => db.Outbox.CountAsync()));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_server_that_nobody_vouches_for_gets_neither_letter_nor_password(bool fromTheFirstByte)
+    {
+        using var certificate = SelfMade();
+        await using var sink = new SmtpSink { Certificate = certificate, Implicit = fromTheFirstByte };
+        await using var app = TestApp.Start([.. sink.Settings, ("Mail:User", "gatehouse"), ("Mail:Password", "known to the relay")]);
+        var id = await PutAsync(app, "ada@example.test", "Private");
+        await RunAsync(app);
+        var row = await RowAsync(app, id);
+        Assert.Equal((1, app.Time.GetUtcNow().AddSeconds(10), "SslHandshakeException"), (row.Attempts, row.DueAt, row.Fault));
+        Assert.Empty(sink.Callers);
+        Assert.Empty(sink.Letters);
+
+        using var post = new SmtpPost(app.Get<MailOptions>(), app.Time)
+        {
+            Trust = (_, shown, chain, errors) =>
+            {
+                (chain!.ChainPolicy.TrustMode, chain.ChainPolicy.RevocationMode) = (X509ChainTrustMode.CustomRootTrust, X509RevocationMode.NoCheck);
+                chain.ChainPolicy.CustomTrustStore.Add(certificate);
+                return (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) == 0 && chain.Build((X509Certificate2)shown!);
+            },
+        };
+        Assert.Equal((SmtpPost.Result.Sent, null), await post.SendAsync(id, NewLetter(app, "ada@example.test", "Private"), CancellationToken.None));
+        Assert.Equal(["\0gatehouse\0known to the relay"], sink.Callers);
+        Assert.Equal("Private", Read(Assert.Single(sink.Letters)).Subject);
+    }
+
+    [Fact] // Somebody on the way may have struck the offer out.
+    public async Task Where_no_TLS_is_offered_the_letter_waits()
+    {
+        await using var sink = new SmtpSink();
+        await using var app = TestApp.Start([.. sink.Settings.Where(s => s.Item1 != "Mail:Tls"), ("Mail:Tls", "StartTls")]);
+        var id = await PutAsync(app, "ada@example.test", "Patience");
+        await RunAsync(app);
+        var row = await RowAsync(app, id);
+        Assert.Equal((1, app.Time.GetUtcNow().AddSeconds(10)), (row.Attempts, row.DueAt));
+        Assert.NotNull(row.Contents);
+        Assert.Empty(sink.Letters);
+    }
+
     [Theory] // Header injection: what a person typed stays one line of one header.
     [InlineData("Hello\r\nBcc: evil@evil.test")]
     [InlineData("Hello\nBcc: evil@evil.test\n\nBody")]
@@ -216,6 +261,16 @@ public sealed class SendLettersTests
     });
 
     private static Task<QueuedLetter> RowAsync(TestApp app, Guid id) => app.DbAsync(db => db.Outbox.AsNoTracking().SingleAsync(l => l.Id == id));
+
+    private static X509Certificate2 SelfMade()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=relay.test", key, HashAlgorithmName.SHA256);
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddIpAddress(IPAddress.Loopback);
+        request.CertificateExtensions.Add(names.Build());
+        return request.CreateSelfSigned(TimeProvider.System.GetUtcNow().AddDays(-1), TimeProvider.System.GetUtcNow().AddDays(1));
+    }
 
     private static MimeMessage Read(string wire) => MimeMessage.Load(new MemoryStream(System.Text.Encoding.UTF8.GetBytes(wire)));
 

@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 
 namespace App.Tests.Mail;
@@ -37,6 +40,15 @@ internal sealed class SmtpSink : IAsyncDisposable
 
     public Manners Manner { get; set; }
 
+    /// <summary>What it shows when asked for TLS; without one it offers none.</summary>
+    public X509Certificate2? Certificate { get; init; }
+
+    /// <summary>TLS from the first byte.</summary>
+    public bool Implicit { get; init; }
+
+    /// <summary>Whoever signed in, as RFC 4616 writes it.</summary>
+    public ConcurrentQueue<string> Callers { get; } = new();
+
     /// <summary>Letters as they came over the wire, dots unstuffed.</summary>
     public ConcurrentQueue<string> Letters { get; } = new();
 
@@ -46,7 +58,7 @@ internal sealed class SmtpSink : IAsyncDisposable
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
     public (string, string?)[] Settings =>
-        [("Mail:Host", "127.0.0.1"), ("Mail:Port", $"{Port}"), ("Mail:Tls", "None"), ("Mail:From", "Gatehouse <no-reply@auth.test>"), ("Mail:Timeout", "00:00:02")];
+        [("Mail:Host", "127.0.0.1"), ("Mail:Port", $"{Port}"), ("Mail:Tls", Certificate is null ? "None" : Implicit ? "Implicit" : "StartTls"), ("Mail:From", "Gatehouse <no-reply@auth.test>"), ("Mail:Timeout", "00:00:02")];
 
     public async ValueTask DisposeAsync()
     {
@@ -74,9 +86,9 @@ internal sealed class SmtpSink : IAsyncDisposable
         {
             using (client)
             {
-                var stream = client.GetStream();
-                using var reader = new StreamReader(stream, Encoding.UTF8);
-                await using var writer = new StreamWriter(stream, new UTF8Encoding(false)) { NewLine = "\r\n", AutoFlush = true };
+                Stream stream = client.GetStream();
+                if (Implicit) stream = await SecureAsync(stream);
+                var (reader, writer) = Ends(stream);
                 await writer.WriteLineAsync("220 sink");
                 var envelope = "";
                 while (await reader.ReadLineAsync(_end.Token) is { } line)
@@ -86,7 +98,17 @@ internal sealed class SmtpSink : IAsyncDisposable
                         case "EHLO":
                             await writer.WriteLineAsync("250-sink");
                             await writer.WriteLineAsync("250-SMTPUTF8");
+                            if (stream is SslStream) await writer.WriteLineAsync("250-AUTH PLAIN");
+                            else if (Certificate is not null) await writer.WriteLineAsync("250-STARTTLS");
                             await writer.WriteLineAsync("250 8BITMIME");
+                            break;
+                        case "STARTTLS":
+                            await writer.WriteLineAsync("220 go on");
+                            (reader, writer) = Ends(stream = await SecureAsync(stream));
+                            break;
+                        case "AUTH":
+                            Callers.Enqueue(Encoding.UTF8.GetString(Convert.FromBase64String(line.Split(' ')[2])));
+                            await writer.WriteLineAsync("235 welcome");
                             break;
                         case "MAIL":
                             envelope = line;
@@ -124,11 +146,21 @@ internal sealed class SmtpSink : IAsyncDisposable
                 }
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or IOException)
+        catch (Exception e) when (e is OperationCanceledException or IOException or AuthenticationException)
         {
             // They hung up, or the test is over.
         }
     }
+
+    private async Task<Stream> SecureAsync(Stream stream)
+    {
+        var secure = new SslStream(stream);
+        await secure.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = Certificate }, _end.Token);
+        return secure;
+    }
+
+    private static (StreamReader, StreamWriter) Ends(Stream stream) =>
+        (new StreamReader(stream, Encoding.UTF8), new StreamWriter(stream, new UTF8Encoding(false)) { NewLine = "\r\n", AutoFlush = true });
 
     private async Task<string> LetterAsync(StreamReader reader)
     {

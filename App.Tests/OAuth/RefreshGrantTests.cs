@@ -77,7 +77,7 @@ public sealed class RefreshGrantTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await RenewAsync(other.RefreshToken)).StatusCode);
     }
 
-    [Fact]
+    [Fact] // ATTACKS 144: what a token is bound to is its session, and who may renew it is granted
     public async Task A_refused_caller_spends_nothing()
     {
         // One that wasn't granted it, one that isn't who it says, nobody, and one that asks for a scope: no person's token has any.

@@ -10,7 +10,7 @@ public sealed class CrossSiteGuardTests(CrossSiteGuardTests.Host fixture) : ICla
     // {self} is scheme, host and port of the service; the issuer is its public name.
     private const string Cookie = "Cookie: session=x";
 
-    [Theory]
+    [Theory] // ATTACKS 211, 212, by the lines on /_blazor
     [InlineData(200, "POST", "/api/users/signin", "Sec-Fetch-Site: same-origin")]
     [InlineData(200, "POST", "/api/users/signin", "Sec-Fetch-Site: none")]
     [InlineData(403, "POST", "/api/users/signin", "Sec-Fetch-Site: same-site")]

@@ -47,10 +47,13 @@ public class ProxyTests
         Assert.Matches("^http://localhost:[0-9]+$", host.App.Services.GetRequiredService<PublicUrl>().Issuer);
     }
 
-    [Fact]
-    public async Task Production_names_itself_and_keeps_off_plain_http()
+    [Theory] // only Development may be lax, and whoever mistypes a name isn't there
+    [InlineData("Production")]
+    [InlineData("Staging")]
+    [InlineData("Develpoment")]
+    public async Task All_but_Development_name_themselves_and_keep_off_plain_http(string environment)
     {
-        var faults = (await Assert.ThrowsAsync<SettingsException>(() => OpsHost.StartAsync(environment: "Production"))).Faults;
+        var faults = (await Assert.ThrowsAsync<SettingsException>(() => OpsHost.StartAsync(environment: environment))).Faults;
 
         Assert.Collection(faults,
             f => Assert.StartsWith("Issuer isn't set", f, StringComparison.Ordinal),
@@ -71,6 +74,17 @@ public class ProxyTests
         var app = builder.Build();
 
         Assert.Equal(faults, SettingsCheck.Faults(app.Services).Count);
+    }
+
+    [Theory]
+    [InlineData(1, "Proxy:TerminatesTls", "true")]
+    [InlineData(0, "Proxy:TerminatesTls", "true", "Proxy:TrustedNetworks:0", "10.0.0.7")]
+    [InlineData(0)]
+    public async Task A_proxy_that_is_not_named_is_warned_of_since_everybody_has_its_address(int warnings, params string[] settings)
+    {
+        await using var app = TestApp.Start([.. settings.Chunk(2).Select(s => (s[0], (string?)s[1]))]);
+        _ = app.Services;
+        Assert.Equal(warnings, app.Log.Lines.Count(line => line.StartsWith("Warning App.Ops", StringComparison.Ordinal) && line.Contains("Proxy:TrustedNetworks", StringComparison.Ordinal)));
     }
 
     private static async Task<string> SeenAsync(params string[] settings)

@@ -31,6 +31,31 @@ public class SettingsCheckTests
     [InlineData("Demo:Size=1\n2", "Demo:Size is \"1 2\", which isn't a whole number. Give 1 to 10.")]
     public void A_fault_names_the_key_the_value_and_the_cure(string setting, string line) => Assert.Equal([line], FaultsOf(setting));
 
+    [Theory]
+    [InlineData("#5b2a86", "#c9a6ec", null, null)]
+    [InlineData("#1d6b57", "#6fcfb3", null, null)]
+    [InlineData("purple", "#c9a6ec", null, "Brand:Accent is \"purple\", which is out of bounds.")]
+    [InlineData("#5b2a86", null, null, "Brand:AccentDark isn't set, and the other accent is")]
+    [InlineData("#ffcc00", "#c9a6ec", null, "Brand:Accent is \"#ffcc00\": its contrast with what is around it is 1.3, and 4.5 is needed")]
+    [InlineData("#5b2a86", "#5b2a86", null, "Brand:AccentDark is \"#5b2a86\": its contrast")]
+    [InlineData(null, null, "no/such/file.svg", "Brand:Logo is \"no/such/file.svg\": isn't a file")]
+    [InlineData(null, null, "too large", "isn't a file of at most 64 KB")]
+    [InlineData(null, null, "a page", "is neither an SVG nor a PNG")]
+    public void A_brand_is_readable_and_its_logo_a_picture(string? accent, string? dark, string? logo, string? fault)
+    {
+        if (logo is "a page" or "too large")
+        {
+            var text = "<html></html>".PadRight(logo is "a page" ? 20 : 70_000);
+            File.WriteAllText(logo = Path.GetTempFileName(), text);
+        }
+
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection(
+            new Dictionary<string, string?> { ["Brand:Accent"] = accent, ["Brand:AccentDark"] = dark, ["Brand:Logo"] = logo }.Where(s => s.Value is not null)).Build();
+        var (_, faults) = SettingsCheck.Read<Brand>(configuration, "Brand");
+        if (fault is null) Assert.Empty(faults);
+        else Assert.Contains(fault, Assert.Single(faults), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void All_faults_of_all_sections_come_at_once()
     {

@@ -50,6 +50,28 @@ public sealed class JudgePasswordTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Whoever_resets_is_judged_as_the_owner_of_the_link()
+    {
+        const string own = "leonora-carrington-17";
+        var user = await _app.SignUpAsync("leonora.carrington@example.test");
+        await _app.SendAsync(HttpMethod.Post, "/api/users/forgot", json: new { email = user.Email });
+        var token = TestMail.TokenIn(await _app.Mail.LastToAsync(user.Email));
+        Assert.Equal(0, (await AskAsync(own, email: null, token: token)).Level);
+        Assert.Equal(await AskAsync(own, email: null), await AskAsync(own, email: null, token: token[..^1] + (token[^1] == 'A' ? 'E' : 'A'))); // which tells nothing
+        Assert.Equal(await AskAsync(own, email: null), await AskAsync(own, email: null, token: "x"));
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/users/reset", json: new { token, password = "seven quiet harbours dreaming" })).StatusCode); // asking used nothing up
+    }
+
+    [Fact]
+    public async Task What_is_taken_though_quickly_guessed_is_not_called_refused()
+    {
+        await using var app = TestApp.Start(("Passwords:MinLengthWithSecondFactor", "4"));
+        var answer = await (await PostAsync("k7#z", app, min: 4)).Content.ReadFromJsonAsync<JudgePassword.Verdict>();
+        Assert.Equal("This will be accepted, though a guesser gets there quickly. More characters make it much harder.", answer!.Words);
+        Assert.Equal(0, answer.Level);
+    }
+
+    [Fact]
     public async Task It_is_written_down_nowhere_and_the_answer_is_not_kept()
     {
         const string password = "zq-unheard-of-password-41";
@@ -78,13 +100,14 @@ public sealed class JudgePasswordTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.BadRequest, (await PostAsync(new string('x', 100_000))).StatusCode);
     }
 
-    private async Task<JudgePassword.Verdict> AskAsync(string password, string? email = "ada.lovelace@example.test", int min = 15, string language = "en", string? cookies = null) =>
-        (await (await PostAsync(password, null, email, min, language, cookies)).Content.ReadFromJsonAsync<JudgePassword.Verdict>())!;
+    private async Task<JudgePassword.Verdict> AskAsync(string password, string? email = "ada.lovelace@example.test", int min = 15, string language = "en", string? cookies = null, string? token = null) =>
+        (await (await PostAsync(password, null, email, min, language, cookies, token)).Content.ReadFromJsonAsync<JudgePassword.Verdict>())!;
 
-    private async Task<HttpResponseMessage> PostAsync(string password, TestApp? app = null, string? email = "ada.lovelace@example.test", int min = 15, string language = "en", string? cookies = null)
+    private async Task<HttpResponseMessage> PostAsync(string password, TestApp? app = null, string? email = "ada.lovelace@example.test", int min = 15, string language = "en", string? cookies = null, string? token = null)
     {
         var fields = new Dictionary<string, string> { ["password"] = password, ["min"] = $"{min}" };
         if (email is not null) fields["email"] = email;
+        if (token is not null) fields["token"] = token;
         var request = new HttpRequestMessage(HttpMethod.Post, Path) { Content = new FormUrlEncodedContent(fields) };
         request.Headers.Add("Cookie", $"language={language}; {cookies}");
         return await (app ?? _app).Client.SendAsync(request);

@@ -2,7 +2,7 @@
 
 // One command that compares Gatehouse with what the machine can do: `dotnet run App.Tests/Performance/Benchmark.cs`.
 // It alternates a bare Kestrel (Floor.cs) with a published Gatehouse, so that ratios hold on a busy machine too.
-// All traffic stays on loopback; it takes about three minutes and prints a table.
+// All traffic stays on loopback; it takes about seven minutes and prints a table.
 
 using System.Collections.Concurrent;
 using System.Diagnostics;
@@ -69,7 +69,7 @@ foreach (var email in people)
 }
 var bearer = sessions[0].Access;
 
-// The floor answers what ours does.
+// The floor answers what ours does, byte for byte: a header costs the same whoever writes it.
 var bodies = Directory.CreateDirectory(Path.Combine(folder, "bodies")).FullName;
 var reads = new List<(string Name, string Path, string Header, string Target)>
 {
@@ -88,9 +88,7 @@ foreach (var read in reads.ToList())
     using var answer = await client.SendAsync(request);
     if (answer.StatusCode == HttpStatusCode.NotFound) reads.Remove(read);
     else File.WriteAllBytes(Path.Combine(bodies, read.Path.Split('?')[0].Replace('/', '+')), await answer.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync());
-    // Forward-auth says what it has to say in headers: the floor says the same.
-    if (read.Path == "/auth/verify")
-        File.WriteAllLines(Path.Combine(bodies, "+auth+verify.headers"), answer.Headers.Where(header => header.Key.StartsWith("X-Auth-", StringComparison.Ordinal) || header.Key == "Authorization").Select(header => $"{header.Key}: {header.Value.Single()}"));
+    KeepHeaders(read.Path, answer);
 }
 // A service asks about a token that is known: the price is its own secret, a form, and a look-up.
 var basic = "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes("orders:" + Uri.EscapeDataString(serviceSecret)));
@@ -102,6 +100,7 @@ using (var question = new HttpRequestMessage(HttpMethod.Post, Introspect) { Cont
     var body = await told.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync();
     if (!JsonNode.Parse(body)!["active"]!.GetValue<bool>()) throw new InvalidOperationException("Introspection doesn't know the token.");
     File.WriteAllBytes(Path.Combine(bodies, Introspect.Replace('/', '+')), body);
+    KeepHeaders(Introspect, told);
 }
 using var floor = new Server(bare, "Floor.dll", ("BODIES", bodies), ("Logging__LogLevel__Default", "Warning"));
 await floor.FirstAnswerAsync(Me);
@@ -124,39 +123,46 @@ await Task.WhenAll(sessions.Select(async session =>
 }));
 
 // Passwords: as many sign-ins as the cores can hash, and nobody else notices. What is compiled on the way is compiled before.
-await SignInsPerSecondAsync(TimeSpan.FromSeconds(15));
+const int Rounds = 3;
+SignInsPerSecond(15);
 var (hashes, signIns) = (0.0, 0.0);
-for (var round = 0; round < 2; round++)
+for (var round = 0; round < Rounds; round++)
 {
-    hashes += HashesPerSecond(TimeSpan.FromSeconds(3));
-    signIns += await SignInsPerSecondAsync(TimeSpan.FromSeconds(5));
+    hashes += HashesPerSecond(TimeSpan.FromSeconds(4)) / Rounds;
+    signIns += SignInsPerSecond(5) / Rounds;
 }
-table.Add("sign-in, 16 at once", $"{signIns / 2:0} /s, {signIns / hashes:0.00} of the hash bound ({hashes / 2:0} /s on {Environment.ProcessorCount} cores)", ">= 0.95");
+table.Add("sign-in, 16 at once", $"{signIns:0} /s, {signIns / hashes:0.00} of the hash bound ({hashes:0} /s on {Environment.ProcessorCount} cores)", ">= 0.95");
 var quiet = P99(TimeSpan.FromSeconds(5));
-var crowd = SignInsPerSecondAsync(TimeSpan.FromSeconds(6));
-var busy = P99(TimeSpan.FromSeconds(5));
+var crowd = Task.Factory.StartNew(() => SignInsPerSecond(8), TaskCreationOptions.LongRunning);
+await Task.Delay(TimeSpan.FromSeconds(1));
+var busy = P99(TimeSpan.FromSeconds(6));
 table.Add("who am I p99, 500 /s, quiet", $"{quiet:0.0} ms", "");
-table.Add("who am I p99, 500 /s, 16 sign-ins", $"{busy:0.0} ms, with {await crowd * 2 / hashes:0.00} of the sign-ins", "<= 4 ms, >= 0.95");
+table.Add("who am I p99, 500 /s, 16 sign-ins", $"{busy:0.0} ms, with {await crowd / signIns:0.00} of the sign-ins that there are without ({await crowd / hashes:0.00} of the hash bound)", "<= 4 ms, >= 0.95");
 var afterLoad = ours.Megabytes;
 
-// Tokens it has never seen: a new process knows none of those minted above.
-ours.Dispose();
-ours = Gatehouse(data);
-await ours.FirstAnswerAsync("/account/sign-in");
-string[] TokensOf(string name, IEnumerable<string> tokens, string turns)
+string[] TokensOf(string name, IEnumerable<string> tokens)
 {
     var file = Path.Combine(folder, name);
     File.WriteAllLines(file, tokens);
-    return ["-s", Path.Combine(here, "tokens.lua"), "--", file, turns];
+    return ["-s", Path.Combine(here, "tokens.lua"), "--", file];
 }
-// Half of them make the code warm; the others are sent once each, for no longer than they last.
-string[] warmUp = [.. minted.Take(minted.Count / 2)], fresh = [.. minted.Skip(minted.Count / 2)];
-Wrk.Run(ours.Address + Me, 4, TokensOf("warm", warmUp, "again"));
-var unseen = Wrk.Measure(ours, Me, 1, TokensOf("unseen", fresh, "once"));
-table.Add("token never seen before", Wrk.Ratio(Wrk.Measure(floor, Me, 1, TokensOf("unseen", fresh, "again")), unseen), ">= 0.29");
+// Tokens it has never seen: one that remembers a thousand has forgotten each before its turn comes again.
+ours.Dispose();
+var forgetful = Gatehouse(data, ("Tokens__CacheSize", "1000"));
+await forgetful.FirstAnswerAsync("/account/sign-in");
+var unseen = TokensOf("unseen", minted);
+Wrk.Run(forgetful.Address + Me, 10, unseen);
+table.Add("token never seen before, good", Wrk.Compare(floor, forgetful, Me, unseen), ">= 0.29");
+var forged = TokensOf("forged", minted.Select(token => token[..^9] + (token[^9] == 'A' ? 'B' : 'A') + token[^8..]));
+Wrk.Run(forgetful.Address + Me, 10, forged);
+table.Add("token never seen before, forged", Wrk.Compare(floor, forgetful, Me, forged), ">= 0.29");
+forgetful.Dispose();
+
+ours = Gatehouse(data);
+await ours.FirstAnswerAsync("/account/sign-in");
 // As long as it takes to have seen each of them; some 4000 new ones a second are verified.
-Wrk.Run(ours.Address + Me, (minted.Count / 3000) + 1, TokensOf("all", minted, "again"));
-table.Add($"{minted.Count} tokens, each seen before", Wrk.Compare(floor, ours, Me, TokensOf("all", minted, "again")), "CPU <= 1.5x");
+Wrk.Run(ours.Address + Me, (minted.Count / 3000) + 1, unseen);
+table.Add($"{minted.Count} tokens, each seen before", Wrk.Compare(floor, ours, Me, unseen), "CPU <= 1.5x");
 table.Add("memory at rest / after load", $"{atRest:0} / {afterLoad:0} MB (floor {floor.Megabytes:0} MB after load)", "<= 130 / 190 MB");
 ours.Dispose();
 table.Print();
@@ -165,10 +171,10 @@ return 0;
 
 static string Here([CallerFilePath] string path = "") => path;
 
-Server Gatehouse(string dataDir) => new(app, "App.dll",
+Server Gatehouse(string dataDir, params (string Key, string Value)[] more) => new(app, "App.dll", [.. more,
     ("DataDir", dataDir), ("ASPNETCORE_ENVIRONMENT", "Production"), ("Issuer", "https://id.example.test"), ("Proxy__TerminatesTls", "true"),
     ("Keys__MasterKey", Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))), ("RateLimits__PerAddressPerMinute", "100000"),
-    ("Services__0__Id", "orders"), ("Services__0__Secret", serviceSecret));
+    ("Services__0__Id", "orders"), ("Services__0__Secret", serviceSecret)]);
 
 string Publish(string project, string name, params string[] options)
 {
@@ -199,19 +205,17 @@ static double HashesPerSecond(TimeSpan time)
     return count / clock.Elapsed.TotalSeconds;
 }
 
-async Task<double> SignInsPerSecondAsync(TimeSpan time)
+double SignInsPerSecond(int seconds)
 {
-    var (count, clock) = (0, Stopwatch.StartNew());
-    await Task.WhenAll(people.Select(async email =>
-    {
-        while (clock.Elapsed < time)
-        {
-            using var answer = await SignInAsync(client, email);
-            answer.EnsureSuccessStatusCode();
-            Interlocked.Increment(ref count);
-        }
-    }));
-    return count / clock.Elapsed.TotalSeconds;
+    var (took, count) = Wrk.Run(ours.Address + "/api/tokens", seconds, ["-c16", "-s", Path.Combine(here, "signin.lua"), "--", Password, .. people]);
+    return count / took;
+}
+
+void KeepHeaders(string path, HttpResponseMessage answer)
+{
+    string[] own = ["Date", "Connection", "Transfer-Encoding"];
+    File.WriteAllLines(Path.Combine(bodies, path.Split('?')[0].Replace('/', '+') + ".headers"),
+        answer.Headers.Where(header => !own.Contains(header.Key)).Select(header => $"{header.Key}: {string.Join(", ", header.Value)}"));
 }
 
 static async Task<HttpResponseMessage> SignInAsync(HttpClient client, string email) =>

@@ -1,6 +1,7 @@
 using System.Net;
 using App.Mail;
 using App.Tests.Accounts;
+using App.Tests.Factors;
 
 namespace App.Tests.Recovery;
 
@@ -67,6 +68,21 @@ public sealed class NewDeviceTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.SeeOther, (await PageAsync(user.Email, user.Password, Phone, device)).StatusCode);
     }
 
+    [Fact] // ATTACKS 92, for a stranger who knows the password too
+    public async Task Nor_does_one_who_locks_the_second_step()
+    {
+        var user = await _app.SignUpAsync();
+        var device = DeviceOf(await PageAsync(user.Email, user.Password, Phone));
+        var ada = await _app.TurnOnTwoStepAsync(user);
+        for (var i = 0; i < 10; i++) await ada.AnswerAsync(await ada.ChallengeAsync(), "000000");
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await CodeAsync(await ada.ChallengeAsync(), ada.NextCode(), null)).StatusCode);
+        Assert.Equal(HttpStatusCode.SeeOther, (await CodeAsync(await ada.ChallengeAsync(), ada.NextCode(), device)).StatusCode);
+
+        // And the device's own wrong codes are counted as anybody's.
+        for (var i = 0; i < 10; i++) await CodeAsync(await ada.ChallengeAsync(), "000000", device);
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await CodeAsync(await ada.ChallengeAsync(), ada.NextCode(), device)).StatusCode);
+    }
+
     [Fact] // A cookie is no way round the limit.
     public async Task A_known_device_may_guess_no_more_than_anybody()
     {
@@ -115,6 +131,9 @@ public sealed class NewDeviceTests : IAsyncLifetime
         if (device is not null) request.Headers.TryAddWithoutValidation("Cookie", "device=" + device);
         return await _app.Client.SendAsync(request);
     }
+
+    private Task<HttpResponseMessage> CodeAsync(string challenge, string code, string? device) =>
+        _app.PostFormAsync("/account/sign-in", "second-step", [new("challenge", challenge), new("code", code)], device is null ? null : "device=" + device);
 
     private static string DeviceOf(HttpResponseMessage answer) =>
         answer.Headers.GetValues("Set-Cookie").Single(l => l.StartsWith("device=", StringComparison.Ordinal))["device=".Length..].Split(';')[0];

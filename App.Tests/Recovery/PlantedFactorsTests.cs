@@ -108,6 +108,43 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await owner.AnswerAsync(await owner.ChallengeAsync(), owner.NextCode())).StatusCode);
     }
 
+    [Theory] // The change of the address withdraws "this wasn't me"; taking the address back does its work.
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_the_session_that_changed_the_address_added_goes_when_that_is_undone(bool twice)
+    {
+        var user = await ConfirmedAsync();
+        var (own, planted) = (new SoftKey(), new SoftKey());
+        await new PasskeyBrowser(_app).AddAsync(own, user);
+        var thief = await SignInElsewhereAsync(user);
+        await _app.Mail.AllAsync(); // the letter with "this wasn't me" is written
+        await new PasskeyBrowser(_app).AddAsync(planted, thief);
+        if (twice) thief = await SignInElsewhereAsync(user); // what an earlier session added goes too
+        await _app.TurnOnTwoStepAsync(thief);
+        Assert.Equal(HttpStatusCode.Accepted, (await _app.SendAsync(HttpMethod.Post, "/api/account/email", cookies: thief.Cookies, json: new { email = "evil@example.test", password = user.Password })).StatusCode);
+        var confirm = TestMail.TokenIn(await _app.Mail.LastToAsync("evil@example.test"));
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", json: new { token = confirm })).StatusCode);
+
+        var reset = (await _app.PostFormAsync(TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email)), "undo-email", [])).Location();
+        Assert.Equal("/account/sign-in?changed=1", (await _app.PostFormAsync(reset, "reset", [new("password", NewPassword)])).Location());
+        await Answers.AssertProblemAsync(await new PasskeyBrowser(_app).SignInAsync(planted), 400, "Invalid credentials");
+        Assert.Equal(HttpStatusCode.OK, (await new PasskeyBrowser(_app).SignInAsync(own)).StatusCode);
+        await _app.SignInAsync(user with { Password = NewPassword }); // and no second step is asked for
+    }
+
+    [Fact] // Whoever reads along in the mailbox that its owner leaves gets past no second step by that.
+    public async Task What_the_owner_added_stays_when_the_change_of_their_address_is_undone()
+    {
+        var user = await ConfirmedAsync();
+        await _app.TurnOnTwoStepAsync(user);
+        await _app.SendAsync(HttpMethod.Post, "/api/account/email", cookies: user.Cookies, json: new { email = "new@example.test", password = user.Password });
+        var confirm = TestMail.TokenIn(await _app.Mail.LastToAsync("new@example.test"));
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", json: new { token = confirm })).StatusCode);
+
+        Assert.NotNull((await _app.PostFormAsync(TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email)), "undo-email", [])).Location());
+        Assert.Equal(1, await _app.DbAsync(db => db.Authenticators.CountAsync()));
+    }
+
     [Theory] // Somebody signs up with an address that isn't theirs, and waits for its owner.
     [InlineData(false)]
     [InlineData(true)]
@@ -148,7 +185,32 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
 
         var reset = await _app.Client.GetStringAsync(link);
         Assert.Equal(status, (await _app.SendAsync(HttpMethod.Post, "/api/users/reset", json: new { token = link.Split("token=")[1], password = shorter + "x" })).StatusCode);
-        foreach (var page in new[] { security, reset }) Assert.Contains($">{bounds} characters", page, StringComparison.Ordinal);
+        foreach (var page in new[] { security, reset })
+        {
+            Assert.Contains($">{bounds} characters", page, StringComparison.Ordinal);
+            // UX 1: a password manager learns whose password it keeps.
+            Assert.Matches($"<input hidden[^>]* name=\"username\"[^>]* value=\"{user.Email}\"[^>]* autocomplete=\"username\"", page);
+        }
+    }
+
+    [Fact]
+    public async Task A_short_password_that_stands_alone_again_is_asked_about_and_signs_in()
+    {
+        const string shorter = "vq7#ktzw!m";
+        var ada = await _app.TurnOnTwoStepAsync(await ConfirmedAsync());
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Post, "/api/account/password", cookies: ada.User.Cookies, json: new { currentPassword = ada.User.Password, password = shorter })).StatusCode);
+        ada = ada with { User = ada.User with { Password = shorter } };
+        ada = ada with { User = await TestUser.ReadAsync(_app, await ada.AnswerAsync(await ada.ChallengeAsync(), ada.NextCode()), ada.User.Email, shorter) };
+        var page = await (await _app.SendAsync(HttpMethod.Get, "/account/two-step", cookies: ada.User.Cookies)).PageAsync();
+        Assert.Contains("fewer than 15 characters", page.QuerySelector("dialog#turn-off")!.TextContent, StringComparison.Ordinal);
+        Assert.Equal("/account/two-step", (await ada.ActAsync("off")).Location());
+
+        var signedIn = await _app.SignInAsync(ada.User.Email, shorter, "?returnUrl=%2Faccount%2Fsessions");
+        Assert.Equal("/account/security?returnUrl=%2Faccount%2Fsessions&short=1", signedIn.Location());
+        var cookies = string.Join("; ", signedIn.Headers.GetValues("Set-Cookie").Select(line => line.Split(';')[0]));
+        page = await (await _app.SendAsync(HttpMethod.Get, signedIn.Location(), cookies: cookies)).PageAsync();
+        Assert.Contains("fewer than 15 characters", page.QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
+        Assert.Equal("/account/sessions", page.QuerySelector(".notice a")!.GetAttribute("href"));
     }
 
     private async Task<TestUser> ConfirmedAsync()

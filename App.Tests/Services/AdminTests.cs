@@ -97,6 +97,17 @@ public sealed class AdminTests : IAsyncLifetime
         }
     }
 
+    [Fact] // ATTACKS 136
+    public async Task A_role_that_was_taken_back_opens_nothing_from_the_next_request_on()
+    {
+        var admin = await AdminAsync();
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Get, Api, admin.AccessToken)).StatusCode);
+        Assert.Equal(0, await UsersAsync("revoke", admin.Email, "admin"));
+        await _app.Get<FollowLog>().CatchUpAsync(CancellationToken.None); // the command is another process
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _app.SendAsync(HttpMethod.Get, Api, admin.AccessToken)).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, (await _app.SendAsync(HttpMethod.Get, Api, cookies: admin.Cookies)).StatusCode);
+    }
+
     [Fact]
     public async Task The_pages_lead_from_a_new_service_to_its_removal_without_script()
     {
@@ -131,6 +142,52 @@ public sealed class AdminTests : IAsyncLifetime
         Assert.DoesNotContain((await GetAsync("/services/orders")).QuerySelectorAll("button"), b => b.TextContent.Contains("Remove", StringComparison.Ordinal));
 
         async Task<AngleSharp.Dom.IDocument> GetAsync(string path) => await (await _app.SendAsync(HttpMethod.Get, path, cookies: admin.Cookies)).PageAsync();
+    }
+
+    [Fact]
+    public async Task An_admin_sees_how_far_each_instance_of_a_service_has_come_and_how_long_it_took()
+    {
+        var admin = await AdminAsync();
+        Assert.False((await ViewAsync()).TryGetProperty("feed", out _));
+        await EndAsync();
+        await AckAsync("a", 2);
+        await AckAsync("b", 2);
+        await EndAsync();
+        _app.Time.Advance(TimeSpan.FromSeconds(1));
+        await AckAsync("a", 3);
+
+        var waiting = (await ViewAsync()).GetProperty("feed");
+        Assert.Equal((3, 1.0, 1.0), (waiting.GetProperty("newest").GetInt64(), waiting.GetProperty("p50Seconds").GetDouble(), waiting.GetProperty("p99Seconds").GetDouble()));
+        Assert.Equal([("A", 3, 0, 0.0), ("B", 2, 1, 1.0)], Instances(waiting));
+
+        _app.Time.Advance(TimeSpan.FromSeconds(2));
+        await AckAsync("b", 3);
+        var feed = (await ViewAsync()).GetProperty("feed");
+        Assert.Equal((3, 1.0, 3.0), (feed.GetProperty("newest").GetInt64(), feed.GetProperty("p50Seconds").GetDouble(), feed.GetProperty("p99Seconds").GetDouble()));
+        Assert.Equal([("A", 3, 0, 0.0), ("B", 3, 0, 0.0)], Instances(feed));
+        Assert.Equal(_app.Time.GetUtcNow(), feed.GetProperty("instances")[1].GetProperty("contactAt").GetDateTimeOffset());
+
+        await EndAsync();
+        _app.Time.Advance(TimeSpan.FromSeconds(7));
+        var page = (await (await _app.SendAsync(HttpMethod.Get, "/services/orders", cookies: admin.Cookies)).PageAsync()).QuerySelectorAll(".card").Single(c => c.QuerySelector("h2")!.TextContent == "How it keeps up with events");
+        Assert.Equal("The newest event is 4. Half of the last ones were applied within 1.0 s, 99 of 100 within 3.0 s.", Line(page.QuerySelector("p")!));
+        Assert.Equal(["A Applied up to 3 1 event behind, for 7.0 s Last heard of just now", "B Applied up to 3 1 event behind, for 7.0 s Last heard of just now"], page.QuerySelectorAll("li").Select(Line));
+
+        async Task<JsonElement> ViewAsync() => await (await _app.SendAsync(HttpMethod.Get, Api + "/orders", admin.AccessToken)).Content.ReadFromJsonAsync<JsonElement>();
+
+        async Task EndAsync() => await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: (await _app.SignUpAsync()).Cookies);
+
+        async Task AckAsync(string instance, long cursor)
+        {
+            var answer = await _app.SendAsync(HttpMethod.Post, "/events/ack", json: new { cursor, instance }, headers: ("Authorization", Callers.Basic()));
+            Assert.Equal(HttpStatusCode.NoContent, answer.StatusCode);
+            await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+        }
+
+        static IEnumerable<(string?, long, int, double)> Instances(JsonElement feed) => feed.GetProperty("instances").EnumerateArray()
+            .Select(i => (i.GetProperty("instance").GetString(), i.GetProperty("applied").GetInt64(), i.GetProperty("behind").GetInt32(), i.GetProperty("behindSeconds").GetDouble()));
+
+        static string Line(AngleSharp.Dom.IElement element) => string.Join(' ', element.TextContent.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
     }
 
     private async Task<TestUser> AdminAsync()

@@ -92,7 +92,7 @@ public sealed class ListSessionsTests : IAsyncLifetime
         async Task<JsonElement> OneAsync(Guid id) => await (await _app.SendAsync(HttpMethod.Get, $"/api/sessions/{id}", bearer: user.AccessToken)).Content.ReadFromJsonAsync<JsonElement>();
     }
 
-    [Fact]
+    [Fact] // ATTACKS 150
     public async Task However_many_there_are_the_list_stays_bounded()
     {
         var user = await _app.SignUpAsync();

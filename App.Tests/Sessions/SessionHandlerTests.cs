@@ -110,7 +110,28 @@ public sealed class SessionHandlerTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Unauthorized, (await _app.SendAsync(HttpMethod.Get, "/api/sessions", cookies: user.Cookies)).StatusCode);
         Assert.Equal(HttpStatusCode.Unauthorized, (await _app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).StatusCode);
         var page = await _app.SendAsync(HttpMethod.Get, "/account/sessions", cookies: user.Cookies);
-        Assert.Equal("/account/sign-in?returnUrl=%2Faccount%2Fsessions", page.Headers.Location!.OriginalString);
+        Assert.Equal("/account/sign-in?returnUrl=%2Faccount%2Fsessions&ended=1", page.Headers.Location!.OriginalString);
+    }
+
+    [Theory] // ATTACKS 146: Identity's own endpoints, which let a cookie be renewed for somebody else, aren't here.
+    [InlineData("/refresh"), InlineData("/login"), InlineData("/manage/info")]
+    public async Task Identity_s_own_endpoints_are_not_here(string path)
+    {
+        var user = await _app.SignUpAsync();
+        Assert.Equal(HttpStatusCode.NotFound, (await _app.SendAsync(HttpMethod.Post, path, cookies: user.Cookies, json: new { refreshToken = user.RefreshToken })).StatusCode);
+    }
+
+    [Fact] // UX 9
+    public async Task A_page_says_so_where_the_session_was_ended_elsewhere()
+    {
+        var user = await _app.SignUpAsync();
+        var other = await _app.SignInAsync(user);
+        await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{other.SessionId}", bearer: user.AccessToken);
+        var led = await _app.SendAsync(HttpMethod.Get, "/account/profile", cookies: other.Cookies);
+        Assert.Equal("/account/sign-in?returnUrl=%2Faccount%2Fprofile&ended=1", led.Headers.Location!.OriginalString);
+        Assert.Contains("Your session was ended", await _app.Client.GetStringAsync(led.Headers.Location), StringComparison.Ordinal);
+        foreach (var cookies in new[] { "session=x; session_refresh=y", "session_refresh=" + new string('A', 60) })
+            Assert.Equal("/account/sign-in?returnUrl=%2Faccount", (await _app.SendAsync(HttpMethod.Get, "/account", cookies: cookies)).Headers.Location!.OriginalString);
     }
 
     [Fact]
@@ -141,6 +162,18 @@ public sealed class SessionHandlerTests : IAsyncLifetime
     {
         var answer = await _app.SendAsync(HttpMethod.Get, "/api/sessions", cookies: "session=%%%%");
         Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+        Assert.All(answer.Headers.GetValues("Set-Cookie"), line => Assert.Contains("expires=Thu, 01 Jan 1970", line, StringComparison.Ordinal));
+    }
+
+    [Theory] // ATTACKS 36
+    [InlineData("session=%%%%")]
+    [InlineData("session=")]
+    [InlineData("session=;")]
+    public async Task A_bad_cookie_leads_a_page_to_sign_in_and_is_cleared(string cookie)
+    {
+        var answer = await _app.SendAsync(HttpMethod.Get, "/account/sessions", cookies: cookie);
+        Assert.Equal(HttpStatusCode.Found, answer.StatusCode);
+        Assert.Equal("/account/sign-in?returnUrl=%2Faccount%2Fsessions", answer.Headers.Location!.ToString());
         Assert.All(answer.Headers.GetValues("Set-Cookie"), line => Assert.Contains("expires=Thu, 01 Jan 1970", line, StringComparison.Ordinal));
     }
 

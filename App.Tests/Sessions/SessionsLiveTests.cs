@@ -125,7 +125,7 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         Assert.True(left.Options.ForceLoad);
     }
 
-    [Fact]
+    [Fact] // ATTACKS 214
     public async Task A_page_whose_session_has_ended_does_nothing_more_in_its_name()
     {
         // The last click comes before the page has heard of the end: this one hears of nothing.
@@ -149,12 +149,13 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         cut.WaitForAssertion(() => Assert.Contains("This session was ended", cut.Find("[role=alert]").TextContent, StringComparison.Ordinal));
     }
 
-    [Fact]
+    [Fact] // ATTACKS 214
     public async Task The_circuit_drops_what_comes_after_the_end()
     {
         var other = await _app.SignInAsync(_user);
         var passed = 0;
-        var guard = new EndedCircuits(_app.Get<SessionWatch>(), new Fixed(_me)).CreateInboundActivityHandler(_ => Task.FromResult(passed++));
+        using var circuit = new EndedCircuits(_app.Get<SessionWatch>(), new Who(_me));
+        var guard = circuit.CreateInboundActivityHandler(_ => Task.FromResult(passed++));
         await guard(null!);
         Assert.Equal(1, passed);
         await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{_user.SessionId}", bearer: other.AccessToken);
@@ -163,14 +164,62 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         Assert.Contains(_app.Services.CreateScope().ServiceProvider.GetServices<CircuitHandler>(), h => h is EndedCircuits);
     }
 
+    [Fact] // the index forgets when the last token has run out; a page that stays open doesn't run out
+    public async Task The_circuit_goes_on_dropping_when_the_end_is_long_forgotten()
+    {
+        var other = await _app.SignInAsync(_user);
+        var passed = 0;
+        // One that asks nothing before the end, and one that does.
+        using var silent = new EndedCircuits(_app.Get<SessionWatch>(), new Who(_me));
+        await silent.OnCircuitOpenedAsync(null!, default);
+        using var busy = new EndedCircuits(_app.Get<SessionWatch>(), new Who(_me));
+        Func<CircuitInboundActivityContext, Task>[] guards = [.. new[] { silent, busy }.Select(circuit => circuit.CreateInboundActivityHandler(_ => Task.FromResult(passed++)))];
+        await guards[1](null!);
+        Assert.Equal(1, passed);
+
+        await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{_user.SessionId}", bearer: other.AccessToken);
+        _app.Time.Advance(TimeSpan.FromHours(2));
+        _app.Get<RevocationIndex>().ForgetExpired();
+        Assert.False(_app.Get<SessionWatch>().IsEnded(_me));
+        foreach (var guard in guards) await guard(null!);
+        Assert.Equal(1, passed);
+    }
+
+    [Fact] // ATTACKS 213: a reconnection brings the identity of its own connection along
+    public async Task The_circuit_is_its_first_sessions_alone()
+    {
+        var other = await _app.SignInAsync(_user);
+        var stranger = await _app.SignUpAsync();
+        var passed = 0;
+        var who = new Who(_me);
+        using var circuit = new EndedCircuits(_app.Get<SessionWatch>(), who);
+        await circuit.OnCircuitOpenedAsync(null!, default);
+        var guard = circuit.CreateInboundActivityHandler(_ => Task.FromResult(passed++));
+        foreach (var user in new[] { other, stranger })
+        {
+            who.User = Assert.IsType<TokenVerdict.Genuine>(await _app.Get<TokenVerifier>().VerifyAsync(user.AccessToken)).User;
+            await guard(null!);
+        }
+
+        who.User = null;
+        await guard(null!);
+        Assert.Equal(0, passed);
+        who.User = _me with { TokenId = "the next one" };
+        await guard(null!);
+        Assert.Equal(1, passed);
+    }
+
     private IRenderedComponent<SessionsLive> Open(string language = "en")
     {
         _page.Renderer.SetRendererInfo(new RendererInfo("Server", true));
         return _page.Render<SessionsLive>(island => island.Add(i => i.Language, language));
     }
 
-    private sealed class Fixed(CurrentUser user) : AuthenticationStateProvider
+    private sealed class Who(CurrentUser? user) : AuthenticationStateProvider
     {
-        public override Task<AuthenticationState> GetAuthenticationStateAsync() => Task.FromResult(new AuthenticationState(user.ToPrincipal()));
+        public CurrentUser? User { get; set; } = user;
+
+        public override Task<AuthenticationState> GetAuthenticationStateAsync() =>
+            Task.FromResult(new AuthenticationState(User?.ToPrincipal() ?? new System.Security.Claims.ClaimsPrincipal()));
     }
 }

@@ -4,6 +4,8 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Tokens;
 
@@ -88,6 +90,35 @@ public sealed class SharedSecretTests : IAsyncLifetime
         await using var app = TestApp.Start();
         _ = app.Services;
         Assert.DoesNotContain(app.Log.Lines, l => l.Contains("SharedSecret", StringComparison.Ordinal));
+    }
+
+    [Theory] // No signing key is read in this mode; the master key is found wrong all the same, by whatever is stored under it.
+    [InlineData("DELETE FROM SigningKeys")]
+    [InlineData("DELETE FROM DataProtectionKeys")]
+    public async Task Another_master_key_stops_the_start(string forget)
+    {
+        await using var app = TestApp.Start();
+        app.Get<IDataProtectionProvider>().CreateProtector("test").Protect("x");
+        await app.DbAsync(db => db.Database.ExecuteSqlRawAsync(forget));
+        var right = await File.ReadAllTextAsync(Path.Combine(app.Folder, "master.key"));
+        foreach (var (key, fits) in new[] { (right, true), (Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)), false) })
+        {
+            var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "App.dll"), "keys", "list"]) { RedirectStandardError = true, RedirectStandardOutput = true };
+            start.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
+            start.Environment["DataDir"] = app.Folder;
+            start.Environment["Tokens__SharedSecret"] = Secret;
+            start.Environment["Keys__MasterKey"] = key;
+            using var process = Process.Start(start)!;
+            var output = process.StandardOutput.ReadToEndAsync();
+            var line = (await process.StandardError.ReadToEndAsync()).TrimEnd();
+            await output;
+            await process.WaitForExitAsync();
+
+            Assert.Equal(fits ? 0 : 1, process.ExitCode);
+            if (fits) continue;
+            Assert.StartsWith("Keys:MasterKey is not the one that this database's keys were stored under.", line, StringComparison.Ordinal);
+            Assert.DoesNotContain('\n', line);
+        }
     }
 
     [Fact]

@@ -41,9 +41,9 @@ internal static class AccountsModule
         users.MapPost("/signin/mfa", SignInSecondStep.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).RequireRateLimiting(RateLimits.Credentials)
             .TakesJson<SecondStepRequest>().ProducesProblem(400).ProducesProblem(401).ProducesProblem(413).ProducesProblem(429);
         users.MapPost("/signout", SignOut.HandleAsync);
-        users.MapGet("/currentuser", ReadCurrentUser.Handle).Produces<CurrentUserAnswer>();
+        BusyRoute.On(users.MapGet("/currentuser", ReadCurrentUser.Handle).Produces<CurrentUserAnswer>(), routes.ServiceProvider);
 
-        routes.MapPost("/ui/password-strength", JudgePassword.Handle).AllowAnonymous().DisableAntiforgery().ExcludeFromDescription().RequireRateLimiting(RateLimits.Judgements);
+        routes.MapPost("/ui/password-strength", SetPassword.JudgeAsync).AllowAnonymous().DisableAntiforgery().ExcludeFromDescription().RequireRateLimiting(RateLimits.Judgements);
         routes.MapPost("/api/tokens", IssueTokens.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).WithTags("Tokens").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials)
             .ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);
     }

@@ -1,13 +1,14 @@
 using App.Data;
 using App.Factors;
 using App.Passwords;
+using App.Sessions;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Accounts;
 
 /// <summary>Somebody who is signed in proves again that it's them, before they change what signs them in.</summary>
-internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks passwords, SecondFactor factor, RecentProof proof)
+internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks passwords, SecondFactor factor, KnownDevices devices, RecentProof proof)
 {
     private const int LongestPassword = 1024;
 
@@ -32,8 +33,11 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
             return right;
         }, ct);
 
-    public Task<Outcome> ByCodeAsync(CurrentUser user, string code, HttpContext http, CancellationToken ct) =>
-        TryAsync(SignInSecondStep.GuessKey(user.Id), user, Amr.Code, http, async account =>
+    /// <summary>One count with the second step of a sign-in from the same device.</summary>
+    public async Task<Outcome> ByCodeAsync(CurrentUser user, string code, HttpContext http, CancellationToken ct)
+    {
+        var owner = await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == user.Id, ct);
+        return await TryAsync(devices.GuessesOf(Client.Of(http), SignInSecondStep.GuessKey(user.Id), owner), user, Amr.Code, http, async account =>
         {
             await using var transaction = await db.BeginWriteAsync(ct);
             if (!await factor.SpendAsync(user.Id, code, ct)) return false;
@@ -41,6 +45,7 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
             await transaction.CommitAsync(ct);
             return true;
         }, ct);
+    }
 
     private async Task<Outcome> TryAsync(string account, CurrentUser user, string method, HttpContext http, Func<string, Task<bool>> judge, CancellationToken ct)
     {

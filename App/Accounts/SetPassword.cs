@@ -2,8 +2,12 @@ using App.Audit;
 using App.Data;
 using App.Events;
 using App.Mail;
+using App.Passwords;
 using App.Sessions;
 using App.Tokens;
+using App.Ui;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.Accounts;
 
@@ -12,10 +16,19 @@ namespace App.Accounts;
 /// the guesses are forgotten, and its owner gets a letter. Whichever way the person has proved that they may.
 /// </summary>
 internal sealed class SetPassword(
-    AppDb db, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, LooseEnds looseEnds, Outbox outbox, GuessLimits guesses, TokenOptions tokens)
+    AppDb db, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, LooseEnds looseEnds, Outbox outbox, GuessLimits guesses)
 {
     /// <summary>The purpose of the link in a reset letter.</summary>
     public const string ResetLink = "reset";
+
+    /// <summary>What the page says while a new password is typed. Whose it will be, the form says, or the session, or the link of a reset.</summary>
+    public static async Task<Ok<JudgePassword.Verdict>> JudgeAsync(HttpContext http, JudgePassword judge, OneTimeLinks links, AppDb db, CancellationToken ct)
+    {
+        var user = CurrentUser.From(http.User);
+        if (PostedForm.Field(http.Request, "token") is not { } token) return judge.Answer(http.Request, user?.Email, user?.Name);
+        var owner = await links.FindAsync(ResetLink, token, ct) is { UserId: { } id } ? await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id, ct) : null;
+        return judge.Answer(http.Request, owner?.Email, owner?.Name);
+    }
 
     /// <summary>In the caller's write transaction; the caller saves and commits.</summary>
     /// <param name="keep">The session that goes on.</param>
@@ -28,7 +41,7 @@ internal sealed class SetPassword(
         audit.Add("password-changed", user.Id, keep, client.Address);
         outbox.TellPasswordChanged(user, client);
         await db.SaveChangesAsync(ct);
-        await events.UserChangedAsync(Causes.PasswordChanged, user.Id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+        await events.UserChangedAsync(Causes.PasswordChanged, user.Id, TokenOptions.ConcernedFor, ct);
         if (endOthers) await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && s.Id != keep, Causes.EndedByUser, ct);
         await looseEnds.OfPasswordAsync(user.Id, ct);
         await guesses.ForgetAsync(user.NormalizedEmail!, ct);

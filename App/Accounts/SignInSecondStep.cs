@@ -18,7 +18,7 @@ public sealed class SecondStepRequest
 
 /// <summary>
 /// The second step of a sign-in: after the right password, a code. Wrong ones are counted per challenge, and for the account across all of
-/// its challenges exactly as wrong passwords are, so that asking for a new challenge gives nobody new tries.
+/// its challenges exactly as wrong passwords are, so that asking for a new challenge gives nobody new tries, and the owner's own device counts apart.
 /// </summary>
 internal sealed partial class SignInSecondStep(
     AppDb db, GuessLimits guesses, SecondFactor factor, SecondSteps steps, StartSession start, KnownDevices devices, ILogger<SignInSecondStep> logger)
@@ -55,7 +55,8 @@ internal sealed partial class SignInSecondStep(
 
     private async Task<SignIn.Outcome> CountedAsync(User user, Client client, Func<Task<SignIn.Outcome>> judge, CancellationToken ct)
     {
-        var account = GuessKey(user.Id);
+        // A stranger who knows the password must not keep the owner from their own device, here no more than at the first step.
+        var account = devices.GuessesOf(client, GuessKey(user.Id), user);
         if (await guesses.ReserveAsync(account, ct) is { } wait) return new SignIn.Outcome.LockedOut(wait);
         SignIn.Outcome outcome;
         try
@@ -89,7 +90,7 @@ internal sealed partial class SignInSecondStep(
         if (challenge is null && await db.FindPasswordHashAsync(user.Id, ct) != user.PasswordHash) return new SignIn.Outcome.Rejected();
         if (!await factor.SpendAsync(user.Id, code, ct)) return new SignIn.Outcome.WrongCode();
         if (challenge is not null && !await steps.FinishAsync(challenge, user.Id, ct)) return new SignIn.Outcome.Rejected();
-        await guesses.ForgetAsync(GuessKey(user.Id), ct);
+        await guesses.ForgetAsync(devices.GuessesOf(client, GuessKey(user.Id), user), ct);
         var grant = await start.BeginAsync(user, [Amr.Password, Amr.Code, Amr.Several], client, replaced, ct);
         await devices.TellIfNewAsync(user, grant.User.SessionId, client, ct);
         await db.SaveChangesAsync(ct);

@@ -105,6 +105,7 @@ internal sealed partial class SignUp(
             PasswordHash = applicant.PasswordHash,
             SecurityStamp = Guid.NewGuid().ToString("N"),
             CreatedAt = now,
+            Language = client.Language,
         };
         try
         {

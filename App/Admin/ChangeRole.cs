@@ -8,7 +8,7 @@ using TokenOptions = App.Tokens.TokenOptions;
 namespace App.Admin;
 
 /// <summary>A person is given a role, or loses it. What their tokens say is then out of date, and whoever follows the events is told so.</summary>
-internal sealed class ChangeRole(AppDb db, ILookupNormalizer normalizer, SecurityEventLog events, AuditLog audit, TokenOptions tokens, TimeProvider time)
+internal sealed class ChangeRole(AppDb db, ILookupNormalizer normalizer, SecurityEventLog events, AuditLog audit, TimeProvider time)
 {
     public enum Outcome
     {
@@ -37,7 +37,7 @@ internal sealed class ChangeRole(AppDb db, ILookupNormalizer normalizer, Securit
             db.UserRoles.Add(new IdentityUserRole<Guid> { UserId = user.Id, RoleId = known.Id });
         }
 
-        await events.UserChangedAsync(Causes.RolesChanged, user.Id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+        await events.UserChangedAsync(Causes.RolesChanged, user.Id, TokenOptions.ConcernedFor, ct);
         audit.Add(granted ? "role-granted" : "role-revoked", user.Id, detail: role);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);

@@ -28,19 +28,19 @@ internal sealed record Recipe(
 
 /// <summary>What recipes are filled in with.</summary>
 /// <param name="Gatehouse">Where a proxy reaches us: host and port.</param>
-internal sealed record RecipeSettings(string Issuer, string Gatehouse, string Audience, string ClientId, string SessionCookie, string RefreshCookie)
+internal sealed record RecipeSettings(string Issuer, string Gatehouse, string Audience, string ClientId, string SessionCookie, string RefreshCookie, string DeviceCookie)
 {
     /// <summary>Where the service listens, and the proxy in front of it.</summary>
     public const string Upstream = "127.0.0.1:3000", Listen = "localhost:8080";
 
     public const string Folder = "/etc/gatehouse";
 
-    private IEnumerable<string> All => [Issuer, Gatehouse, Audience, ClientId, SessionCookie, RefreshCookie];
+    private IEnumerable<string> All => [Issuer, Gatehouse, Audience, ClientId, SessionCookie, RefreshCookie, DeviceCookie];
 
     /// <summary>Whether none of the values could end the text that it stands in and go on as code.</summary>
     public bool AreSafe => All.All(ProxyConfigurations.CanTake);
 
-    public ProxySettings Proxy => new(Issuer, Gatehouse, Upstream, Listen, Folder, Audience, ClientId) { SessionCookie = SessionCookie, RefreshCookie = RefreshCookie };
+    public ProxySettings Proxy => new(Issuer, Gatehouse, Upstream, Listen, Folder, Audience, ClientId) { SessionCookie = SessionCookie, RefreshCookie = RefreshCookie, DeviceCookie = DeviceCookie };
 }
 
 /// <summary>The code that a service's page shows and our tests run: one source for both.</summary>

@@ -33,7 +33,7 @@ internal sealed class ShowConnect(ShowService show, PublicUrl publicUrl, TokenOp
         var recipe = recipes.FirstOrDefault(r => r.Id == code) ?? recipes[0];
         // Behind a gateway a service has a token of its own made for it; elsewhere it may take everybody's.
         var audience = service.Audience ?? (mode == TrustMode.Gateway ? service.Id : tokens.Audience);
-        var settings = new RecipeSettings(publicUrl.Issuer, Reached(new Uri(publicUrl.Issuer)), audience, service.Id, cookies.Session, cookies.Refresh);
+        var settings = new RecipeSettings(publicUrl.Issuer, Reached(new Uri(publicUrl.Issuer)), audience, service.Id, cookies.Session, cookies.Refresh, cookies.Device);
         IReadOnlyList<(string, string)> files = settings.AreSafe ? [.. recipe.Files.Select(f => (NameOf(f), Recipes.Fill(recipe, f, settings)))] : [];
         return new(service, mode, recipes, recipe, files, Setup(recipe, settings), recipe.Run, audience, audience == tokens.Audience, new Uri(publicUrl.Issuer).Host == "localhost", settings);
     }

@@ -21,6 +21,7 @@ public abstract class AppDb(DbContextOptions options)
         builder.Entity<User>(user =>
         {
             user.Property(u => u.Name).HasMaxLength(200);
+            user.Property(u => u.Language).HasMaxLength(20);
             // One account per address: Identity's own index isn't unique.
             user.HasIndex(u => u.NormalizedEmail).HasDatabaseName("EmailIndex").IsUnique();
         });

@@ -30,7 +30,7 @@ internal static class DataModule
             .AddInterceptors(sp.GetServices<IInterceptor>()));
         services.AddDbContextPool<SqlServerDb>((sp, db) => db
             .ConfigureWarnings(LeaveFailuresToTheCaller)
-            .UseSqlServer(sp.GetRequiredService<ConnectionStringOptions>().Default ?? "", sql =>
+            .UseSqlServer(SqlServerPatience.In(sp.GetRequiredService<ConnectionStringOptions>().Default ?? ""), sql =>
             {
                 if (sp.GetRequiredService<DatabaseOptions>().MaxBatchSize is int size) sql.MaxBatchSize(size);
             })
@@ -63,13 +63,17 @@ internal static class DataModule
     private static async Task MigrateAsync(IServiceProvider services, CancellationToken ct)
     {
         await using var scope = services.CreateAsyncScope();
-        await SchemaMigration.RunAsync(scope.ServiceProvider.GetRequiredService<AppDb>(), ct);
+        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+        await StorageSettings.ExplainAsync(db, () => SchemaMigration.RunAsync(db, ct));
     }
 
     private static async Task DemandSchemaAsync(IServiceProvider services, CancellationToken ct)
     {
         await using var scope = services.CreateAsyncScope();
-        if ((await scope.ServiceProvider.GetRequiredService<AppDb>().Database.GetPendingMigrationsAsync(ct)).Any())
+        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+        var pending = false;
+        await StorageSettings.ExplainAsync(db, async () => pending = (await db.Database.GetPendingMigrationsAsync(ct)).Any());
+        if (pending)
             throw new SettingsException(["Database:MigrateOnStart is false, and the schema isn't up to date. Run `App migrate` first, or set it to true."]);
     }
 
@@ -78,8 +82,8 @@ internal static class DataModule
         var text = services.GetRequiredService<KeyOptions>().MasterKey;
         if (text is not null && !MasterKey.TryParse(text, out _))
             yield return "Keys:MasterKey isn't 32 bytes of base64. Make one with: openssl rand -base64 32";
-        else if (text is null && services.GetRequiredService<IHostEnvironment>().IsProduction())
-            yield return "Keys:MasterKey isn't set, and Production makes none by itself. Give 32 random bytes in base64 (openssl rand -base64 32) as Keys__MasterKey in the environment or the secrets folder.";
+        else if (text is null && !services.GetRequiredService<IHostEnvironment>().IsDevelopment())
+            yield return "Keys:MasterKey isn't set, and only Development makes one by itself. Give 32 random bytes in base64 (openssl rand -base64 32) as Keys__MasterKey in the environment or the secrets folder.";
     }
 
     private static MasterKey FindMasterKey(IServiceProvider services) =>

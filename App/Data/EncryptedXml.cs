@@ -19,9 +19,9 @@ internal sealed class XmlEncryptor(MasterKey masterKey) : IXmlEncryptor
 // Data Protection makes this by reflection and hands it the services.
 internal sealed class XmlDecryptor(IServiceProvider services) : IXmlDecryptor
 {
-    public XElement Decrypt(XElement encryptedElement)
-    {
-        var plain = services.GetRequiredService<MasterKey>().Decrypt(Convert.FromBase64String(encryptedElement.Value), XmlEncryptor.Purpose);
-        return XElement.Parse(Encoding.UTF8.GetString(plain));
-    }
+    public XElement Decrypt(XElement encryptedElement) => Open(services.GetRequiredService<MasterKey>(), encryptedElement);
+
+    /// <exception cref="System.Security.Cryptography.CryptographicException">It was encrypted under another master key.</exception>
+    public static XElement Open(MasterKey masterKey, XElement encryptedElement) =>
+        XElement.Parse(Encoding.UTF8.GetString(masterKey.Decrypt(Convert.FromBase64String(encryptedElement.Value), XmlEncryptor.Purpose)));
 }

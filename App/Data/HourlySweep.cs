@@ -19,7 +19,9 @@ internal sealed partial class HourlySweep(IServiceScopeFactory scopes, IEnumerab
             try
             {
                 await using var scope = scopes.CreateAsyncScope();
-                await sweep.RunAsync(scope.ServiceProvider.GetRequiredService<AppDb>(), time.GetUtcNow(), ct);
+                var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+                SqlServerPatience.TakeTime(db);
+                await sweep.RunAsync(db, time.GetUtcNow(), ct);
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {

@@ -9,7 +9,7 @@ namespace App.Data;
 public sealed class KeyOptions
 {
     [Secret]
-    [Description("The master key: 32 random bytes in base64 (`openssl rand -base64 32`), from the environment or a secret file. Signing keys and Data Protection keys are stored encrypted under it. Required in Production; Development makes one in `DataDir`.")]
+    [Description("The master key: 32 random bytes in base64 (`openssl rand -base64 32`), from the environment or a secret file. Signing keys and Data Protection keys are stored encrypted under it. Required except in Development, which makes one in `DataDir`.")]
     public string? MasterKey { get; set; }
 
     [Range(typeof(TimeSpan), "2.00:00:00", "365.00:00:00")]
@@ -41,10 +41,22 @@ public sealed class MasterKey
     public static MasterKey ReadOrCreate(string path)
     {
         PrivateFolder.Ensure(Path.GetDirectoryName(path)!);
-        if (!File.Exists(path)) Create(path);
-        return TryParse(File.ReadAllText(path), out var key)
+        return TryParse(Read(path), out var key)
             ? key
             : throw new SettingsException([$"{path} holds no master key (32 bytes of base64). Restore it, or remove it together with the database."]);
+    }
+
+    private static string Read(string path)
+    {
+        try
+        {
+            if (!File.Exists(path)) Create(path);
+            return File.ReadAllText(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw PrivateFolder.Unusable(path, e);
+        }
     }
 
     public byte[] Derive(string purpose) =>
@@ -77,7 +89,7 @@ public sealed class MasterKey
     private static void Create(string path)
     {
         FileStream? alone = null;
-        SpinWait.SpinUntil(() => (alone = TryLock(path + ".making")) is not null);
+        SpinWait.SpinUntil(() => (alone = PrivateFolder.TryLock(path + ".making")) is not null);
         using (alone)
         {
             if (File.Exists(path)) return;
@@ -87,19 +99,6 @@ public sealed class MasterKey
             using (var file = new StreamWriter(aside, Encoding.ASCII, options))
                 file.Write(Convert.ToBase64String(RandomNumberGenerator.GetBytes(Size)));
             File.Move(aside, path);
-        }
-    }
-
-    // The kernel gives the lock back when its holder dies.
-    private static FileStream? TryLock(string path)
-    {
-        try
-        {
-            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException) when (File.Exists(path))
-        {
-            return null;
         }
     }
 }

@@ -14,6 +14,7 @@ internal static class SchemaMigration
     {
         if (!db.Database.IsSqlite())
         {
+            SqlServerPatience.TakeTime(db);
             await db.Database.MigrateAsync(ct);
             return;
         }
@@ -29,17 +30,9 @@ internal static class SchemaMigration
 
     private static async Task<FileStream> LockAsync(string path, CancellationToken ct)
     {
+        // Where another process is migrating, it will let go, or the kernel will for it.
         for (; ; await Task.Delay(TimeSpan.FromMilliseconds(50), ct))
-        {
-            try
-            {
-                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            }
-            catch (IOException) when (File.Exists(path))
-            {
-                // Another process is migrating; it will let go, or the kernel will for it.
-            }
-        }
+            if (PrivateFolder.TryLock(path) is { } alone) return alone;
     }
 
     private static async Task ForgetStaleLockAsync(AppDb db, CancellationToken ct)

@@ -5,9 +5,14 @@ namespace App.Data;
 /// after the other, with a thread of the pool blocked each time; so it commits to the log without waiting (<c>synchronous=NORMAL</c>), and
 /// who writes answers nobody before the flush that began after its commit has ended. A thread of its own does it, and ends when nobody writes.
 /// </summary>
-/// <param name="log">The write-ahead log. SQLite holds its locks on other files, so that opening and closing this one here gives none of them up.</param>
-internal sealed class SharedSync(string log)
+/// <param name="database">
+/// Its file. Opened is the write-ahead log beside it alone: SQLite holds its locks on other files, so that opening and closing that one here
+/// gives none of them up.
+/// </param>
+internal sealed class SharedSync(string database)
 {
+    private readonly string log = database + "-wal";
+
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(5);
 
     private readonly object _turn = new();
@@ -59,6 +64,8 @@ internal sealed class SharedSync(string log)
     // By its name each time: SQLite removes the file when the last connection closes, having moved all of it, flushed, to the database.
     private void Flush()
     {
+        // Removed or moved, it is still written to, and nobody will find it again.
+        if (Path.IsPathRooted(database) && !File.Exists(database)) throw new FileNotFoundException("The file of the database is gone.", database);
         try
         {
             using var file = File.OpenHandle(log, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);

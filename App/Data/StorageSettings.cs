@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Microsoft.Data.SqlClient;
 using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.Data;
 
@@ -17,6 +18,31 @@ internal static class StorageSettings
         else if (!string.IsNullOrWhiteSpace(given) && !IsConnectionString(provider, given))
             yield return $"ConnectionStrings:Default isn't a connection string for Database:Provider {provider}.";
     }
+
+    /// <summary>Does what opens the database for the first time.</summary>
+    /// <exception cref="SettingsException">It can't be opened, or isn't one: one line, where an operator can help.</exception>
+    public static async Task ExplainAsync(AppDb db, Func<Task> open)
+    {
+        try
+        {
+            await open();
+        }
+        catch (Exception e) when (Explain(db, e as DbException ?? e.InnerException as DbException) is { } fault)
+        {
+            throw new SettingsException([fault]);
+        }
+    }
+
+    private static string? Explain(AppDb db, DbException? exception) => exception switch
+    {
+        // read-only, I/O error, full, can't open
+        SqliteException { SqliteErrorCode: 8 or 10 or 13 or 14 } => $"DataDir: {db.Database.GetDbConnection().DataSource} can't be used: {exception.Message} Give a folder that this process may write to.",
+        // corrupt, no database
+        SqliteException { SqliteErrorCode: 11 or 26 } => $"DataDir: {db.Database.GetDbConnection().DataSource} can't be read as a database: {exception.Message} Restore it from a backup, or move it away to begin with an empty one.",
+        // no way there, or too slow; no such database, no such login
+        SqlException { Class: >= 20 } or SqlException { Number: -2 or 4060 or 18452 or 18456 } => $"ConnectionStrings:Default: the database can't be opened: {exception.Message}",
+        _ => null,
+    };
 
     private static bool IsConnectionString(DatabaseProvider provider, string text)
     {

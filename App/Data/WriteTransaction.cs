@@ -68,7 +68,7 @@ internal sealed class WriteTransaction : IAsyncDisposable
     private sealed class Queue(string file)
     {
         public SemaphoreSlim Gate { get; } = new(1);
-        public SharedSync Sync { get; } = new(file + "-wal");
+        public SharedSync Sync { get; } = new(file);
     }
 }
 

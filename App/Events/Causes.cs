@@ -21,7 +21,7 @@ internal static class Causes
     /// <summary>Its owner says that it was somebody else's.</summary>
     public static readonly Cause Disowned = new("disowned", EventTypes.SessionRevoked, Concerns.Session);
 
-    public static readonly Cause EndedByAdmin = new("ended-by-admin", EventTypes.SessionRevoked, Concerns.Session, Exists: false);
+    public static readonly Cause EndedByAdmin = new("ended-by-admin", EventTypes.SessionRevoked, Concerns.Session);
     public static readonly Cause Replaced = new("replaced", EventTypes.SessionRevoked, Concerns.Session);
     public static readonly Cause RefreshReuse = new("refresh-reuse", EventTypes.SessionRevoked, Concerns.Session);
 

@@ -10,6 +10,19 @@ namespace App.Events;
 /// <param name="Behind">Those that haven't.</param>
 internal sealed record ConvergenceView(int Applied, int Services, double? Seconds, IReadOnlyList<ServiceBehind> Behind);
 
+/// <summary>How the instances of a service keep up with the log, by their own word.</summary>
+/// <param name="Newest">The newest cursor given out.</param>
+/// <param name="P50Seconds">From an event to its being applied, at each instance, over the last thousand events: half of them took no longer. Absent while that can't be said.</param>
+/// <param name="P99Seconds">The same for 99 of 100.</param>
+/// <param name="Instances">Those that were in contact within a day, by name; the hundred latest at most.</param>
+internal sealed record FeedView(long Newest, double? P50Seconds, double? P99Seconds, IReadOnlyList<InstanceView> Instances);
+
+/// <param name="Instance">As it calls itself, in capitals; empty where it has no name, <c>(poll)</c> and <c>(PUSH)</c> for the ways without one.</param>
+/// <param name="Applied">Everything up to this cursor is applied.</param>
+/// <param name="Behind">How many of the last thousand events concern it and aren't applied.</param>
+/// <param name="BehindSeconds">How old the first of these is; 0 where there is none.</param>
+internal sealed record InstanceView(string Instance, DateTimeOffset ContactAt, long Applied, int Behind, double BehindSeconds);
+
 /// <param name="Service">The service's id.</param>
 /// <param name="Seconds">How long it has been behind.</param>
 internal sealed record ServiceBehind(string Service, double Seconds);
@@ -20,6 +33,9 @@ internal sealed record ServiceBehind(string Service, double Seconds);
 /// </summary>
 internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, TimeProvider time)
 {
+    private const int MostShown = 100;
+    private const int MostCounted = 1000;
+
     /// <returns>Null where no service is concerned.</returns>
     public async Task<ConvergenceView?> OfAsync(LoggedEvent entry, CancellationToken ct)
     {
@@ -29,15 +45,15 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
         var services = readers.Where(r => text.Concerns(entry, r.Audience)).GroupBy(r => r.Service).OrderBy(s => s.Key, StringComparer.Ordinal).ToList();
         if (services.Count == 0) return null;
 
-        // Those to whom it was pushed and who didn't take it, though they may have taken what came later.
+        // Those who were told and didn't take it, though they may have taken what came later.
         var aside = await db.UndeliveredEvents.Where(u => u.Cursor == entry.Cursor).Select(u => u.Service).ToListAsync(ct);
-        var behind = services.Where(s => s.Any(r => !HasApplied(r, entry.Cursor) || (r.Instance == FeedReader.Push && aside.Contains(r.Service))))
-            .Select(s => new ServiceBehind(s.Key, Math.Max(0, Math.Round((now - entry.OccurredAt).TotalSeconds, 3)))).ToList();
+        var behind = services.Where(s => s.Any(r => !HasApplied(r, entry.Cursor) || (!r.IsInstance && aside.Contains(r.Service))))
+            .Select(s => new ServiceBehind(s.Key, Seconds(now - entry.OccurredAt))).ToList();
         double? seconds = null;
         if (behind.Count == 0)
         {
             var times = services.SelectMany(s => s).Select(r => r.AppliedAt(entry.Cursor)).ToList();
-            if (!times.Contains(null)) seconds = Math.Max(0, Math.Round((times.Max()!.Value - entry.OccurredAt).TotalSeconds, 3));
+            if (!times.Contains(null)) seconds = Seconds(times.Max()!.Value - entry.OccurredAt);
         }
 
         return new ConvergenceView(services.Count - behind.Count, services.Count, seconds, behind);
@@ -49,6 +65,42 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
         var entry = await db.SecurityEvents.AsNoTracking().Where(e => e.SessionId == sessionId).OrderByDescending(e => e.Cursor).FirstOrDefaultAsync(ct);
         return entry is null ? null : await OfAsync(entry, ct);
     }
+
+    /// <returns>Null where nothing of the service has been in contact for a day.</returns>
+    public async Task<FeedView?> OfServiceAsync(string service, string? audience, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var since = now - TimeSpan.FromDays(1);
+        var readers = await db.FeedReaders.AsNoTracking().Where(r => r.Service == service && r.ContactAt > since).OrderByDescending(r => r.ContactAt).Take(MostShown).ToListAsync(ct);
+        if (readers.Count == 0) return null;
+        var newest = await db.EventCounter.Select(c => c.Value).SingleAsync(ct);
+        var entries = await db.SecurityEvents.AsNoTracking().OrderByDescending(e => e.Cursor).Take(MostCounted).ToListAsync(ct);
+        entries.RemoveAll(e => !text.Concerns(e, audience));
+        var aside = await db.UndeliveredEvents.Where(u => u.Service == service).Select(u => u.Cursor).ToListAsync(ct);
+
+        var seconds = readers.SelectMany(r => SecondsOf(r, entries)).Order().ToList();
+        return new FeedView(newest, Percentile(seconds, 50), Percentile(seconds, 99), [.. readers.OrderBy(r => r.Instance, StringComparer.Ordinal).Select(r => Describe(r, entries, aside, now))]);
+    }
+
+    private static InstanceView Describe(FeedReader reader, List<LoggedEvent> entries, List<long> aside, DateTimeOffset now)
+    {
+        var behind = entries.FindAll(e => !HasApplied(reader, e.Cursor) || (!reader.IsInstance && aside.Contains(e.Cursor)));
+        return new(reader.Instance, reader.ContactAt, reader.Applied, behind.Count, behind is [.., var oldest] ? Seconds(now - oldest.OccurredAt) : 0);
+    }
+
+    // What a reader says first is where it begins, or where our memory of it does: that tells no time.
+    private static IEnumerable<double> SecondsOf(FeedReader reader, List<LoggedEvent> entries)
+    {
+        var acks = reader.Acknowledged();
+        return acks.Zip(acks.Skip(1)).SelectMany(pair => entries
+            .Where(e => e.Cursor > pair.First.Cursor && e.Cursor <= pair.Second.Cursor)
+            .Select(e => Seconds(pair.Second.At - e.OccurredAt)));
+    }
+
+    // By the nearest rank: a time that was measured.
+    private static double? Percentile(List<double> sorted, int percent) => sorted.Count == 0 ? null : sorted[(((sorted.Count * percent) + 99) / 100) - 1];
+
+    private static double Seconds(TimeSpan span) => Math.Max(0, Math.Round(span.TotalSeconds, 3));
 
     private static bool HasApplied(FeedReader reader, long cursor) => reader.Applied >= cursor || reader.HasAhead(cursor);
 }

@@ -56,6 +56,19 @@ internal sealed class EventFeed(IServiceScopeFactory scopes)
         else Wake();
     }
 
+    /// <summary>The log was read as far as this: a cursor up to here that isn't known has no entry any more.</summary>
+    public void Reached(long cursor)
+    {
+        lock (_turn)
+        {
+            if (cursor <= _newest) return;
+            Volatile.Write(ref _newest, cursor);
+            while (_early.Remove(_newest + 1, out var next)) Pass(next);
+        }
+
+        Wake();
+    }
+
     /// <summary>Grows with each heartbeat: readers pass on that the feed is as fresh as now.</summary>
     public long Beats => Volatile.Read(ref _beats);
 

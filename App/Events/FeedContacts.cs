@@ -18,6 +18,9 @@ internal sealed partial class FeedContacts(
     private static readonly TimeSpan Remembered = TimeSpan.FromHours(1);
     private const int MostMeasured = 1000;
 
+    // Of one service. Of more, the one that was silent for the longest is forgotten: whoever makes up names fills no memory and no table.
+    internal const int MostNames = 1000;
+
     private readonly ConcurrentDictionary<(string Service, string Instance), Reader> _readers = new();
     private readonly SemaphoreSlim _work = new(0, 1);
     private readonly SemaphoreSlim _one = new(1);
@@ -52,6 +55,11 @@ internal sealed partial class FeedContacts(
         {
             var notes = new List<(Reader Reader, DateTimeOffset ContactAt, List<(long Cursor, DateTimeOffset At)> Acks)>();
             var idleSince = time.GetUtcNow() - Remembered;
+            if (_readers.Count > MostNames)
+            {
+                foreach (var key in _readers.GroupBy(r => r.Key.Service).SelectMany(own => own.OrderByDescending(r => r.Value.ContactAt).Skip(MostNames)).Select(r => r.Key)) _readers.TryRemove(key, out _);
+            }
+
             foreach (var (key, reader) in _readers)
             {
                 if (reader.Take() is var (contact, acks)) notes.Add((reader, contact, acks));
@@ -115,11 +123,13 @@ internal sealed partial class FeedContacts(
         foreach (var (reader, contact, acks) in notes)
         {
             if (!known.TryGetValue((reader.Service.Id, reader.Instance), out var row))
-                db.FeedReaders.Add(row = new FeedReader { Service = reader.Service.Id, Instance = reader.Instance });
+                db.FeedReaders.Add(known[(reader.Service.Id, reader.Instance)] = row = new FeedReader { Service = reader.Service.Id, Instance = reader.Instance });
             row.Audience = reader.Service.Audience;
             if (contact > row.ContactAt) row.ContactAt = contact;
             foreach (var (cursor, at) in acks) row.Acknowledge(cursor, at);
         }
+
+        db.RemoveRange(known.Values.Where(r => r.IsInstance).GroupBy(r => r.Service).SelectMany(own => own.OrderByDescending(r => r.ContactAt).Skip(MostNames)));
 
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);

@@ -22,6 +22,9 @@ internal sealed class FeedReader : IEntityTypeConfiguration<FeedReader>
     /// <summary>As it calls itself; "" where it has no name.</summary>
     public required string Instance { get; set; }
 
+    /// <summary>A program that follows the feed by itself.</summary>
+    public bool IsInstance => Instance is not (Poll or Push);
+
     /// <summary>The audience that it was registered for; null for one that hears everything.</summary>
     public string? Audience { get; set; }
 
@@ -51,17 +54,18 @@ internal sealed class FeedReader : IEntityTypeConfiguration<FeedReader>
     /// <summary>When the entry was applied at the latest; null where that is too long ago to say.</summary>
     public DateTimeOffset? AppliedAt(long cursor)
     {
-        var acks = Acks.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        for (var i = 0; i < acks.Length; i++)
-        {
-            var at = acks[i].IndexOf('@', StringComparison.Ordinal);
-            if (long.Parse(acks[i].AsSpan(0, at), CultureInfo.InvariantCulture) < cursor) continue;
-            if (i == 0 && acks.Length == Remembered) return null; // whether an older one had it already is forgotten
-            return DateTimeOffset.FromUnixTimeMilliseconds(long.Parse(acks[i].AsSpan(at + 1), CultureInfo.InvariantCulture));
-        }
-
-        return null;
+        var acks = Acknowledged();
+        var first = acks.FindIndex(a => a.Cursor >= cursor);
+        if (first < 0 || (first == 0 && acks.Count == Remembered)) return null; // whether an older one had it already is forgotten
+        return acks[first].At;
     }
+
+    /// <summary>The acknowledgements that are remembered, the oldest first.</summary>
+    public List<(long Cursor, DateTimeOffset At)> Acknowledged() => [.. Acks.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(text =>
+    {
+        var at = text.IndexOf('@', StringComparison.Ordinal);
+        return (long.Parse(text.AsSpan(0, at), CultureInfo.InvariantCulture), DateTimeOffset.FromUnixTimeMilliseconds(long.Parse(text.AsSpan(at + 1), CultureInfo.InvariantCulture)));
+    })];
 
     void IEntityTypeConfiguration<FeedReader>.Configure(EntityTypeBuilder<FeedReader> builder)
     {

@@ -27,7 +27,7 @@ internal sealed partial class FollowLog(
     private long _lastBeat;
     private bool _failing;
 
-    /// <summary>Reads every revocation still in force. Must have returned before the first request is accepted.</summary>
+    /// <summary>Reads every revocation still in force, also if the clock should be ahead now. Must have returned before the first request is accepted.</summary>
     public async Task LoadAsync(CancellationToken ct)
     {
         await using var scope = scopes.CreateAsyncScope();
@@ -38,8 +38,8 @@ internal sealed partial class FollowLog(
 
         // The mark first: what is written after it is the follower's.
         var newest = await db.EventCounter.Select(c => c.Value).SingleAsync(ct);
-        var now = time.GetUtcNow();
-        await foreach (var entry in db.SecurityEvents.AsNoTracking().Where(e => e.ExpiresAt > now).AsAsyncEnumerable().WithCancellation(ct))
+        var horizon = time.GetUtcNow() - RevocationIndex.Slack;
+        await foreach (var entry in db.SecurityEvents.AsNoTracking().Where(e => e.ExpiresAt > horizon).AsAsyncEnumerable().WithCancellation(ct))
             index.Apply(entry);
         feed.Start(newest, await db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > newest - EventFeed.Kept && e.Cursor <= newest).ToListAsync(ct));
     }
@@ -100,11 +100,15 @@ internal sealed partial class FollowLog(
         await using (var scope = scopes.CreateAsyncScope())
         {
             var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+            // Before the rows: what is given out by now is either read below or has been pruned.
+            var givenOut = await GivenOut(db, ct);
             await foreach (var entry in After(db, feed.Newest).WithCancellation(ct))
             {
                 index.Apply(entry);
                 feed.Offer(entry, read: true);
             }
+
+            feed.Reached(givenOut);
         }
 
         var now = time.GetTimestamp();
@@ -136,6 +140,9 @@ internal sealed partial class FollowLog(
     // Several times a second, so compiled once.
     private static readonly Func<AppDb, long, IAsyncEnumerable<LoggedEvent>> After = EF.CompileAsyncQuery((AppDb db, long cursor) =>
         db.Set<LoggedEvent>().AsNoTracking().Where(e => e.Cursor > cursor).OrderBy(e => e.Cursor).AsQueryable());
+
+    private static readonly Func<AppDb, CancellationToken, Task<long>> GivenOut = EF.CompileAsyncQuery((AppDb db, CancellationToken ct) =>
+        db.Set<EventCounter>().AsNoTracking().Select(c => c.Value).Single());
 
     [LoggerMessage(2501, LogLevel.Warning, "The event log can't be read; revocations of other replicas wait: {Cause}")]
     private partial void LogLost(string cause);

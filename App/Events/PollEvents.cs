@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using App.Data;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
@@ -17,7 +18,7 @@ public sealed class PollRequest
     /// <summary>The <c>jti</c> of SETs that were applied; at most 1000.</summary>
     public IReadOnlyList<string>? Ack { get; set; }
 
-    /// <summary>SETs that were refused, by <c>jti</c>. They are logged, and come again.</summary>
+    /// <summary>SETs that were refused, by <c>jti</c>; at most 1000. They are set aside, and come again when an admin has them sent again.</summary>
     public Dictionary<string, PollFault>? SetErrs { get; set; }
 }
 
@@ -51,10 +52,12 @@ internal sealed partial class PollEvents(
     /// <returns>Null for a service whose credentials were withdrawn while it waited.</returns>
     private async Task<PollAnswer?> RunAsync(PollRequest request, CallingService service, CancellationToken ct)
     {
-        if (request.SetErrs is { Count: > 0 } refused) Refused(service.Id, refused.Count, new string([.. (refused.First().Value?.Err ?? "").Where(char.IsAsciiLetterOrDigit).Take(40)]));
-        var reader = await ReadAsync(service, request.Ack ?? [], ct);
+        if (request.SetErrs is { Count: > 0 } refused) Refused(service.Id, refused.Count, CodeOf(refused.First().Value));
+        var reader = await ReadAsync(service, request, ct);
         var most = Math.Min(request.MaxEvents ?? Most, Most);
         if (most == 0) return new PollAnswer(new Dictionary<string, string>(), false);
+        var again = await db.UndeliveredEvents.AsNoTracking().Where(u => u.Service == service.Id && u.Again).OrderBy(u => u.Cursor).Take(most).ToListAsync(ct);
+        var room = most - again.Count;
 
         using var end = CancellationTokenSource.CreateLinkedTokenSource(ct, lifetime.ApplicationStopping, live.Until(service));
         end.CancelAfter(LongestWait);
@@ -62,11 +65,13 @@ internal sealed partial class PollEvents(
         {
             if (live.Until(service).IsCancellationRequested) return null;
             var changed = feed.Changed;
-            var found = await DueAsync(reader, service, most + 1, ct);
-            if (found.Count > 0 || request.ReturnImmediately == true || end.IsCancellationRequested)
+            var found = await DueAsync(reader, service, room + 1, ct);
+            if (found.Count > 0 || again.Count > 0 || request.ReturnImmediately == true || end.IsCancellationRequested)
             {
                 var audience = text.AudienceOf(service);
-                return new PollAnswer(found.Take(most).ToDictionary(e => e.Event.Id.ToString(), e => text.Set(e, audience)), found.Count > most);
+                var sets = found.Take(room).ToDictionary(e => e.Event.Id.ToString(), e => text.Set(e, audience));
+                foreach (var one in again) sets[one.EventId.ToString()] = text.Sign(Encoding.UTF8.GetBytes(one.Payload));
+                return new PollAnswer(sets, found.Count > room);
             }
 
             try
@@ -95,25 +100,59 @@ internal sealed partial class PollEvents(
     }
 
     // The service's own row is all that an acknowledgement can reach, and of that only what concerns the service.
-    private async Task<FeedReader> ReadAsync(CallingService service, IReadOnlyList<string> ack, CancellationToken ct)
+    private async Task<FeedReader> ReadAsync(CallingService service, PollRequest request, CancellationToken ct)
     {
         var reader = await FindAsync(service, ct);
-        if (ack.Count == 0 && reader is not null && time.GetUtcNow() - reader.ContactAt < BetweenContacts) return reader;
-        var ids = ack.Select(a => Guid.TryParse(a, out var id) ? id : Guid.Empty).Where(id => id != Guid.Empty).Distinct().ToList();
+        if (request is { Ack: null or [], SetErrs: null or { Count: 0 } } && reader is not null && time.GetUtcNow() - reader.ContactAt < BetweenContacts) return reader;
+        try
+        {
+            return await WriteAsync(service, request, ct);
+        }
+        catch (DbUpdateException e) when (UniqueViolation.Is(e))
+        {
+            // Two of its polls at once, where a transaction doesn't keep the other from writing the same: what one has written is there now.
+            return await WriteAsync(service, request, ct);
+        }
+    }
+
+    private async Task<FeedReader> WriteAsync(CallingService service, PollRequest request, CancellationToken ct)
+    {
+        var acked = Ids(request.Ack ?? []);
+        var refused = (request.SetErrs ?? []).Where(e => Guid.TryParse(e.Key, out _)).DistinctBy(e => Guid.Parse(e.Key)).ToDictionary(e => Guid.Parse(e.Key), e => CodeOf(e.Value));
+        foreach (var id in acked) refused.Remove(id);
 
         db.ChangeTracker.Clear();
         await using var transaction = await db.BeginWriteAsync(ct);
-        reader = await FindAsync(service, ct);
+        var reader = await FindAsync(service, ct);
         if (reader is null) db.FeedReaders.Add(reader = new FeedReader { Service = service.Id, Instance = FeedReader.Poll });
         (reader.Audience, reader.ContactAt) = (service.Audience, time.GetUtcNow());
         var from = reader.Applied;
-        var named = await db.SecurityEvents.AsNoTracking().Where(e => ids.Contains(e.Id) && e.Cursor > from).ToListAsync(ct);
+        var ids = acked.Concat(refused.Keys).ToList();
+        var named = ids.Count == 0 ? [] : await db.SecurityEvents.AsNoTracking().Where(e => ids.Contains(e.Id) && e.Cursor > from).ToListAsync(ct);
         named.RemoveAll(e => !text.Concerns(e, service.Audience));
+        await SetAsideAsync(service, acked, refused, named, ct);
         await AdvanceAsync(reader, service, named, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
-        contacts.Measure(named, service.Id);
+        contacts.Measure(named.Where(e => !refused.ContainsKey(e.Id)), service.Id);
         return reader;
+    }
+
+    // Left in its place, what was refused would come again at once, and a receiver that waits for more would turn in circles.
+    private async Task SetAsideAsync(CallingService service, List<Guid> acked, Dictionary<Guid, string> refused, List<LoggedEvent> named, CancellationToken ct)
+    {
+        var ids = acked.Concat(refused.Keys).ToList();
+        if (ids.Count == 0) return;
+        var aside = await db.UndeliveredEvents.Where(u => u.Service == service.Id && ids.Contains(u.EventId)).ToListAsync(ct);
+        foreach (var one in aside)
+        {
+            if (refused.TryGetValue(one.EventId, out var error)) (one.Again, one.Error) = (false, error);
+            else db.Remove(one);
+        }
+
+        var (audience, now) = (text.AudienceOf(service), time.GetUtcNow());
+        foreach (var entry in named.Where(e => refused.ContainsKey(e.Id) && !aside.Exists(u => u.EventId == e.Id)))
+            db.UndeliveredEvents.Add(UndeliveredEvent.Of(entry, service.Id, text.Claims(entry, audience), refused[entry.Id], now));
     }
 
     private async Task AdvanceAsync(FeedReader reader, CallingService service, List<LoggedEvent> named, CancellationToken ct)
@@ -134,6 +173,11 @@ internal sealed partial class PollEvents(
         ahead.RemoveWhere(cursor => cursor <= applied);
         reader.Ahead = ahead.Count == 0 ? null : string.Join(' ', ahead);
     }
+
+    private static List<Guid> Ids(IEnumerable<string> names) => [.. names.Select(a => Guid.TryParse(a, out var id) ? id : Guid.Empty).Where(id => id != Guid.Empty).Distinct()];
+
+    // Its letters alone: the rest of what it wrote is read by nobody.
+    private static string CodeOf(PollFault? fault) => new([.. (fault?.Err ?? "").Where(c => char.IsAsciiLetterOrDigit(c) || c is '_').Take(40)]);
 
     private Task<FeedReader?> FindAsync(CallingService service, CancellationToken ct) =>
         db.FeedReaders.SingleOrDefaultAsync(r => r.Service == service.Id && r.Instance == FeedReader.Poll, ct);

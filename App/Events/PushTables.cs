@@ -1,3 +1,4 @@
+using System.Text;
 using App.Data;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
@@ -59,6 +60,19 @@ internal sealed class UndeliveredEvent : IEntityTypeConfiguration<UndeliveredEve
 
     /// <summary>An admin wants it sent again.</summary>
     public bool Again { get; set; }
+
+    /// <param name="claims">As <see cref="EntryText.Claims"/> gives them.</param>
+    public static UndeliveredEvent Of(LoggedEvent entry, string service, ReadOnlyMemory<byte> claims, string error, DateTimeOffset now) => new()
+    {
+        Service = service,
+        Cursor = entry.Cursor,
+        EventId = entry.Id,
+        Type = entry.Type,
+        OccurredAt = entry.OccurredAt,
+        SetAsideAt = now,
+        Error = error,
+        Payload = Encoding.UTF8.GetString(claims.Span),
+    };
 
     void IEntityTypeConfiguration<UndeliveredEvent>.Configure(EntityTypeBuilder<UndeliveredEvent> builder)
     {

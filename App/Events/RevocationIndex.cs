@@ -4,12 +4,13 @@ namespace App.Events;
 
 /// <summary>
 /// Every revocation still in force, in memory: asked on each request, in constant time, without I/O or allocation.
-/// It holds no more than the events whose tokens could still be alive.
+/// It holds no more than the events whose tokens could still be alive: for an hour, the longest that a token may last at any replica or did
+/// before a setting changed, whatever the setting is now.
 /// </summary>
 internal sealed class RevocationIndex(TimeProvider time)
 {
-    // A wall clock that jumps back must not revive what was forgotten just before: entries outlive their tokens by this much.
-    private static readonly TimeSpan Slack = TimeSpan.FromMinutes(15);
+    /// <summary>A wall clock that jumps back must not revive what was forgotten just before: entries outlive their tokens by this much, here and at verifiers.</summary>
+    public static readonly TimeSpan Slack = TimeSpan.FromMinutes(15);
 
     private readonly ConcurrentDictionary<Guid, DateTimeOffset> _sessions = new();
     private readonly ConcurrentDictionary<Guid, Bar> _users = new();

@@ -33,6 +33,19 @@ internal sealed class SecurityEventLog(AppDb db, CommitEvents commit, TimeProvid
     public void SigningKeyChanged(Cause cause, string keyId, TimeSpan concernedFor) =>
         Append(cause, Concerns.Key, concernedFor, entry => entry.KeyId = keyId);
 
+    /// <summary>
+    /// Leaps past every cursor that was ever given out by a database which this one is an older copy of: whoever read there resumes with a
+    /// snapshot, instead of missing what comes here under the numbers that they know.
+    /// </summary>
+    public async Task LeapAsync(CancellationToken ct)
+    {
+        await using var transaction = await db.BeginWriteAsync(ct);
+        await db.EventCounter.ExecuteUpdateAsync(set => set.SetProperty(c => c.Value, c => c.Value + Leap).SetProperty(c => c.PrunedTo, c => c.Value + Leap), ct);
+        await transaction.CommitAsync(ct);
+    }
+
+    private const long Leap = 1_000_000_000;
+
     private void Append(Cause cause, Concerns whom, TimeSpan concernedFor, Action<LoggedEvent> name)
     {
         if (cause.Concerns != whom) throw new ArgumentException($"{cause.Reason} concerns a {cause.Concerns}, not a {whom}.", nameof(cause));

@@ -13,10 +13,15 @@ namespace App.Events;
 /// the memory that all share. Whoever doesn't read is dropped, and resumes later where it stood.
 /// </summary>
 internal sealed partial class StreamEvents(
-    EventFeed feed, EntryText text, FeedContacts contacts, LiveServices live, IServiceScopeFactory scopes, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<StreamEvents> logger)
+    EventFeed feed, EntryText text, FeedContacts contacts, LiveServices live, IServiceScopeFactory scopes, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<StreamEvents> logger) : IDisposable
 {
     private const int AtOnce = 100;
+    private const int Page = 500;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private readonly SemaphoreSlim _reading = new(4);
+
+    public void Dispose() => _reading.Dispose();
 
     /// <summary>Without a position (header <c>Last-Event-ID</c>, else <c>?cursor=</c>) and for one that the log no longer reaches, a snapshot comes first.</summary>
     public static async Task HandleAsync(HttpContext http, CallingService service, StreamEvents stream, string? cursor, string? instance)
@@ -53,18 +58,18 @@ internal sealed partial class StreamEvents(
         // Before the first byte: if the database is away, the answer is a problem and no empty stream.
         var (newest, prunedTo) = await feed.MarksAsync(ct);
         var position = given is { } known && known >= prunedTo && known <= newest ? known : (long?)null;
-        List<LoggedEvent>? snapshot = null;
-        var cursor = position ?? feed.Newest;
-        if (position is null) snapshot = await InForceAsync(service, cursor, ct);
+        // By the database's mark, not by this process' own, which may lag: what another replica wrote meanwhile belongs to the snapshot.
+        var cursor = position ?? newest;
 
         http.Response.ContentType = "text/event-stream";
         http.Response.Headers["X-Accel-Buffering"] = "no";
         http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         var body = http.Response.BodyWriter;
         var audience = text.AudienceOf(service);
-        if (snapshot is not null) await WriteSnapshotAsync(http, cursor, snapshot, ct);
+        if (position is null) await WriteSnapshotAsync(http, service, cursor, ct);
+        await FlushAsync(http, service, ct); // that it has been let in, at least
 
-        var beat = -1L; // the first heartbeat says that the snapshot, or what was missed, is complete
+        var beat = -1L; // the first heartbeat says that the snapshot, or what was missed, is complete: up to the mark, once this process has read so far
         while (true)
         {
             var (changed, seen, mark) = (feed.Changed, feed.Newest, feed.Beats);
@@ -80,7 +85,7 @@ internal sealed partial class StreamEvents(
             if (entries.Count == 0)
             {
                 cursor = Math.Max(cursor, seen);
-                if (beat != mark)
+                if (beat != mark && seen >= newest)
                 {
                     beat = mark;
                     contacts.Seen(service, instance);
@@ -89,21 +94,13 @@ internal sealed partial class StreamEvents(
             }
 
             if (body.UnflushedBytes > 0) await FlushAsync(http, service, ct);
-            else await changed.WaitAsync(ct);
+            else if (entries.Count == 0) await changed.WaitAsync(ct); // else none of them was for this reader, and more may lie ready
         }
     }
 
-    private async Task<List<LoggedEvent>> InForceAsync(CallingService service, long cursor, CancellationToken ct)
+    private async Task WriteSnapshotAsync(HttpContext http, CallingService service, long cursor, CancellationToken ct)
     {
-        await using var scope = scopes.CreateAsyncScope();
-        var now = time.GetUtcNow();
-        var entries = await scope.ServiceProvider.GetRequiredService<AppDb>().SecurityEvents.AsNoTracking()
-            .Where(e => e.ExpiresAt > now && e.Cursor <= cursor).OrderBy(e => e.Cursor).ToListAsync(ct);
-        return entries.FindAll(e => e.Revokes && text.Concerns(e, service.Audience));
-    }
-
-    private static async Task WriteSnapshotAsync(HttpContext http, long cursor, List<LoggedEvent> entries, CancellationToken ct)
-    {
+        var horizon = time.GetUtcNow() - RevocationIndex.Slack;
         var body = http.Response.BodyWriter;
         body.Write(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"id: {cursor}\nevent: snapshot\ndata: ")));
         using (var json = new Utf8JsonWriter(body))
@@ -111,12 +108,11 @@ internal sealed partial class StreamEvents(
             json.WriteStartObject();
             json.WriteNumber("cursor", cursor);
             json.WriteStartArray("events");
-            for (var i = 0; i < entries.Count; i++)
+            for (var read = 0L; await InForceAsync(read, cursor, horizon, ct) is [.., var last] page; read = last.Cursor)
             {
-                EntryText.Write(json, entries[i]);
-                if (i % AtOnce != AtOnce - 1) continue;
+                foreach (var entry in page.Where(e => e.Revokes && text.Concerns(e, service.Audience))) EntryText.Write(json, entry);
                 json.Flush();
-                await body.FlushAsync(ct);
+                await FlushAsync(http, service, ct);
             }
 
             json.WriteEndArray();
@@ -124,6 +120,23 @@ internal sealed partial class StreamEvents(
         }
 
         body.Write("\n\n"u8);
+    }
+
+    // A page at a time, and few at once: however many services start together, and however slowly they read, neither the memory for all that
+    // is in force nor a connection of the database is theirs meanwhile.
+    private async Task<List<LoggedEvent>> InForceAsync(long after, long upTo, DateTimeOffset horizon, CancellationToken ct)
+    {
+        await _reading.WaitAsync(ct);
+        try
+        {
+            await using var scope = scopes.CreateAsyncScope();
+            return await scope.ServiceProvider.GetRequiredService<AppDb>().SecurityEvents.AsNoTracking()
+                .Where(e => e.Cursor > after && e.Cursor <= upTo && e.ExpiresAt > horizon).OrderBy(e => e.Cursor).Take(Page).ToListAsync(ct);
+        }
+        finally
+        {
+            _reading.Release();
+        }
     }
 
     // The buffers below are bounded: a reader who doesn't empty them stops the writer here.

@@ -12,7 +12,7 @@ namespace App.Factors;
 /// What every change of a factor leaves behind, in the transaction of the change: an audit row, a letter to the owner, and an event that makes
 /// the tokens issued until now be refused. A browser renews its own with the next request.
 /// </summary>
-internal sealed class FactorChange(AppDb db, SecurityEventLog events, AuditLog audit, Outbox outbox, LetterPaper paper, Brand brand, TokenOptions tokens)
+internal sealed class FactorChange(AppDb db, SecurityEventLog events, AuditLog audit, Outbox outbox, LetterPaper paper, Brand brand)
 {
     public const string AuthenticatorAdded = "authenticator-added";
     public const string AuthenticatorRemoved = "authenticator-removed";
@@ -30,10 +30,11 @@ internal sealed class FactorChange(AppDb db, SecurityEventLog events, AuditLog a
     public async Task NoteAsync(string action, Guid userId, Guid? sessionId, string address, CancellationToken ct, string? detail = null)
     {
         audit.Add(action, userId, sessionId, address, detail);
-        await events.UserChangedAsync(Causes.FactorChanged, userId, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+        await events.UserChangedAsync(Causes.FactorChanged, userId, TokenOptions.ConcernedFor, ct);
 
         // Their address as it is now: the token may be older than the last change of it.
-        var to = await db.Users.Where(u => u.Id == userId).Select(u => u.Email).SingleAsync(ct);
+        var to = await db.Users.Where(u => u.Id == userId).Select(u => new { u.Email, u.Language }).SingleAsync(ct);
+        using var language = new LanguageOf(to.Language);
         var (subject, what, page) = action switch
         {
             AuthenticatorAdded => (Text.LetterTwoStepOn, Text.LetterTwoStepOnWhat, "/account/two-step"),
@@ -44,6 +45,6 @@ internal sealed class FactorChange(AppDb db, SecurityEventLog events, AuditLog a
             PasskeyRemoved => (Text.LetterPasskeyRemoved, Text.LetterPasskeyRemovedWhat, "/account/passkeys"),
             _ => throw new ArgumentOutOfRangeException(nameof(action), action, "No such change."),
         };
-        outbox.Add(paper.Write(to!, subject, [string.Format(CultureInfo.CurrentCulture, what, brand.Name)], (Text.LetterLook, page), Text.LetterNotYou), userId);
+        outbox.Add(paper.Write(to.Email!, subject, [string.Format(CultureInfo.CurrentCulture, what, brand.Name)], (Text.LetterLook, page), Text.LetterNotYou), userId);
     }
 }

@@ -50,7 +50,10 @@ internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvi
     {
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == userId, ct) is not { } user) return;
         var (text, address) = (http.Request.Cookies[cookies.Device], HashOf(user.NormalizedEmail!));
-        var nonce = Find(text, user)?.Nonce ?? Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(16));
+        var known = Find(text, user);
+        // A stranger who knows the password chooses nothing for its owner.
+        if (user.Language is null && known is not null && Client.Of(http).Language is { } language) await db.ChooseLanguageAsync(userId, language, ct);
+        var nonce = known?.Nonce ?? Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(16));
         KnownDevice[] all = [new(address, nonce, StampOf(user)), .. Read(text).Where(d => d.Address != address).Take(Most - 1)];
         http.Response.Headers.Append(HeaderNames.SetCookie, new SetCookieHeaderValue(cookies.Device, _protector.Protect(JsonSerializer.Serialize(all)))
         {

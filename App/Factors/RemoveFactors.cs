@@ -29,6 +29,11 @@ internal sealed class RemoveFactors(AppDb db, RecoveryCodes recovery, FactorChan
         async Task<bool> IsTheirsAsync(params string[] actions) => await NewestAsync(userId, actions, ct) is { } session && theirs.Contains(session);
     }
 
+    /// <summary>Which of a person's sessions began first; null for none.</summary>
+    public async Task<Guid?> EarliestAsync(Guid userId, IReadOnlyList<Guid> sessions, CancellationToken ct) =>
+        await db.Audit.Where(a => a.UserId == userId && a.Action == "signed-in" && a.SessionId != null && sessions.Contains(a.SessionId.Value))
+            .OrderBy(a => a.Id).Select(a => a.SessionId).FirstOrDefaultAsync(ct) ?? sessions.Select(s => (Guid?)s).FirstOrDefault();
+
     public async Task AllAsync(Guid userId, string address, CancellationToken ct)
     {
         await PasskeysAsync(userId, await db.Passkeys.AsNoTracking().Where(p => p.UserId == userId).ToListAsync(ct), address, ct);

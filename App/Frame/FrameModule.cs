@@ -26,8 +26,9 @@ internal static class FrameModule
     {
         var isDevelopment = app.ServiceProvider.GetRequiredService<IHostEnvironment>().IsDevelopment();
         app.MapStaticAssets();
+        BrandFiles.Map(app);
         app.MapPost("/ui/theme", Theme.Handle).DisableAntiforgery().ExcludeFromDescription();
-        app.MapPost("/ui/language", Languages.Handle).DisableAntiforgery().ExcludeFromDescription();
+        app.MapPost("/ui/language", Languages.HandleAsync).DisableAntiforgery().ExcludeFromDescription();
         // One middleware refuses foreign origins at every door, pages included (contract section 4, CSRF);
         // a token in each form would add a cookie and break the second tab after a sign-in.
         app.MapRazorComponents<Shell>()

@@ -1,4 +1,5 @@
 using System.Globalization;
+using App.Data;
 using App.Mail;
 using App.Ops;
 using App.Ui;
@@ -36,8 +37,14 @@ internal static class Languages
         response.Headers.AppendCommaSeparatedValues("Vary", "Accept-Language", "Cookie");
     }
 
-    /// <summary>The form behind the switch in the footer.</summary>
-    public static SeeOther Handle(HttpContext http) => Choices.Remember(http, Cookie, Known(PostedForm.Field(http.Request, "language")));
+    /// <summary>The form behind the switch in the footer. Of somebody who is signed in, letters follow.</summary>
+    public static async Task<SeeOther> HandleAsync(HttpContext http, CancellationToken ct)
+    {
+        var chosen = Known(PostedForm.Field(http.Request, "language"));
+        if (chosen is not null && CurrentUser.From(http.User) is { } user)
+            await http.RequestServices.GetRequiredService<AppDb>().ChooseLanguageAsync(user.Id, chosen, ct);
+        return Choices.Remember(http, Cookie, chosen);
+    }
 
     // Programs are answered without a look at their headers: theirs are the busiest routes.
     private static bool IsForPeople(HttpContext http)

@@ -10,10 +10,12 @@ namespace App.Gateway;
 /// <param name="Folder">Where the configuration and the files beside it are kept.</param>
 internal sealed record ProxySettings(string Issuer, string Gatehouse, string Upstream, string Listen, string Folder, string Audience, string ClientId)
 {
-    /// <summary>The names of our two cookies, which the service behind never gets (section <c>Cookies</c>).</summary>
+    /// <summary>The names of our cookies, which the service behind never gets (section <c>Cookies</c>).</summary>
     public string SessionCookie { get; init; } = "session";
 
     public string RefreshCookie { get; init; } = "session_refresh";
+
+    public string DeviceCookie { get; init; } = "device";
 }
 
 /// <summary>One way to put a proxy in front of a service.</summary>
@@ -54,11 +56,11 @@ internal static class ProxyConfigurations
         {
             ("issuer", settings.Issuer), ("gatehouse", settings.Gatehouse), ("upstream", settings.Upstream), ("listen", settings.Listen), ("folder", settings.Folder),
             ("audience", settings.Audience), ("audience_encoded", Uri.EscapeDataString(settings.Audience)), ("client_id", settings.ClientId),
-            ("session_cookie", settings.SessionCookie), ("refresh_cookie", settings.RefreshCookie),
-            ("session_cookie_pattern", Pattern(settings.SessionCookie)), ("refresh_cookie_pattern", Pattern(settings.RefreshCookie)),
+            ("session_cookie", settings.SessionCookie), ("refresh_cookie", settings.RefreshCookie), ("device_cookie", settings.DeviceCookie),
+            ("session_cookie_pattern", Pattern(settings.SessionCookie)), ("refresh_cookie_pattern", Pattern(settings.RefreshCookie)), ("device_cookie_pattern", Pattern(settings.DeviceCookie)),
         })
         {
-            if (name is not ("audience_encoded" or "session_cookie_pattern" or "refresh_cookie_pattern") && !CanTake(value))
+            if (name is not ("audience_encoded" or "session_cookie_pattern" or "refresh_cookie_pattern" or "device_cookie_pattern") && !CanTake(value))
                 throw new ArgumentException($"{name} holds a character that a configuration can't take.", nameof(settings));
             text.Replace("{" + name + "}", value);
         }

@@ -44,10 +44,11 @@ internal sealed class Verify(BoundTokens bound, SharedTokens shared, SignInAddre
         return Pass(http, user, token.Authorization);
     }
 
-    // Anybody who is signed in may ask here; that a service was reached, a proxy alone can tell.
+    // Anybody who is signed in may ask here; that a service was reached, a proxy alone can tell. Where one of them is also in front of us,
+    // it brings people along whose own request this is: those say nothing of another.
     private void LetThrough(HttpContext http, string name)
     {
-        if (http.Features.Get<TrustedPeer>() is not null) bound.Reached(name);
+        if (http.Features.Get<TrustedPeer>() is not null && http.Request.Headers.ContainsKey("X-Forwarded-Uri")) bound.Reached(name);
     }
 
     private static Results<EmptyHttpResult, ProblemHttpResult, RedirectHttpResult> Pass(HttpContext http, CurrentUser user, string authorization)

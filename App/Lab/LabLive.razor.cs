@@ -1,7 +1,6 @@
 using App.Strategies;
 using App.Ui;
 using Microsoft.AspNetCore.Components;
-using Microsoft.AspNetCore.Components.Authorization;
 using Microsoft.AspNetCore.Components.Web;
 
 namespace App.Lab;
@@ -14,7 +13,6 @@ public sealed partial class LabLive
     private static readonly Ending NoEnding = new();
     private static readonly Outage NoOutage = new();
 
-    private readonly CancellationTokenSource stop = new();
     private readonly List<Latency> latencies = [];
     private Ending? ending;
     private Outage? outage;
@@ -25,62 +23,47 @@ public sealed partial class LabLive
     private bool networked;
     private Experiment? running;
     private (Experiment Which, LabOutcome How)? refused;
-    private CurrentUser? me;
-    private IDisposable? watching;
     private string? said;
 
     private enum Experiment { Cost, End, Cut, Away, Carry }
 
     [Inject] private LabOptions Options { get; set; } = null!;
 
-    [CascadingParameter] private Task<AuthenticationState> Authentication { get; set; } = null!;
-
-    public void Dispose()
-    {
-        watching?.Dispose();
-        stop.Cancel();
-        stop.Dispose();
-    }
-
-    protected override async Task OnInitializedAsync()
-    {
-        me = CurrentUser.From((await Authentication).User);
-        if (RendererInfo.IsInteractive && me is not null) watching = Watch.Subscribe(me.Id, _ => InvokeAsync(LeaveIfEnded));
-    }
+    protected override IDisposable WatchFor(CurrentUser me) => Watch.Subscribe(me.Id, _ => InvokeAsync(LeaveIfEnded));
 
     private void LeaveIfEnded()
     {
-        if (me is not null && Watch.IsEnded(me)) Nav.NavigateTo(SignInAgain, forceLoad: true);
+        if (Watch.IsEnded(Me!)) Nav.NavigateTo(SignInAgain, forceLoad: true);
     }
 
     private Task StartAsync(Experiment which) => which switch
     {
-        Experiment.Cost => RunAsync(which, ct => Call.TryAsync(me!, networked, latency => Show(() => latencies.Add(latency)), ct), latencies.Clear),
+        Experiment.Cost => RunAsync(which, ct => Call.TryAsync(Me!, networked, latency => Show(() => latencies.Add(latency)), ct), latencies.Clear),
         Experiment.End or Experiment.Cut => EndAsync(which),
         Experiment.Away => AwayAsync(),
-        _ => RunAsync(which, ct => Try.TryAsync(me!, service, carriage, seen => Show(() => exchange = seen), ct)),
+        _ => RunAsync(which, ct => Try.TryAsync(Me!, service, carriage, seen => Show(() => exchange = seen), ct)),
     };
 
     private Task EndAsync(Experiment which)
     {
         var now = new Ending();
-        return RunAsync(which, ct => End.TryAsync(me!, now, which == Experiment.Cut, ct), () => (ending, feedCut) = (now, which == Experiment.Cut));
+        return RunAsync(which, ct => End.TryAsync(Me!, now, which == Experiment.Cut, ct), () => (ending, feedCut) = (now, which == Experiment.Cut));
     }
 
     private Task AwayAsync()
     {
         var now = new Outage();
-        return RunAsync(Experiment.Away, ct => Stop.TryAsync(me!, now, ct), () => outage = now);
+        return RunAsync(Experiment.Away, ct => Stop.TryAsync(Me!, now, ct), () => outage = now);
     }
 
     private async Task RunAsync(Experiment which, Func<CancellationToken, Task<LabOutcome>> run, Action? begin = null)
     {
-        if (running is not null || me is null) return;
+        if (running is not null || Me is null) return;
         Speak();
         begin?.Invoke();
         (running, refused, said) = (which, null, Text.Running);
         // On threads of its own: what is measured must not wait for this page.
-        var experiment = Task.Run(() => run(stop.Token));
+        var experiment = Task.Run(() => run(Gone));
         try
         {
             while (await Task.WhenAny(experiment, Task.Delay(Pace)) != experiment) StateHasChanged();

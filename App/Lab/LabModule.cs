@@ -1,3 +1,5 @@
+using App.Frame;
+
 namespace App.Lab;
 
 /// <summary>The three strategies side by side, live: what a call costs, how soon an ended session is refused, and what breaks where.</summary>
@@ -8,6 +10,7 @@ internal static class LabModule
     public static IServiceCollection AddLab(this IServiceCollection services)
     {
         services.AddSettings<LabOptions>("Lab");
+        services.AddSingleton(sp => new LabDoor(sp.GetRequiredService<LabOptions>().Enabled ?? sp.GetRequiredService<IHostEnvironment>().IsDevelopment()));
         services.AddScoped<RegisterLab>();
         services.AddScoped<LabSession>();
         services.AddSingleton<LabBench>();
@@ -21,7 +24,7 @@ internal static class LabModule
 
     public static void MapLab(this WebApplication app)
     {
-        if (app.Services.GetRequiredService<LabOptions>().Enabled ?? app.Environment.IsDevelopment()) return;
+        if (app.Services.GetRequiredService<LabDoor>().IsOpen) return;
 
         // In front of the page of that address, which then is nobody's.
         app.Map(Page, http =>

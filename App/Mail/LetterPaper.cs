@@ -5,13 +5,29 @@ using System.Text.Encodings.Web;
 namespace App.Mail;
 
 /// <summary>
+/// While this is held, letters are written in the language of whom they are for, whatever the request asks for: whoever has somebody else's
+/// password must not choose in which language they are warned. Nothing changes for whoever never chose one.
+/// </summary>
+internal readonly struct LanguageOf : IDisposable
+{
+    private readonly CultureInfo _before = CultureInfo.CurrentUICulture;
+
+    public LanguageOf(string? language)
+    {
+        if (language is not null) CultureInfo.CurrentUICulture = CultureInfo.GetCultureInfo(language);
+    }
+
+    public void Dispose() => CultureInfo.CurrentUICulture = _before;
+}
+
+/// <summary>
 /// What all letters look like: a few sentences, at most one button, and who it is from. One set of sentences makes both parts.
 /// Addresses start with <c>Issuer</c>; nothing of the request is in them.
 /// </summary>
 internal sealed class LetterPaper(Brand brand, PublicUrl url)
 {
     private const string Box = "max-width:32rem;margin:0 auto;padding:24px;font:16px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;color:#1a1f1d";
-    private const string Button = "display:inline-block;padding:12px 20px;border-radius:8px;background:#1d6b57;color:#ffffff;text-decoration:none;font-weight:600";
+    private const string Button = "display:inline-block;padding:12px 20px;border-radius:8px;color:#ffffff;text-decoration:none;font-weight:600";
     private static readonly CultureInfo Invariant = CultureInfo.InvariantCulture;
 
     /// <param name="sentences">One paragraph each.</param>
@@ -26,7 +42,7 @@ internal sealed class LetterPaper(Brand brand, PublicUrl url)
         {
             var address = url.Issuer + path;
             text.Append(words).Append(":\n").Append(address).Append("\n\n");
-            html.Append(Invariant, $"<p><a href=\"{Encode(address)}\" style=\"{Button}\">{Encode(words)}</a></p><p style=\"font-size:14px;color:#56605c\">{Encode(Text.OrCopy)}<br><span style=\"word-break:break-all\">{Encode(address)}</span></p>");
+            html.Append(Invariant, $"<p><a href=\"{Encode(address)}\" style=\"{Button};background:{brand.Accent ?? "#1d6b57"}\">{Encode(words)}</a></p><p style=\"font-size:14px;color:#56605c\">{Encode(Text.OrCopy)}<br><span style=\"word-break:break-all\">{Encode(address)}</span></p>");
         }
 
         Say(text, html, after);

@@ -100,6 +100,13 @@ internal sealed class OneTimeLinks(AppDb db, TimeProvider time)
             .ExecuteUpdateAsync(set => set.SetProperty(l => l.UsedAt, now).SetProperty(l => l.Details, (string?)null), ct);
     }
 
+    /// <summary>What a person's good links for this purpose were made with.</summary>
+    public Task<List<string>> DetailsAsync(Guid userId, string purpose, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        return db.Set<OneTimeLink>().Where(l => l.UserId == userId && l.Purpose == purpose && l.UsedAt == null && l.ExpiresAt > now && l.Details != null).Select(l => l.Details!).ToListAsync(ct);
+    }
+
     /// <summary>Whether a person has a good link for this purpose.</summary>
     public Task<bool> IsOpenAsync(Guid userId, string purpose, CancellationToken ct)
     {

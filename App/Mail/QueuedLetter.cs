@@ -17,7 +17,7 @@ internal sealed class QueuedLetter : IEntityTypeConfiguration<QueuedLetter>
 
     public Guid? UserId { get; set; }
 
-    /// <summary>The language it was asked for in.</summary>
+    /// <summary>The language it was asked for in; that of whom it is for comes first.</summary>
     public string Culture { get; set; } = "";
 
     /// <summary>The letter, or what its draft is written from, under the master key; null once sent or given up.</summary>

@@ -1,3 +1,4 @@
+using System.Net.Security;
 using MailKit.Net.Smtp;
 using MailKit.Security;
 using MimeKit;
@@ -8,6 +9,9 @@ namespace App.Mail;
 internal sealed class SmtpPost(MailOptions options, TimeProvider time) : IDisposable
 {
     private SmtpClient? _client;
+
+    /// <summary>Judges the server's certificate in place of the system, which knows no certificate that a test makes.</summary>
+    public RemoteCertificateValidationCallback? Trust { get; init; }
 
     public enum Result
     {
@@ -28,9 +32,11 @@ internal sealed class SmtpPost(MailOptions options, TimeProvider time) : IDispos
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(ct);
         deadline.CancelAfter(options.Timeout);
+        var connected = false;
         try
         {
             var client = await ConnectedAsync(deadline.Token);
+            connected = true;
             var format = FormatOptions.Default.Clone();
             // RFC 6531, where the server can and only then: an ASCII address reads the same either way.
             format.International = client.Capabilities.HasFlag(SmtpCapabilities.UTF8);
@@ -47,7 +53,8 @@ internal sealed class SmtpPost(MailOptions options, TimeProvider time) : IDispos
         {
             // Where the conversation broke off, nobody knows what the server has understood: the next letter gets a new one.
             HangUp();
-            return (e is NotSupportedException ? Result.Refused : Result.Unreachable, e is OperationCanceledException ? "no answer in time" : e.GetType().Name);
+            // What the server can't do is this letter's fault (RFC 6531), but for TLS and sign-in, which somebody on the way may have struck out.
+            return (connected && e is NotSupportedException ? Result.Refused : Result.Unreachable, e is OperationCanceledException ? "no answer in time" : e.GetType().Name);
         }
     }
 
@@ -57,7 +64,7 @@ internal sealed class SmtpPost(MailOptions options, TimeProvider time) : IDispos
     {
         if (_client is { IsConnected: true }) return _client;
         HangUp();
-        _client = new SmtpClient();
+        _client = new SmtpClient { ServerCertificateValidationCallback = Trust };
         await _client.ConnectAsync(options.Host!, options.Port, options.Tls switch
         {
             MailTls.Implicit => SecureSocketOptions.SslOnConnect,

@@ -1,4 +1,5 @@
 using App.Events;
+using App.Ops;
 using App.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
 

@@ -18,7 +18,7 @@ namespace App.OAuth;
 /// <c>POST /connect/token</c>: OpenIddict reads, judges and answers the request (RFC 6749); who the client is comes from the registry,
 /// and the token is minted and signed where all our tokens are, so a rotated key is in use at once.
 /// </summary>
-internal static class TokenEndpoint
+internal static partial class TokenEndpoint
 {
     public const string Path = "/connect/token";
 
@@ -106,10 +106,15 @@ internal static class TokenEndpoint
             Oidc.Errors.UnsupportedGrantType => "There is no such grant here",
             _ => "Bad request",
         };
+        var services = context.Transaction.GetHttpRequest()!.HttpContext.RequestServices;
+        Refused(services.GetRequiredService<ILogger<ServiceRegistry>>(), context.Response.Error);
         context.Response.ErrorDescription = sentence;
         context.Response["errors"] = JsonSerializer.SerializeToElement(new[] { new { message = sentence } });
         return default;
     }
+
+    [LoggerMessage(6002, LogLevel.Information, "A request for a token was refused: {Error}")]
+    private static partial void Refused(ILogger logger, string error);
 
     // OpenIddict finds no fault with the client where it didn't identify itself in exactly one way; section 5.2 does.
     private static string InvalidBecause(ApplyTokenResponseContext context)

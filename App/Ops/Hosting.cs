@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -59,6 +60,10 @@ public static class Hosting
         {
             SettingsException settings => settings.Faults,
             IOException { InnerException: AddressInUseException } => [$"Urls: {exception.Message} End the other process or set Urls to a free address."],
+            SocketException => [$"Urls: nobody can listen there: {exception.Message}. Give an address of this machine, and a port that this user may open."],
+            // Kestrel has no type of its own for it, and its texts are English whatever the machine speaks.
+            InvalidOperationException when exception.Message.StartsWith("Unable to configure HTTPS endpoint", StringComparison.Ordinal) =>
+                ["Kestrel:Certificates:Default isn't set, and an address to listen on is https. Give a certificate (Path, and Password or KeyPath), or let a proxy end TLS and listen on http."],
             _ => [],
         };
         foreach (var fault in faults) Console.Error.WriteLine(OneLine(fault));

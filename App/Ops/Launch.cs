@@ -22,8 +22,27 @@ internal static partial class Launch
         _ = ((IEndpointRouteBuilder)app).DataSources.Sum(source => source.Endpoints.Count);
         await prepared;
         app.Lifetime.ApplicationStarted.Register(() => Ready(app.Logger, app.Services.GetRequiredService<Brand>().Name, string.Join(", ", app.Urls)));
-        await app.RunAsync();
+        await ServeAsync(app);
         return 0;
+    }
+
+    private static async Task ServeAsync(WebApplication app)
+    {
+        await using (app)
+        {
+            try
+            {
+                await app.StartAsync();
+            }
+            catch
+            {
+                // Where nobody can listen, what works in the background has begun already: stopped, it ends without a trace of its own in the log.
+                await app.StopAsync();
+                throw;
+            }
+
+            await app.WaitForShutdownAsync();
+        }
     }
 
     private static bool IsCommand(string[] args) => args is [var name, ..] && !name.StartsWith('-');

@@ -4,7 +4,7 @@ using OpenTelemetry.Metrics;
 namespace App.Ops;
 
 /// <summary>What keeps the service up and its edges tight: settings, limits, errors, headers, guards, health, the API's description.</summary>
-public static class OpsModule
+public static partial class OpsModule
 {
     /// <summary>The meter of all our own instruments.</summary>
     public const string OwnMeter = "Gatehouse";
@@ -21,6 +21,7 @@ public static class OpsModule
         services.AddSettings<DocsOptions>("Docs");
         services.AddSettings<MetricsOptions>("Metrics");
         services.AddSettingsRule(Proxy.Faults);
+        services.AddSingleton(new StartStep(WarnOfOneAddressAsync, ServingOnly: true));
 
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<PublicUrl>();
@@ -87,4 +88,13 @@ public static class OpsModule
         if (app.Services.GetRequiredService<MetricsOptions>().Enabled) app.MapPrometheusScrapingEndpoint("/metrics").AllowAnonymous();
         return app;
     }
+
+    private static Task WarnOfOneAddressAsync(IServiceProvider services, CancellationToken ct)
+    {
+        if (services.GetRequiredService<ProxyOptions>() is { TerminatesTls: true, TrustedNetworks: [] }) OneAddress(services.GetRequiredService<ILogger<ProxyOptions>>());
+        return Task.CompletedTask;
+    }
+
+    [LoggerMessage(2012, LogLevel.Warning, "Proxy:TerminatesTls is set and Proxy:TrustedNetworks isn't: everybody has the proxy's address, shares its rate limit, and sees it in the list of their sessions. Name the proxy there.")]
+    private static partial void OneAddress(ILogger logger);
 }

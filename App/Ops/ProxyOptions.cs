@@ -75,22 +75,22 @@ internal static class Proxy
         return false;
     }
 
-    /// <summary>Production keeps its cookies and passwords off plain http, and knows its own name.</summary>
+    /// <summary>Wherever it isn't Development, cookies and passwords keep off plain http, and the service knows its own name.</summary>
     public static IEnumerable<string> Faults(IServiceProvider services)
     {
-        if (!services.GetRequiredService<IHostEnvironment>().IsProduction()) yield break;
+        if (services.GetRequiredService<IHostEnvironment>().IsDevelopment()) yield break;
         var host = services.GetRequiredService<HostSettings>();
         var configuration = services.GetRequiredService<IConfiguration>();
 
         if (host.Issuer is null)
-            yield return "Issuer isn't set, and Production doesn't guess it. Give the public base URL such as https://id.example.com.";
+            yield return "Issuer isn't set, and only Development guesses it. Give the public base URL such as https://id.example.com.";
         else if (Uri.TryCreate(host.Issuer, UriKind.Absolute, out var issuer) && issuer.Scheme == Uri.UriSchemeHttp && !issuer.IsLoopback)
-            yield return $"Issuer is \"{host.Issuer}\": Production is reached over https. Give the https URL that people use.";
+            yield return $"Issuer is \"{host.Issuer}\": only Development is reached over http. Give the https URL that people use.";
 
         // Kestrel's own endpoints, where there are any, take the place of Urls.
         var own = configuration.GetSection("Kestrel:Endpoints").GetChildren().Select(e => e["Url"] ?? "").ToList();
         var endpoints = own.Count > 0 ? own : [.. host.Urls.Split(';', StringSplitOptions.RemoveEmptyEntries)];
         if (!services.GetRequiredService<ProxyOptions>().TerminatesTls && !endpoints.All(e => e.Trim().StartsWith("https:", StringComparison.OrdinalIgnoreCase)))
-            yield return $"Proxy:TerminatesTls is false and Urls is \"{host.Urls}\": Production on plain http. Set Proxy:TerminatesTls=true behind a proxy that ends TLS, or give an https address with a certificate (Kestrel:Endpoints).";
+            yield return $"Proxy:TerminatesTls is false and Urls is \"{host.Urls}\": plain http, which is for Development alone. Set Proxy:TerminatesTls=true behind a proxy that ends TLS, or give an https address with a certificate (Kestrel:Endpoints).";
     }
 }

@@ -16,6 +16,9 @@ internal sealed class PasswordPolicy(PasswordOptions options)
     public (int Min, int Max) LengthFor(bool hasSecondFactor) =>
         (hasSecondFactor ? Math.Min(options.MinLength, options.MinLengthWithSecondFactor) : options.MinLength, options.MaxLength);
 
+    /// <summary>Whether it is shorter than a password that stands alone must be: one from when there was a second factor, or from before the setting.</summary>
+    public bool IsShortAlone(string password) => PasswordText.Normalize(password) is { } text && PasswordText.Length(text) < options.MinLength;
+
     /// <summary>What is wrong with a password for this person; nothing when it is fine.</summary>
     public IReadOnlyList<Fault> Check(string? password, string email, string? name, bool hasSecondFactor = false)
     {

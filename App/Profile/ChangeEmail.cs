@@ -67,7 +67,7 @@ internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, 
         var (asker, recipient) = ($"{user.Id} {Letter}", $"{Letter} {email.Key}");
         if (await outbox.MayAskAsync(asker, ct) && await outbox.MayAskAsync(recipient, ct))
         {
-            outbox.AddDraft(Letter, JsonSerializer.Serialize(new WantedEmail(user.Id, email.Text, email.Key)), asker, user.Id);
+            outbox.AddDraft(Letter, JsonSerializer.Serialize(new WantedEmail(user.Id, email.Text, email.Key, caller.SessionId)), asker, user.Id);
             outbox.CountAlso(recipient);
         }
 
@@ -78,5 +78,6 @@ internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, 
     }
 }
 
-/// <summary>The address that somebody wants, until its letter is answered.</summary>
-internal sealed record WantedEmail(Guid UserId, string Email, string Key);
+/// <summary>The address that somebody wants, until its letter is answered; or had, until they can't have it back any more.</summary>
+/// <param name="SessionId">The session that wanted the change, or an earlier one that its owner could have disowned until then. None where an older release began it.</param>
+internal sealed record WantedEmail(Guid UserId, string Email, string Key, Guid? SessionId = null);

@@ -4,6 +4,7 @@ using App.Accounts;
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.Factors;
 using App.Mail;
 using App.Sessions;
 using App.Tokens;
@@ -19,7 +20,7 @@ public sealed class EmailLinkRequest
 }
 
 /// <summary>The letter to the new address is answered: it is theirs, and from now on the account's. The old one is told, and can undo it for a week.</summary>
-internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnds, ProfileLetters letters, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
+internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnds, ProfileLetters letters, RemoveFactors factors, SecurityEventLog events, AuditLog audit)
 {
     public const string Link = LooseEnds.NewEmail;
 
@@ -51,11 +52,14 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
             (user.Email, user.UserName, user.NormalizedEmail, user.NormalizedUserName, user.EmailConfirmed) = (wanted.Email, wanted.Email, wanted.Key, wanted.Key, true);
             audit.Add("email-changed", id, address: client.Address);
             await db.SaveChangesAsync(ct);
-            await events.UserChangedAsync(Causes.EmailChanged, id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
-            // What was sent to the old address must not open the account any more, but for the way back.
+            await events.UserChangedAsync(Causes.EmailChanged, id, TokenOptions.ConcernedFor, ct);
+            // What was sent to the old address must not open the account any more, but for the way back, which can take away as much.
+            var disownable = await links.DetailsAsync(id, LooseEnds.NotMeLink, ct);
+            // No other session's: an owner who leaves a mailbox that isn't theirs alone any more keeps what they added, whoever reads there.
+            var session = await factors.EarliestAsync(id, [.. disownable.Select(Guid.Parse)], ct);
             await looseEnds.OfAddressAsync(id, ct);
             // A thief might else sign up with the old address and so bar the way back.
-            letters.Changed(user, oldEmail, links.Add(UndoEmail.Link, id, UndoLasts, JsonSerializer.Serialize(new WantedEmail(id, oldEmail, oldKey)), holds: oldKey));
+            letters.Changed(user, oldEmail, links.Add(UndoEmail.Link, id, UndoLasts, JsonSerializer.Serialize(new WantedEmail(id, oldEmail, oldKey, session)), holds: oldKey));
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             return Outcome.Changed;

@@ -23,7 +23,7 @@ public sealed class DeleteAccountRequest
 /// </summary>
 internal sealed partial class DeleteAccount(
     AppDb db, CheckPassword check, OneTimeLinks links, RevokeSessions revoke, SecurityEventLog events, IEnumerable<PersonalData> parts, ProfileLetters letters, AuditLog audit,
-    TokenOptions tokens, ILogger<DeleteAccount> logger)
+    ILogger<DeleteAccount> logger)
 {
     public abstract record Outcome
     {
@@ -32,6 +32,9 @@ internal sealed partial class DeleteAccount(
         public sealed record LockedOut(TimeSpan Wait) : Outcome;
         /// <summary>The former address can still take the account back: a thief must not be able to delete what its owner could have again.</summary>
         public sealed record AddressChanged : Outcome;
+
+        /// <summary>Nobody would be left to look after the service.</summary>
+        public sealed record OnlyAdmin : Outcome;
         public sealed record Gone : Outcome;
     }
 
@@ -49,6 +52,8 @@ internal sealed partial class DeleteAccount(
                 return Problems.InvalidCredentials();
             case Outcome.AddressChanged:
                 return Problems.AddressChanged();
+            case Outcome.OnlyAdmin:
+                return Problems.OnlyAdmin();
             default:
                 return Problems.NotAuthorized();
         }
@@ -69,20 +74,31 @@ internal sealed partial class DeleteAccount(
         await using var transaction = await db.BeginWriteAsync(ct);
         if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Wrong();
         if (await links.IsOpenAsync(user.Id, UndoEmail.Link, ct)) return new Outcome.AddressChanged();
+        if (await IsOnlyAdminAsync(user.Id, ct)) return new Outcome.OnlyAdmin();
 
         // Open pages follow their session, everybody else the account.
         await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id, Causes.EndedByUser, ct);
-        await events.UserChangedAsync(Causes.Deleted, user.Id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+        await events.UserChangedAsync(Causes.Deleted, user.Id, TokenOptions.ConcernedFor, ct);
         await db.SaveChangesAsync(ct);
         foreach (var part in parts)
             if (part.EraseAsync is { } erase) await erase(db, user.Id, ct);
         await db.Users.Where(u => u.Id == user.Id).ExecuteDeleteAsync(ct);
-        letters.Deleted(user.Email!);
+        letters.Deleted(user);
         audit.Add("account-deleted");
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         Gone();
         return new Outcome.Deleted();
+    }
+
+    private async Task<bool> IsOnlyAdminAsync(Guid userId, CancellationToken ct)
+    {
+        // The role is touched, so that of two admins who leave at once one waits for the other.
+        var stamp = Guid.NewGuid().ToString();
+        var name = Roles.Admin.ToUpperInvariant();
+        if (await db.Roles.Where(r => r.NormalizedName == name && db.UserRoles.Any(held => held.RoleId == r.Id && held.UserId == userId))
+            .ExecuteUpdateAsync(set => set.SetProperty(r => r.ConcurrencyStamp, stamp), ct) == 0) return false;
+        return !await db.UserRoles.AnyAsync(held => held.UserId != userId && db.Roles.Any(r => r.Id == held.RoleId && r.NormalizedName == name), ct);
     }
 
     [LoggerMessage(5101, LogLevel.Information, "An account was deleted by its owner")]

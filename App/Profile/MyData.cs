@@ -39,6 +39,7 @@ internal sealed class MyData(AppDb db, CheckPassword check, IEnumerable<Personal
             u.Email,
             u.EmailConfirmed,
             u.Name,
+            u.Language,
             u.CreatedAt,
         }).SingleAsync(ct)),
         new("roles", async (db, id, ct) => await db.UserRoles.Where(r => r.UserId == id).Join(db.Roles, r => r.RoleId, role => role.Id, (_, role) => role.Name).ToListAsync(ct)),

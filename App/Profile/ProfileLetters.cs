@@ -16,6 +16,7 @@ internal sealed class ProfileLetters(AppDb db, OneTimeLinks links, LetterPaper p
     /// <summary>To the new address and to the old, which can undo it.</summary>
     public void Changed(User user, string oldEmail, string undo)
     {
+        using var language = new LanguageOf(user.Language);
         outbox.Add(paper.Write(user.Email!, Say(Text.EmailChangedSubject), [Say(Text.EmailChangedTold)]), user.Id);
         outbox.Add(paper.Write(oldEmail, Say(Text.EmailChangedSubject), [Say(Text.EmailChangedOld)], (Text.EmailUndoButton, "/account/undo-email?token=" + undo), Text.EmailUndoAfter), user.Id);
     }
@@ -23,16 +24,22 @@ internal sealed class ProfileLetters(AppDb db, OneTimeLinks links, LetterPaper p
     /// <summary>To both as well: whoever wrongly undoes it is seen.</summary>
     public void Undone(User user, string taken)
     {
+        using var language = new LanguageOf(user.Language);
         foreach (var to in new[] { user.Email!, taken }) outbox.Add(paper.Write(to, Say(Text.EmailUndoneSubject), [Say(Text.EmailUndoneTold)]), user.Id);
     }
 
-    public void Deleted(string email) => outbox.Add(paper.Write(email, Say(Text.DeletedSubject), [Say(Text.DeletedTold)]));
+    public void Deleted(User user)
+    {
+        using var language = new LanguageOf(user.Language);
+        outbox.Add(paper.Write(user.Email!, Say(Text.DeletedSubject), [Say(Text.DeletedTold)]));
+    }
 
     private async Task<AddressedLetter?> NewEmailAsync(string details, CancellationToken ct)
     {
         var wanted = JsonSerializer.Deserialize<WantedEmail>(details)!;
         if (await db.Users.AnyAsync(u => u.NormalizedEmail == wanted.Key && u.Id != wanted.UserId, ct) || await links.HoldsAsync(wanted.Key, wanted.UserId, ct)) return null;
-        if (!await db.Users.AnyAsync(u => u.Id == wanted.UserId, ct)) return null;
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == wanted.UserId, ct) is not { } user) return null;
+        using var language = new LanguageOf(user.Language);
         var token = links.Add(ConfirmNewEmail.Link, wanted.UserId, ConfirmLasts, details);
         return new AddressedLetter(
             paper.Write(wanted.Email, Say(Text.NewEmailSubject), [Say(Text.NewEmailTold)], (Text.NewEmailButton, "/account/confirm-new-email?token=" + token), Text.NewEmailNotYou), wanted.UserId);

@@ -3,6 +3,7 @@ using App.Accounts;
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.Factors;
 using App.Mail;
 using App.Sessions;
 using App.Tokens;
@@ -12,9 +13,9 @@ namespace App.Profile;
 
 /// <summary>
 /// The old address takes the account back. Whoever changed it knew the password, so that stops working, every session ends,
-/// and the way leads to a new password at once.
+/// what they added to get in without the password goes, and the way leads to a new password at once.
 /// </summary>
-internal sealed class UndoEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnds, RevokeSessions revoke, ProfileLetters letters, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
+internal sealed class UndoEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnds, RevokeSessions revoke, RemoveFactors factors, ProfileLetters letters, SecurityEventLog events, AuditLog audit)
 {
     public const string Link = "undo-email";
 
@@ -45,8 +46,9 @@ internal sealed class UndoEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnd
             (user.PasswordHash, user.SecurityStamp) = (null, Guid.NewGuid().ToString("N"));
             audit.Add("email-change-undone", id, address: client.Address);
             await db.SaveChangesAsync(ct);
-            await events.UserChangedAsync(Causes.EmailChanged, id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+            await events.UserChangedAsync(Causes.EmailChanged, id, TokenOptions.ConcernedFor, ct);
             await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.Disowned, ct);
+            if (former.SessionId is { } session) await factors.OfSessionAsync(id, session, client.Address, ct);
             // What was begun since was begun by whoever held the account until now, a way back to their address included.
             // An earlier address keeps its own way back: it may be the owner's, and this one a thief's.
             await looseEnds.OfPasswordAsync(id, ct);

@@ -212,17 +212,7 @@ internal sealed partial class PushSender(
 
     private bool Concerns(LoggedEvent entry) => text.Concerns(entry, receiver.Service.Audience);
 
-    private UndeliveredEvent Undelivered(LoggedEvent entry, string error) => new()
-    {
-        Service = Service,
-        Cursor = entry.Cursor,
-        EventId = entry.Id,
-        Type = entry.Type,
-        OccurredAt = entry.OccurredAt,
-        SetAsideAt = time.GetUtcNow(),
-        Error = error,
-        Payload = Encoding.UTF8.GetString(text.Claims(entry, _audience).Span),
-    };
+    private UndeliveredEvent Undelivered(LoggedEvent entry, string error) => UndeliveredEvent.Of(entry, Service, text.Claims(entry, _audience), error, time.GetUtcNow());
 
     // Doubled each time, and never at the same moment for all who wait.
     private static TimeSpan Pause(int attempts) =>

@@ -44,7 +44,8 @@ internal sealed class PushTurn(IServiceScopeFactory scopes, TimeProvider time, P
     {
         await using var transaction = await db.BeginWriteAsync(ct);
         var newest = await db.EventCounter.Select(c => c.Value).SingleAsync(ct);
-        var first = await db.SecurityEvents.Where(e => e.ExpiresAt > now).MinAsync(e => (long?)e.Cursor, ct);
+        var horizon = now - RevocationIndex.Slack;
+        var first = await db.SecurityEvents.Where(e => e.ExpiresAt > horizon).MinAsync(e => (long?)e.Cursor, ct);
         db.PushPositions.Add(new PushPosition { Service = service, Cursor = first - 1 ?? newest, HeldUntil = DateTimeOffset.UnixEpoch, NextAttemptAt = DateTimeOffset.UnixEpoch });
         try
         {

@@ -14,7 +14,7 @@ namespace App.Recovery;
 /// "This wasn't me", from the letter about a new device. One confirmation ends that session and every other, makes the password that
 /// somebody else knows worthless, takes away what that session added to get in without it, and leads to a new one.
 /// </summary>
-internal sealed class NotMe(AppDb db, OneTimeLinks links, LooseEnds looseEnds, RemoveFactors factors, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, TokenOptions tokens)
+internal sealed class NotMe(AppDb db, OneTimeLinks links, LooseEnds looseEnds, RemoveFactors factors, RevokeSessions revoke, SecurityEventLog events, AuditLog audit)
 {
     public const string Link = LooseEnds.NotMeLink;
 
@@ -37,7 +37,7 @@ internal sealed class NotMe(AppDb db, OneTimeLinks links, LooseEnds looseEnds, R
         Guid? session = Guid.TryParse(link.Details, out var disowned) ? disowned : null;
         audit.Add("disowned", id, session, client.Address);
         await db.SaveChangesAsync(ct);
-        await events.UserChangedAsync(Causes.PasswordChanged, id, tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew), ct);
+        await events.UserChangedAsync(Causes.PasswordChanged, id, TokenOptions.ConcernedFor, ct);
         await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.Disowned, ct);
         if (session is not null) await factors.OfSessionAsync(id, session.Value, client.Address, ct);
         await looseEnds.OfPasswordAsync(id, ct);

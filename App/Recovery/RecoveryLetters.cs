@@ -35,6 +35,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
     private async Task<AddressedLetter?> ResetAsync(string key, CancellationToken ct)
     {
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == key, ct) is not { } user) return null;
+        using var language = new LanguageOf(user.Language);
         var token = links.Add(SetPassword.ResetLink, user.Id, ResetLasts);
         audit.Add("reset-asked", user.Id);
         return Letter(user, Say(Text.ResetSubject), [Say(Text.ResetAsked), Text.ResetOnce], (Text.ResetButton, "/account/reset?token=" + token), Text.ResetNotYou);
@@ -43,6 +44,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
     private async Task<AddressedLetter?> ConfirmAsync(Guid id, CancellationToken ct)
     {
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id && !u.EmailConfirmed, ct) is not { } user) return null;
+        using var language = new LanguageOf(user.Language);
         var token = links.Add(ConfirmEmail.Link, user.Id, ConfirmLasts, user.NormalizedEmail);
         return Letter(user, Say(Text.ConfirmSubject), [Say(Text.ConfirmWelcome)], (Text.ConfirmButton, "/account/confirm-email?token=" + token), Say(Text.ConfirmNotYou));
     }
@@ -50,21 +52,28 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
     private async Task<AddressedLetter?> SignUpAsync(Applicant applicant, string details, CancellationToken ct)
     {
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == applicant.Key, ct) is { } user)
+        {
+            using var language = new LanguageOf(user.Language);
             return Letter(user, Say(Text.TakenSubject), [Say(Text.TakenTold)], null, Text.TakenNotYou);
+        }
+
         if (await links.HoldsAsync(applicant.Key, null, ct)) return null;
         var token = links.Add(FinishSignUp.Link, null, SignUpLasts, details);
         return new AddressedLetter(
             paper.Write(applicant.Email, Say(Text.ConfirmSubject), [Say(Text.FinishWelcome)], (Text.FinishButton, "/account/finish-sign-up?token=" + token), Text.FinishNotYou), null);
     }
 
-    private async Task<AddressedLetter?> PasswordChangedAsync(WhoAndWhere where, CancellationToken ct) =>
-        await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == where.UserId, ct) is { } user
-            ? Letter(user, Say(Text.PasswordChangedSubject), [Say(Text.PasswordChangedTold, DeviceOf(where), where.Address)], (Text.PasswordChangedButton, "/account/forgot"), Text.PasswordChangedNotYou)
-            : null;
+    private async Task<AddressedLetter?> PasswordChangedAsync(WhoAndWhere where, CancellationToken ct)
+    {
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == where.UserId, ct) is not { } user) return null;
+        using var language = new LanguageOf(user.Language);
+        return Letter(user, Say(Text.PasswordChangedSubject), [Say(Text.PasswordChangedTold, DeviceOf(where), where.Address)], (Text.PasswordChangedButton, "/account/forgot"), Text.PasswordChangedNotYou);
+    }
 
     private async Task<AddressedLetter?> NewDeviceAsync(WhoAndWhere where, CancellationToken ct)
     {
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == where.UserId, ct) is not { } user) return null;
+        using var language = new LanguageOf(user.Language);
         var token = links.Add(NotMe.Link, user.Id, ConfirmLasts, where.SessionId.ToString());
         return Letter(user, Say(Text.NewDeviceSubject), [Say(Text.NewDeviceTold, DeviceOf(where), where.Address), Text.NewDeviceYou], (Text.NewDeviceButton, "/account/not-me?token=" + token), Text.NewDeviceNotYou);
     }
@@ -73,6 +82,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
     {
         if (await db.Sessions.AsNoTracking().SingleOrDefaultAsync(s => s.Id == kept, ct) is not { } session) return null;
         var user = await db.Users.AsNoTracking().SingleAsync(u => u.Id == session.UserId, ct);
+        using var language = new LanguageOf(user.Language);
         var device = SessionWords.Name(Device.Parse(session.UserAgent));
         return Letter(user, Say(Text.OthersEndedSubject), [Say(Text.OthersEndedTold, device, session.Address)], (Text.OthersEndedButton, "/account/forgot"), Text.OthersEndedYou);
     }

@@ -51,9 +51,13 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
     /// <summary>Whether a link is still good; looking doesn't use it up.</summary>
     public async Task<bool> IsGoodAsync(string? token, CancellationToken ct) => await links.FindAsync(SetPassword.ResetLink, token, ct) is not null;
 
-    /// <summary>The length that a new password of the link's owner must have; for a bad link, anybody's.</summary>
-    public async Task<(int Min, int Max)> LengthAsync(string? token, CancellationToken ct) =>
-        policy.LengthFor(await links.FindAsync(SetPassword.ResetLink, token, ct) is { UserId: { } id } && await StaysOnAsync(id, ct));
+    /// <summary>The length that a new password of the link's owner must have, and their address; for a bad link, anybody's and none.</summary>
+    public async Task<(int Min, int Max, string? Email)> DescribeAsync(string? token, CancellationToken ct)
+    {
+        var id = (await links.FindAsync(SetPassword.ResetLink, token, ct))?.UserId;
+        var (min, max) = policy.LengthFor(id is { } owner && await StaysOnAsync(owner, ct));
+        return (min, max, await db.Users.Where(u => u.Id == id).Select(u => u.Email).SingleOrDefaultAsync(ct));
+    }
 
     public async Task<Outcome> TryAsync(ResetRequest request, Client client, CancellationToken ct)
     {

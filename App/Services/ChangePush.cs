@@ -59,13 +59,15 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
         return new Outcome.Done();
     }, ct);
 
-    /// <summary>Everything that was set aside is tried once more, and what waits is tried now.</summary>
+    /// <summary>Everything that was set aside is tried once more, or comes with the next poll, and what waits is tried now.</summary>
     public async Task<Outcome> RetryAsync(string id, CurrentUser user, CancellationToken ct)
     {
         await using (var transaction = await db.BeginWriteAsync(ct))
         {
-            if (await db.FindClientAsync(id, ct) is not { PushUrl: not null }) return new Outcome.NotFound();
-            await db.UndeliveredEvents.Where(u => u.Service == id).ExecuteUpdateAsync(set => set.SetProperty(u => u.Again, true), ct);
+            if (await db.FindClientAsync(id, ct) is not { } client) return new Outcome.NotFound();
+            var aside = db.UndeliveredEvents.Where(u => u.Service == id);
+            if (client.PushUrl is null && !await aside.AnyAsync(ct)) return new Outcome.NotFound();
+            await aside.ExecuteUpdateAsync(set => set.SetProperty(u => u.Again, true), ct);
             await NowAsync(id, ct);
             audit.Add("service-push-retried", user.Id, user.SessionId, detail: id);
             await db.SaveChangesAsync(ct);

@@ -1,5 +1,4 @@
 using App.Ops;
-using App.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace App.Services;

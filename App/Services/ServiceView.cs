@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using App.Data;
+using App.Events;
 using App.OAuth;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
@@ -11,10 +12,11 @@ namespace App.Services;
 /// <param name="SecretSetAt">When the secret in force was made.</param>
 /// <param name="OldSecretSetAt">When the one before it was made; absent where there is none any more.</param>
 /// <param name="LastContactAt">When it last proved who it is, or a gateway let somebody through to it, correct to a minute; absent until then.</param>
-/// <param name="Push">How pushing to its receiver goes; absent where it has none, and from lists.</param>
+/// <param name="Push">How pushing to its receiver goes, and what the service refused; absent where there is neither, and from lists.</param>
+/// <param name="Feed">How it keeps up with the events; absent where nothing of it follows them, and from lists.</param>
 internal sealed record ServiceView(
     string Id, string Name, string Trust, string? Audience, IReadOnlyList<string> Scopes, IReadOnlyList<string> Grants, IReadOnlyList<string> RedirectUris,
-    bool Declared, DateTimeOffset CreatedAt, DateTimeOffset SecretSetAt, DateTimeOffset? OldSecretSetAt, DateTimeOffset? LastContactAt, PushView? Push = null)
+    bool Declared, DateTimeOffset CreatedAt, DateTimeOffset SecretSetAt, DateTimeOffset? OldSecretSetAt, DateTimeOffset? LastContactAt, PushView? Push = null, FeedView? Feed = null)
 {
     public static ServiceView Of(RegisteredService service)
     {

@@ -6,7 +6,8 @@ using Microsoft.EntityFrameworkCore;
 
 namespace App.Services;
 
-/// <summary>How pushing to a service's receiver goes.</summary>
+/// <summary>How pushing to a service's receiver goes, and what the service refused however it was told.</summary>
+/// <param name="Url">Absent where it has no receiver.</param>
 /// <param name="HasSecret">Whether we send it a bearer token.</param>
 /// <param name="Attempts">Failed attempts since it last took something.</param>
 /// <param name="FailingSince">When the first of them was; absent while all is well.</param>
@@ -15,31 +16,38 @@ namespace App.Services;
 /// <param name="Undelivered">How many events it refused, or didn't take for too long.</param>
 /// <param name="Newest">The newest of these, fifty at most.</param>
 internal sealed record PushView(
-    string Url, bool HasSecret, int Attempts, DateTimeOffset? FailingSince, DateTimeOffset? NextAttemptAt, string? LastError, int Undelivered, IReadOnlyList<UndeliveredView> Newest);
+    string? Url, bool HasSecret, int Attempts, DateTimeOffset? FailingSince, DateTimeOffset? NextAttemptAt, string? LastError, int Undelivered, IReadOnlyList<UndeliveredView> Newest);
 
 /// <param name="Id">The <c>jti</c> of its SET.</param>
 /// <param name="Error">The receiver's error code (RFC 8935 section 2.4), or what went wrong.</param>
 internal sealed record UndeliveredView(Guid Id, long Cursor, string Type, DateTimeOffset OccurredAt, DateTimeOffset SetAsideAt, string Error);
 
-/// <summary>One service, and how pushing to it goes.</summary>
-internal sealed class ShowService(AppDb db, ServiceRegistry registry)
+/// <summary>One service, how pushing to it goes, and how it keeps up.</summary>
+internal sealed class ShowService(AppDb db, ServiceRegistry registry, Convergence convergence)
 {
     private const int Most = 50;
 
     public static async Task<Results<Ok<ServiceView>, ProblemHttpResult>> HandleAsync(string id, ShowService show, CancellationToken ct) =>
         await show.TryAsync(id, ct) is { } service ? TypedResults.Ok(service) : Problems.NotFound();
 
+    /// <summary>When the service was last heard of, for whoever waits for that alone; null for never, or no such service.</summary>
+    public async Task<DateTimeOffset?> LastHeardAsync(string id, CancellationToken ct) =>
+        registry.Find(id) is { } service ? ServiceView.Of(service).Heard(await WrittenAsync(id, ct)).LastContactAt : null;
+
+    // Another replica may have heard of it later; it has written that down.
+    private Task<DateTimeOffset?> WrittenAsync(string id, CancellationToken ct) =>
+        db.OAuthClients.Where(c => c.ClientId == id).Select(c => c.LastContactAt).SingleOrDefaultAsync(ct);
+
     public async Task<ServiceView?> TryAsync(string id, CancellationToken ct)
     {
         if (registry.Find(id) is not { } service) return null;
         var view = ServiceView.Of(service);
-        // Another replica may have heard of it later; it has written that down.
-        var written = await db.OAuthClients.Where(c => c.ClientId == id).Select(c => c.LastContactAt).SingleOrDefaultAsync(ct);
-        view = view.Heard(written);
-        return service.Client.PushUrl is { } url ? view with { Push = await PushAsync(id, url, service.Client.PushSecret is not null, ct) } : view;
+        var written = await WrittenAsync(id, ct);
+        var push = await PushAsync(id, service.Client.PushUrl, service.Client.PushSecret is not null, ct);
+        return view.Heard(written) with { Push = push is { Url: null, Undelivered: 0 } ? null : push, Feed = await convergence.OfServiceAsync(id, service.Description.Audience, ct) };
     }
 
-    private async Task<PushView> PushAsync(string id, string url, bool hasSecret, CancellationToken ct)
+    private async Task<PushView> PushAsync(string id, string? url, bool hasSecret, CancellationToken ct)
     {
         var place = await db.PushPositions.AsNoTracking().SingleOrDefaultAsync(p => p.Service == id, ct);
         var undelivered = db.UndeliveredEvents.AsNoTracking().Where(u => u.Service == id);

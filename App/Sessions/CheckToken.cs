@@ -73,6 +73,8 @@ internal sealed class CheckToken(VerifiedTokens verified, KnownSessions sessions
         if (session is null || session.UserId != user.Id) return new TokenVerdict.Refused(TokenFault.SessionUnknown);
         if (session.RevokedAt is not null) return new TokenVerdict.Refused(TokenFault.SessionEnded);
         if (session.ExpiresAt <= time.GetUtcNow()) return new TokenVerdict.Refused(TokenFault.SessionExpired);
+        // Also in the index, unless the clock misled it at the start.
+        if (user.IssuedAt <= session.TokensNotBefore) return new TokenVerdict.Refused(TokenFault.Revoked);
         sessions.Add(user.SessionId, user.Id, session.ExpiresAt);
         return verdict;
     }

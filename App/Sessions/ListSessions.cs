@@ -32,10 +32,8 @@ internal sealed class ListSessions(AppDb db, Convergence convergence, SessionOpt
 
     public async Task<IReadOnlyList<SessionView>> OfAsync(CurrentUser user, CancellationToken ct)
     {
-        var now = time.GetUtcNow();
-        var seenAfter = now - options.IdleLifetime;
-        var rows = await db.Sessions.AsNoTracking()
-            .Where(s => s.UserId == user.Id && s.RevokedAt == null && s.ExpiresAt > now && s.LastSeenAt > seenAfter)
+        var rows = await db.Sessions.AsNoTracking().Living(time.GetUtcNow(), options)
+            .Where(s => s.UserId == user.Id)
             .OrderByDescending(s => s.Id == user.SessionId).ThenByDescending(s => s.LastSeenAt)
             .Take(Most)
             .ToListAsync(ct);

@@ -11,9 +11,11 @@ namespace App.Sessions;
 /// Ends sessions: the row, its event and its audit entry in one transaction, exactly once however many ask at the same time.
 /// Every way out of a session leads through here.
 /// </summary>
-internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog audit, TokenOptions tokens, TimeProvider time)
+internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog audit, TimeProvider time)
 {
-    private TimeSpan Concerned => tokens.AccessTokenLifetime + (2 * TokenOptions.ClockSkew);
+    public const string Usage = "sessions end-all (everybody signs in again: after a backup was restored)";
+
+    private const int Piece = 200;
 
     /// <returns>The ids of those that were alive and now aren't.</returns>
     public async Task<IReadOnlyList<Guid>> RunAsync(Expression<Func<Session, bool>> which, Cause cause, CancellationToken ct)
@@ -23,6 +25,32 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return ended;
+    }
+
+    /// <summary>
+    /// <c>App sessions end-all</c>: everybody signs in again. For after a backup was restored, in which sessions that have ended since are still alive.
+    /// </summary>
+    public static async Task<int> EndAllAsync(IServiceProvider services, string[] args, TextWriter output, CancellationToken ct)
+    {
+        if (args is not ["end-all"])
+        {
+            await output.WriteLineAsync("Usage: App " + Usage);
+            return 2;
+        }
+
+        await using (var scope = services.CreateAsyncScope()) await scope.ServiceProvider.GetRequiredService<SecurityEventLog>().LeapAsync(ct);
+        var ended = 0;
+        for (var more = true; more;)
+        {
+            await using var scope = services.CreateAsyncScope();
+            // In pieces, so that nobody else who writes waits for all of them.
+            var piece = await scope.ServiceProvider.GetRequiredService<AppDb>().Sessions.Where(s => s.RevokedAt == null).OrderBy(s => s.Id).Take(Piece).Select(s => s.Id).ToListAsync(ct);
+            ended += (await scope.ServiceProvider.GetRequiredService<RevokeSessions>().RunAsync(s => piece.Contains(s.Id), Causes.EndedByAdmin, ct)).Count;
+            more = piece.Count == Piece;
+        }
+
+        await output.WriteLineAsync($"Done. Sessions ended: {ended}.");
+        return 0;
     }
 
     /// <summary>The same, inside a transaction of the caller's, who saves and commits.</summary>
@@ -37,7 +65,7 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
             var changed = await db.Sessions.Where(s => s.Id == session.Id && s.RevokedAt == null)
                 .ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedAt, now).SetProperty(s => s.RevokedBecause, cause.Reason), ct);
             if (changed == 0) continue;
-            events.SessionRevoked(cause, session.UserId, session.Id, Concerned);
+            events.SessionRevoked(cause, session.UserId, session.Id, TokenOptions.ConcernedFor);
             audit.Add("session-ended", session.UserId, session.Id, detail: cause.Reason);
             ended.Add(session.Id);
         }

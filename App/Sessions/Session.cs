@@ -62,6 +62,13 @@ internal sealed class Session : IEntityTypeConfiguration<Session>
 
 internal static class SessionTable
 {
+    /// <summary>Those that are neither ended nor run out.</summary>
+    public static IQueryable<Session> Living(this IQueryable<Session> sessions, DateTimeOffset now, SessionOptions options)
+    {
+        var seenAfter = now - options.IdleLifetime;
+        return sessions.Where(s => s.RevokedAt == null && s.ExpiresAt > now && s.LastSeenAt > seenAfter);
+    }
+
     extension(AppDb db)
     {
         public DbSet<Session> Sessions => db.Set<Session>();
@@ -82,7 +89,8 @@ internal static class SessionTable
 internal sealed record RenewableSession(Session Session, User User, IReadOnlyList<string> Roles);
 
 /// <summary>Whose a session is, and whether it still lives.</summary>
-internal sealed record SessionLife(Guid UserId, DateTimeOffset? RevokedAt, DateTimeOffset ExpiresAt);
+/// <param name="TokensNotBefore">Seconds since 1970: what was issued to its user then or before is refused.</param>
+internal sealed record SessionLife(Guid UserId, DateTimeOffset? RevokedAt, DateTimeOffset ExpiresAt, long? TokensNotBefore);
 
 /// <summary>The statements of sign-in and renewal, and the look-up that each new token costs.</summary>
 internal static class SessionSql
@@ -109,7 +117,9 @@ internal static class SessionSql
 
     private const string Roles = """SELECT r."Name" FROM "AspNetUserRoles" ur JOIN "AspNetRoles" r ON r."Id" = ur."RoleId" WHERE ur."UserId" = @userId""";
 
-    private const string Life = """SELECT "UserId", "RevokedAt", "ExpiresAt" FROM "Sessions" WHERE "Id" = @id""";
+    private const string Life = """
+        SELECT s."UserId", s."RevokedAt", s."ExpiresAt", u."TokensNotBefore" FROM "Sessions" s JOIN "AspNetUsers" u ON u."Id" = s."UserId" WHERE s."Id" = @id
+        """;
 
     extension(AppDb db)
     {
@@ -159,7 +169,7 @@ internal static class SessionSql
         public async Task<SessionLife?> FindLifeAsync(Guid id, CancellationToken ct)
         {
             SessionLife? found = null;
-            await db.ReadAsync(Life, row => found = new SessionLife(row.GetGuid(0), row.TimeOrNull(1), row.Time(2)), ct, ("@id", id));
+            await db.ReadAsync(Life, row => found = new SessionLife(row.GetGuid(0), row.TimeOrNull(1), row.Time(2), row.IsDBNull(3) ? null : row.GetInt64(3)), ct, ("@id", id));
             return found;
         }
     }

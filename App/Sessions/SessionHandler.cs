@@ -11,16 +11,98 @@ namespace App.Sessions;
 internal sealed class NewSession;
 
 /// <summary>
+/// The busiest routes, asked with every request to every service: they need to know who is calling, and nothing else of the pipeline.
+/// </summary>
+internal static class BusyRoute
+{
+    /// <summary>
+    /// Answers as soon as the route has been found and the caller been told, past what could only say yes: nobody is refused here, and nothing changes.
+    /// Foreign pages, where some are allowed, need the rest of the way.
+    /// </summary>
+    public static void On(IEndpointConventionBuilder route, IServiceProvider services)
+    {
+        if (services.GetRequiredService<CorsOptions>().AllowedOrigins.Length > 0) return;
+        var caller = services.GetRequiredService<ReadCaller>();
+        route.ShortCircuit();
+        route.Finally(endpoint =>
+        {
+            var answer = endpoint.RequestDelegate!;
+            endpoint.RequestDelegate = http => AnswerAsync(http, caller, answer);
+        });
+    }
+
+    private static async Task AnswerAsync(HttpContext http, ReadCaller caller, RequestDelegate answer)
+    {
+        if ((await caller.RunAsync(http)).Principal is { } principal) http.User = principal;
+        await answer(http);
+    }
+}
+
+/// <summary>
 /// One token, two doors: a bearer header, or the session cookie with renewal. If a request has both, the header decides alone:
 /// a bad bearer token never falls back to the cookie (contract section 4).
 /// </summary>
-internal sealed class SessionHandler(
-    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, CheckToken check, SessionCookies cookies)
+internal sealed class ReadCaller(CheckToken check, SessionCookies cookies)
+{
+    /// <summary>What the cookies show was a session of ours once.</summary>
+    public static readonly AuthenticateResult Ended = AuthenticateResult.Fail("The session has ended.");
+
+    private static readonly AuthenticateResult Refused = AuthenticateResult.Fail("The token is not good.");
+
+    public ValueTask<AuthenticateResult> RunAsync(HttpContext http)
+    {
+        var request = http.Request;
+        if (SessionHandler.BearsToken(request)) return BearerAsync(http, request.Headers.Authorization);
+        // What is the same for everybody needs nobody signed in, and must not carry a renewal.
+        if (request.Headers.Cookie.Count == 0 || IsSameForEverybody(http.GetEndpoint())) return new(AuthenticateResult.NoResult());
+        return CookieAsync(http);
+    }
+
+    private static bool IsSameForEverybody(Endpoint? endpoint) =>
+        endpoint is not null && (endpoint.Metadata.GetMetadata<StaticAssetDescriptor>() is not null || endpoint.Metadata.GetMetadata<SameForEverybody>() is not null);
+
+    private async ValueTask<AuthenticateResult> BearerAsync(HttpContext http, StringValues authorization)
+    {
+        const string prefix = "Bearer ";
+        if (authorization is not [{ } line] || !line.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)) return Refused;
+        return await check.RunAsync(line.AsMemory(prefix.Length), Carrier.Bearer, http) ?? Refused;
+    }
+
+    private async ValueTask<AuthenticateResult> CookieAsync(HttpContext http)
+    {
+        var presented = cookies.Read(http.Request);
+        if (!presented.Any) return AuthenticateResult.NoResult();
+        var good = presented.Session.IsEmpty ? null : await check.RunAsync(presented.Session, Carrier.Cookie, http);
+        if (good is not null && (presented.Refresh.IsEmpty || !check.IsExpired(CurrentUser.From(good.Principal)!))) return good;
+        if (http.GetEndpoint()?.Metadata.GetMetadata<NewSession>() is not null) return good ?? AuthenticateResult.NoResult();
+
+        var genuine = false;
+        if (!presented.Refresh.IsEmpty)
+        {
+            var renew = http.RequestServices.GetRequiredService<RenewSession>();
+            var outcome = await renew.TryAsync(presented.Refresh.ToString(), http.RequestAborted);
+            if (outcome is RenewSession.Outcome.Renewed(var grant))
+            {
+                if (!http.Response.HasStarted) cookies.Write(http, grant);
+                http.Features.Set(grant);
+                return AuthenticateResult.Success(new AuthenticationTicket(grant.User.ToPrincipal(), SessionHandler.Scheme));
+            }
+
+            genuine = outcome is RenewSession.Outcome.Refused { Genuine: true };
+        }
+
+        // Cookies that were once ours may be on their way out already, overtaken by a new sign-in whose answer this one must not undo.
+        if (!genuine && !http.Response.HasStarted) cookies.Clear(http);
+        if (good is not null && check.IsInForce(CurrentUser.From(good.Principal)!)) return good;
+        return genuine ? Ended : Refused;
+    }
+}
+
+/// <summary>The caller, as the framework asks for one; and what somebody is told who isn't, or may not.</summary>
+internal sealed class SessionHandler(IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, ReadCaller caller)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public new const string Scheme = "Session";
-
-    private static readonly AuthenticateResult Refused = AuthenticateResult.Fail("The token is not good.");
 
     /// <summary>True where a bearer token is shown, well-formed or not. Another scheme, such as a proxy's Basic, is nobody's token.</summary>
     public static bool BearsToken(HttpRequest request)
@@ -30,64 +112,20 @@ internal sealed class SessionHandler(
         return false;
     }
 
-    protected override Task<AuthenticateResult> HandleAuthenticateAsync()
-    {
-        if (BearsToken(Request)) return BearerAsync(Request.Headers.Authorization);
-        // What is the same for everybody needs nobody signed in, and must not carry a renewal.
-        if (Request.Headers.Cookie.Count == 0 || IsSameForEverybody(Context.GetEndpoint())) return Task.FromResult(AuthenticateResult.NoResult());
-        return CookieAsync();
-    }
+    protected override Task<AuthenticateResult> HandleAuthenticateAsync() => caller.RunAsync(Context).AsTask();
 
-    private static bool IsSameForEverybody(Endpoint? endpoint) =>
-        endpoint is not null && (endpoint.Metadata.GetMetadata<StaticAssetDescriptor>() is not null || endpoint.Metadata.GetMetadata<SameForEverybody>() is not null);
-
-    private async Task<AuthenticateResult> BearerAsync(StringValues authorization)
-    {
-        const string prefix = "Bearer ";
-        if (authorization is not [{ } line] || !line.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)) return Refused;
-        return await check.RunAsync(line.AsMemory(prefix.Length), Carrier.Bearer, Context) ?? Refused;
-    }
-
-    private async Task<AuthenticateResult> CookieAsync()
-    {
-        var presented = cookies.Read(Request);
-        if (!presented.Any) return AuthenticateResult.NoResult();
-        var good = presented.Session.IsEmpty ? null : await check.RunAsync(presented.Session, Carrier.Cookie, Context);
-        if (good is not null && (presented.Refresh.IsEmpty || !check.IsExpired(CurrentUser.From(good.Principal)!))) return good;
-        if (Context.GetEndpoint()?.Metadata.GetMetadata<NewSession>() is not null) return good ?? AuthenticateResult.NoResult();
-
-        var genuine = false;
-        if (!presented.Refresh.IsEmpty)
-        {
-            var renew = Context.RequestServices.GetRequiredService<RenewSession>();
-            var outcome = await renew.TryAsync(presented.Refresh.ToString(), Context.RequestAborted);
-            if (outcome is RenewSession.Outcome.Renewed(var grant))
-            {
-                if (!Response.HasStarted) cookies.Write(Context, grant);
-                Context.Features.Set(grant);
-                return AuthenticateResult.Success(new AuthenticationTicket(grant.User.ToPrincipal(), Scheme));
-            }
-
-            genuine = outcome is RenewSession.Outcome.Refused { Genuine: true };
-        }
-
-        // Cookies that were once ours may be on their way out already, overtaken by a new sign-in whose answer this one must not undo.
-        if (!genuine && !Response.HasStarted) cookies.Clear(Context);
-        return good is not null && check.IsInForce(CurrentUser.From(good.Principal)!) ? good : Refused;
-    }
-
-    /// <summary>A page sends a stranger to sign-in and remembers where they wanted to go; everything else gets 401 (RFC 6750 section 3).</summary>
-    protected override Task HandleChallengeAsync(AuthenticationProperties properties)
+    /// <summary>A page sends a stranger to sign-in and remembers where they wanted to go, and says so where their session was ended; everything else gets 401 (RFC 6750 section 3).</summary>
+    protected override async Task HandleChallengeAsync(AuthenticationProperties properties)
     {
         if (!ApiPaths.Contain(Request.Path))
         {
             var wanted = HttpMethods.IsGet(Request.Method) ? $"{Request.PathBase}{Request.Path}{Request.QueryString}" : "/account";
-            Response.Redirect("/account/sign-in?returnUrl=" + Uri.EscapeDataString(wanted));
-            return Task.CompletedTask;
+            Response.Redirect("/account/sign-in?returnUrl=" + Uri.EscapeDataString(wanted) + (await HandleAuthenticateOnceSafeAsync() == ReadCaller.Ended ? "&ended=1" : ""));
+            return;
         }
 
         Response.Headers.WWWAuthenticate = BearsToken(Request) ? """Bearer error="invalid_token" """.TrimEnd() : "Bearer";
-        return Problems.NotAuthorized().ExecuteAsync(Context);
+        await Problems.NotAuthorized().ExecuteAsync(Context);
     }
 
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties)

@@ -2,7 +2,6 @@ using System.Data.Common;
 using System.Diagnostics;
 using App.Ui;
 using Microsoft.AspNetCore.Components;
-using Microsoft.AspNetCore.Components.Authorization;
 
 namespace App.Sessions;
 
@@ -18,31 +17,19 @@ public sealed partial class SessionsLive
     private static readonly TimeSpan LongestWatch = TimeSpan.FromMinutes(5);
     private static readonly Row All = new(null!);
 
-    private readonly CancellationTokenSource stop = new();
     private List<Row> rows = [];
-    private CurrentUser? me;
-    private IDisposable? watching;
     private Row? busy;
     private string? said;
     private string? fault;
     private bool over;
 
-    [CascadingParameter] private Task<AuthenticationState> Authentication { get; set; } = null!;
-
-    public void Dispose()
-    {
-        watching?.Dispose();
-        stop.Cancel();
-        stop.Dispose();
-    }
+    protected override IDisposable WatchFor(CurrentUser me) => Watch.Subscribe(me.Id, _ => InvokeAsync(ShowAsync));
 
     protected override async Task OnInitializedAsync()
     {
-        me = CurrentUser.From((await Authentication).User);
-        // Watch first, look then: nothing that ends in between is missed.
-        if (RendererInfo.IsInteractive && me is not null) watching = Watch.Subscribe(me.Id, _ => InvokeAsync(ShowAsync));
+        await base.OnInitializedAsync();
         await LookAsync();
-        if (RendererInfo.IsInteractive && !over) _ = FollowAsync(stop.Token);
+        if (RendererInfo.IsInteractive && !over) _ = FollowAsync(Gone);
     }
 
     // What ends is told at once; what begins, or ends by itself, is found by looking.
@@ -61,7 +48,7 @@ public sealed partial class SessionsLive
 
     private async Task ShowAsync()
     {
-        if (over || stop.IsCancellationRequested) return;
+        if (over || Gone.IsCancellationRequested) return;
         Speak();
         try
         {
@@ -78,7 +65,7 @@ public sealed partial class SessionsLive
     private async Task LookAsync()
     {
         if (Leave()) return;
-        var living = await InScopeAsync<ListSessions, IReadOnlyList<SessionView>>(list => list.OfAsync(me!, stop.Token));
+        var living = await InScopeAsync<ListSessions, IReadOnlyList<SessionView>>(list => list.OfAsync(Me!, Gone));
         if (!living.Any(s => s.Current))
         {
             Leave(expired: true);
@@ -98,7 +85,7 @@ public sealed partial class SessionsLive
     private Task EndAsync(Row row) => ActAsync(row, async () =>
     {
         var begun = Clock.GetTimestamp();
-        if (await InScopeAsync<EndSession, EndSession.Outcome>(end => end.TryAsync(me!, row.View.Id, CancellationToken.None)) is EndSession.Outcome.ProofRequired)
+        if (await InScopeAsync<EndSession, EndSession.Outcome>(end => end.TryAsync(Me!, row.View.Id, CancellationToken.None)) is EndSession.Outcome.ProofRequired)
         {
             Nav.NavigateTo(ConfirmFirst, forceLoad: true);
             return;
@@ -106,7 +93,7 @@ public sealed partial class SessionsLive
 
         row.Ended = SessionWords.Within(Clock.GetElapsedTime(begun));
         said = Sentence.With(Text.Said, row.Name, row.Ended);
-        _ = WatchServicesAsync([row], stop.Token);
+        _ = WatchServicesAsync([row], Gone);
     });
 
     // By name, as far as a sentence bears it.
@@ -122,7 +109,7 @@ public sealed partial class SessionsLive
     {
         var others = rows.FindAll(r => r is { Ended: null, View.Current: false });
         var begun = Clock.GetTimestamp();
-        if (await InScopeAsync<EndSession, int?>(end => end.OthersAsync(me!, CancellationToken.None)) is not { } count)
+        if (await InScopeAsync<EndSession, int?>(end => end.OthersAsync(Me!, CancellationToken.None)) is not { } count)
         {
             Nav.NavigateTo(ConfirmFirst, forceLoad: true);
             return;
@@ -131,7 +118,7 @@ public sealed partial class SessionsLive
         var ended = SessionWords.Within(Clock.GetElapsedTime(begun));
         foreach (var row in others) row.Ended = ended;
         said = count == 1 ? Sentence.With(Text.SaidOne, ended) : Sentence.With(Text.SaidMany, count, ended);
-        _ = WatchServicesAsync(others, stop.Token);
+        _ = WatchServicesAsync(others, Gone);
     });
 
     // Shows, until all have, which services refuse what was just ended. What is shown is said aloud only once it is true everywhere.
@@ -161,7 +148,7 @@ public sealed partial class SessionsLive
 
     private async Task ShowServicesAsync(Row row)
     {
-        var view = await InScopeAsync<ListSessions, SessionView?>(list => list.OneAsync(me!, row.View.Id, stop.Token));
+        var view = await InScopeAsync<ListSessions, SessionView?>(list => list.OneAsync(Me!, row.View.Id, Gone));
         row.Waiting = view?.Convergence is { Behind.Count: > 0 };
         if (view?.Convergence is not { } convergence) return;
         row.Ended = SessionWords.Everywhere(convergence);
@@ -190,10 +177,10 @@ public sealed partial class SessionsLive
     /// <summary>Says that it is over and leads to sign-in, if it is.</summary>
     private bool Leave(bool expired = false)
     {
-        if (!over && !expired && me is not null && !Watch.IsEnded(me)) return false;
+        if (!over && !expired && Me is not null && !Watch.IsEnded(Me)) return false;
         if (over) return true;
         over = true;
-        watching?.Dispose();
+        StopWatching();
         StateHasChanged();
         if (RendererInfo.IsInteractive) Nav.NavigateTo(SignInAgain, forceLoad: true);
         return true;

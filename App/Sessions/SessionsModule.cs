@@ -19,6 +19,7 @@ internal static class SessionsModule
         services.AddSingleton<VerifiedTokens>();
         services.AddSingleton<KnownSessions>();
         services.AddSingleton<CheckToken>();
+        services.AddSingleton<ReadCaller>();
         services.AddSingleton<SessionWatch>();
         services.AddScoped<StartSession>();
         services.AddScoped<RenewSession>();
@@ -27,6 +28,7 @@ internal static class SessionsModule
         services.AddScoped<ListSessions>();
         services.AddScoped<CircuitHandler, EndedCircuits>();
         services.AddSingleton<Sweep>(sp => new Sweep((db, now, ct) => ForgetAsync(db, now - sp.GetRequiredService<SessionOptions>().IdleLifetime, now, ct)));
+        services.AddSingleton(new Command("sessions", RevokeSessions.Usage, RevokeSessions.EndAllAsync));
         services.AddAuthentication(SessionHandler.Scheme).AddScheme<AuthenticationSchemeOptions, SessionHandler>(SessionHandler.Scheme, null);
         services.AddAuthorization();
         return services;

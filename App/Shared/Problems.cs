@@ -59,6 +59,9 @@ public static class Problems
     public static ProblemHttpResult AddressChanged() =>
         Create(409, new Fault("The e-mail address was changed within the last week. The account can be deleted once that can no longer be undone.")).WithCode("address_changed");
 
+    /// <summary>Nobody would be left to look after the service. The member <c>code</c> is <c>only_admin</c>.</summary>
+    public static ProblemHttpResult OnlyAdmin() => Create(409, new Fault("This is the only admin. Make somebody else one first.")).WithCode("only_admin");
+
     public static ProblemHttpResult Forbidden() => Create(403, new Fault("Forbidden"));
 
     public static ProblemHttpResult CrossOrigin() => Create(403, new Fault("Cross-origin request refused"));

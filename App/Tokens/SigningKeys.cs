@@ -15,8 +15,6 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
 {
     public const string Purpose = "signing keys";
 
-    private static readonly TimeSpan Concerned = TokenOptions.LongestLifetime + TokenOptions.ClockSkew;
-
     // What to tell in the transaction that is about to begin.
     private readonly List<(string KeyId, Cause Cause)> ended = [];
 
@@ -98,7 +96,7 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
         try
         {
             await using var transaction = await db.BeginWriteAsync(ct);
-            foreach (var (keyId, cause) in ended) events.SigningKeyChanged(cause, keyId, Concerned);
+            foreach (var (keyId, cause) in ended) events.SigningKeyChanged(cause, keyId, TokenOptions.ConcernedFor);
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             return new Outcome.Done(currentKeyId);

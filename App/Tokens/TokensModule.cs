@@ -1,7 +1,10 @@
+using System.Security.Cryptography;
 using System.Text;
+using System.Xml.Linq;
 using App.Data;
 using App.Events;
 using App.Ops;
+using Microsoft.EntityFrameworkCore;
 using Microsoft.IdentityModel.JsonWebTokens;
 
 namespace App.Tokens;
@@ -62,6 +65,7 @@ internal static partial class TokensModule
         if (ring.IsShared)
         {
             SharedSecret(services.GetRequiredService<ILogger<SigningKeyRing>>());
+            await DemandMasterKeyAsync(services, ct);
         }
         else
         {
@@ -70,6 +74,25 @@ internal static partial class TokensModule
         }
 
         await ring.LoadAsync(ct);
+    }
+
+    // In migration mode no signing key is read at the start, and a wrong master key would be noticed only by those whose second factor is refused.
+    private static async Task DemandMasterKeyAsync(IServiceProvider services, CancellationToken ct)
+    {
+        await using var scope = services.CreateAsyncScope();
+        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+        var masterKey = services.GetRequiredService<MasterKey>();
+        var signing = await db.SigningKeys.Where(k => k.PrivateKey != null).Select(k => k.PrivateKey).FirstOrDefaultAsync(ct);
+        var protection = await db.DataProtectionKeys.OrderByDescending(k => k.Id).Select(k => k.Xml).FirstOrDefaultAsync(ct);
+        try
+        {
+            if (signing is not null) masterKey.Decrypt(signing, SigningKeys.Purpose);
+            if (protection is not null) XmlDecryptor.Open(masterKey, XElement.Parse(protection).Descendants("encrypted").Single());
+        }
+        catch (CryptographicException)
+        {
+            throw new SettingsException(["Keys:MasterKey is not the one that this database's keys were stored under. Give the master key that belongs to it."]);
+        }
     }
 
     [LoggerMessage(3003, LogLevel.Warning, "Tokens:SharedSecret is set (migration mode): every service that can verify a token with it can also mint one. Unset it once they verify by public key.")]

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using App.Ops;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace App.Tokens;

@@ -29,6 +29,8 @@
       const body = new URLSearchParams({ password: input.value, min: input.dataset.judge });
       if (email) body.set('email', email.value);
       if (name) body.set('name', name.value);
+      const token = new URLSearchParams(location.search).get('token'); // a letter's link says whose it will be
+      if (token) body.set('token', token);
       const answer = await fetch('/ui/password-strength', { method: 'POST', body }).catch(() => null);
       if (answer?.ok && turn === asked) show(await answer.json());
     });
@@ -58,10 +60,17 @@
   const { user } = document.body.dataset;
   const tabs = new BroadcastChannel('who');
   if (user !== undefined) {
-    tabs.onmessage = ({ data }) => {
-      if (data !== user && !document.querySelector('[src*="blazor.web"]')) location.replace(location.pathname + location.search);
+    const follow = who => {
+      if (who !== user && !document.querySelector('[src*="blazor.web"]')) location.replace(location.pathname + location.search);
     };
+    tabs.onmessage = ({ data }) => follow(data);
     tabs.postMessage(user);
+    // A session ended elsewhere: the page says so when it is looked at again.
+    document.addEventListener('visibilitychange', async () => {
+      if (document.hidden) return;
+      const answer = await fetch('/api/users/currentuser').catch(() => null);
+      if (answer?.ok) follow((await answer.json()).currentUser?.id ?? '');
+    });
   }
 
   // The exact time on hover, in the reader's own zone; again whenever a live page changes.

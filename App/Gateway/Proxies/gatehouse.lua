@@ -20,7 +20,7 @@ local function without_ours(cookies)
   local kept = {}
   for pair in cookies:gmatch("[^;,]+") do
     local name = pair:match("^%s*([^=%s]*)")
-    if name ~= "{session_cookie}" and name ~= "{refresh_cookie}" then kept[#kept + 1] = pair:match("^%s*(.-)%s*$") end
+    if name ~= "{session_cookie}" and name ~= "{refresh_cookie}" and name ~= "{device_cookie}" then kept[#kept + 1] = pair:match("^%s*(.-)%s*$") end
   end
   return table.concat(kept, "; ")
 end

@@ -80,7 +80,7 @@ internal sealed class GatehouseTokenHandler(GatehouseVerifier gate) : JsonWebTok
 /// <summary>Follows one Gatehouse for one service.</summary>
 public sealed class GatehouseVerifier : BackgroundService
 {
-    private const int Skew = 30; // s by which two clocks may differ
+    private const int Skew = 30, Slack = 900; // s by which two clocks may differ, and by which one may jump
     private const int LongestLife = 3600; // s that a token of ours may live
     private const int LongestToken = 8192; // characters
     private const int Patience = 5; // s for any answer, and that the first tokens wait for the feed's snapshot
@@ -198,7 +198,7 @@ public sealed class GatehouseVerifier : BackgroundService
         if (message.Type is null) // a snapshot or a heartbeat: nothing is missing up to here
         {
             _freshAt = Clock;
-            foreach (var gone in _revoked.Where(held => held.Value.Expires + Skew < Now)) _revoked.TryRemove(gone);
+            foreach (var gone in _revoked.Where(held => held.Value.Expires + Slack < Now)) _revoked.TryRemove(gone);
         }
         (_cursor, _connected) = (message.Cursor, true);
         _ = RunAsync(KeepKeysAsync);

@@ -33,7 +33,7 @@ import (
 )
 
 const (
-	skew        = 30               // s by which two clocks may differ
+	skew, slack = 30, 900          // s by which two clocks may differ, and by which one may jump
 	longestLife = 3600             // s that a token of ours may live
 	maxToken    = 8192             // characters
 	patience    = 5 * time.Second  // for any answer, and that the first tokens wait for the feed's snapshot
@@ -283,7 +283,7 @@ func (g *Gatehouse) send(ctx context.Context, path, body, header, value string) 
 	}
 	r.SetBasicAuth(url.QueryEscape(g.ClientID), url.QueryEscape(g.ClientSecret)) // RFC 6749 section 2.3.1
 	r.Header.Set(header, value)
-	response, err := http.DefaultClient.Do(r)
+	response, err := http.DefaultTransport.RoundTrip(r) // a client would follow redirects, credentials and all
 	if err != nil {
 		return nil, err
 	}
@@ -379,7 +379,7 @@ func (g *Gatehouse) receive(message entry) {
 		}
 		g.freshAt = time.Now()
 		for id, held := range g.revoked {
-			if held.expires+skew < g.Now().Unix() {
+			if held.expires+slack < g.Now().Unix() {
 				delete(g.revoked, id)
 			}
 		}

@@ -8,7 +8,7 @@
 import { hostname } from 'node:os';
 import { compactVerify, importJWK } from 'jose';
 
-const SKEW = 30; // s by which two clocks may differ
+const SKEW = 30, SLACK = 900; // s by which two clocks may differ, and by which one may jump
 const LONGEST_LIFE = 3600; // s that a token of ours may live
 const LONGEST_TOKEN = 8192; // characters
 const START_WITHIN = 5000; // ms that the first tokens wait for the snapshot; past that the feed counts as stale
@@ -91,7 +91,7 @@ export function gatehouse({
     else { // a snapshot or a heartbeat: nothing is missing up to here, and what is held is never forgiven
       message.events?.forEach(apply);
       freshAt = performance.now();
-      for (const [who, { expires }] of revoked) if (expires + SKEW < now()) revoked.delete(who);
+      for (const [who, { expires }] of revoked) if (expires + SLACK < now()) revoked.delete(who);
     }
     Object.assign(state, { connected: true, cursor: message.cursor });
     getReady();

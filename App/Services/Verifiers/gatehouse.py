@@ -17,13 +17,12 @@ from dataclasses import KW_ONLY, dataclass
 from threading import Event, Thread
 from time import monotonic, sleep, time
 from urllib.parse import quote, urlencode
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import jwt
 
-SKEW = 30  # s by which two clocks may differ
-LONGEST_LIFE = 3600  # s that a token of ours may live
-LONGEST_TOKEN = 8192  # characters
+SKEW, SLACK = 30, 900  # s by which two clocks may differ, and by which one may jump
+LONGEST_LIFE, LONGEST_TOKEN = 3600, 8192  # s that a token of ours may live, and its characters
 SILENCE = 12  # s without data after which the feed's connection is opened anew
 PATIENCE = 5  # s for any other request to Gatehouse, and that the first tokens wait for the feed's snapshot
 KEYS_AGE = 300  # s after which the keys are fetched again in the background
@@ -36,6 +35,11 @@ class Refused(Exception):
     """Why a token isn't good: one of a few fixed words, fit for a metric's label; it never quotes the token."""
 
     reason: str
+
+
+class Unmoved(HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        """A redirect is an error: nobody elsewhere is shown our credentials."""
 
 
 @dataclass(eq=False, repr=False)
@@ -63,10 +67,10 @@ class Gatehouse:
             raise ValueError("Gatehouse: when_stale or stale_after is out of bounds.")
         credentials = f"{quote(client_id, safe='')}:{quote(client_secret, safe='')}"  # RFC 6749 section 2.3.1
         self._basic = {"Authorization": "Basic " + base64.b64encode(credentials.encode()).decode()}
-        name = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{socket.gethostname()}-{os.getpid()}")
-        self._instance = self.instance or name[-64:]
+        self._instance = self.instance or re.sub("[^A-Za-z0-9_.-]", "-", f"{socket.gethostname()}-{os.getpid()}")[-64:]
         self._keys, self._keys_at, self._miss_at = {}, NEVER, NEVER
         self._revoked = {}  # (who, id) -> refuses tokens issued up to the first time, held until the second
+        self._opener = build_opener(Unmoved)
         self._ready, self._began, self._fresh_at = Event(), monotonic(), NEVER
         self._acknowledged, self._closed = None, False
         self._stats = {"connected": False, "cursor": None, "introspections": 0, "lastError": None, "refusals": {}}
@@ -97,8 +101,7 @@ class Gatehouse:
 
     def stats(self):
         age = monotonic() - self._fresh_at if self._ready.is_set() else None
-        counts = {"revocationsHeld": len(self._revoked), "refusals": dict(self._stats["refusals"])}
-        return {**self._stats, "feedAgeSeconds": age, **counts}
+        return json.loads(json.dumps({**self._stats, "feedAgeSeconds": age, "revocationsHeld": len(self._revoked)}))
 
     def close(self):
         self._closed = True
@@ -117,17 +120,15 @@ class Gatehouse:
 
     def _find_key(self, kid):
         if kid not in self._keys:
-            self._errands.submit(self._look_for, kid).result()
+            self._errands.submit(self._fetch_keys, kid).result()
         self._refuse("unknown_key", when=kid not in self._keys)
         return self._keys[kid]
 
-    def _look_for(self, kid):
-        if kid not in self._keys and monotonic() - self._miss_at > KEYS_PAUSE:
-            self._miss_at = monotonic()
-            self._fetch_keys()
-
-    def _fetch_keys(self):
+    def _fetch_keys(self, missing=None):
         """Takes all that are published, so that the next one is here before its first use."""
+        if missing in self._keys or (missing and monotonic() - self._miss_at <= KEYS_PAUSE):
+            return
+        self._miss_at = monotonic() if missing else self._miss_at
         try:
             with self._ask("/.well-known/jwks.json", **{"Cache-Control": "no-cache"}) as response:
                 usable = [jwk for jwk in json.load(response)["keys"] if jwk.get("crv") == "P-256"]
@@ -157,7 +158,7 @@ class Gatehouse:
         for entry in message.get("events", [message]):
             self._apply(**entry)
         if "type" not in message:  # nothing is missing up to here
-            self._fresh_at, gone = monotonic(), self.now() - SKEW
+            self._fresh_at, gone = monotonic(), self.now() - SLACK
             self._revoked = {who: held for who, held in self._revoked.items() if held[1] >= gone}
         self._stats.update(connected=True, cursor=message["cursor"])
         self._errands.submit(self._acknowledge)
@@ -185,7 +186,7 @@ class Gatehouse:
 
     def _ask(self, path, body=None, wait=PATIENCE, **headers):
         request = Request((self.url or self.issuer) + path, body, {**self._basic, **headers})
-        return urlopen(request, timeout=wait)
+        return self._opener.open(request, timeout=wait)
 
     def _read_credentials(self, headers):
         """The bearer token, which decides alone (RFC 6750 section 2.1), else the cookie's: base64 of {"jwt": "..."}."""
@@ -205,8 +206,7 @@ class Gatehouse:
         """The strict form: RFC 7515 section 3.1, RFC 8725 sections 2.6, 3.1, 3.10, 3.11, RFC 9068 section 2."""
         self._refuse("malformed", when=not isinstance(token, str) or len(token) > LONGEST_TOKEN)
         with self._refusing("malformed"):
-            parts = [base64.urlsafe_b64decode(part + "==") for part in token.split(".")]
-            header, claims, _ = parts
+            header, claims, _ = parts = [base64.urlsafe_b64decode(part + "==") for part in token.split(".")]
             header, claims = self._read_object(header), self._read_object(claims)
         spelling = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
         self._refuse("malformed", when=spelling.decode() != token)  # one token has one spelling

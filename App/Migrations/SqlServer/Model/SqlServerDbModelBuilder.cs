@@ -11,7 +11,7 @@ namespace App.Migrations.SqlServer.Model
     public partial class SqlServerDbModel
     {
         private SqlServerDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("04c75f0b-6e77-4423-b67c-0c40e18036ab"), entityTypeCount: 33)
+            : base(skipDetectChanges: false, modelId: new Guid("0025bd92-73c0-4e2b-9f22-493a43596aa8"), entityTypeCount: 33)
         {
         }
 

@@ -11,7 +11,7 @@ namespace App.Migrations.Sqlite.Model
     public partial class SqliteDbModel
     {
         private SqliteDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("94b8aa98-341a-4d06-b4b2-4e89bc4125e3"), entityTypeCount: 33)
+            : base(skipDetectChanges: false, modelId: new Guid("8e8a647a-51da-4217-afe3-15607fef79ca"), entityTypeCount: 33)
         {
         }
 

@@ -2,7 +2,7 @@ using System.Buffers.Text;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Primitives;
 
-namespace App.Tokens;
+namespace App.Ops;
 
 /// <summary>A public document whose bytes were made once. Who has them already is told so, with 304 (RFC 9110 section 13.1.2).</summary>
 internal sealed class PublishedDocument(byte[] body, string contentType) : IResult

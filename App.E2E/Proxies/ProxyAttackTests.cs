@@ -1,0 +1,147 @@
+using System.Net;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using App.E2E.Harness;
+
+namespace App.E2E.Proxies;
+
+/// <summary>The configurations that we show under attack: ATTACKS RED and HOST (103-106, 113), FWD-01 to FWD-17 (162-178) as far as they concern a proxy.</summary>
+[Collection(OnTheStreet.Name)]
+public sealed partial class ProxyAttackTests(Street street)
+{
+    public static TheoryData<string> Asking => [.. Street.Asking];
+
+    public static TheoryData<string> All => [.. Street.Asking, .. Street.Checking];
+
+    [Theory] // 162, 164, 166, 167, 168, 169, 171: neither a header, nor a path, nor a method makes a stranger pass
+    [MemberData(nameof(All))]
+    public async Task A_stranger_never_reaches_the_service(string id)
+    {
+        var (front, before) = (street.Of(id), street.Echo.Requests);
+        using (var plain = await front.SendAsync("GET"))
+        {
+            Assert.Equal(HttpStatusCode.Unauthorized, plain.StatusCode);
+            Assert.StartsWith("Bearer", plain.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
+        }
+
+        foreach (var method in new[] { "HEAD", "OPTIONS", "POST", "PUT", "DELETE" })
+        {
+            using var answer = await front.SendAsync(method, headers: [("X-Auth-User", "evil"), ("X-HTTP-Method-Override", "GET"), ("X-Forwarded-Uri", "/public"), ("X-Original-URL", "http://[::1"), ("Authorization", "Bearer x")]);
+            Assert.True(answer.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.BadRequest, $"{method}: {answer.StatusCode}");
+        }
+
+        foreach (var path in new[] { "/public/../orders", "/%2e%2e/orders", "/public/..%2forders", "//orders", "/./orders", "/%61dmin", "/admin%5cusers", "/public/..;/orders", "/orders?x=/public/", "/orders;/public", "/gatehouse", "/auth/verify",
+            "/public#/../orders", "/orders#/public", "/public/%252e%252e/orders", "/admin%2fusers", "/admin%00", "/%zz", "%zz", "http://[::1", "", "/" + new string('a', 8 * 1024) })
+            Assert.Matches("^HTTP/1.[01] (40[0134]|414|302) ", await front.SendRawAsync($"GET {path} HTTP/1.1", $"Host: 127.0.0.1:{front.Port}", "Connection: close"));
+        Assert.Equal(before, street.Echo.Requests);
+    }
+
+    [Theory] // 162, 163: each spelling by itself, repeated, and named in Connection
+    [MemberData(nameof(All))]
+    public async Task What_the_client_says_of_itself_never_arrives(string id)
+    {
+        var front = street.Of(id);
+        var token = await street.TokenForAsync(id);
+        var user = Credentials.Claims(token)["sub"]!.GetValue<string>();
+        foreach (var lines in new string[][]
+        {
+            ["X-Auth-User: evil"], ["x-auth-user: evil", "X-AUTH-USER: evil2"], ["X_Auth_User: evil"], ["X-Auth_User: evil"], ["X_Auth-User: evil"], ["X.Auth.User: evil"],
+            ["X-Auth-Roles: evil"], ["X_Auth_Roles: evil"], ["X-Auth-Email: evil@x.test"], ["X-Auth-Session: evil"], ["Remote-User: evil"], ["X-Forwarded-User: evil"],
+            ["X-User: evil"], ["X-Roles: evil"], ["X_User: evil"], ["x.user: evil", "X_USER: evil2"], ["X_Roles: evil"], ["X.Roles: evil"], ["Remote_User: evil"], ["remote.user: evil"],
+            ["X_Forwarded_User: evil"], ["X-Forwarded_User: evil"], ["x_forwarded-user: evil"], ["X.Forwarded.User: evil"], ["X-Auth-Request-User: evil"], ["Connection: X-Auth-User"], ["Connection: close, x-auth-user, Authorization"], ["X-Auth-User : evil"],
+        })
+        {
+            var answer = await front.SendRawAsync(["GET /orders HTTP/1.1", $"Host: 127.0.0.1:{front.Port}", "Authorization: Bearer " + token, .. lines, "Connection: close"]);
+            if (answer.StartsWith("HTTP/1.1 400 ", StringComparison.Ordinal)) continue;
+            Assert.StartsWith("HTTP/1.1 200 ", answer, StringComparison.Ordinal);
+            var arrived = JsonSerializer.Deserialize<Arrived>(answer[answer.IndexOf('{', StringComparison.Ordinal)..(answer.LastIndexOf('}') + 1)])!;
+            Assert.Equal(user, arrived.Of("X-Auth-User"));
+            Assert.DoesNotContain(arrived.Headers, h => h[1].Contains("evil", StringComparison.Ordinal));
+            Assert.DoesNotContain(arrived.Headers, h => h[0].Equals("Connection", StringComparison.OrdinalIgnoreCase) && h[1].Contains("auth", StringComparison.OrdinalIgnoreCase));
+        }
+    }
+
+    [Theory] // 103-106, 113
+    [MemberData(nameof(Asking))]
+    public async Task Neither_an_address_nor_a_host_leads_a_browser_elsewhere(string id)
+    {
+        var (front, before) = (street.Of(id), street.Echo.Requests);
+        var here = $"127.0.0.1:{front.Port}";
+        foreach (var path in new[]
+        {
+            "//evil.test", "/\\evil.test", "\\\\evil.test", "/%5cevil.test", "/%2f%2fevil.test", "///evil.test", "https:evil.test", "http:///evil.test", "https://evil.test/", $"http://{here}@evil.test/",
+            $"http://{here}.evil.test/", "/%09/evil.test", "/\t/evil.test", "/%0d%0aLocation:%20https://evil.test", "javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,<script>", "vbscript:x", "@evil.test/", ".evil.test/",
+        })
+            await LookAsync(path, "Host: " + here);
+        foreach (var line in new[] { "X-Forwarded-Host: evil.test", "X-Forwarded-Host: evil.test, " + here, "Forwarded: host=evil.test", "X-Host: evil.test", "X-Original-Host: evil.test", "X-Forwarded-Prefix: //evil.test", "X-Forwarded-Proto: javascript", "X-Forwarded-Uri: //evil.test", "X-Forwarded-Method: POST" })
+            Assert.Equal($"{street.Issuer}/account/sign-in?returnUrl={Uri.EscapeDataString(front.Origin + "/orders")}", await LookAsync("/orders", "Host: " + here, line));
+        foreach (var host in new[] { "evil.test", here + ".evil.test", here + "@evil.test", "localhost", "127.0.0.1:1", "" })
+            await LookAsync("/orders", "Host: " + host);
+        Assert.Equal(before, street.Echo.Requests);
+
+        async Task<string?> LookAsync(string path, params string[] lines)
+        {
+            var answer = await front.SendRawAsync([$"GET {path} HTTP/1.1", .. lines, "Accept: text/html", "Connection: close"]);
+            var head = answer.Split("\r\n\r\n")[0].Split("\r\n");
+            var location = head.Where(line => line.StartsWith("location:", StringComparison.OrdinalIgnoreCase)).Select(line => line["location:".Length..].Trim()).SingleOrDefault();
+            if (location is null) return null;
+            Assert.Matches($"^{street.Issuer}/account/sign-in($|[?]returnUrl=)", location);
+            var wanted = new Uri(Uri.UnescapeDataString(location.Split("returnUrl=") is [_, var returnUrl] ? returnUrl : front.Origin + "/"));
+            Assert.Equal(front.Origin, wanted.GetLeftPart(UriPartial.Authority));
+            Assert.False(wanted.AbsolutePath.StartsWith("//", StringComparison.Ordinal), location);
+            return location;
+        }
+    }
+
+    [Theory] // 178
+    [MemberData(nameof(All))]
+    public async Task Nobody_chooses_where_a_request_goes(string id)
+    {
+        var (front, elsewhere) = (street.Of(id), street.Elsewhere.Address);
+        var token = await street.TokenForAsync(id);
+        foreach (var (target, host, line) in new[]
+        {
+            ($"http://{elsewhere}/orders", "127.0.0.1:" + front.Port, "X-Own: 1"), ($"http://{elsewhere}/orders", elsewhere, "X-Own: 1"), ("/orders", elsewhere, "X-Own: 1"),
+            ($"//{elsewhere}/orders", "127.0.0.1:" + front.Port, "X-Own: 1"), ("/orders", "127.0.0.1:" + front.Port, "X-Forwarded-Host: " + elsewhere), ($"@{elsewhere}/orders", "127.0.0.1:" + front.Port, "X-Own: 1"),
+        })
+        {
+            Assert.StartsWith("HTTP/1.", await front.SendRawAsync($"GET {target} HTTP/1.1", "Host: " + host, line, "Authorization: Bearer " + token, "Connection: close"), StringComparison.Ordinal);
+        }
+
+        Assert.Equal(0, street.Elsewhere.Requests);
+    }
+
+    [Theory] // 174: a length said twice or in a way that not everybody reads, and chunks likewise
+    [MemberData(nameof(All))]
+    public async Task One_request_is_never_two(string id)
+    {
+        var front = street.Of(id);
+        var token = await street.TokenForAsync(id);
+        const bool Refused = true;
+        foreach (var (refused, first, length) in new (bool, string, string[])[]
+        {
+            (!Refused, "0", ["Content-Length: 6", "Transfer-Encoding:chunked"]), (Refused, "0", ["Content-Length: 6", "Transfer-Encoding:xchunked"]), (!Refused, "0", ["Content-Length: 6", "Transfer-Encoding: chunked "]),
+            (Refused, "0", ["Content-Length: 6", "Transfer-Encoding:chunked, identity"]), (!Refused, "0", ["Content-Length: 6", "Transfer-Encoding:identity, chunked"]), (!Refused, "0", ["Content-Length: 6", "Transfer-Encoding:\tchunked"]),
+            (Refused, "0", ["Transfer-Encoding: xchunked"]), (Refused, "0", ["Transfer-Encoding: chunked", "Transfer-Encoding: identity"]), (Refused, "0", ["Content-Length: 5", "Content-Length: 6"]),
+            (!Refused, "0", ["Content-Length: 6", "Transfer-Encoding:", " chunked"]), (!Refused, "0", ["Content-Length: 6", "X-Own: 1\nTransfer-Encoding: chunked"]), (!Refused, "0", ["Content-Length: 6\nTransfer-Encoding: chunked"]),
+            (Refused, "0", ["Content-Length: 6", "Transfer-Encoding : chunked"]), (!Refused, "0", ["Content-Length: 6", "Transfer_Encoding: chunked"]),
+            // Whoever ends a chunk's extension at the bare LF reads one long chunk after it, everybody else a second request.
+            (!Refused, "2;\nxx\r\n47\r\n0", ["Transfer-Encoding: chunked"]), (!Refused, "2;a=\"\n\"\r\nxx\r\n0", ["Transfer-Encoding: chunked"]), (!Refused, "1\nx\n0", ["Transfer-Encoding: chunked"]),
+        })
+        {
+            var before = street.Echo.Requests;
+            var answers = await front.SendRawAsync(
+                ["POST /orders HTTP/1.1", $"Host: 127.0.0.1:{front.Port}", "Authorization: Bearer " + token, "Connection: close", .. length, "",
+                first, "", "GET /smuggled HTTP/1.1", $"Host: 127.0.0.1:{front.Port}", "X-Auth-User: evil", "", "0"]);
+            var sent = string.Join(" | ", length.Append(first));
+            Assert.True(street.Echo.Requests - before <= (refused ? 0 : 1), $"{sent}: {street.Echo.Requests - before} requests, and {answers}");
+            Assert.True(OneAnswer().Count(answers) == 1, $"{sent}: {answers}");
+            // In a body it may stand: that is where whoever sent it has put it.
+            Assert.DoesNotContain("/smuggled HTTP/1.1\",\"Headers", answers, StringComparison.Ordinal);
+            Assert.DoesNotContain("GET /smuggled", answers.Split("\"Body\"")[0], StringComparison.Ordinal);
+        }
+    }
+
+    [GeneratedRegex("^HTTP/1", RegexOptions.Multiline)]
+    private static partial Regex OneAnswer();
+}
