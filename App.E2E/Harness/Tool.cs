@@ -5,6 +5,8 @@ namespace App.E2E.Harness;
 /// <summary>Programs of the machine that the tests need: found, or fetched from Debian, or asked for in one line.</summary>
 internal static class Tool
 {
+    private static readonly SemaphoreSlim Installing = new(1);
+
     /// <summary>The first of <paramref name="names"/> on PATH; a name with a slash is taken as it stands.</summary>
     public static string? Find(params string?[] names) =>
         names.Where(name => !string.IsNullOrEmpty(name))
@@ -19,7 +21,17 @@ internal static class Tool
         var cure = $"apt-get install -y {string.Join(' ', packages)}";
         if (!File.Exists("/etc/debian_version") || Environment.UserName != "root")
             throw new InvalidOperationException($"The tests need {names[^1]}: install it ({cure}) and run again.");
-        await RunAsync("/bin/sh", ["-c", $"apt-get update && DEBIAN_FRONTEND=noninteractive {cure}"], "/", TimeSpan.FromMinutes(5));
+        // One after the other: apt-get gives up at once where another holds its lists.
+        await Installing.WaitAsync();
+        try
+        {
+            if (Find(names) is null) await RunAsync("/bin/sh", ["-c", $"apt-get update && DEBIAN_FRONTEND=noninteractive {cure}"], "/", TimeSpan.FromMinutes(5));
+        }
+        finally
+        {
+            Installing.Release();
+        }
+
         return Find(names) ?? throw new InvalidOperationException($"`{cure}` ran, yet there is no {names[^1]} on PATH.");
     }
 

@@ -96,6 +96,7 @@ internal static class DataModule
         if (services.GetRequiredService<ConnectionStringOptions>().Default is { Length: > 0 } given) return given;
         var folder = services.GetRequiredService<HostSettings>().DataPath;
         PrivateFolder.Ensure(folder);
-        return new SqliteConnectionStringBuilder { DataSource = Path.Combine(folder, "gatehouse.db"), DefaultTimeout = 1 }.ToString();
+        // Made by the migration alone: where the file is moved away from a running service, a new and empty one must not take its place.
+        return new SqliteConnectionStringBuilder { DataSource = Path.Combine(folder, "gatehouse.db"), Mode = SqliteOpenMode.ReadWrite, DefaultTimeout = 1 }.ToString();
     }
 }

@@ -19,8 +19,11 @@ internal static class SchemaMigration
             return;
         }
 
-        var file = new SqliteConnectionStringBuilder(db.Database.GetConnectionString()).DataSource;
+        var connection = new SqliteConnectionStringBuilder(db.Database.GetConnectionString());
+        var file = connection.DataSource;
         await using var alone = await LockAsync(file + ".migrating", ct);
+        // Only where there is none: closing the file gives up whatever locks this process holds on it.
+        if (connection.Mode == SqliteOpenMode.ReadWrite && !File.Exists(file)) await File.WriteAllBytesAsync(file, [], ct);
         // So that nobody who reads waits for one who writes. It stays with the file; EF Core does it only for files that it creates itself.
         await db.Database.ExecuteSqlRawAsync("PRAGMA journal_mode = WAL", ct);
         if (!(await db.Database.GetPendingMigrationsAsync(ct)).Any()) return;
