@@ -11,7 +11,12 @@ using Xunit.Abstractions;
 
 namespace App.Tests.Events;
 
+/// <summary>Tests that measure what this whole process holds: after all others, and one at a time.</summary>
+[CollectionDefinition(nameof(MeasuredAlone), DisableParallelization = true)]
+public sealed class MeasuredAlone;
+
 /// <summary>The feed over real sockets, with as many readers as the targets speak of, and one that doesn't read.</summary>
+[Collection(nameof(MeasuredAlone))]
 public sealed class FeedOverSocketsTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private readonly KestrelApp _app = KestrelApp.Start(FeedServices.Settings);
@@ -98,7 +103,7 @@ public sealed class FeedOverSocketsTests(ITestOutputHelper output) : IAsyncLifet
             break;
         }
 
-        // One list of all that is in force takes about 20 MB, and this process runs other tests too.
+        // One list of all that is in force takes about 20 MB.
         var more = (GC.GetTotalMemory(forceFullCollection: true) - before) / 1024 / 1024;
         Assert.True(more < readers * 10, $"{more} MB");
 
