@@ -46,6 +46,7 @@ internal static class DataModule
             await output.WriteLineAsync("The schema is up to date.");
             return 0;
         }, Prepared: false));
+        services.AddSingleton<GroupCommit>();
         services.AddSingleton<HourlySweep>();
         services.AddHostedService(sp => sp.GetRequiredService<HourlySweep>());
 

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Runtime.CompilerServices;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
@@ -11,6 +12,10 @@ namespace App.Data;
 /// </summary>
 internal static class PlainSql
 {
+    // Parsing a statement takes longer than running it: within a transaction, which many requests may share (GroupCommit), the same text is
+    // parsed once. The connection disposes of what it has prepared when the transaction gives it back.
+    private static readonly ConditionalWeakTable<IDbContextTransaction, Dictionary<string, DbCommand>> Prepared = [];
+
     extension(AppDb db)
     {
         /// <summary>Runs in the caller's transaction where there is one.</summary>
@@ -19,8 +24,8 @@ internal static class PlainSql
             await db.Database.OpenConnectionAsync(ct);
             try
             {
-                await using var command = db.Command(sql, parameters);
-                return await command.ExecuteNonQueryAsync(ct);
+                await using var statement = db.Prepare(sql, parameters);
+                return await statement.Command.ExecuteNonQueryAsync(ct);
             }
             finally
             {
@@ -33,8 +38,8 @@ internal static class PlainSql
             await db.Database.OpenConnectionAsync(ct);
             try
             {
-                await using var command = db.Command(sql, parameters);
-                await using var reader = await command.ExecuteReaderAsync(ct);
+                await using var statement = db.Prepare(sql, parameters);
+                await using var reader = await statement.Command.ExecuteReaderAsync(ct);
                 while (await reader.ReadAsync(ct)) row(reader);
             }
             finally
@@ -51,21 +56,38 @@ internal static class PlainSql
             return exists;
         }
 
-        private DbCommand Command(string sql, (string Name, object? Value)[] parameters)
+        private Statement Prepare(string sql, (string Name, object? Value)[] parameters)
+        {
+            if (db.Database.CurrentTransaction is not { } transaction) return new Statement(db.Command(sql, null, parameters), Kept: false);
+            var prepared = Prepared.GetOrCreateValue(transaction);
+            if (!prepared.TryGetValue(sql, out var command)) prepared[sql] = command = db.Command(sql, transaction.GetDbTransaction(), parameters);
+            else foreach (var (name, value) in parameters) command.Parameters[name].Value = Stored(command, value);
+            return new Statement(command, Kept: true);
+        }
+
+        private DbCommand Command(string sql, DbTransaction? transaction, (string Name, object? Value)[] parameters)
         {
             var command = db.Database.GetDbConnection().CreateCommand();
             command.CommandText = sql;
-            command.Transaction = db.Database.CurrentTransaction?.GetDbTransaction();
+            command.Transaction = transaction;
             foreach (var (name, value) in parameters)
             {
                 var parameter = command.CreateParameter();
                 parameter.ParameterName = name;
-                parameter.Value = command is SqliteCommand && value is DateTimeOffset time ? time.UtcTicks : value ?? DBNull.Value;
+                parameter.Value = Stored(command, value);
                 command.Parameters.Add(parameter);
             }
 
             return command;
         }
+    }
+
+    private static object Stored(DbCommand command, object? value) =>
+        command is SqliteCommand && value is DateTimeOffset time ? time.UtcTicks : value ?? DBNull.Value;
+
+    private readonly record struct Statement(DbCommand Command, bool Kept) : IAsyncDisposable
+    {
+        public ValueTask DisposeAsync() => Kept ? default : Command.DisposeAsync();
     }
 
     extension(DbDataReader reader)

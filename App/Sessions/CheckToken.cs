@@ -40,11 +40,11 @@ internal sealed class CheckToken(VerifiedTokens verified, KnownSessions sessions
     public bool IsInForce(CurrentUser user) => verifier.IsAlive(user) && !revocations.IsRevoked(user);
 
     // A client that keeps its connection sends the same header again and again, and the server then hands out the very same string:
-    // its hash, half of what a known token costs, is remembered beside the connection. Under HTTP/2 requests share one at the same time; a whole string is a form's, and never comes again.
+    // its hash, half of what a known token costs, is remembered beside the connection. A whole string is a form's, and never comes again.
     private static VerifiedTokens.Key KeyOf(ReadOnlyMemory<char> text, Carrier carrier, HttpContext http)
     {
-        if (!HttpProtocol.IsHttp11(http.Request.Protocol) || !MemoryMarshal.TryGetString(text, out var source, out var start, out _) || start == 0
-            || http.Features.Get<IConnectionItemsFeature>()?.Items is not { } connection) return VerifiedTokens.Key.Of(text.Span, carrier);
+        if (!MemoryMarshal.TryGetString(text, out var source, out var start, out _) || start == 0
+            || KeptConnection.ItemsOf(http) is not { } connection) return VerifiedTokens.Key.Of(text.Span, carrier);
         if (connection.TryGetValue(typeof(Presented), out var held) && held is Presented before && before.Is(source, start, text.Length, carrier)) return before.Key;
         var key = VerifiedTokens.Key.Of(text.Span, carrier);
         connection[typeof(Presented)] = new Presented(source, start, text.Length, key);
@@ -88,4 +88,12 @@ internal sealed class CheckToken(VerifiedTokens verified, KnownSessions sessions
         // Asked after adding: a revocation that came between the look-up and here is in the index, if not in what was read.
         return IsInForce(user) ? result : null;
     }
+}
+
+/// <summary>What is remembered beside a connection, which is what a client that sends the same header again is recognised by.</summary>
+internal static class KeptConnection
+{
+    /// <summary>Null under HTTP/2, where requests share a connection at the same time.</summary>
+    public static IDictionary<object, object?>? ItemsOf(HttpContext http) =>
+        HttpProtocol.IsHttp11(http.Request.Protocol) ? http.Features.Get<IConnectionItemsFeature>()?.Items : null;
 }

@@ -19,7 +19,7 @@ public sealed class RefreshRequest
 /// the token, and ends the session (RFC 9700 section 4.14.2).
 /// </summary>
 internal sealed partial class RenewSession(
-    AppDb db, RefreshKey refreshKey, Grants grants, RevokeSessions revoke, SessionOptions options, TimeProvider time, ILogger<RenewSession> logger)
+    AppDb db, GroupCommit commits, RefreshKey refreshKey, Grants grants, RevokeSessions revoke, SessionOptions options, TimeProvider time, ILogger<RenewSession> logger)
 {
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
@@ -41,50 +41,54 @@ internal sealed partial class RenewSession(
     public async Task<Outcome> TryAsync(string? presented, CancellationToken ct)
     {
         if (RefreshToken.Parse(presented, refreshKey) is not { } token) return new Outcome.Refused(Genuine: false);
-        var hash = token.Hash();
-
-        // Twice: whoever loses the race to rotate finds itself, at the second look, holding the parent.
-        for (var look = 0; look < 2; look++)
+        var (standing, found, asOf) = await commits.RunAsync(db, shared => RotateAsync(shared, token));
+        if (standing == Standing.Rotated)
         {
-            var asOf = time.GetUtcNow();
-            var found = await db.FindRenewableAsync(token.SessionId, ct);
-            if (found is not var (session, user, roles) || !IsAlive(session)) return new Outcome.Refused(Genuine: true);
+            var (session, user, roles) = found!;
+            return new Outcome.Renewed(grants.Create(StartSession.Describe(user, session, roles), token.Successor(refreshKey), session.ExpiresAt, asOf));
+        }
 
-            if (Same(hash, session.RefreshHash))
-            {
-                var successor = token.Successor(refreshKey);
-                if (await RotateAsync(session, hash, successor, ct)) return Renewed(successor);
-            }
-            else if (Same(hash, session.ParentHash) && (time.GetUtcNow() - session.RotatedAt!.Value).Duration() <= Grace)
-            {
-                return Renewed(token.Successor(refreshKey));
-            }
-            else
-            {
-                await revoke.RunAsync(s => s.Id == session.Id, Causes.RefreshReuse, ct);
-                Reused(session.UserId, session.Id);
-                return new Outcome.Refused(Genuine: true);
-            }
-
-            Outcome.Renewed Renewed(RefreshToken successor) =>
-                new(grants.Create(StartSession.Describe(user, session, roles), successor, session.ExpiresAt, asOf));
+        if (standing == Standing.Reused)
+        {
+            await revoke.RunAsync(s => s.Id == token.SessionId, Causes.RefreshReuse, ct);
+            Reused(found!.Session.UserId, token.SessionId);
         }
 
         return new Outcome.Refused(Genuine: true);
+    }
+
+    private enum Standing
+    {
+        Over,
+        /// <summary>Just now, or within the grace by somebody who held the same.</summary>
+        Rotated,
+        Reused,
+    }
+
+    private sealed record Look(Standing Standing, RenewableSession? Found = null, DateTimeOffset AsOf = default);
+
+    private async Task<Look> RotateAsync(AppDb db, RefreshToken token)
+    {
+        var (hash, next) = (token.Hash(), token.Successor(refreshKey).Hash());
+
+        // Twice: where writers work side by side, whoever loses the race to rotate finds itself, at the second look, holding the parent.
+        for (var look = 0; look < 2; look++)
+        {
+            var asOf = time.GetUtcNow();
+            var found = await db.FindRenewableAsync(token.SessionId, CancellationToken.None);
+            if (found?.Session is not { } session || !IsAlive(session)) break;
+            if (Same(hash, session.ParentHash) && (time.GetUtcNow() - session.RotatedAt!.Value).Duration() <= Grace) return new Look(Standing.Rotated, found, asOf);
+            if (!Same(hash, session.RefreshHash)) return new Look(Standing.Reused, found);
+            if (await db.RotateAsync(session.Id, hash, next, time.GetUtcNow(), CancellationToken.None)) return new Look(Standing.Rotated, found, asOf);
+        }
+
+        return new Look(Standing.Over);
     }
 
     private bool IsAlive(Session session)
     {
         var now = time.GetUtcNow();
         return session.RevokedAt is null && now < session.ExpiresAt && now < session.LastSeenAt + options.IdleLifetime;
-    }
-
-    private async Task<bool> RotateAsync(Session session, byte[] hash, RefreshToken successor, CancellationToken ct)
-    {
-        await using var transaction = await db.BeginWriteAsync(ct);
-        var rotated = await db.RotateAsync(session.Id, hash, successor.Hash(), time.GetUtcNow(), ct);
-        await transaction.CommitAsync(ct);
-        return rotated;
     }
 
     private static bool Same(byte[] hash, byte[]? other) => other is not null && CryptographicOperations.FixedTimeEquals(hash, other);

@@ -1,0 +1,104 @@
+using System.Data.Common;
+using App.Data;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Data;
+
+public sealed class GroupCommitTests : IAsyncLifetime
+{
+    private readonly TestApp _app = TestApp.Start();
+
+    public Task InitializeAsync() => _app.DbAsync(db => db.Database.ExecuteSqlRawAsync("""CREATE TABLE "Written" ("By" TEXT NOT NULL, "In" TEXT NOT NULL)"""));
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task What_gathers_while_another_writes_is_one_transaction()
+    {
+        Task<int>[] waiting = [];
+        await _app.DbAsync(async db =>
+        {
+            await using var other = await db.BeginWriteAsync(CancellationToken.None);
+            waiting = [.. Enumerable.Range(0, 20).Select(i => WriteAsync(i))];
+            Assert.DoesNotContain(waiting, w => w.IsCompleted);
+            return 0;
+        });
+
+        Assert.Equal(Enumerable.Range(0, 20), await Task.WhenAll(waiting));
+        var transactions = await WrittenAsync("In");
+        Assert.Equal(20, transactions.Count);
+        // The first may have gone ahead before the others came.
+        Assert.InRange(transactions.Distinct().Count(), 1, 2);
+    }
+
+    [Fact]
+    public async Task Who_fails_before_writing_fails_alone()
+    {
+        var good = WriteAsync(1);
+        var bad = RunAsync<int>(_ => throw new FormatException("my own"));
+        var alsoGood = WriteAsync(2);
+
+        int[] written = await Task.WhenAll(good, alsoGood);
+        Assert.Equal([1, 2], written);
+        Assert.Equal("my own", (await Assert.ThrowsAsync<FormatException>(() => bad)).Message);
+        Assert.Equal(["1", "2"], (await WrittenAsync("By")).Order());
+    }
+
+    [Fact]
+    public async Task Where_the_database_fails_nobody_is_told_that_it_was_written_and_the_next_ones_write()
+    {
+        Task[] together = [];
+        await _app.DbAsync(async db =>
+        {
+            await using var other = await db.BeginWriteAsync(CancellationToken.None);
+            together = [WriteAsync(1), WriteAsync(2), RunAsync(db => db.WriteAsync("""INSERT INTO "Nowhere" VALUES (1)""", CancellationToken.None)), WriteAsync(3)];
+            return 0;
+        });
+
+        var failed = 0;
+        foreach (var one in together)
+        {
+            try
+            {
+                await one;
+            }
+            catch (DbException)
+            {
+                failed++;
+            }
+        }
+
+        var written = await WrittenAsync("By");
+        // The first may have gone ahead of the others; those went together.
+        Assert.InRange(failed, 3, 4);
+        Assert.Equal(4 - failed, written.Count);
+
+        Assert.Equal(9, await WriteAsync(9));
+        Assert.Contains("9", await WrittenAsync("By"));
+    }
+
+    [Fact]
+    public async Task Many_more_than_fit_into_one_are_all_written_once()
+    {
+        await Task.WhenAll(Enumerable.Range(0, 500).Select(i => Task.Run(() => WriteAsync(i))));
+        var written = await WrittenAsync("By");
+        Assert.Equal(500, written.Count);
+        Assert.Equal(500, written.Distinct().Count());
+    }
+
+    private Task<int> WriteAsync(int by) => RunAsync(async db =>
+    {
+        var transaction = db.Database.CurrentTransaction!.TransactionId.ToString();
+        await db.WriteAsync("""INSERT INTO "Written" VALUES (@by, @in)""", CancellationToken.None, ("@by", by.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("@in", transaction));
+        return by;
+    });
+
+    private Task<T> RunAsync<T>(Func<AppDb, Task<T>> work) => _app.DbAsync(db => _app.Get<GroupCommit>().RunAsync(db, work));
+
+    private Task<List<string>> WrittenAsync(string column) => _app.DbAsync(async db =>
+    {
+        List<string> values = [];
+        await db.ReadAsync($"""SELECT "{column}" FROM "Written" """, row => values.Add(row.GetString(0)), CancellationToken.None);
+        return values;
+    });
+}
