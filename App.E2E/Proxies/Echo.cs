@@ -15,7 +15,7 @@ internal sealed record Arrived(string Line, IReadOnlyList<string[]> Headers, str
 internal sealed class Echo : IDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private int _requests;
+    private int _requests, _tunnelled;
 
     public Echo()
     {
@@ -27,6 +27,9 @@ internal sealed class Echo : IDisposable
 
     /// <summary>How many requests got here.</summary>
     public int Requests => Volatile.Read(ref _requests);
+
+    /// <summary>How many bytes came after a connection had become something else.</summary>
+    public int Tunnelled => Volatile.Read(ref _tunnelled);
 
     public void Dispose() => _listener.Dispose();
 
@@ -70,6 +73,16 @@ internal sealed class Echo : IDisposable
             held = held[(end + 4)..];
             var length = headers.Where(h => h[0].Equals("content-length", StringComparison.OrdinalIgnoreCase)).Select(h => int.Parse(h[1], System.Globalization.CultureInfo.InvariantCulture)).FirstOrDefault();
             var sent = headers.Exists(h => h[0].Equals("transfer-encoding", StringComparison.OrdinalIgnoreCase)) ? await ReadChunksAsync() : await TakeAsync(length);
+            if (headers.Exists(h => h[0].Equals("upgrade", StringComparison.OrdinalIgnoreCase)))
+            {
+                // Whatever it is to become: some services agree.
+                var becomes = headers.First(h => h[0].Equals("upgrade", StringComparison.OrdinalIgnoreCase))[1];
+                await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {becomes}\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"));
+                Interlocked.Add(ref _tunnelled, held.Length);
+                for (held = ""; await ReadAsync(); held = "") Interlocked.Add(ref _tunnelled, held.Length);
+                return;
+            }
+
             var body = JsonSerializer.SerializeToUtf8Bytes(new Arrived(lines[0], headers, sent));
             Interlocked.Increment(ref _requests);
             await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nSet-Cookie: own=1\r\nContent-Length: {body.Length}\r\n\r\n"));

@@ -80,6 +80,18 @@ internal sealed class Front : IAsyncDisposable
         return await reader.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(30));
     }
 
+    /// <summary>The same, but only until <paramref name="until"/> has been said.</summary>
+    public async Task<string> SendRawUntilAsync(string until, params string[] lines)
+    {
+        using var client = new TcpClient();
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        await client.ConnectAsync(IPAddress.Loopback, Port, patience.Token);
+        var (stream, buffer, answer) = (client.GetStream(), new byte[4096], "");
+        await stream.WriteAsync(Encoding.Latin1.GetBytes(string.Join("\r\n", lines) + "\r\n\r\n"), patience.Token);
+        while (!answer.Contains(until, StringComparison.Ordinal) && await stream.ReadAsync(buffer, patience.Token) is > 0 and var read) answer += Encoding.Latin1.GetString(buffer, 0, read);
+        return answer;
+    }
+
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();

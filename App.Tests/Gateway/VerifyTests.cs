@@ -54,7 +54,7 @@ public sealed class VerifyTests : IAsyncLifetime
     {
         var user = await _app.SignUpAsync();
         _app.Time.Advance(TimeSpan.FromSeconds(400));
-        var answer = await _app.VerifyAsync("?audience=orders", cookies: user.Cookies, method: "POST");
+        var answer = await _app.VerifyAsync("?audience=orders", cookies: user.Cookies, method: "POST", headers: [("Sec-Renewed-Cookies", "?1")]);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         var (session, refresh) = TestUser.SetCookies(answer);
         Assert.Equal(answer.Headers.GetValues("Set-Cookie"), [answer.Header("X-Renewed-Session")!, answer.Header("X-Renewed-Refresh")!]);
@@ -70,9 +70,22 @@ public sealed class VerifyTests : IAsyncLifetime
     {
         var user = await _app.SignUpAsync();
         _app.Time.Advance(TimeSpan.FromSeconds(400));
-        var answer = await _app.VerifyAsync("?role=admin", cookies: user.Cookies);
+        var answer = await _app.VerifyAsync("?role=admin", cookies: user.Cookies, headers: [("Sec-Renewed-Cookies", "?1")]);
         Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
         Assert.Equal(answer.Headers.GetValues("Set-Cookie"), [answer.Header("X-Renewed-Session")!, answer.Header("X-Renewed-Refresh")!]);
+    }
+
+    [Theory] // of our own origin: it must not read what HttpOnly keeps from it, and can't set the header that asks
+    [InlineData(null)]
+    [InlineData("?0")]
+    [InlineData("")]
+    public async Task A_script_reads_no_renewed_cookie(string? asks)
+    {
+        var user = await _app.SignUpAsync();
+        _app.Time.Advance(TimeSpan.FromSeconds(400));
+        var answer = await _app.VerifyAsync(cookies: user.Cookies, headers: [("X-Forwarded-Uri", "/"), .. asks is null ? Array.Empty<(string, string)>() : [("Sec-Renewed-Cookies", asks)]]);
+        var refresh = TestUser.SetCookies(answer).Refresh;
+        Assert.DoesNotContain(answer.Headers, h => h.Key != "Set-Cookie" && h.Value.Any(v => v.Contains(refresh, StringComparison.Ordinal)));
     }
 
     [Fact]

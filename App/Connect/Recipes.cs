@@ -16,7 +16,7 @@ internal sealed record Recipe(
     /// <summary>It knows our keys but follows no feed of events, and never proves to us who it is.</summary>
     public bool NoticesOnlyAtExpiry { get; init; }
 
-    /// <summary>As <see cref="ProxyConfiguration.TakesCookies"/>.</summary>
+    /// <summary>As <see cref="ProxyConfiguration.TakesCookies"/>: a browser that is signed in can just open it.</summary>
     public bool TakesCookies { get; init; } = true;
 
     /// <summary>As <see cref="ProxyConfiguration.NeedsHttps"/>.</summary>
@@ -67,14 +67,14 @@ internal static class Recipes
             NewWeb + " && dotnet add package Microsoft.AspNetCore.Authentication.JwtBearer", ("dotnet", "Gatehouse.cs"), "dotnet run --urls http://localhost:3000"),
         new("fastapi", "FastAPI", TrustMode.ChecksItself, ["checks/fastapi/main.py"], "pip install fastapi uvicorn 'pyjwt[crypto]'", ("python", "gatehouse.py"), "python3 -m uvicorn main:app --port 3000"),
         new("go", "Go", TrustMode.ChecksItself, ["checks/go/main.go"], "go mod init {client_id} && go get github.com/golang-jwt/jwt/v4", ("go", "gatehouse/gatehouse.go"), "PORT=3000 go run ."),
-        new("spring", "Spring", TrustMode.ChecksItself, ["checks/spring/application.yml", "checks/spring/GatehouseTokens.java"], IsTested: false) { NoticesOnlyAtExpiry = true },
+        new("spring", "Spring", TrustMode.ChecksItself, ["checks/spring/application.yml", "checks/spring/GatehouseTokens.java"], IsTested: false) { NoticesOnlyAtExpiry = true, TakesCookies = false },
 
         new("express", "Express", TrustMode.Asks, ["asks/express/server.mjs", Introspect], "npm install express", Run: "PORT=3000 node server.mjs"),
         new("fastify", "Fastify", TrustMode.Asks, ["asks/fastify/server.mjs", Introspect], "npm install fastify", Run: "PORT=3000 node server.mjs"),
         new("aspnetcore", "ASP.NET Core", TrustMode.Asks, ["asks/aspnetcore/Program.cs", "asks/aspnetcore/Introspection.cs"], NewWeb, Run: "dotnet run --urls http://localhost:3000"),
         new("fastapi", "FastAPI", TrustMode.Asks, ["asks/fastapi/main.py"], "pip install fastapi uvicorn", Run: "python3 -m uvicorn main:app --port 3000"),
         new("go", "Go", TrustMode.Asks, ["asks/go/main.go"], "go mod init {client_id}", Run: "PORT=3000 go run ."),
-        new("spring", "Spring", TrustMode.Asks, ["asks/spring/application.yml", "asks/spring/GatehouseTokens.java"], IsTested: false),
+        new("spring", "Spring", TrustMode.Asks, ["asks/spring/application.yml", "asks/spring/GatehouseTokens.java"], IsTested: false) { TakesCookies = false },
 
         .. ProxyConfigurations.All.Select(p => new Recipe(p.Id, ShortName(p), TrustMode.Gateway, p.Files, IsTested: p.IsTested) { NoticesOnlyAtExpiry = !p.Asks, TakesCookies = p.TakesCookies, NeedsHttps = p.NeedsHttps }),
         new(BuiltIn, "Gatehouse itself", TrustMode.Gateway, ["gateway/appsettings.json"]),

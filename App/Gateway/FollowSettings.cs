@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using App.Ops;
 using Microsoft.Extensions.FileProviders;
 using Microsoft.Extensions.Primitives;
 
@@ -12,9 +13,13 @@ internal sealed class FollowSettings(GatewayConfig gateway, IHostEnvironment env
     public Task StartAsync(CancellationToken cancellationToken)
     {
         // Looked at every few seconds: a mounted file is often a link that is turned around, which no watcher hears of.
-        var files = new PhysicalFileProvider(environment.ContentRootPath) { UsePollingFileWatcher = true, UseActivePolling = true };
-        _held.Add(files);
-        _held.Add(ChangeToken.OnChange(() => files.Watch("appsettings*.json"), () => _ = gateway.ReloadAsync()));
+        foreach (var folder in Hosting.SettingsFolders(environment))
+        {
+            var files = new PhysicalFileProvider(folder) { UsePollingFileWatcher = true, UseActivePolling = true };
+            _held.Add(files);
+            _held.Add(ChangeToken.OnChange(() => files.Watch("appsettings*.json"), () => _ = gateway.ReloadAsync()));
+        }
+
         if (!OperatingSystem.IsWindows())
         {
             _held.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>

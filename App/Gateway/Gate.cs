@@ -48,16 +48,17 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
             return;
         }
 
+        // Before a token is made for the service: of whom it never sees it needs to know nothing.
+        if (user is not null && rules.TryGetValue("role", out var role) && !user.Roles.Contains(role, StringComparer.Ordinal))
+        {
+            await Problems.Forbidden().ExecuteAsync(http);
+            return;
+        }
+
         var authorization = user is null ? null : await AuthorizeAsync(http, user, audience);
         if (authorization is null && (user is not null || !rules.ContainsKey("public")))
         {
             await RefuseAsync(http);
-            return;
-        }
-
-        if (rules.TryGetValue("role", out var role) && user?.Roles.Contains(role, StringComparer.Ordinal) != true)
-        {
-            await Problems.Forbidden().ExecuteAsync(http);
             return;
         }
 
@@ -75,7 +76,7 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
     // RFC 9112 section 6.1: the server has read the chunks and put the other length aside, under this name; somebody before us may have read the other.
     private static bool HasTwoLengths(HttpRequest request) => request.Headers.TransferEncoding.Count > 0 && request.Headers.ContainsKey("X-Content-Length");
 
-    // What never reached a service may be tried again, if doing it twice does no harm (RFC 9110 section 9.2.2) and nothing had to be sent along.
+    // What got no answer may be tried again, if doing it twice does no harm (RFC 9110 section 9.2.2) and nothing had to be sent along: it may have arrived.
     private static async Task PassAsync(HttpContext http, IReverseProxyFeature proxy, RequestDelegate next, Passage passage, int retries)
     {
         var all = proxy.AvailableDestinations;

@@ -10,7 +10,7 @@ public sealed partial class GatewayRoute : IValidatableObject
     /// <summary>The path that it and all below it is matched by, in any case; <c>/</c> takes everything of its host.</summary>
     public string Path { get; set; } = "/";
 
-    /// <summary>The host that it is for; null for every host that has no routes of its own.</summary>
+    /// <summary>The host that it is for; null for every host, where no route of that host takes the path.</summary>
     public string? Host { get; set; }
 
     /// <summary>Where it goes: base addresses, http or https. Several share the load.</summary>
@@ -35,7 +35,7 @@ public sealed partial class GatewayRoute : IValidatableObject
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(100);
 
-    /// <summary>How often a GET, HEAD or OPTIONS that reached nobody is tried again, elsewhere if there is an elsewhere. Nothing else ever is.</summary>
+    /// <summary>How often a GET, HEAD or OPTIONS that got no answer is tried again, elsewhere if there is an elsewhere. Nothing else ever is.</summary>
     [Range(0, 5)]
     public int Retries { get; set; } = 1;
 

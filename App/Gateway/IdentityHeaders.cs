@@ -15,7 +15,12 @@ internal sealed class IdentityHeaders
     public const string Roles = "X-Auth-Roles";
     public const string Session = "X-Auth-Session";
 
-    /// <summary>The two <c>Set-Cookie</c> lines of a renewal, one in each: nginx before 1.23 sees only the first of several headers of one name.</summary>
+    /// <summary>
+    /// <c>?1</c> from a proxy that wants the two lines of a renewal's <c>Set-Cookie</c> in headers of their own: nginx before 1.23 sees only the first of several
+    /// of one name. A script can't set a header that begins like this (Fetch, "forbidden request-header"), and must not read what is in an <c>HttpOnly</c> cookie.
+    /// </summary>
+    public const string AsksForRenewed = "Sec-Renewed-Cookies";
+
     public const string RenewedSession = "X-Renewed-Session", RenewedRefresh = "X-Renewed-Refresh";
 
     // The same token gets the same headers: they live as long as the verified token they belong to.

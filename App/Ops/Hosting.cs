@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration.CommandLine;
 using Microsoft.Extensions.Configuration.EnvironmentVariables;
+using Microsoft.Extensions.Configuration.Json;
 using Microsoft.Extensions.Configuration.KeyPerFile;
 using Microsoft.Extensions.FileProviders;
 
@@ -33,7 +34,7 @@ public static class Hosting
                 Args = ["--hostBuilder:reloadConfigOnChange=false", .. args.Select(arg => arg == "--lab" ? "--Lab:Enabled=true" : arg)],
                 ContentRootPath = AppContext.BaseDirectory,
             });
-            AddSources(builder.Configuration);
+            AddSources(builder.Configuration, builder.Environment);
         }
         catch (Exception e) when (e is InvalidDataException or FormatException or IOException or UnauthorizedAccessException)
         {
@@ -72,9 +73,26 @@ public static class Hosting
 
     internal static string OneLine(string text) => string.Concat(text.Select(c => char.IsControl(c) ? ' ' : c));
 
-    private static void AddSources(ConfigurationManager configuration)
+    /// <summary>
+    /// Where settings files are: beside the program, and in Development, where that is but a copy that the build has made, in the folder that it was started
+    /// from as well, which <c>dotnet run</c> makes the root of the clone.
+    /// </summary>
+    public static IReadOnlyList<string> SettingsFolders(IHostEnvironment environment)
+    {
+        ArgumentNullException.ThrowIfNull(environment);
+        return environment.IsDevelopment() && Path.GetFullPath(Environment.CurrentDirectory) != Path.GetFullPath(AppContext.BaseDirectory)
+            ? [environment.ContentRootPath, Environment.CurrentDirectory]
+            : [environment.ContentRootPath];
+    }
+
+    private static void AddSources(ConfigurationManager configuration, IHostEnvironment hosting)
     {
         IList<IConfigurationSource> sources = configuration.Sources;
+        foreach (var own in SettingsFolders(hosting).Skip(1))
+        {
+            var json = new JsonConfigurationSource { Path = "appsettings.json", Optional = true, FileProvider = new PhysicalFileProvider(own) };
+            sources.Insert(Last(sources, s => s is JsonConfigurationSource { Path: "appsettings.json" }) + 1, json);
+        }
 
         // ASPNETCORE_URLS and its like are read before appsettings.json, which holds `Urls` and so would win over them.
         var environment = Last(sources, s => s is EnvironmentVariablesConfigurationSource { Prefix: null or "" });
