@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -27,6 +28,9 @@ internal sealed class Echo : IDisposable
 
     /// <summary>How many requests got here.</summary>
     public int Requests => Volatile.Read(ref _requests);
+
+    /// <summary>What connections were asked to become.</summary>
+    public ConcurrentBag<string> Upgrades { get; } = [];
 
     /// <summary>How many bytes came after a connection had become something else.</summary>
     public int Tunnelled => Volatile.Read(ref _tunnelled);
@@ -76,7 +80,8 @@ internal sealed class Echo : IDisposable
             if (headers.Exists(h => h[0].Equals("upgrade", StringComparison.OrdinalIgnoreCase)))
             {
                 // Whatever it is to become: some services agree.
-                var becomes = headers.First(h => h[0].Equals("upgrade", StringComparison.OrdinalIgnoreCase))[1];
+                var becomes = string.Join(" and ", headers.Where(h => h[0].Equals("upgrade", StringComparison.OrdinalIgnoreCase)).Select(h => h[1]));
+                Upgrades.Add(becomes);
                 await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {becomes}\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"));
                 Interlocked.Add(ref _tunnelled, held.Length);
                 for (held = ""; await ReadAsync(); held = "") Interlocked.Add(ref _tunnelled, held.Length);
