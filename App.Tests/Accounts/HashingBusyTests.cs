@@ -49,6 +49,25 @@ public sealed class HashingBusyTests : IAsyncLifetime
         Assert.Equal(before, await State.OfAsync(_app));
     }
 
+    [Fact]
+    public async Task What_changes_while_a_password_waits_to_be_hashed_is_in_the_token()
+    {
+        var user = await _app.SignUpAsync();
+        await using var app = _app.StartReplica(("Passwords:HashingThreads", "1"), ("Passwords:QueueLength", "5"));
+        var started = new TaskCompletionSource();
+        var busy = app.Get<HashingThreads>().RunAsync(() => { started.SetResult(); _gate.Wait(); return 0; }, CancellationToken.None);
+        await started.Task;
+        var signIn = app.PostTextAsync("/api/tokens", JsonSerializer.Serialize(new { email = user.Email, password = Right }));
+        SpinWait.SpinUntil(() => app.Get<HashingThreads>().Waiting == 1 || signIn.IsCompleted, TimeSpan.FromSeconds(30));
+        Assert.False(signIn.IsCompleted);
+        await _app.DbAsync(db => db.Users.Where(u => u.Email == user.Email).ExecuteUpdateAsync(set => set.SetProperty(u => u.Name, "Ada")));
+        _gate.Set();
+        await busy;
+        using var answer = await signIn;
+        var token = JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement.GetProperty("access_token").GetString();
+        Assert.Equal("Ada", new Microsoft.IdentityModel.JsonWebTokens.JsonWebToken(token).GetClaim("name").Value);
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(9)]

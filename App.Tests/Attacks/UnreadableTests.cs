@@ -29,6 +29,20 @@ public sealed class UnreadableTests : IAsyncLifetime
         Assert.Equal(status, (int)answer.StatusCode);
     }
 
+    [Theory] // ATTACKS 77, by other methods
+    [InlineData("PATCH", "application/json; charset=zzz", 415)]
+    [InlineData("PUT", "application/json; charset=utf-7", 415)]
+    [InlineData("DELETE", "application/json; charset=zzz", 415)]
+    public async Task Nor_by_any_other_method(string method, string contentType, int status)
+    {
+        var user = await _app.SignUpAsync();
+        var content = new ByteArrayContent("{}"u8.ToArray());
+        content.Headers.ContentType = MediaTypeHeaderValue.Parse(contentType);
+        using var request = new HttpRequestMessage(new HttpMethod(method), $"/api/passkeys/{Guid.NewGuid()}") { Content = content, Headers = { Authorization = new("Bearer", user.AccessToken) } };
+        using var answer = await _app.Client.SendAsync(request);
+        Assert.Contains((int)answer.StatusCode, new[] { status, 404 });
+    }
+
     [Theory]
     [InlineData("abc")]
     [InlineData("99999999999")]

@@ -15,7 +15,7 @@ public sealed class GroupCommitTests : IAsyncLifetime
     [Fact]
     public async Task What_gathers_while_another_writes_is_one_transaction()
     {
-        Task<int>[] waiting = [];
+        Task<string>[] waiting = [];
         await _app.DbAsync(async db =>
         {
             await using var other = await db.BeginWriteAsync(CancellationToken.None);
@@ -24,7 +24,7 @@ public sealed class GroupCommitTests : IAsyncLifetime
             return 0;
         });
 
-        Assert.Equal(Enumerable.Range(0, 20), await Task.WhenAll(waiting));
+        Assert.Equal(Enumerable.Range(0, 20).Select(i => $"{i}"), await Task.WhenAll(waiting));
         var transactions = await WrittenAsync("In");
         Assert.Equal(20, transactions.Count);
         // The first may have gone ahead before the others came.
@@ -35,11 +35,11 @@ public sealed class GroupCommitTests : IAsyncLifetime
     public async Task Who_fails_before_writing_fails_alone()
     {
         var good = WriteAsync(1);
-        var bad = RunAsync<int>(_ => throw new FormatException("my own"));
+        var bad = RunAsync<string>(_ => throw new FormatException("my own"));
         var alsoGood = WriteAsync(2);
 
-        int[] written = await Task.WhenAll(good, alsoGood);
-        Assert.Equal([1, 2], written);
+        string[] answers = await Task.WhenAll(good, alsoGood);
+        Assert.Equal(["1", "2"], answers);
         Assert.Equal("my own", (await Assert.ThrowsAsync<FormatException>(() => bad)).Message);
         Assert.Equal(["1", "2"], (await WrittenAsync("By")).Order());
     }
@@ -51,7 +51,7 @@ public sealed class GroupCommitTests : IAsyncLifetime
         await _app.DbAsync(async db =>
         {
             await using var other = await db.BeginWriteAsync(CancellationToken.None);
-            together = [WriteAsync(1), WriteAsync(2), RunAsync(db => db.WriteAsync("""INSERT INTO "Nowhere" VALUES (1)""", CancellationToken.None)), WriteAsync(3)];
+            together = [WriteAsync(1), WriteAsync(2), RunAsync(async db => $"{await db.WriteAsync("""INSERT INTO "Nowhere" VALUES (1)""", CancellationToken.None)}"), WriteAsync(3)];
             return 0;
         });
 
@@ -73,8 +73,37 @@ public sealed class GroupCommitTests : IAsyncLifetime
         Assert.InRange(failed, 3, 4);
         Assert.Equal(4 - failed, written.Count);
 
-        Assert.Equal(9, await WriteAsync(9));
+        Assert.Equal("9", await WriteAsync(9));
         Assert.Contains("9", await WrittenAsync("By"));
+    }
+
+    [Fact]
+    public async Task Who_only_looks_is_answered_while_nobody_can_write()
+    {
+        await _app.DbAsync(async db =>
+        {
+            await using var other = await db.BeginWriteAsync(CancellationToken.None);
+            var looks = Enumerable.Range(0, 5).Select(i => _app.DbAsync(db => _app.Get<GroupCommit>().RunAsync(db, async shared => new GroupCommit.Step<string>($"{await shared.ExistsAsync("SELECT 1", CancellationToken.None)}", null))));
+            string[] answers = await Task.WhenAll(looks).WaitAsync(TimeSpan.FromSeconds(10));
+            Assert.All(answers, answer => Assert.Equal("True", answer));
+            return 0;
+        });
+    }
+
+    [Fact]
+    public async Task Who_waits_too_long_is_told_that_the_database_is_busy_and_nothing_of_theirs_is_written()
+    {
+        await _app.DbAsync(async db =>
+        {
+            await using var other = await db.BeginWriteAsync(CancellationToken.None);
+            var first = WriteAsync(0);
+            await Task.Delay(100); // so that it waits for the writer by itself
+            var later = Enumerable.Range(1, 200).Select(i => WriteAsync(i)).ToList();
+            foreach (var one in later.Prepend(first)) await Assert.ThrowsAsync<DatabaseBusyException>(() => one.WaitAsync(TimeSpan.FromSeconds(10)));
+            return 0;
+        });
+        Assert.Equal("9", await WriteAsync(9));
+        Assert.Equal(["9"], await WrittenAsync("By"));
     }
 
     [Fact]
@@ -86,14 +115,15 @@ public sealed class GroupCommitTests : IAsyncLifetime
         Assert.Equal(500, written.Distinct().Count());
     }
 
-    private Task<int> WriteAsync(int by) => RunAsync(async db =>
+    private Task<string> WriteAsync(int by) => RunAsync(async db =>
     {
         var transaction = db.Database.CurrentTransaction!.TransactionId.ToString();
-        await db.WriteAsync("""INSERT INTO "Written" VALUES (@by, @in)""", CancellationToken.None, ("@by", by.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("@in", transaction));
-        return by;
+        await db.WriteAsync("""INSERT INTO "Written" VALUES (@by, @in)""", CancellationToken.None, ("@by", $"{by}"), ("@in", transaction));
+        return $"{by}";
     });
 
-    private Task<T> RunAsync<T>(Func<AppDb, Task<T>> work) => _app.DbAsync(db => _app.Get<GroupCommit>().RunAsync(db, work));
+    private Task<T> RunAsync<T>(Func<AppDb, Task<T>> write) where T : class =>
+        _app.DbAsync(db => _app.Get<GroupCommit>().RunAsync(db, _ => Task.FromResult(new GroupCommit.Step<T>(null, write))));
 
     private Task<List<string>> WrittenAsync(string column) => _app.DbAsync(async db =>
     {

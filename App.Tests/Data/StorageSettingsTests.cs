@@ -9,6 +9,7 @@ public sealed class StorageSettingsTests
     [Theory]
     [InlineData(DatabaseProvider.Sqlite, null, null)]
     [InlineData(DatabaseProvider.Sqlite, "Data Source=x.db", null)]
+    [InlineData(DatabaseProvider.Sqlite, "Data Source=file:/var/lib/x.db?cache=shared", "ConnectionStrings:Default")]
     [InlineData(DatabaseProvider.Sqlite, "Foo=bar", "ConnectionStrings:Default")]
     [InlineData(DatabaseProvider.SqlServer, null, "ConnectionStrings:Default")]
     [InlineData(DatabaseProvider.SqlServer, "Server=db;Database=gatehouse;User Id=app", null)]

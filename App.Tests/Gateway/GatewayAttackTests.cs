@@ -115,7 +115,8 @@ public sealed class GatewayAttackTests : IAsyncLifetime
         var answer = await _app.SendRawAsync($"POST /shop/first HTTP/1.1\r\nHost: localhost\r\n{rest}");
         Assert.StartsWith("HTTP/1.1 400 ", answer, StringComparison.Ordinal);
         Assert.Single(Regex.Matches(answer, "^HTTP/1", RegexOptions.Multiline));
-        Assert.Equal(0, _echo.Requests);
+        // Where it is a chunk that is wrong, the request may have been on its way already; a second one never is.
+        Assert.InRange(_echo.Requests, 0, rest.StartsWith("Transfer-Encoding: chunked\r\n\r\n", StringComparison.Ordinal) ? 1 : 0);
     }
 
     [Theory] // ATTACKS 174: what comes after an upgrade nobody looks at, so none but a websocket's is passed on

@@ -39,6 +39,10 @@ public class CorsTests
         Assert.False(call.Headers.Contains("Access-Control-Allow-Credentials"));
         Assert.False(stranger.Headers.Contains("Access-Control-Allow-Origin"));
         Assert.False(page.Headers.Contains("Access-Control-Allow-Origin"));
+
+        // Or a cache would give a browser of the named origin what it keeps of an answer to a program.
+        using var program = await host.SendAsync(HttpMethod.Get, "/api/me");
+        Assert.Contains("Origin", program.Headers.Vary);
     }
 
     [Theory]

@@ -109,6 +109,9 @@ public class SettingsCheckTests
     [InlineData("https://id.example.com#x", false)]
     [InlineData("https://u@id.example.com", false)]
     [InlineData("ftp://id.example.com", false)]
+    [InlineData("https://überall.example", false)]
+    [InlineData("https://xn--berall-o2a.example", true)]
+    [InlineData("https://id.example.com/über", false)]
     [InlineData("", false)]
     public void The_issuer_is_a_bare_base_url(string issuer, bool good)
     {

@@ -94,6 +94,14 @@ public sealed class StrictTokenTests
         Assert.Null(Parse(claims.Replace("half", "\\ud800", StringComparison.Ordinal)));
     }
 
+    [Fact]
+    public void Half_a_character_of_an_actor_is_refused()
+    {
+        var claims = Bent("act", JsonNode.Parse("""{"sub":"orders","act":{"sub":"half"}}"""));
+        Assert.NotNull(Parse(claims));
+        Assert.Null(Parse(claims.Replace("half", "\\ud800", StringComparison.Ordinal)));
+    }
+
     [Theory]
     [InlineData("""{"alg":"none","typ":"at+jwt","kid":"k1"}""")]
     [InlineData("""{"alg":"es256","typ":"at+jwt","kid":"k1"}""")]

@@ -85,7 +85,7 @@ internal sealed partial class SignIn(
                     : await passwords.VerifyAsync(user?.PasswordHash, request.Password, ct);
                 outcome = user is null || result == PasswordVerificationResult.Failed
                     ? new Outcome.Rejected()
-                    : await BeginAsync(user, counted, request.Password, result, client, replaced, code, ct);
+                    : await BeginAsync(user, email, counted, request.Password, result, client, replaced, code, ct);
                 if (outcome is not Overtaken) break;
                 user = await db.FindForSignInAsync(email, ct);
             }
@@ -110,12 +110,15 @@ internal sealed partial class SignIn(
     // The session, its audit, the replaced one's event and the end of the count: all or nothing.
     // Null where a second step is due and its code is here to be judged.
     private async Task<Outcome?> BeginAsync(
-        User user, string counted, string password, PasswordVerificationResult result, Client client, IReadOnlyList<Guid> replaced, string? code, CancellationToken ct)
+        User user, EmailAddress email, string counted, string password, PasswordVerificationResult result, Client client, IReadOnlyList<Guid> replaced, string? code, CancellationToken ct)
     {
         // A hash of older making becomes one of today's while the password is at hand.
         var renewed = result == PasswordVerificationResult.SuccessRehashNeeded ? await passwords.HashAsync(password, ct) : null;
         await using var transaction = await db.BeginWriteAsync(ct);
-        if (await db.FindPasswordHashAsync(user.Id, ct) != user.PasswordHash) return new Overtaken();
+        // Hashing took a while, or waited for its turn: what the token is going to say is read now.
+        var verified = user;
+        if (await db.FindForSignInAsync(email, ct) is not { } current || current.Id != verified.Id || current.PasswordHash != verified.PasswordHash) return new Overtaken();
+        user = current;
         if (renewed is not null)
         {
             await db.Users.Where(u => u.Id == user.Id && u.PasswordHash == user.PasswordHash).ExecuteUpdateAsync(set => set.SetProperty(u => u.PasswordHash, renewed), ct);

@@ -10,16 +10,17 @@ internal sealed record Nothing;
 /// <summary>Ends every session that the caller holds and clears both cookies. Asking twice, or without one, is no error.</summary>
 internal sealed class SignOut(RevokeSessions revoke, HeldSessions held, SessionCookies cookies)
 {
-    public static async Task<Ok<Nothing>> HandleAsync(HttpContext http, SignOut signOut, CancellationToken ct)
+    public static async Task<Ok<Nothing>> HandleAsync(HttpContext http, SignOut signOut)
     {
-        await signOut.RunAsync(http, ct);
+        await signOut.RunAsync(http);
         return TypedResults.Ok(new Nothing());
     }
 
-    public async Task RunAsync(HttpContext http, CancellationToken ct)
+    /// <summary>Also where the caller has left by now: who closes the tab on signing out means it.</summary>
+    public async Task RunAsync(HttpContext http)
     {
         var sessions = held.Of(http);
-        if (sessions.Count > 0) await revoke.RunAsync(s => sessions.Contains(s.Id), Causes.SignOut, ct);
+        if (sessions.Count > 0) await revoke.RunAsync(s => sessions.Contains(s.Id), Causes.SignOut, CancellationToken.None);
         // Where a bearer token decided, cookies beside it were not looked at: their session lives, so they stay.
         if (!SessionHandler.BearsToken(http.Request) || !cookies.Read(http.Request).Any) cookies.Clear(http);
     }

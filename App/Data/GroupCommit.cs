@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Data;
@@ -5,6 +6,7 @@ namespace App.Data;
 /// <summary>
 /// Small writes that many requests want at once, in one transaction: on SQLite most of what such a write costs is its transaction, and there is
 /// one writer at a time anyway. While one transaction waits for the disk the next one's work gathers, so that nobody waits for company.
+/// Each looks before it writes, outside of the transaction: where nobody has anything to write, there is none.
 /// On SQL Server, which lets writers work side by side, each is by itself.
 /// </summary>
 internal sealed class GroupCommit(IServiceScopeFactory scopes)
@@ -12,23 +14,27 @@ internal sealed class GroupCommit(IServiceScopeFactory scopes)
     /// <summary>Bounds how long other writers wait for their turn.</summary>
     private const int Most = 64;
 
+    private const int Longest = 4096;
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(2);
+
     private readonly Lock _turn = new();
-    private Queue<Work> _waiting = [];
+    private readonly Queue<Work> _waiting = [];
     private bool _running;
 
-    /// <summary>Returns what <paramref name="work"/> returned when what it wrote survives a power cut.</summary>
+    /// <summary>Returns the answer when what was written survives a power cut.</summary>
     /// <param name="db">The caller's own, for where nothing is shared.</param>
-    /// <param name="work">
-    /// Touches rows of its own and violates no constraint: an error of the database takes the others' work back, too. What it throws by itself
-    /// before it writes is its own caller's alone.
+    /// <param name="look">
+    /// Reads, and returns an answer; or what writes and answers, in the shared transaction. That touches rows of its own and violates no constraint: an error
+    /// of the database takes the others' work back, too. What either throws by itself before it writes is its own caller's alone.
     /// </param>
     /// <exception cref="System.Data.Common.DbException">Nothing was written.</exception>
-    public Task<T> RunAsync<T>(AppDb db, Func<AppDb, Task<T>> work)
+    public Task<T> RunAsync<T>(AppDb db, Func<AppDb, Task<Step<T>>> look) where T : class
     {
-        if (!db.Database.IsSqlite()) return work(db);
-        var mine = new Work<T>(work);
+        if (!db.Database.IsSqlite()) return AloneAsync(db, look);
+        var mine = new Work<T>(look, Stopwatch.GetTimestamp());
         lock (_turn)
         {
+            if (_waiting.Count >= Longest) throw new DatabaseBusyException();
             _waiting.Enqueue(mine);
             if (_running) return mine.Result;
             _running = true;
@@ -39,6 +45,12 @@ internal sealed class GroupCommit(IServiceScopeFactory scopes)
         return mine.Result;
     }
 
+    private static async Task<T> AloneAsync<T>(AppDb db, Func<AppDb, Task<Step<T>>> look) where T : class
+    {
+        var step = await look(db);
+        return step.Answer ?? await step.Write!(db);
+    }
+
     private async Task WriteAsync()
     {
         while (Take() is { Length: > 0 } together)
@@ -47,9 +59,9 @@ internal sealed class GroupCommit(IServiceScopeFactory scopes)
             {
                 await using var scope = scopes.CreateAsyncScope();
                 var db = scope.ServiceProvider.GetRequiredService<AppDb>();
-                await using var transaction = await db.BeginWriteAsync(CancellationToken.None);
-                foreach (var work in together) await work.RunAsync(db);
-                await transaction.CommitAsync(CancellationToken.None);
+                await db.Database.OpenConnectionAsync();
+                foreach (var work in together) await work.LookAsync(db);
+                await CommitAsync(db, [.. together.Where(work => work.Writes)]);
                 foreach (var work in together) work.Done();
             }
             catch (Exception e)
@@ -59,10 +71,20 @@ internal sealed class GroupCommit(IServiceScopeFactory scopes)
         }
     }
 
+    private static async Task CommitAsync(AppDb db, IReadOnlyList<Work> writing)
+    {
+        if (writing.Count == 0) return;
+        await using var transaction = await db.BeginWriteAsync(CancellationToken.None);
+        foreach (var work in writing) await work.WriteAsync(db);
+        await transaction.CommitAsync(CancellationToken.None);
+    }
+
+    // Who has waited too long is told so, and doesn't hold the others up: the database is as good as away.
     private Work[] Take()
     {
         lock (_turn)
         {
+            while (_waiting.TryPeek(out var first) && Stopwatch.GetElapsedTime(first.Since) > LongestWait) _waiting.Dequeue().Failed(new DatabaseBusyException());
             var taken = new Work[Math.Min(_waiting.Count, Most)];
             for (var i = 0; i < taken.Length; i++) taken[i] = _waiting.Dequeue();
             _running = taken.Length > 0;
@@ -70,26 +92,44 @@ internal sealed class GroupCommit(IServiceScopeFactory scopes)
         }
     }
 
-    private abstract class Work
+    /// <param name="Answer">Where there is nothing to write.</param>
+    /// <param name="Write">In the shared transaction.</param>
+    public readonly record struct Step<T>(T? Answer, Func<AppDb, Task<T>>? Write) where T : class;
+
+    private abstract class Work(long since)
     {
-        public abstract Task RunAsync(AppDb db);
+        public long Since => since;
+        public abstract bool Writes { get; }
+        public abstract Task LookAsync(AppDb db);
+        public abstract Task WriteAsync(AppDb db);
         public abstract void Done();
         public abstract void Failed(Exception e);
     }
 
-    private sealed class Work<T>(Func<AppDb, Task<T>> work) : Work
+    private sealed class Work<T>(Func<AppDb, Task<Step<T>>> look, long since) : Work(since) where T : class
     {
         private readonly TaskCompletionSource<T> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private T _result = default!;
+        private Step<T> _step;
+        private T? _result;
         private Exception? _ownFault;
 
         public Task<T> Result => _answer.Task;
 
-        public override async Task RunAsync(AppDb db)
+        public override bool Writes => _ownFault is null && _step.Write is not null;
+
+        public override Task LookAsync(AppDb db) => OwnAsync(async () =>
+        {
+            _step = await look(db);
+            _result = _step.Answer;
+        });
+
+        public override Task WriteAsync(AppDb db) => OwnAsync(async () => _result = await _step.Write!(db));
+
+        private async Task OwnAsync(Func<Task> run)
         {
             try
             {
-                _result = await work(db);
+                await run();
             }
             catch (Exception e) when (e is not System.Data.Common.DbException)
             {
@@ -99,7 +139,7 @@ internal sealed class GroupCommit(IServiceScopeFactory scopes)
 
         public override void Done()
         {
-            if (_ownFault is null) _answer.SetResult(_result);
+            if (_ownFault is null) _answer.SetResult(_result!);
             else _answer.SetException(_ownFault);
         }
 

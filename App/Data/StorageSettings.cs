@@ -17,6 +17,9 @@ internal static class StorageSettings
             yield return "ConnectionStrings:Default isn't set, and Database:Provider is SqlServer. Give SQL Server's connection string, from the environment or a secret file.";
         else if (!string.IsNullOrWhiteSpace(given) && !IsConnectionString(provider, given))
             yield return $"ConnectionStrings:Default isn't a connection string for Database:Provider {provider}.";
+        // The log beside the database is looked for by its path.
+        else if (provider == DatabaseProvider.Sqlite && new SqliteConnectionStringBuilder(given).DataSource.StartsWith("file:", StringComparison.OrdinalIgnoreCase))
+            yield return "ConnectionStrings:Default names the database by an URI. Give the path of its file.";
     }
 
     /// <summary>Does what opens the database for the first time.</summary>

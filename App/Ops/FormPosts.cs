@@ -4,13 +4,13 @@ using Microsoft.Net.Http.Headers;
 namespace App.Ops;
 
 /// <summary>
-/// What can't be read is refused before anybody tries: a POST to a page that isn't a form, a charset that nobody knows,
+/// What can't be read is refused before anybody tries: a body in a charset that nobody knows, a POST to a page that isn't a form,
 /// a form that breaks off. The framework's readers throw on each, and that would be a server error for bad input.
 /// </summary>
 internal static class FormPosts
 {
     public static Task RefuseUnreadable(HttpContext http, RequestDelegate next) =>
-        HttpMethods.IsPost(http.Request.Method) && !AboutAnother.Is(http) && !PassedOn.IsWanted(http) ? JudgeAsync(http, next) : next(http);
+        HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method) || AboutAnother.Is(http) || PassedOn.IsWanted(http) ? next(http) : JudgeAsync(http, next);
 
     private static async Task JudgeAsync(HttpContext http, RequestDelegate next)
     {
@@ -26,6 +26,7 @@ internal static class FormPosts
         // Whoever asks about a token is answered about anything that they send, however large or broken.
         if (request.Path.StartsWithSegments("/connect", StringComparison.OrdinalIgnoreCase)) return true;
         if (!IsKnownCharset(request.ContentType)) return false;
+        if (!HttpMethods.IsPost(request.Method)) return true;
         if (!request.HasFormContentType) return !IsPage(http);
         try
         {

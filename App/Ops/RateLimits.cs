@@ -1,6 +1,5 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Threading.RateLimiting;
@@ -32,10 +31,10 @@ public static class RateLimits
     {
         limiter.RejectionStatusCode = StatusCodes.Status429TooManyRequests;
 
-        // Within one segment the oldest requests leave the window; the body is written where all errors are.
+        // By then all that was counted has left the window, whenever in it that was; the body is written where all errors are.
         limiter.OnRejected = static (rejected, _) =>
         {
-            rejected.HttpContext.Response.Headers.RetryAfter = (60 / Segments).ToString(CultureInfo.InvariantCulture);
+            rejected.HttpContext.Response.Headers.RetryAfter = "60";
             return ValueTask.CompletedTask;
         };
         limiter.AddPolicy(Credentials, PerAddress);

@@ -101,7 +101,8 @@ internal sealed class PushDelivery : IDisposable
             var code = new string([.. err.GetString()!.Where(c => char.IsAsciiLetterOrDigit(c) || c is '_').Take(40)]);
             return code.Length == 0 ? null : code;
         }
-        catch (JsonException)
+        // InvalidOperationException: half a surrogate pair, which is no text.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return null;
         }

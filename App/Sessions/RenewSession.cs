@@ -41,7 +41,7 @@ internal sealed partial class RenewSession(
     public async Task<Outcome> TryAsync(string? presented, CancellationToken ct)
     {
         if (RefreshToken.Parse(presented, refreshKey) is not { } token) return new Outcome.Refused(Genuine: false);
-        var (standing, found, asOf) = await commits.RunAsync(db, shared => RotateAsync(shared, token));
+        var (standing, found, asOf) = await commits.RunAsync(db, shared => LookAsync(shared, token));
         if (standing == Standing.Rotated)
         {
             var (session, user, roles) = found!;
@@ -50,7 +50,8 @@ internal sealed partial class RenewSession(
 
         if (standing == Standing.Reused)
         {
-            await revoke.RunAsync(s => s.Id == token.SessionId, Causes.RefreshReuse, ct);
+            // Also where the caller has left by now: whoever it was, two hold the token.
+            await revoke.RunAsync(s => s.Id == token.SessionId, Causes.RefreshReuse, CancellationToken.None);
             Reused(found!.Session.UserId, token.SessionId);
         }
 
@@ -67,22 +68,20 @@ internal sealed partial class RenewSession(
 
     private sealed record Look(Standing Standing, RenewableSession? Found = null, DateTimeOffset AsOf = default);
 
-    private async Task<Look> RotateAsync(AppDb db, RefreshToken token)
+    private async Task<GroupCommit.Step<Look>> LookAsync(AppDb db, RefreshToken token)
     {
-        var (hash, next) = (token.Hash(), token.Successor(refreshKey).Hash());
-
-        // Twice: where writers work side by side, whoever loses the race to rotate finds itself, at the second look, holding the parent.
-        for (var look = 0; look < 2; look++)
+        var asOf = time.GetUtcNow();
+        var hash = token.Hash();
+        var found = await db.FindRenewableAsync(token.SessionId, CancellationToken.None);
+        if (found?.Session is not { } session || !IsAlive(session)) return new(new Look(Standing.Over), null);
+        if (Same(hash, session.ParentHash) && (time.GetUtcNow() - session.RotatedAt!.Value).Duration() <= Grace) return new(new Look(Standing.Rotated, found, asOf), null);
+        if (!Same(hash, session.RefreshHash)) return new(new Look(Standing.Reused, found), null);
+        return new(null, async writing =>
         {
-            var asOf = time.GetUtcNow();
-            var found = await db.FindRenewableAsync(token.SessionId, CancellationToken.None);
-            if (found?.Session is not { } session || !IsAlive(session)) break;
-            if (Same(hash, session.ParentHash) && (time.GetUtcNow() - session.RotatedAt!.Value).Duration() <= Grace) return new Look(Standing.Rotated, found, asOf);
-            if (!Same(hash, session.RefreshHash)) return new Look(Standing.Reused, found);
-            if (await db.RotateAsync(session.Id, hash, next, time.GetUtcNow(), CancellationToken.None)) return new Look(Standing.Rotated, found, asOf);
-        }
-
-        return new Look(Standing.Over);
+            if (await writing.RotateAsync(session.Id, hash, token.Successor(refreshKey).Hash(), time.GetUtcNow(), CancellationToken.None)) return new Look(Standing.Rotated, found, asOf);
+            // Whoever loses the race to rotate finds itself, at the second look, holding the parent.
+            return (await LookAsync(writing, token)).Answer ?? new Look(Standing.Over);
+        });
     }
 
     private bool IsAlive(Session session)

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using App.Ops;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.StaticAssets;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Primitives;
@@ -70,11 +71,13 @@ internal sealed class ReadCaller(CheckToken check, SessionCookies cookies)
 
     private async ValueTask<AuthenticateResult> CookieAsync(HttpContext http)
     {
+        // The page of an error asks once more about a request whose cookies may have been renewed already: shown again later, they would be taken for stolen.
+        if (http.Features.Get<Grant>() is { } already) return SignedIn(already);
         var presented = cookies.Read(http.Request);
         if (!presented.Any) return AuthenticateResult.NoResult();
         var good = presented.Session.IsEmpty ? null : await check.RunAsync(presented.Session, Carrier.Cookie, http);
         if (good is not null && (presented.Refresh.IsEmpty || !check.IsExpired(CurrentUser.From(good.Principal)!))) return good;
-        if (http.GetEndpoint()?.Metadata.GetMetadata<NewSession>() is not null) return good ?? AuthenticateResult.NoResult();
+        if (http.GetEndpoint()?.Metadata.GetMetadata<NewSession>() is not null || http.Features.Get<IStatusCodeReExecuteFeature>() is not null) return good ?? AuthenticateResult.NoResult();
 
         var genuine = false;
         if (!presented.Refresh.IsEmpty)
@@ -85,7 +88,7 @@ internal sealed class ReadCaller(CheckToken check, SessionCookies cookies)
             {
                 if (!http.Response.HasStarted) cookies.Write(http, grant);
                 http.Features.Set(grant);
-                return AuthenticateResult.Success(new AuthenticationTicket(grant.User.ToPrincipal(), SessionHandler.Scheme));
+                return SignedIn(grant);
             }
 
             genuine = outcome is RenewSession.Outcome.Refused { Genuine: true };
@@ -96,6 +99,8 @@ internal sealed class ReadCaller(CheckToken check, SessionCookies cookies)
         if (good is not null && check.IsInForce(CurrentUser.From(good.Principal)!)) return good;
         return genuine ? Ended : Refused;
     }
+
+    private static AuthenticateResult SignedIn(Grant grant) => AuthenticateResult.Success(new AuthenticationTicket(grant.User.ToPrincipal(), SessionHandler.Scheme));
 }
 
 /// <summary>The caller, as the framework asks for one; and what somebody is told who isn't, or may not.</summary>

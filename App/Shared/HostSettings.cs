@@ -33,6 +33,8 @@ public sealed class HostSettings : IValidatableObject
         if (Issuer is null) yield break;
         if (!Uri.TryCreate(Issuer, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
             yield return new ValidationResult("isn't an absolute http or https URL; give one such as https://id.example.com", [nameof(Issuer)]);
+        else if (uri.Host != uri.IdnHost || !System.Text.Ascii.IsValid(Issuer))
+            yield return new ValidationResult($"has letters that a header can't hold; write its host as {uri.IdnHost}, and the rest percent-encoded", [nameof(Issuer)]);
         else if (uri.Query.Length > 0 || uri.Fragment.Length > 0 || uri.UserInfo.Length > 0 || Issuer.EndsWith('/') || Issuer.AsSpan().ContainsAny('?', '#'))
             yield return new ValidationResult("has a query, a fragment, a user or a slash at its end; give the bare base URL such as https://id.example.com", [nameof(Issuer)]);
     }

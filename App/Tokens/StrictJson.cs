@@ -84,7 +84,15 @@ internal static class StrictMembers
         for (var more = true; more;)
         {
             if (act.ValueKind != JsonValueKind.Object || !act.TryGetProperty("sub", out var subject) || subject.ValueKind != JsonValueKind.String) return false;
-            found.Add(subject.GetString()!);
+            try
+            {
+                found.Add(subject.GetString()!);
+            }
+            catch (InvalidOperationException)
+            {
+                return false; // half a surrogate pair, which is no text
+            }
+
             more = act.TryGetProperty("act", out act);
         }
 
