@@ -77,7 +77,7 @@ func refuse(when bool, reason Refused) {
 	}
 }
 
-type revocation struct{ notBefore, expires float64 } // refuses tokens issued up to notBefore; held until expires
+type revocation struct{ notBefore, expires int64 } // refuses tokens issued up to notBefore; held until expires
 
 // Gatehouse follows one Gatehouse for one service. Its methods may be called from any goroutine.
 type Gatehouse struct {
@@ -197,7 +197,7 @@ func (g *Gatehouse) decide(read func() string) (claims map[string]any, err error
 }
 
 func (g *Gatehouse) check(token string) map[string]any {
-	kid, claims := readToken(token, g.Issuer, g.Audience, float64(g.Now().Unix()))
+	kid, told, claims := readToken(token, g.Issuer, g.Audience, g.Now().Unix())
 	<-g.ready.Done()
 	key := g.findKey(kid)
 	refuse(key == nil, "unknown_key")
@@ -205,17 +205,17 @@ func (g *Gatehouse) check(token string) map[string]any {
 	_, err := parser.Parse(token, func(*jwt.Token) (any, error) { return key, nil })
 	refuse(err != nil, "signature")
 	var stale bool
-	ids, held := [3]any{kid, claims["sid"], claims["sub"]}, [3]float64{}
+	ids, held := [3]string{kid, told.Sid, told.Sub}, [3]int64{}
 	g.locked(func() {
 		for i, id := range ids {
-			held[i] = g.revoked[id.(string)].notBefore
+			held[i] = g.revoked[id].notBefore
 		}
 		if stale = time.Since(g.freshAt) > g.StaleAfter; stale && g.WhenStale == "introspect" {
 			g.stats.Introspections++
 		}
 	})
 	for i, reason := range [3]Refused{"key_revoked", "session_revoked", "user_revoked"} {
-		refuse(claims["iat"].(float64) <= held[i], reason)
+		refuse(told.Iat <= held[i], reason)
 	}
 	if stale && g.WhenStale != "accept" {
 		refuse(g.WhenStale == "refuse", "stale")
@@ -295,10 +295,6 @@ func (g *Gatehouse) ask(path, contentType, body string, answer any) error {
 			err = nil // there is none
 		}
 	}
-	return g.note(err)
-}
-
-func (g *Gatehouse) note(err error) error {
 	if err != nil {
 		g.locked(func() { g.stats.LastError = err.Error() })
 	}
@@ -309,8 +305,9 @@ func (g *Gatehouse) note(err error) error {
 func (g *Gatehouse) follow() {
 	defer close(g.wake)
 	for pause := 0.05; g.ctx.Err() == nil; {
-		g.note(g.listen())
+		err := g.listen()
 		g.locked(func() {
+			g.stats.LastError = err.Error()
 			if pause = math.Min(2, 2*pause); g.stats.Connected {
 				pause = 0.1
 			}
@@ -348,14 +345,16 @@ func (g *Gatehouse) listen() error {
 		default: // it has been woken already
 		}
 	}
-	return lines.Err()
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	return io.EOF
 }
 
 // An event, or a snapshot, which has Events, or a heartbeat, which has nothing but the Cursor.
 type entry struct {
 	Type, Sub, Sid, Kid, Reason string
-	NotBefore, Expires          float64
-	Cursor                      int64
+	NotBefore, Expires, Cursor  int64
 	Events                      []entry
 }
 
@@ -367,7 +366,7 @@ func (g *Gatehouse) receive(message entry) {
 			g.keysAt = time.Time{}
 		}
 		if e.Kid+e.Sid != "" {
-			until = math.Inf(1)
+			until = math.MaxInt64
 		}
 		if id != "" && (e.Kid == "" || e.Reason == "revoked") && until >= g.revoked[id].notBefore {
 			g.revoked[id] = revocation{until, e.Expires}
@@ -376,7 +375,7 @@ func (g *Gatehouse) receive(message entry) {
 	if message.Type == "" { // a snapshot or a heartbeat: nothing is missing up to here
 		g.freshAt = time.Now()
 		for id, held := range g.revoked {
-			if held.expires+slack < float64(g.Now().Unix()) {
+			if held.expires+slack < g.Now().Unix() {
 				delete(g.revoked, id)
 			}
 		}
@@ -425,7 +424,7 @@ func readCredentials(h http.Header, name string) (token string) {
 }
 
 // The strict form: RFC 7515 section 3.1, RFC 8725 sections 2.6, 3.1, 3.10, 3.11, RFC 9068 section 2.
-func readToken(token, issuer, audience string, now float64) (string, map[string]any) {
+func readToken(token, issuer, audience string, now int64) (kid string, told judged, claims map[string]any) {
 	parts := strings.Split(token, ".")
 	refuse(len(parts) != 3 || len(token) > maxToken || strings.ContainsAny(token, "\r\n"), "malformed")
 	var decoded [3][]byte
@@ -435,8 +434,9 @@ func readToken(token, issuer, audience string, now float64) (string, map[string]
 		refuse(err != nil, "malformed")
 	}
 	header, claims := readObject(decoded[0]), readObject(decoded[1])
+	kid, named := header["kid"].(string)
 	_, critical := header["crit"]
-	refuse(header["alg"] != "ES256" || header["typ"] != "at+jwt" || critical, "header")
+	refuse(header["alg"] != "ES256" || header["typ"] != "at+jwt" || !named || critical, "header")
 	refuse(claims["iss"] != issuer, "issuer")
 	audiences, several := claims["aud"].([]any)
 	ours := !several && claims["aud"] == audience
@@ -444,29 +444,21 @@ func readToken(token, issuer, audience string, now float64) (string, map[string]
 		ours = ours || one == audience
 	}
 	refuse(!ours, "audience")
-	refuse(member[string](claims, "sub") == "" || claims["id"] != claims["sub"], "claims")
-	member[string](claims, "sid")
-	issued, expires := seconds(claims, "iat"), seconds(claims, "exp")
-	begins := issued
-	if _, there := claims["nbf"]; there {
-		begins = math.Max(issued, seconds(claims, "nbf"))
+	refuse(json.Unmarshal(decoded[1], &told) != nil || told.Sub == "" || told.Sid == "" || told.Iat < 0, "claims")
+	refuse(claims["sub"] != told.Sub || claims["id"] != told.Sub || claims["sid"] != told.Sid, "claims")
+	begins := told.Iat
+	if told.Nbf > begins {
+		begins = told.Nbf
 	}
-	refuse(expires+skew <= now, "expired")
+	refuse(told.Exp+skew <= now, "expired")
 	refuse(begins-skew > now, "not_yet_valid")
-	refuse(expires <= begins || expires-issued > longestLife, "claims")
-	return member[string](header, "kid"), claims
+	refuse(told.Exp <= begins || told.Exp-told.Iat > longestLife, "claims")
+	return kid, told, claims
 }
 
-func seconds(claims map[string]any, name string) float64 {
-	value := member[float64](claims, name)
-	refuse(value != math.Trunc(value), "claims")
-	return value
-}
-
-func member[T any](object map[string]any, name string) T {
-	value, ok := object[name].(T)
-	refuse(!ok, "claims")
-	return value
+type judged struct {
+	Sub, Sid      string
+	Iat, Exp, Nbf int64
 }
 
 // One JSON object in UTF-8 in which no member is named twice, at any depth: of two, encoding/json keeps only the last.
