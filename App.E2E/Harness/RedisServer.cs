@@ -51,9 +51,10 @@ internal sealed class RedisServer : IAsyncDisposable
     public Task EmptyAsync() => AskAsync("FLUSHALL");
 
     /// <summary>The entries as any client of Redis reads them, fields by name.</summary>
-    public async Task<List<(string Id, Dictionary<string, string> Fields)>> ReadAsync()
+    /// <param name="after">Those that follow this cursor.</param>
+    public async Task<List<(string Id, Dictionary<string, string> Fields)>> ReadAsync(long after = 0)
     {
-        using var entries = JsonDocument.Parse(await AskAsync("XRANGE", Stream, "-", "+"));
+        using var entries = JsonDocument.Parse(await AskAsync("XRANGE", Stream, $"({after}-0", "+"));
         return [.. entries.RootElement.EnumerateArray().Select(entry => (entry[0].GetString()!, FieldsOf(entry[1])))];
     }
 

@@ -166,7 +166,7 @@ internal sealed class StandIn : IAsyncDisposable
 
     private async Task OpenAsync(HttpListenerRequest request, HttpListenerResponse response)
     {
-        var resume = request.Headers["Last-Event-ID"];
+        var resume = request.Headers["Last-Event-ID"] ?? request.QueryString["cursor"] switch { "" => null, var cursor => cursor };
         Resumed.Enqueue(resume);
         response.ContentType = "text/event-stream";
         response.SendChunked = true;

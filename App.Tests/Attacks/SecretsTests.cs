@@ -44,7 +44,7 @@ public sealed class SecretsTests : IAsyncLifetime
 
         var log = string.Join('\n', _app.Log.Lines);
         var rows = await State.TextAsync(_app);
-        _app.Get<FeedContacts>().Measure(await _app.DbAsync(db => db.SecurityEvents.ToListAsync()), "orders");
+        _app.Get<FeedContacts>().Measure(await _app.DbAsync(db => db.SecurityEvents.ToListAsync()), "orders", DateTimeOffset.MinValue);
         var metrics = await _app.Client.GetStringAsync("/metrics");
         Assert.Contains("gatehouse_", metrics, StringComparison.Ordinal);
         foreach (var secret in secrets)

@@ -1,3 +1,5 @@
+using System.Collections;
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
@@ -145,6 +147,7 @@ public sealed class ConvergenceTests : IAsyncLifetime
     [Fact]
     public async Task Propagation_is_a_figure_for_Prometheus_unless_that_is_switched_off()
     {
+        await AckAsync("prometheus-test", 0);
         await EndAsync();
         await AckAsync("prometheus-test", 1);
         var text = await _app.Client.GetStringAsync("/metrics");
@@ -156,6 +159,67 @@ public sealed class ConvergenceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_was_committed_before_a_reader_came_is_no_delay_of_its()
+    {
+        var counted = 0;
+        using var listener = new MeterListener { InstrumentPublished = (i, l) => { if (i.Name == "gatehouse_revocation_propagation_seconds") l.EnableMeasurementEvents(i); } };
+        listener.SetMeasurementEventCallback<double>((_, _, tags, _) => counted += tags.ToArray().Any(t => t.Value is "latecomer") ? 1 : 0);
+        listener.Start();
+
+        await EndMoreAsync(2);
+        _app.Time.Advance(TimeSpan.FromHours(1));
+        await AckAsync("latecomer", 2);
+        Assert.Equal(0, counted);
+        await EndMoreAsync(1);
+        await AckAsync("latecomer", 3);
+        Assert.Equal(1, counted);
+
+        // Its line is cut, and when it is back it applies what it has missed.
+        await EndMoreAsync(1);
+        _app.Time.Advance(TimeSpan.FromMinutes(10));
+        await using var feed = await Feed.OpenAsync(_app, "latecomer", lastEventId: "3");
+        Assert.Equal(4, (await feed.NextAsync())!.Cursor);
+        await AckAsync("latecomer", 4);
+        Assert.Equal(1, counted);
+        await EndMoreAsync(1);
+        await AckAsync("latecomer", 5);
+        Assert.Equal(2, counted);
+
+        // The same by poll.
+        _app.Time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(5, await PollAndAckAsync());
+        Assert.Equal(2, counted);
+        await EndMoreAsync(1);
+        Assert.Equal(1, await PollAndAckAsync());
+        Assert.Equal(3, counted);
+
+        async Task<int> PollAndAckAsync()
+        {
+            var sets = (await Feed.PollAsync(_app, new { returnImmediately = true }, "latecomer")).GetProperty("sets").EnumerateObject().Select(s => s.Name).ToList();
+            await Feed.PollAsync(_app, new { maxEvents = 0, ack = sets }, "latecomer");
+            return sets.Count;
+        }
+    }
+
+    [Fact]
+    public void The_times_of_a_reader_are_found_in_one_walk_along_its_acknowledgements_and_the_log()
+    {
+        var begun = DateTimeOffset.UnixEpoch;
+        var random = new Random(7);
+        var acks = new Counting<(long Cursor, DateTimeOffset At)>([.. Enumerable.Range(0, 64).Select(i => random.NextInt64(1, 1100)).Distinct().Order().Select(cursor => (cursor, begun.AddSeconds(2 * cursor)))]);
+        var entries = new Counting<LoggedEvent>([.. Enumerable.Range(1, 1000).Reverse().Select(cursor => new LoggedEvent { Cursor = cursor, Type = "", Reason = "", OccurredAt = begun.AddSeconds(cursor) })]);
+
+        var found = Convergence.SecondsOf(acks, entries).ToList();
+
+        var reads = acks.Reads + entries.Reads;
+        Assert.Equal(
+            acks.Zip(acks.Skip(1)).SelectMany(pair => entries.Where(e => e.Cursor > pair.First.Cursor && e.Cursor <= pair.Second.Cursor).Select(e => (pair.Second.At - e.OccurredAt).TotalSeconds)).Order(),
+            found.Order());
+        Assert.NotEmpty(found);
+        Assert.InRange(reads, 1000, 5 * 1064);
+    }
+
+    [Fact]
     public void A_row_says_it_in_words()
     {
         Assert.Equal("Signed out everywhere in 0.3 s", SessionWords.Everywhere(new(2, 2, 0.31, [])));
@@ -163,6 +227,25 @@ public sealed class ConvergenceTests : IAsyncLifetime
         Assert.Equal("Signed out everywhere", SessionWords.Everywhere(new(2, 2, null, [])));
         Assert.Equal("Signed out here; waiting for billing (12 s behind)", SessionWords.Everywhere(new(1, 2, null, [new("billing", 12.2)])));
         Assert.Equal("Signed out here; waiting for billing and 2 more (12 s behind)", SessionWords.Everywhere(new(0, 3, null, [new("billing", 12), new("b", 12), new("c", 1)])));
+    }
+
+    private sealed class Counting<T>(T[] items) : IReadOnlyList<T>
+    {
+        public int Reads { get; private set; }
+        public int Count => items.Length;
+
+        public T this[int index]
+        {
+            get
+            {
+                Reads++;
+                return items[index];
+            }
+        }
+
+        public IEnumerator<T> GetEnumerator() => items.AsEnumerable().GetEnumerator();
+
+        IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
     }
 
     private async Task AckAsync(string service, long cursor, string? instance = null)

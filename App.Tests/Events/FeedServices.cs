@@ -10,6 +10,7 @@ internal static class FeedServices
         ("billing", null), ("orders", null), ("slow", null), ("reader", null), ("prometheus-test", null),
         ("bound", "bound-api"), ("orders-bound", "orders-api"),
         .. Enumerable.Range(0, 10).Select(i => ($"s{i}", (string?)null)),
+        ("latecomer", null),
     ];
 
     public static readonly (string Key, string? Value)[] Settings =

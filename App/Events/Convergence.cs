@@ -78,7 +78,7 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
         entries.RemoveAll(e => !text.Concerns(e, audience));
         var aside = await db.UndeliveredEvents.Where(u => u.Service == service).Select(u => u.Cursor).ToListAsync(ct);
 
-        var seconds = readers.SelectMany(r => SecondsOf(r, entries)).Order().ToList();
+        var seconds = readers.SelectMany(r => SecondsOf(r.Acknowledged(), entries)).Order().ToList();
         return new FeedView(newest, Percentile(seconds, 50), Percentile(seconds, 99), [.. readers.OrderBy(r => r.Instance, StringComparer.Ordinal).Select(r => Describe(r, entries, aside, now))]);
     }
 
@@ -88,13 +88,22 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
         return new(reader.Instance, reader.ContactAt, reader.Applied, behind.Count, behind is [.., var oldest] ? Seconds(now - oldest.OccurredAt) : 0);
     }
 
-    // What a reader says first is where it begins, or where our memory of it does: that tells no time.
-    private static IEnumerable<double> SecondsOf(FeedReader reader, List<LoggedEvent> entries)
+    /// <summary>
+    /// How long each entry took to be acknowledged. What a reader says first is where it begins, or where our memory of it does: that tells no time.
+    /// Both lists are in order, so one walk along them finds the acknowledgement that covers each entry.
+    /// </summary>
+    /// <param name="acks">The oldest first.</param>
+    /// <param name="entries">The newest first.</param>
+    internal static IEnumerable<double> SecondsOf(IReadOnlyList<(long Cursor, DateTimeOffset At)> acks, IReadOnlyList<LoggedEvent> entries)
     {
-        var acks = reader.Acknowledged();
-        return acks.Zip(acks.Skip(1)).SelectMany(pair => entries
-            .Where(e => e.Cursor > pair.First.Cursor && e.Cursor <= pair.Second.Cursor)
-            .Select(e => Seconds(pair.Second.At - e.OccurredAt)));
+        var covered = 0;
+        for (var i = entries.Count - 1; i >= 0; i--)
+        {
+            var entry = entries[i];
+            while (covered < acks.Count && acks[covered].Cursor < entry.Cursor) covered++;
+            if (covered == acks.Count) yield break;
+            if (covered > 0) yield return Seconds(acks[covered].At - entry.OccurredAt);
+        }
     }
 
     // By the nearest rank: a time that was measured.

@@ -22,6 +22,7 @@ internal sealed partial class FeedContacts(
     internal const int MostNames = 1000;
 
     private readonly ConcurrentDictionary<(string Service, string Instance), Reader> _readers = new();
+    private readonly ConcurrentDictionary<string, DateTimeOffset> _polls = new(); // by service
     private readonly SemaphoreSlim _work = new(0, 1);
     private readonly SemaphoreSlim _one = new(1);
 
@@ -34,17 +35,23 @@ internal sealed partial class FeedContacts(
 
     public static bool IsName(string instance) => Name().IsMatch(instance);
 
+    /// <summary>The reader opens its feed here: what was committed before took its time for other reasons.</summary>
+    public void Began(CallingService service, string instance) => Note(service, instance, 0, begins: true);
+
+    /// <summary>Since when the service polls here.</summary>
+    public DateTimeOffset PollsSince(CallingService service) => _polls.GetOrAdd(service.Id, _ => time.GetUtcNow());
+
     /// <summary>The reader is there, whatever it has applied.</summary>
     public void Seen(CallingService service, string instance) => Note(service, instance, 0);
 
     /// <summary>The reader has applied everything up to the cursor.</summary>
     public void Applied(CallingService service, string instance, long cursor) => Note(service, instance, cursor);
 
-    /// <summary>Counts how long entries took to be applied.</summary>
-    public void Measure(IEnumerable<LoggedEvent> entries, string service)
+    /// <summary>Counts how long entries took to be applied by a reader that was there when they were committed.</summary>
+    public void Measure(IEnumerable<LoggedEvent> entries, string service, DateTimeOffset since)
     {
         var now = time.GetUtcNow();
-        foreach (var entry in entries) _propagation.Record(Math.Max(0, (now - entry.OccurredAt).TotalSeconds), new KeyValuePair<string, object?>("service", service));
+        foreach (var entry in entries.Where(e => e.OccurredAt >= since)) _propagation.Record(Math.Max(0, (now - entry.OccurredAt).TotalSeconds), new KeyValuePair<string, object?>("service", service));
     }
 
     /// <summary>Writes down what is not yet written.</summary>
@@ -135,17 +142,19 @@ internal sealed partial class FeedContacts(
         await transaction.CommitAsync(ct);
     }
 
-    private void Note(CallingService service, string instance, long cursor)
+    private void Note(CallingService service, string instance, long cursor, bool begins = false)
     {
         // One spelling: SQL Server tells keys apart without case, and two that it finds alike would block all others.
         instance = instance.ToUpperInvariant();
-        var reader = _readers.GetOrAdd((service.Id, instance), _ => new Reader(service, instance));
-        var from = reader.Note(service, time.GetUtcNow(), cursor);
+        var now = time.GetUtcNow();
+        // Whoever has events pushed opens nothing: we are the ones who come, with what is due.
+        var reader = _readers.GetOrAdd((service.Id, instance), _ => new Reader(service, instance, instance == FeedReader.Push ? DateTimeOffset.MinValue : now));
+        var (from, since) = reader.Note(service, now, cursor, begins);
         if (cursor > 0)
         {
             // Of a reader that is new here, the entry that it names; of one that is known, all that it has applied since.
             var first = from == 0 ? cursor : Math.Max(from + 1, cursor - MostMeasured);
-            Measure(Between(first, cursor), service.Id);
+            Measure(Between(first, cursor), service.Id, since);
         }
 
         Signal();
@@ -175,7 +184,7 @@ internal sealed partial class FeedContacts(
     [LoggerMessage(2521, LogLevel.Warning, "What services have applied can't be written down and will be tried again: {Cause}")]
     private partial void NotWritten(string cause);
 
-    private sealed class Reader(CallingService service, string instance)
+    private sealed class Reader(CallingService service, string instance, DateTimeOffset since)
     {
         private readonly Lock _turn = new();
         private List<(long, DateTimeOffset)> _acks = [];
@@ -186,17 +195,18 @@ internal sealed partial class FeedContacts(
         public string Instance => instance;
         public DateTimeOffset ContactAt { get; private set; }
 
-        /// <returns>What had been applied before, if this is more; the same cursor otherwise.</returns>
-        public long Note(CallingService now, DateTimeOffset at, long cursor)
+        /// <returns>What had been applied before, if this is more, the same cursor otherwise; and since when the reader is connected.</returns>
+        public (long From, DateTimeOffset Since) Note(CallingService now, DateTimeOffset at, long cursor, bool begins)
         {
             lock (_turn)
             {
                 (Service, _contact, ContactAt) = (now, at, at);
-                if (cursor <= _applied) return cursor;
+                if (begins) since = at;
+                if (cursor <= _applied) return (cursor, since);
                 var before = _applied;
                 _applied = cursor;
                 _acks.Add((cursor, at));
-                return before;
+                return (before, since);
             }
         }
 

@@ -121,6 +121,7 @@ internal sealed partial class PollEvents(
         var refused = (request.SetErrs ?? []).Where(e => Guid.TryParse(e.Key, out _)).DistinctBy(e => Guid.Parse(e.Key)).ToDictionary(e => Guid.Parse(e.Key), e => CodeOf(e.Value));
         foreach (var id in acked) refused.Remove(id);
 
+        var since = contacts.PollsSince(service); // whether or not it acknowledges anything yet
         db.ChangeTracker.Clear();
         await using var transaction = await db.BeginWriteAsync(ct);
         var reader = await FindAsync(service, ct);
@@ -134,7 +135,7 @@ internal sealed partial class PollEvents(
         await AdvanceAsync(reader, service, named, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
-        contacts.Measure(named.Where(e => !refused.ContainsKey(e.Id)), service.Id);
+        contacts.Measure(named.Where(e => !refused.ContainsKey(e.Id)), service.Id, since);
         return reader;
     }
 

@@ -60,6 +60,7 @@ internal sealed partial class StreamEvents(
         var position = given is { } known && known >= prunedTo && known <= newest ? known : (long?)null;
         // By the database's mark, not by this process' own, which may lag: what another replica wrote meanwhile belongs to the snapshot.
         var cursor = position ?? newest;
+        contacts.Began(service, instance);
 
         http.Response.ContentType = "text/event-stream";
         http.Response.Headers["X-Accel-Buffering"] = "no";

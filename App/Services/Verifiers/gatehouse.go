@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"math/big"
 	"math/rand"
 	"net/http"
 	"net/url"
@@ -25,7 +24,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -86,16 +84,16 @@ type Gatehouse struct {
 	Options
 	Close    context.CancelFunc
 	ctx      context.Context
-	wake     chan struct{}   // there is something to acknowledge or to fetch
 	ready    context.Context // done at the first snapshot, or when patience is at its end
 	beReady  context.CancelFunc
-	keys     atomic.Pointer[map[string]*ecdsa.PublicKey]
-	fetching sync.Mutex   // whoever comes while one fetch of keys is under way waits for it
-	missAt   time.Time    // under fetching
-	mu       sync.RWMutex // of all below
+	wake     chan struct{} // there may be something to acknowledge or to fetch
+	fetching sync.Mutex    // whoever comes while one fetch of keys is under way waits for it
+	mu       sync.Mutex    // of all below
+	keys     map[string]*ecdsa.PublicKey
 	keysAt   time.Time
+	missAt   time.Time
 	freshAt  time.Time
-	revoked  map[string]revocation
+	revoked  map[string]revocation // by id
 	stats    Stats
 }
 
@@ -106,51 +104,52 @@ func New(o Options) (*Gatehouse, error) {
 	o.ClientID = either(o.ClientID, os.Getenv("GATEHOUSE_CLIENT_ID"), o.Audience)
 	o.ClientSecret = either(o.ClientSecret, os.Getenv("GATEHOUSE_CLIENT_SECRET"))
 	o.WhenStale = either(o.WhenStale, "introspect")
+	o.StaleAfter = either(o.StaleAfter, 15*time.Second)
 	o.Cookie = either(o.Cookie, "session")
 	o.Instance = either(o.Instance, fmt.Sprintf("%d-%.50s", os.Getpid(), host))
-	if o.StaleAfter == 0 {
-		o.StaleAfter = 15 * time.Second
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Issuer == "" || o.Audience == "" || o.ClientSecret == "" {
-		return nil, errors.New("gatehouse needs Issuer, Audience and ClientSecret")
-	}
-	if !strings.Contains(" introspect refuse accept ", " "+o.WhenStale+" ") || o.StaleAfter < 0 {
-		return nil, errors.New("gatehouse: WhenStale or StaleAfter is out of bounds")
+	modes := map[string]bool{"introspect": true, "refuse": true, "accept": true}
+	if o.Issuer == "" || o.Audience == "" || o.ClientSecret == "" || !modes[o.WhenStale] || o.StaleAfter < 0 {
+		return nil, errors.New("gatehouse needs Issuer, Audience and ClientSecret; WhenStale, StaleAfter in bounds")
 	}
 	g := &Gatehouse{Options: o, wake: make(chan struct{}, 1), revoked: map[string]revocation{}}
-	g.keys.Store(&map[string]*ecdsa.PublicKey{})
-	g.stats.Refusals = map[string]int{}
+	g.stats = Stats{FeedAge: -1, Refusals: map[string]int{}}
 	g.ctx, g.Close = context.WithCancel(context.Background())
-	g.ready, g.beReady = context.WithTimeout(context.Background(), patience)
+	g.ready, g.beReady = context.WithTimeout(g.ctx, patience)
 	go g.follow()
 	go g.runErrands()
 	return g, nil
 }
 
-func either(values ...string) string {
+func either[T comparable](values ...T) (found T) {
 	for _, value := range values {
-		if value != "" {
-			return value
+		if found == *new(T) {
+			found = value
 		}
 	}
-	return ""
+	return found
+}
+
+func (g *Gatehouse) locked(change func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	change()
 }
 
 // Stats is a copy.
-func (g *Gatehouse) Stats() Stats {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	s := g.stats
-	s.RevocationsHeld, s.FeedAge, s.Refusals = len(g.revoked), -1, map[string]int{}
-	if !g.freshAt.IsZero() {
-		s.FeedAge = time.Since(g.freshAt).Seconds()
-	}
-	for reason, count := range g.stats.Refusals {
-		s.Refusals[reason] = count
-	}
+func (g *Gatehouse) Stats() (s Stats) {
+	g.locked(func() {
+		s = g.stats
+		s.RevocationsHeld, s.Refusals = len(g.revoked), map[string]int{}
+		if !g.freshAt.IsZero() {
+			s.FeedAge = time.Since(g.freshAt).Seconds()
+		}
+		for reason, count := range g.stats.Refusals {
+			s.Refusals[reason] = count
+		}
+	})
 	return s
 }
 
@@ -178,7 +177,7 @@ func (g *Gatehouse) Middleware(next http.Handler) http.Handler {
 	})
 }
 
-// Verify returns the token's claims (numbers as json.Number), or a Refused.
+// Verify returns the token's claims, or a Refused.
 func (g *Gatehouse) Verify(token string) (map[string]any, error) {
 	return g.decide(func() string { return token })
 }
@@ -198,54 +197,49 @@ func (g *Gatehouse) decide(read func() string) (claims map[string]any, err error
 }
 
 func (g *Gatehouse) check(token string) map[string]any {
-	kid, claims := readToken(token, g.Issuer, g.Audience, g.Now().Unix())
+	kid, told, claims := readToken(token, g.Issuer, g.Audience, g.Now().Unix())
 	<-g.ready.Done()
 	key := g.findKey(kid)
+	refuse(key == nil, "unknown_key")
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithoutClaimsValidation())
 	_, err := parser.Parse(token, func(*jwt.Token) (any, error) { return key, nil })
 	refuse(err != nil, "signature")
-	stale := g.refuseRevoked(kid, claims)
-	if !stale || g.WhenStale == "accept" {
-		return claims
+	var stale bool
+	ids, held := [3]string{kid, told.Sid, told.Sub}, [3]int64{}
+	g.locked(func() {
+		for i, id := range ids {
+			held[i] = g.revoked[id].notBefore
+		}
+		if stale = time.Since(g.freshAt) > g.StaleAfter; stale && g.WhenStale == "introspect" {
+			g.stats.Introspections++
+		}
+	})
+	for i, reason := range [3]Refused{"key_revoked", "session_revoked", "user_revoked"} {
+		refuse(told.Iat <= held[i], reason)
 	}
-	refuse(g.WhenStale == "refuse", "stale")
-	g.locked(func() { g.stats.Introspections++ }) // the answer is for this request alone
-	var answer struct{ Active bool }
-	form := url.Values{"token": {token}}.Encode()
-	err = g.ask("/connect/introspect", form, "application/x-www-form-urlencoded", &answer)
-	refuse(err != nil, "introspection_failed")
-	refuse(!answer.Active, "inactive")
+	if stale && g.WhenStale != "accept" {
+		refuse(g.WhenStale == "refuse", "stale")
+		var answer struct{ Active bool } // for this request alone
+		form := url.Values{"token": {token}}.Encode()
+		err = g.ask("/connect/introspect", "application/x-www-form-urlencoded", form, &answer)
+		refuse(err != nil, "introspection_failed")
+		refuse(!answer.Active, "inactive")
+	}
 	return claims
 }
 
-// Says besides whether the feed is stale.
-func (g *Gatehouse) refuseRevoked(kid string, claims map[string]any) bool {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	refuse(seconds(claims["iat"]) <= g.revoked["kid "+kid].notBefore, "key_revoked")
-	refuse(seconds(claims["iat"]) <= g.revoked["sid "+claims["sid"].(string)].notBefore, "session_revoked")
-	refuse(seconds(claims["iat"]) <= g.revoked["sub "+claims["sub"].(string)].notBefore, "user_revoked")
-	return time.Since(g.freshAt) > g.StaleAfter
-}
-
-func (g *Gatehouse) locked(change func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	change()
-}
-
-func (g *Gatehouse) findKey(kid string) *ecdsa.PublicKey {
-	if key := (*g.keys.Load())[kid]; key != nil {
+func (g *Gatehouse) findKey(kid string) (key *ecdsa.PublicKey) {
+	find := func() { key = g.keys[kid] }
+	if g.locked(find); key != nil {
 		return key
 	}
 	g.fetching.Lock()
 	defer g.fetching.Unlock()
-	if (*g.keys.Load())[kid] == nil && time.Since(g.missAt) > keysPause {
+	if g.locked(find); key == nil && time.Since(g.missAt) > keysPause {
 		g.missAt = time.Now()
 		g.fetchKeys()
+		g.locked(find)
 	}
-	key := (*g.keys.Load())[kid]
-	refuse(key == nil, "unknown_key")
 	return key
 }
 
@@ -255,7 +249,7 @@ func (g *Gatehouse) fetchKeys() {
 	var published struct {
 		Keys []struct{ Kid, Crv, X, Y string }
 	}
-	if err := g.ask("/.well-known/jwks.json", "", "", &published); err != nil {
+	if g.ask("/.well-known/jwks.json", "", "", &published) != nil {
 		g.locked(func() { g.keysAt = time.Time{} })
 		return
 	}
@@ -263,26 +257,23 @@ func (g *Gatehouse) fetchKeys() {
 	for _, k := range published.Keys {
 		x, _ := base64.RawURLEncoding.DecodeString(k.X)
 		y, _ := base64.RawURLEncoding.DecodeString(k.Y)
-		key := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(x), Y: new(big.Int).SetBytes(y)}
-		if k.Crv == "P-256" && key.IsOnCurve(key.X, key.Y) {
-			keys[k.Kid] = key
+		X, Y := elliptic.Unmarshal(elliptic.P256(), append(append([]byte{4}, x...), y...))
+		if k.Crv == "P-256" && X != nil { // else it is no point of the curve
+			keys[k.Kid] = &ecdsa.PublicKey{Curve: elliptic.P256(), X: X, Y: Y}
 		}
 	}
-	g.keys.Store(&keys)
+	g.locked(func() { g.keys = keys })
 }
 
 // Anything but success is an error; a body makes it a POST.
-func (g *Gatehouse) send(ctx context.Context, path, body, header, value string) (io.ReadCloser, error) {
-	method := http.MethodGet
-	if body != "" {
-		method = http.MethodPost
-	}
+func (g *Gatehouse) send(ctx context.Context, path, contentType, body string) (io.ReadCloser, error) {
+	method := map[bool]string{true: http.MethodGet, false: http.MethodPost}[body == ""]
 	r, err := http.NewRequestWithContext(ctx, method, g.URL+path, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	r.SetBasicAuth(url.QueryEscape(g.ClientID), url.QueryEscape(g.ClientSecret)) // RFC 6749 section 2.3.1
-	r.Header.Set(header, value)
+	r.Header.Set("Content-Type", contentType)
 	response, err := http.DefaultTransport.RoundTrip(r) // a client would follow redirects, credentials and all
 	if err != nil {
 		return nil, err
@@ -294,42 +285,35 @@ func (g *Gatehouse) send(ctx context.Context, path, body, header, value string) 
 	return response.Body, nil
 }
 
-func (g *Gatehouse) ask(path, body, contentType string, answer any) error {
+func (g *Gatehouse) ask(path, contentType, body string, answer any) error {
 	ctx, cancel := context.WithTimeout(g.ctx, patience)
 	defer cancel()
-	reply, err := g.send(ctx, path, body, "Content-Type", contentType)
+	reply, err := g.send(ctx, path, contentType, body)
 	if err == nil {
 		defer reply.Close()
-		if answer != nil {
-			err = json.NewDecoder(reply).Decode(answer)
+		if err = json.NewDecoder(reply).Decode(answer); err == io.EOF {
+			err = nil // there is none
 		}
 	}
-	g.note(err)
-	return err
-}
-
-func (g *Gatehouse) note(err error) {
 	if err != nil {
 		g.locked(func() { g.stats.LastError = err.Error() })
 	}
+	return err
 }
 
 // The feed: a snapshot of all revocations in force, then each new one, and a heartbeat every 5 s.
 func (g *Gatehouse) follow() {
-	pause := 50 * time.Millisecond
-	for g.ctx.Err() == nil {
-		g.note(g.listen())
-		if g.Stats().Connected {
-			pause = 50 * time.Millisecond
-		}
-		g.locked(func() { g.stats.Connected = false })
-		if pause *= 2; pause > 2*time.Second {
-			pause = 2 * time.Second
-		}
-		select {
-		case <-g.ctx.Done():
-		case <-time.After(time.Duration((0.5 + rand.Float64()/2) * float64(pause))):
-		}
+	defer close(g.wake)
+	for pause := 0.05; g.ctx.Err() == nil; {
+		err := g.listen()
+		g.locked(func() {
+			g.stats.LastError = err.Error()
+			if pause = math.Min(2, 2*pause); g.stats.Connected {
+				pause = 0.1
+			}
+			g.stats.Connected = false
+		})
+		time.Sleep(time.Duration((0.5 + rand.Float64()/2) * pause * float64(time.Second)))
 	}
 }
 
@@ -337,30 +321,34 @@ func (g *Gatehouse) listen() error {
 	ctx, cancel := context.WithCancel(g.ctx)
 	defer cancel()
 	silent := time.AfterFunc(silence, cancel)
-	defer silent.Stop()
-	header, value := "Accept", "text/event-stream"
+	path := "/events?instance=" + g.Instance
 	if s := g.Stats(); s.FeedAge >= 0 {
-		header, value = "Last-Event-ID", fmt.Sprint(s.Cursor)
+		path += fmt.Sprint("&cursor=", s.Cursor)
 	}
-	feed, err := g.send(ctx, "/events?instance="+g.Instance, "", header, value)
+	feed, err := g.send(ctx, path, "", "")
 	if err != nil {
 		return err
 	}
 	defer feed.Close()
-	for lines := bufio.NewReader(feed); ; silent.Reset(silence) {
-		line, err := lines.ReadBytes('\n')
-		if err != nil {
-			return err
+	lines := bufio.NewScanner(feed)
+	for lines.Buffer(nil, math.MaxInt32); lines.Scan(); silent.Reset(silence) {
+		if !bytes.HasPrefix(lines.Bytes(), []byte("data:")) {
+			continue
 		}
 		var message entry
-		if data := bytes.TrimPrefix(line, []byte("data:")); len(data) == len(line) {
-			continue
-		} else if err := json.Unmarshal(data, &message); err != nil {
+		if err := json.Unmarshal(lines.Bytes()[5:], &message); err != nil {
 			return err
 		}
 		g.locked(func() { g.receive(message) })
-		g.wakeUp()
+		select {
+		case g.wake <- struct{}{}:
+		default: // it has been woken already
+		}
 	}
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	return io.EOF
 }
 
 // An event, or a snapshot, which has Events, or a heartbeat, which has nothing but the Cursor.
@@ -370,13 +358,21 @@ type entry struct {
 	Events                      []entry
 }
 
+// What is held is never forgiven.
 func (g *Gatehouse) receive(message entry) {
-	if message.Type != "" {
-		g.apply(message)
-	} else { // a snapshot or a heartbeat: nothing is missing up to here, and what is held is never forgiven
-		for _, e := range message.Events {
-			g.apply(e)
+	for _, e := range append(message.Events, message) {
+		id, until := either(e.Kid, e.Sid, e.Sub), e.NotBefore
+		if e.Kid != "" {
+			g.keysAt = time.Time{}
 		}
+		if e.Kid+e.Sid != "" {
+			until = math.MaxInt64
+		}
+		if id != "" && (e.Kid == "" || e.Reason == "revoked") && until >= g.revoked[id].notBefore {
+			g.revoked[id] = revocation{until, e.Expires}
+		}
+	}
+	if message.Type == "" { // a snapshot or a heartbeat: nothing is missing up to here
 		g.freshAt = time.Now()
 		for id, held := range g.revoked {
 			if held.expires+slack < g.Now().Unix() {
@@ -387,80 +383,48 @@ func (g *Gatehouse) receive(message entry) {
 	g.stats.Cursor, g.stats.Connected = message.Cursor, true
 }
 
-func (g *Gatehouse) apply(e entry) {
-	switch {
-	case e.Type == "signing-key-changed":
-		g.keysAt = time.Time{}
-		if e.Reason == "revoked" {
-			g.revoked["kid "+e.Kid] = revocation{math.MaxInt64, e.Expires}
-		}
-	case e.Sid != "":
-		g.revoked["sid "+e.Sid] = revocation{math.MaxInt64, e.Expires}
-	case e.NotBefore >= g.revoked["sub "+e.Sub].notBefore:
-		g.revoked["sub "+e.Sub] = revocation{e.NotBefore, e.Expires}
-	}
-}
-
-func (g *Gatehouse) wakeUp() {
-	select {
-	case g.wake <- struct{}{}:
-	default: // it has been told already
-	}
-}
-
 // Acknowledges the newest cursor and fetches keys, in nobody's way; what fails is tried again at the next heartbeat.
 func (g *Gatehouse) runErrands() {
 	acknowledged := int64(-1)
-	for {
-		select {
-		case <-g.ctx.Done():
-			return
-		case <-g.wake:
-		}
-		g.mu.RLock()
-		cursor, keysAt := g.stats.Cursor, g.keysAt
-		g.mu.RUnlock()
+	for range g.wake {
+		var cursor int64
+		var keysAt time.Time
+		g.locked(func() { cursor, keysAt = g.stats.Cursor, g.keysAt })
 		if time.Since(keysAt) > keysAge {
 			g.fetching.Lock()
 			g.fetchKeys()
 			g.fetching.Unlock()
 		}
 		g.beReady()
-		body, _ := json.Marshal(map[string]any{"cursor": cursor, "instance": g.Instance})
-		if cursor != acknowledged && g.ask("/events/ack", string(body), "application/json", nil) == nil {
+		body := fmt.Sprintf(`{"cursor":%d,"instance":%q}`, cursor, g.Instance)
+		if cursor != acknowledged && g.ask("/events/ack", "application/json", body, new(any)) == nil {
 			acknowledged = cursor
 		}
 	}
 }
 
 // The bearer token, which decides alone (RFC 6750 section 2.1), else the cookie's: base64 of {"jwt":"…"}.
-func readCredentials(h http.Header, name string) string {
+func readCredentials(h http.Header, name string) (token string) {
 	authorization := strings.Join(h["Authorization"], ",")
 	if strings.Contains(strings.ToLower(authorization), "bearer") {
 		scheme, token, _ := strings.Cut(authorization, " ")
 		refuse(!strings.EqualFold(scheme, "bearer"), "malformed")
 		return token
 	}
-	values := map[string]bool{}
-	isComma := func(c rune) bool { return c == ';' || c == ',' }
-	for _, pair := range strings.FieldsFunc(strings.Join(h["Cookie"], ";"), isComma) {
-		if given, value, _ := strings.Cut(strings.TrimSpace(pair), "="); given == name {
-			values[value] = true
-		}
+	cookie := regexp.MustCompile(`(?:^|[;,])\s*` + regexp.QuoteMeta(name) + `=([^;,\s]*)`)
+	found := cookie.FindAllStringSubmatch(strings.Join(h["Cookie"], ";"), -1)
+	refuse(len(found) == 0, "missing")
+	for _, each := range found {
+		refuse(each[1] != found[0][1], "malformed") // a sign of tampering
 	}
-	refuse(len(values) == 0, "missing")
-	refuse(len(values) > 1, "malformed") // a sign of tampering
-	var token string
-	for value := range values {
-		text, err := base64.StdEncoding.Strict().DecodeString(value)
-		refuse(err != nil, "malformed")
-		token, _ = readObject(text)["jwt"].(string)
-	}
+	text, err := base64.StdEncoding.Strict().DecodeString(found[0][1])
+	refuse(err != nil, "malformed")
+	token, _ = readObject(text)["jwt"].(string)
 	return token
 }
 
 // The strict form: RFC 7515 section 3.1, RFC 8725 sections 2.6, 3.1, 3.10, 3.11, RFC 9068 section 2.
-func readToken(token, issuer, audience string, now int64) (string, map[string]any) {
+func readToken(token, issuer, audience string, now int64) (kid string, told judged, claims map[string]any) {
 	parts := strings.Split(token, ".")
 	refuse(len(parts) != 3 || len(token) > maxToken || strings.ContainsAny(token, "\r\n"), "malformed")
 	var decoded [3][]byte
@@ -475,40 +439,32 @@ func readToken(token, issuer, audience string, now int64) (string, map[string]an
 	refuse(header["alg"] != "ES256" || header["typ"] != "at+jwt" || !named || critical, "header")
 	refuse(claims["iss"] != issuer, "issuer")
 	audiences, several := claims["aud"].([]any)
-	if !several {
-		audiences = []any{claims["aud"]}
-	}
-	ours := false
+	ours := !several && claims["aud"] == audience
 	for _, one := range audiences {
 		ours = ours || one == audience
 	}
 	refuse(!ours, "audience")
-	_, hasSid := claims["sid"].(string)
-	sub, hasSub := claims["sub"].(string)
-	refuse(!hasSid || !hasSub || sub == "" || claims["id"] != sub, "claims")
-	issued, expires, begins := seconds(claims["iat"]), seconds(claims["exp"]), seconds(claims["iat"])
-	if nbf, there := claims["nbf"]; there && seconds(nbf) > begins {
-		begins = seconds(nbf)
+	refuse(json.Unmarshal(decoded[1], &told) != nil || told.Sub == "" || told.Sid == "" || told.Iat < 0, "claims")
+	refuse(claims["sub"] != told.Sub || claims["id"] != told.Sub || claims["sid"] != told.Sid, "claims")
+	begins := told.Iat
+	if told.Nbf > begins {
+		begins = told.Nbf
 	}
-	refuse(expires+skew <= now, "expired")
+	refuse(told.Exp+skew <= now, "expired")
 	refuse(begins-skew > now, "not_yet_valid")
-	refuse(expires <= begins || expires-issued > longestLife, "claims")
-	return kid, claims
+	refuse(told.Exp <= begins || told.Exp-told.Iat > longestLife, "claims")
+	return kid, told, claims
 }
 
-func seconds(claim any) int64 {
-	number, _ := claim.(json.Number)
-	value, err := number.Int64()
-	refuse(err != nil || value < 0, "claims")
-	return value
+type judged struct {
+	Sub, Sid      string
+	Iat, Exp, Nbf int64
 }
 
 // One JSON object in UTF-8 in which no member is named twice, at any depth: of two, encoding/json keeps only the last.
 func readObject(text []byte) (object map[string]any) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	err := decoder.Decode(&object)
-	refuse(err != nil || object == nil || !json.Valid(text) || !utf8.Valid(text), "malformed")
+	err := json.Unmarshal(text, &object)
+	refuse(err != nil || object == nil || !utf8.Valid(text), "malformed")
 	kept, _ := json.Marshal(object)
 	refuse(countColons(text) != countColons(kept), "malformed")
 	return object
