@@ -1,6 +1,7 @@
 using System.Net;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Profile;
 
@@ -53,6 +54,8 @@ public sealed class ChangePasswordTests : IAsyncLifetime
         // Too long for any password: wrong without the price of a hash.
         for (var i = 1; i < 10; i++) Assert.Equal(HttpStatusCode.BadRequest, (await PostAsync(user, new string('x', 9000), NewPassword)).StatusCode);
         Assert.Equal(HttpStatusCode.TooManyRequests, (await JsonAsync(user, user.Password, NewPassword)).StatusCode);
+        Assert.NotEqual(before, await State.OfAsync(_app)); // its owner is told of the lock
+        await _app.DbAsync(db => db.Set<App.Audit.AuditEntry>().Where(a => a.Action == "locked-out").ExecuteDeleteAsync());
         Assert.Equal(before, await State.OfAsync(_app));
         var page = await (await PostAsync(user, "not the password of anybody", NewPassword)).PageAsync();
         Assert.Contains("Too many wrong passwords", page.Faults().Single(), StringComparison.Ordinal);
