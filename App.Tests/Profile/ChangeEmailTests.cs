@@ -22,7 +22,7 @@ public sealed partial class ChangeEmailTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Accepted, (await AskAsync(user, "new@example.test")).StatusCode);
         Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: user.Cookies));
         var link = TestMail.LinkIn(await _app.Mail.LastToAsync("new@example.test"));
-        Assert.Contains("Use this address", await _app.Client.GetStringAsync(link), StringComparison.Ordinal);
+        Assert.Contains("<b>new@example.test</b>", await _app.Client.GetStringAsync(link), StringComparison.Ordinal);
         Assert.Contains("is changed", await (await _app.PostFormAsync(link, "new-email", [])).Content.ReadAsStringAsync(), StringComparison.Ordinal);
 
         Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
