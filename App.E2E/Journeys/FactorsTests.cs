@@ -41,6 +41,7 @@ public sealed class FactorsTests(Browser browser)
         await AddPasskeyAsync(page, expected: 2);
 
         await page.Locator(".list > li").First.GetByRole(AriaRole.Button, new() { Name = "Remove", Exact = true }).ClickAsync();
+        await StatesTests.LookAsync(page, "dialog-passkey-removed");
         await page.GetByRole(AriaRole.Dialog).GetByRole(AriaRole.Button, new() { Name = "Remove: " }).ClickAsync();
         await Expect(page.Locator(".list > li")).ToHaveCountAsync(1);
 
@@ -212,10 +213,10 @@ public sealed class FactorsTests(Browser browser)
     private static async Task PictureAsync(IPage page, string name) =>
         await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{name}-Dark-360.png"), FullPage = true });
 
-    private static long Step() => TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() / 30;
+    internal static long Step() => TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() / 30;
 
     // RFC 6238, a second time and in other words, so that a fault of ours shows.
-    private static string Code(string key, long step)
+    internal static string Code(string key, long step)
     {
         var bits = string.Concat(key.Select(c => Convert.ToString("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".IndexOf(c, StringComparison.Ordinal), 2).PadLeft(5, '0')));
         var secret = Enumerable.Range(0, bits.Length / 8).Select(i => Convert.ToByte(bits.Substring(i * 8, 8), 2)).ToArray();

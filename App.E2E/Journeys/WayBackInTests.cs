@@ -104,9 +104,11 @@ public sealed partial class WayBackInTests(Browser browser)
     }
 
     /// <summary>The newest link of this kind that was written to an address, from the letters that Development shows.</summary>
-    internal static async Task<string> LinkAsync(Browser browser, string address, string path)
+    internal static Task<string> LinkAsync(Browser browser, string address, string path) => LinkAsync(browser.Service, address, path);
+
+    internal static async Task<string> LinkAsync(Service service, string address, string path)
     {
-        var client = browser.Service.Client;
+        var client = service.Client;
         for (var look = 0; look < 200; look++)
         {
             var list = await client.GetStringAsync("/dev/mail");

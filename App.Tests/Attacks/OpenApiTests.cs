@@ -158,7 +158,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
     private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokeAccountAsync()
     {
         const string signUp = "/api/users/signup", forgot = "/api/users/forgot", reset = "/api/users/reset", confirm = "/api/users/confirm-email", finish = "/api/users/finish-sign-up";
-        const string password = "/api/account/password", email = "/api/account/email", answered = "/api/account/email/confirm", name = "/api/account/name", data = "/api/account/data", delete = "/api/account/delete", activity = "/api/account/activity";
+        const string password = "/api/account/password", email = "/api/account/email", answered = "/api/account/email/confirm", name = "/api/account/name", data = "/api/account/data", delete = "/api/account/delete", activity = "/api/account/activity", proof = "/api/sessions/current/proof";
         var user = await _app.SignUpAsync();
         string New() => $"{Guid.NewGuid():N}@example.test";
         async Task<string> TokenAsync(TestApp app, string to) => TestMail.TokenIn(await app.Mail.LastToAsync(to));
@@ -180,7 +180,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
             yield return ("POST", path, await _app.PostTextAsync(path, "{}", "application/json", ("Origin", "https://evil.example"), ("Cookie", user.Cookies)));
         }
 
-        foreach (var path in new[] { password, email, answered, name, data, delete })
+        foreach (var path in new[] { password, email, answered, name, data, delete, proof })
         {
             yield return ("POST", path, await _app.SendAsync(HttpMethod.Post, path, json: new { }));
             yield return ("POST", path, await _app.PostTextAsync(path, """{"name":1,"token":1,"password":1}""", "application/json", ("Cookie", user.Cookies)));
@@ -196,6 +196,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         var wanted = New();
         yield return ("POST", email, await _app.SendAsync(HttpMethod.Post, email, cookies: user.Cookies, json: new { email = wanted, password = user.Password }));
         yield return ("POST", answered, await _app.SendAsync(HttpMethod.Post, answered, json: new { token = await TokenAsync(_app, wanted) }));
+        yield return ("POST", proof, await _app.SendAsync(HttpMethod.Post, proof, cookies: user.Cookies, json: new { password = user.Password }));
         yield return ("POST", data, await _app.SendAsync(HttpMethod.Post, data, cookies: user.Cookies, json: new { password = user.Password }));
         yield return ("POST", delete, await _app.SendAsync(HttpMethod.Post, delete, cookies: user.Cookies, json: new { password = user.Password }));
         user = await _app.SignUpAsync();

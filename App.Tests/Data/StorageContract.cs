@@ -89,8 +89,8 @@ public abstract class StorageContract(StorageContract.Apps apps)
 
         foreach (var use in new Func<IServiceProvider, Task<bool>>[]
         {
-            sp => sp.GetRequiredService<SecondFactor>().SpendAsync(user.Id, Totp.Code(secret, Totp.StepAt(One.Time.GetUtcNow())), CancellationToken.None),
-            sp => sp.GetRequiredService<SecondFactor>().SpendAsync(user.Id, spare[0], CancellationToken.None),
+            async sp => await sp.GetRequiredService<SecondFactor>().SpendAsync(user.Id, Totp.Code(secret, Totp.StepAt(One.Time.GetUtcNow())), CancellationToken.None) == SecondFactor.Spent.AppCode,
+            async sp => await sp.GetRequiredService<SecondFactor>().SpendAsync(user.Id, spare[0], CancellationToken.None) == SecondFactor.Spent.RecoveryCode,
             sp => sp.GetRequiredService<SecondSteps>().FinishAsync(challenge, user.Id, CancellationToken.None),
         })
         {
@@ -207,17 +207,19 @@ public abstract class StorageContract(StorageContract.Apps apps)
     }
 
     [StorageFact]
-    public async Task Of_many_guesses_at_once_ten_are_let_through()
+    public async Task Of_many_guesses_at_once_ten_are_let_through_and_two_rows_tell_of_them()
     {
         var address = $"{Guid.NewGuid():N}@example.test";
+        var user = await One.SignUpAsync();
         var waits = await Task.WhenAll(Enumerable.Range(0, 60).Select(i =>
             (i % 2 == 0 ? One : Two).ScopedAsync(async (GuessLimits guesses) =>
             {
                 var wait = await guesses.ReserveAsync(address, CancellationToken.None);
-                if (wait is null) await guesses.CountWrongAsync(address);
+                if (wait is null) await guesses.CountWrongAsync(address, new WrongGuess(user.Id, Amr.Password, new Client("192.0.2.1", "curl/8")));
                 return wait;
             })));
         Assert.Equal(GuessLimits.Allowed, waits.Count(w => w is null));
+        Assert.Equal([GuessLimits.Refused, GuessLimits.LockedOut], await One.DbAsync(db => db.Audit.Where(a => a.UserId == user.Id && a.Address == "192.0.2.1").OrderBy(a => a.Id).Select(a => a.Action).ToListAsync()));
     }
 
     [StorageFact]

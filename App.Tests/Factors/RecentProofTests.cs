@@ -9,6 +9,7 @@ namespace App.Tests.Factors;
 /// <summary>Who was signed in a while ago proves it again before they change what protects them, or end other sessions.</summary>
 public sealed class RecentProofTests : IAsyncDisposable
 {
+    private const string Proof = "/api/sessions/current/proof";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
     private readonly TestApp _app = TestApp.Start(("Tokens:AccessTokenLifetime", "01:00:00"));
 
@@ -99,6 +100,71 @@ public sealed class RecentProofTests : IAsyncDisposable
         Assert.Equal("/account/sessions", (await ConfirmAsync(here, here.Password)).Location());
     }
 
+    [Fact]
+    public async Task A_program_proves_it_again_by_password_and_by_code_over_JSON()
+    {
+        var (here, there) = await TwoSessionsAsync();
+        _app.Time.Advance(11 * Minute);
+        foreach (var body in new object[] { new { }, new { password = "", code = "" }, new { password = here.Password, code = "123456" } })
+            await Answers.AssertProblemAsync(await ProveAsync(here, body), 400, "You must supply either your password or a code / password");
+        await Answers.AssertProblemAsync(await ProveAsync(here, new { password = "not the password at all" }), 400, "Invalid credentials");
+        await Answers.AssertProblemAsync(await ProveAsync(here, new { code = "123456" }), 400, "Invalid code / code");
+        await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Post, Proof, json: new { password = here.Password }), 401, "Not authorized");
+        Assert.Equal("proof_required", (await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{there.SessionId}", here.AccessToken), 401)).GetProperty("code").GetString());
+
+        var proved = await ProveAsync(here, new { password = here.Password });
+        Assert.Equal(HttpStatusCode.NoContent, proved.StatusCode);
+        Assert.Empty(Answers.CookieLines(proved));
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{there.SessionId}", here.AccessToken)).StatusCode);
+    }
+
+    [Fact]
+    public async Task A_code_of_the_app_or_the_drawer_proves_it_once()
+    {
+        var ada = await _app.TurnOnTwoStepAsync(await _app.SignUpAsync());
+        var here = await TestUser.ReadAsync(_app, await ada.AnswerAsync(await ada.ChallengeAsync(), ada.Codes[1]), ada.User.Email, ada.User.Password);
+        foreach (var fromApp in new[] { true, false })
+        {
+            _app.Time.Advance(11 * Minute);
+            await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Delete, "/api/sessions", here.AccessToken), 401);
+            var code = fromApp ? ada.Code() : ada.Codes[0];
+            Assert.Equal(HttpStatusCode.NoContent, (await ProveAsync(here, new { code })).StatusCode);
+            await Answers.AssertProblemAsync(await ProveAsync(here, new { code }), 400, "Invalid code / code");
+            Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Delete, "/api/sessions", here.AccessToken)).StatusCode);
+        }
+
+        Assert.Equal(["9", "8"], await _app.DbAsync(db => db.Set<App.Audit.AuditEntry>().Where(a => a.Action == "recovery-code-used" && a.SessionId == here.SessionId).OrderBy(a => a.Id).Select(a => a.Detail).ToListAsync()));
+    }
+
+    [Fact]
+    public async Task A_browser_that_proves_it_over_JSON_gets_its_cookies_anew_and_only_from_our_own_origin()
+    {
+        var (here, _) = await TwoSessionsAsync();
+        _app.Time.Advance(11 * Minute);
+        var body = new { password = here.Password };
+        await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Post, Proof, cookies: here.Cookies, json: body, headers: ("Origin", "https://evil.test")), 403);
+        var (session, refresh) = TestUser.SetCookies(await _app.SendAsync(HttpMethod.Post, Proof, cookies: here.Cookies, json: body));
+        var now = here with { AccessToken = TestUser.Unwrap(session), SessionCookie = session, RefreshToken = refresh };
+        Assert.Equal((here.SessionId, _app.Time.GetUtcNow().ToUnixTimeSeconds()), (now.SessionId, now.Claims.GetProperty("auth_time").GetInt64()));
+    }
+
+    [Fact] // ATTACKS 89, for both doors together
+    public async Task Wrong_proofs_over_JSON_count_with_those_of_the_page()
+    {
+        var (here, _) = await TwoSessionsAsync();
+        for (var i = 0; i < 5; i++)
+        {
+            await Answers.AssertProblemAsync(await ProveAsync(here, new { password = "not the password at all" }), 400, "Invalid credentials");
+            Assert.Equal(HttpStatusCode.BadRequest, (await ConfirmAsync(here, "not the password at all")).StatusCode);
+        }
+
+        var locked = await ProveAsync(here, new { password = here.Password });
+        await Answers.AssertProblemAsync(locked, 429);
+        Assert.Equal(TimeSpan.FromMinutes(1), locked.Headers.RetryAfter!.Delta);
+        for (var i = 0; i < 10; i++) await Answers.AssertProblemAsync(await ProveAsync(here, new { code = $"00000{i}" }), 400, "Invalid code / code");
+        await Answers.AssertProblemAsync(await ProveAsync(here, new { code = "000000" }), 429);
+    }
+
     [Theory] // ATTACKS 103
     [InlineData("//evil.test")]
     [InlineData("https://evil.test/")]
@@ -127,6 +193,8 @@ public sealed class RecentProofTests : IAsyncDisposable
         var here = await _app.SignUpAsync();
         return (here, await _app.SignInAsync(here));
     }
+
+    private Task<HttpResponseMessage> ProveAsync(TestUser user, object body) => _app.SendAsync(HttpMethod.Post, Proof, user.AccessToken, json: body);
 
     private Task<HttpResponseMessage> ConfirmAsync(TestUser user, string password, string returnUrl = "/account/sessions") =>
         _app.PostFormAsync("/account/confirm?returnUrl=" + Uri.EscapeDataString(returnUrl), "confirm", [new("password", password)], user.Cookies);

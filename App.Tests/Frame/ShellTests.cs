@@ -73,6 +73,48 @@ public sealed class ShellTests
     }
 
     [Fact]
+    public async Task What_answers_a_form_has_the_switches_and_they_lead_to_a_page()
+    {
+        await using var app = TestApp.Start();
+        var ada = await app.SignUpAsync();
+        var letter = TestMail.LinkIn(await app.Mail.LastToAsync(ada.Email));
+        foreach (var (path, form, fields, user, way) in new (string, string, (string, string)[], TestUser?, string?)[]
+        {
+            ("/account/sign-in?returnUrl=%2Faccount%2Fsessions", "sign-in", [("email", ada.Email), ("password", "wrong")], null, null),
+            ("/account/sign-in", "second-step", [("challenge", "over"), ("code", "1")], null, null),
+            ("/account/sign-up", "sign-up", [("email", "x"), ("password", "x")], null, null),
+            ("/account/forgot", "forgot", [("email", ada.Email)], null, null),
+            ("/account/reset?token=x", "reset", [("password", "x")], null, null),
+            ("/account/profile", "name", [("name", "Ada")], ada, null),
+            ("/account/security", "password", [("password", "x")], ada, null),
+            ("/account/confirm?returnUrl=%2Faccount", "confirm", [("password", "x")], ada, null),
+            ("/account/delete", "delete", [("password", "x")], ada, null),
+            ("/account/two-step", "two-step", [("act", "begin")], ada, null),
+            (letter, "confirm-email", [], null, "/account"), // used up by now
+            ("/account/activity/end", "", [("id", "x")], ada, "/"), // takes forms alone
+        })
+        {
+            var answer = await app.PostFormAsync(path, form, fields.Select(f => KeyValuePair.Create(f.Item1, f.Item2)), user?.Cookies);
+            Assert.Null(answer.Headers.Location);
+            var ways = (await answer.PageAsync()).QuerySelectorAll(".foot form input[name=returnUrl]").Select(i => i.GetAttribute("value")!).ToList();
+            Assert.Equal([way ?? path, way ?? path], ways);
+            Assert.InRange((int)(await app.SendAsync(HttpMethod.Get, ways[0], cookies: user?.Cookies)).StatusCode, 200, 302);
+        }
+    }
+
+    [Theory] // Whoever takes half an hour over a new password reads why it wasn't taken, and what to do.
+    [InlineData("reset", "reset"), InlineData("confirm-email", "confirm-email"), InlineData("finish-sign-up", "finish"), InlineData("not-me", "not-me"), InlineData("confirm-new-email", "new-email"), InlineData("undo-email", "undo-email")]
+    public async Task A_form_whose_link_ran_out_while_it_was_open_says_so(string path, string form)
+    {
+        await using var app = TestApp.Start();
+        var answer = await app.PostFormAsync($"/account/{path}?token=x", form, [new("password", "seven quiet harbours dreaming")]);
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        var page = await answer.PageAsync();
+        Assert.Equal("This link is no longer good", page.QuerySelector("h1")!.TextContent);
+        Assert.NotNull(page.QuerySelector("main a.btn"));
+    }
+
+    [Fact]
     public async Task Colours_and_logo_of_the_brand_are_two_files_of_ours_that_run_nothing()
     {
         var file = Path.GetTempFileName();

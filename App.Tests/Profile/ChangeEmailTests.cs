@@ -7,7 +7,7 @@ using Microsoft.EntityFrameworkCore;
 namespace App.Tests.Profile;
 
 /// <summary>ATTACKS 128 and 130: another address, and the way back from it.</summary>
-public sealed class ChangeEmailTests : IAsyncLifetime
+public sealed partial class ChangeEmailTests : IAsyncLifetime
 {
     private readonly TestApp _app = TestApp.Start();
 
@@ -22,7 +22,7 @@ public sealed class ChangeEmailTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Accepted, (await AskAsync(user, "new@example.test")).StatusCode);
         Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: user.Cookies));
         var link = TestMail.LinkIn(await _app.Mail.LastToAsync("new@example.test"));
-        Assert.Contains("Use this address", await _app.Client.GetStringAsync(link), StringComparison.Ordinal);
+        Assert.Contains("<b>new@example.test</b>", await _app.Client.GetStringAsync(link), StringComparison.Ordinal);
         Assert.Contains("is changed", await (await _app.PostFormAsync(link, "new-email", [])).Content.ReadAsStringAsync(), StringComparison.Ordinal);
 
         Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
@@ -84,6 +84,21 @@ public sealed class ChangeEmailTests : IAsyncLifetime
         Assert.Single(await _app.Mail.ToAsync("free@example.test"));
     }
 
+    [Fact] // ATTACKS 130, for the page
+    public async Task The_page_too_answers_for_a_taken_address_as_for_a_free_one()
+    {
+        var (ada, bob) = (await _app.SignUpAsync(), await _app.SignUpAsync("taken@example.test"));
+        var answers = new List<string>();
+        foreach (var email in new[] { bob.Email, "zzfree@example.test" })
+        {
+            var answer = await _app.PostFormAsync("/account/profile", "email", [new("email", email), new("emailPassword", ada.Password)], ada.Cookies);
+            answers.Add($"{(int)answer.StatusCode} {answer.Headers} {Sealed().Replace(await answer.Content.ReadAsStringAsync(), "")}".Replace(email, "it", StringComparison.Ordinal));
+        }
+
+        Assert.Contains("on its way to it", answers[0], StringComparison.Ordinal);
+        Assert.Equal(answers[1], answers[0]);
+    }
+
     [Fact] // One account an address: taken between the letter and its answer.
     public async Task An_address_that_somebody_took_meanwhile_stays_theirs()
     {
@@ -120,6 +135,10 @@ public sealed class ChangeEmailTests : IAsyncLifetime
         for (var i = 0; i < 5; i++) await AskAsync(await _app.SignUpAsync(), "victim@example.test");
         Assert.Equal(3, (await _app.Mail.ToAsync("victim@example.test")).Count);
     }
+
+    // Ciphertext of the framework's, new for each answer.
+    [System.Text.RegularExpressions.GeneratedRegex("Blazor-Server-Component-State:[A-Za-z0-9+/=_-]*")]
+    private static partial System.Text.RegularExpressions.Regex Sealed();
 
     private Task<HttpResponseMessage> AskAsync(TestUser user, string email) =>
         _app.SendAsync(HttpMethod.Post, "/api/account/email", cookies: user.Cookies, json: new { email, password = user.Password });

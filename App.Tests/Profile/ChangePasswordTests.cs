@@ -1,6 +1,7 @@
 using System.Net;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Profile;
 
@@ -48,12 +49,14 @@ public sealed class ChangePasswordTests : IAsyncLifetime
     public async Task Without_the_current_password_nothing_changes_and_guesses_count()
     {
         var user = await _app.SignUpAsync();
-        var before = await State.OfAsync(_app);
+        var before = await State.OfAsync(_app, "Audit", "sqlite_sequence");
         await Answers.AssertProblemAsync(await JsonAsync(user, "not the password of anybody", NewPassword), 400, "Invalid credentials");
         // Too long for any password: wrong without the price of a hash.
         for (var i = 1; i < 10; i++) Assert.Equal(HttpStatusCode.BadRequest, (await PostAsync(user, new string('x', 9000), NewPassword)).StatusCode);
         Assert.Equal(HttpStatusCode.TooManyRequests, (await JsonAsync(user, user.Password, NewPassword)).StatusCode);
-        Assert.Equal(before, await State.OfAsync(_app));
+        // But that its owner is told of the lock.
+        Assert.Equal(before, await State.OfAsync(_app, "Audit", "sqlite_sequence"));
+        Assert.Equal(1, await _app.DbAsync(db => db.Set<App.Audit.AuditEntry>().CountAsync(a => a.Action == "locked-out")));
         var page = await (await PostAsync(user, "not the password of anybody", NewPassword)).PageAsync();
         Assert.Contains("Too many wrong passwords", page.Faults().Single(), StringComparison.Ordinal);
     }

@@ -206,11 +206,29 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
         Assert.Equal("/account/two-step", (await ada.ActAsync("off")).Location());
 
         var signedIn = await _app.SignInAsync(ada.User.Email, shorter, "?returnUrl=%2Faccount%2Fsessions");
-        Assert.Equal("/account/security?returnUrl=%2Faccount%2Fsessions&short=1", signedIn.Location());
-        var cookies = string.Join("; ", signedIn.Headers.GetValues("Set-Cookie").Select(line => line.Split(';')[0]));
-        page = await (await _app.SendAsync(HttpMethod.Get, signedIn.Location(), cookies: cookies)).PageAsync();
+        const string security = "/account/security?returnUrl=%2Faccount%2Fsessions";
+        Assert.Equal(security, signedIn.Location());
+        Assert.Contains("; path=/account/security; secure; samesite=lax; httponly", Answers.CookieLines(signedIn).Single(line => line.StartsWith("short_password=", StringComparison.Ordinal)), StringComparison.Ordinal);
+        var cookies = Cookies(signedIn);
+        page = await PageAsync(security, cookies);
         Assert.Contains("fewer than 15 characters", page.QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
-        Assert.Equal("/account/sessions", page.QuerySelector(".notice a")!.GetAttribute("href"));
+        Assert.Equal(["/account/two-step?returnUrl=%2Faccount%2Fsessions", "/account/sessions"], page.QuerySelectorAll(".notice a").Select(a => a.GetAttribute("href")));
+
+        // Neither an address nor a cookie of another session can say it.
+        var note = cookies.Split("; ").Single(c => c.StartsWith("short_password=", StringComparison.Ordinal));
+        foreach (var other in new[] { (await _app.SignInAsync(ada.User)).Cookies, $"{(await _app.SignInAsync(ada.User)).Cookies}; {note}", cookies.Replace(note, "short_password=" + ada.User.SessionId, StringComparison.Ordinal) })
+            Assert.Null((await PageAsync("/account/security?short=1", other)).QuerySelector(".notice"));
+
+        // Whoever does as it says gets to where they were going, by a longer password or by a second step.
+        page = await PageAsync("/account/two-step?returnUrl=%2Faccount%2Fsessions", cookies);
+        Assert.Equal("/account/two-step?returnUrl=%2Faccount%2Fsessions", page.QuerySelector("main .card form")!.GetAttribute("action"));
+        var changed = await _app.PostFormAsync((await PageAsync(security, cookies)).QuerySelector("#password form")!.GetAttribute("action")!, "password", [new("currentPassword", shorter), new("password", NewPassword)], cookies);
+        Assert.Equal(security + "&changed=1#password", changed.Location());
+        page = await PageAsync(changed.Location(), Cookies(changed) + "; " + note);
+        Assert.Equal(["/account/sessions"], page.QuerySelectorAll(".notice a").Select(a => a.GetAttribute("href")));
+
+        string Cookies(HttpResponseMessage answer) => string.Join("; ", Answers.CookieLines(answer).Select(line => line.Split(';')[0]));
+        async Task<AngleSharp.Dom.IDocument> PageAsync(string path, string cookies) => await (await _app.SendAsync(HttpMethod.Get, path, cookies: cookies)).PageAsync();
     }
 
     private async Task<TestUser> ConfirmedAsync()

@@ -43,6 +43,9 @@ internal static class AccountsModule
         users.MapPost("/signout", SignOut.HandleAsync);
         BusyRoute.On(users.MapGet("/currentuser", ReadCurrentUser.Handle).Produces<CurrentUserAnswer>(), routes.ServiceProvider);
 
+        routes.MapPost("/api/sessions/current/proof", ProveAgain.HandleAsync).WithTags("Sessions").RequireAuthorization().RequireRateLimiting(RateLimits.Credentials)
+            .ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);
+
         routes.MapPost("/ui/password-strength", SetPassword.JudgeAsync).AllowAnonymous().DisableAntiforgery().ExcludeFromDescription().RequireRateLimiting(RateLimits.Judgements);
         routes.MapPost("/api/tokens", IssueTokens.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).WithTags("Tokens").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials)
             .ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);

@@ -1,5 +1,8 @@
 using App.Data;
+using App.Factors;
 using App.Passwords;
+using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Identity;
 
 namespace App.Accounts;
@@ -12,10 +15,22 @@ internal sealed class CheckPassword(AppDb db, GuessLimits guesses, PasswordCheck
         public sealed record Right : Outcome;
         public sealed record Wrong : Outcome;
         public sealed record LockedOut(TimeSpan Wait) : Outcome;
+
+        /// <summary>There is no such account, or session, any more.</summary>
+        public sealed record Gone : Outcome;
     }
 
+    /// <summary>What a program is told that wants something done and didn't give the password in force.</summary>
+    public static ProblemHttpResult Problem(Outcome refused, HttpContext http) => refused switch
+    {
+        Outcome.LockedOut(var wait) => Problems.TooManyRequests(http, wait),
+        Outcome.Wrong => Problems.InvalidCredentials(),
+        _ => Problems.NotAuthorized(),
+    };
+
     /// <param name="key">What the guesses are counted as.</param>
-    public async Task<Outcome> OfAsync(string key, string? hash, string password, CancellationToken ct)
+    /// <param name="guess">As its owner is told of it, should it be wrong.</param>
+    public async Task<Outcome> OfAsync(string key, string? hash, string password, WrongGuess guess, CancellationToken ct)
     {
         if (await guesses.ReserveAsync(key, ct) is { } wait) return new Outcome.LockedOut(wait);
         bool right;
@@ -30,7 +45,7 @@ internal sealed class CheckPassword(AppDb db, GuessLimits guesses, PasswordCheck
         }
 
         if (right) await guesses.ForgetAsync(key, ct);
-        else await guesses.CountWrongAsync(key);
+        else await guesses.CountWrongAsync(key, guess);
         return right ? new Outcome.Right() : new Outcome.Wrong();
     }
 
@@ -40,7 +55,8 @@ internal sealed class CheckPassword(AppDb db, GuessLimits guesses, PasswordCheck
     /// <summary>Counted apart from sign-in: whoever guesses there must not keep the owner from confirming here, nor the other way round.</summary>
     public static string GuessKey(Guid userId) => $"confirmation of {userId}";
 
-    public Task<Outcome> OfAsync(User user, string password, CancellationToken ct) => OfAsync(GuessKey(user.Id), user.PasswordHash, password, ct);
+    public Task<Outcome> OfAsync(User user, string password, CurrentUser caller, Client client, CancellationToken ct) =>
+        OfAsync(GuessKey(user.Id), user.PasswordHash, password, new WrongGuess(user.Id, Amr.Password, client, caller.SessionId), ct);
 }
 
 /// <summary>Whose an address is, and which password is in force, which is asked again in the transaction of what it led to: both with every sign-in.</summary>

@@ -1,8 +1,10 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
+using App.Audit;
 using App.Data;
 using App.Passwords;
+using App.Sessions;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Accounts;
@@ -12,9 +14,12 @@ namespace App.Accounts;
 /// A guess takes a place before it is evaluated and gives it back with its verdict, so that however many arrive at once, no more are
 /// under way than may still be wrong; the others wait for a verdict. Right ones never count.
 /// </summary>
-internal sealed class GuessLimits(AppDb db, MasterKey masterKey, TimeProvider time)
+internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit, TimeProvider time)
 {
     public const int Allowed = 10;
+
+    /// <summary>What the owner of the account reads afterwards: once for a series of wrong ones at sign-in, and once for each lock. However many are made, the rows are few.</summary>
+    public const string Refused = "sign-in-refused", LockedOut = "locked-out";
 
     private static readonly TimeSpan Window = TimeSpan.FromMinutes(15);
     private static readonly TimeSpan FirstLock = TimeSpan.FromMinutes(1);
@@ -54,10 +59,10 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, TimeProvider ti
     }
 
     /// <summary>The guess was wrong.</summary>
-    public async Task CountWrongAsync(string address)
+    public async Task CountWrongAsync(string address, WrongGuess guess)
     {
         // Also when the caller has gone: a guess that was judged counts.
-        while (!await ChangeAsync(KeyOf(address), CountFailure, flushed: true, CancellationToken.None))
+        while (!await ChangeAsync(KeyOf(address), CountFailure, flushed: true, CancellationToken.None, next => TellAsync(next, guess)))
         {
             // Somebody else's verdict came between; on SQLite that can't happen, elsewhere one of them always gets through.
         }
@@ -96,6 +101,16 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, TimeProvider ti
         return next;
     }
 
+    // The work is the same for an address that nobody has.
+    private async Task TellAsync(GuessLimit next, WrongGuess guess)
+    {
+        if (next.Failures == 1 && guess.SessionId is null) await TellAsync(Refused, guess, guess.Method);
+        if (next.Failures >= Allowed) await TellAsync(LockedOut, guess, $"{guess.Method} {LockAfter(next.Locks - 1).TotalSeconds:0}");
+    }
+
+    private Task TellAsync(string action, WrongGuess guess, string what) =>
+        audit.WriteOfAsync(action, guess.UserId, guess.SessionId, guess.Client.Address, guess.With(what), CancellationToken.None);
+
     // Waiting for a lock to end isn't keeping quiet: otherwise the one of 16 minutes would give ten new guesses.
     private TimeSpan QuietSince(GuessLimit seen) => time.GetUtcNow() - (seen.LockedUntil ?? seen.LastAt);
 
@@ -110,13 +125,15 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, TimeProvider ti
     private static TimeSpan LockAfter(int locks) => locks >= 6 ? LongestLock : FirstLock * (1 << locks);
 
     // Looked at as the writer: where there is only one at a time, nobody comes between; elsewhere the version tells.
-    private async Task<bool> ChangeAsync(string key, Func<GuessLimit?, GuessLimit?> change, bool flushed, CancellationToken ct)
+    private async Task<bool> ChangeAsync(string key, Func<GuessLimit?, GuessLimit?> change, bool flushed, CancellationToken ct, Func<GuessLimit, Task>? also = null)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
         var seen = await db.FindGuessesAsync(key, ct);
         var version = seen?.Version ?? 0;
         if (change(seen) is not { } next) return false;
         (next.Key, next.Version) = (key, version + 1);
+        // It looks at the person: before this row is held, for which somebody who holds theirs may wait.
+        if (also is not null) await also(next);
         if (!await db.SaveGuessesAsync(next, ct)) return false;
         await (flushed ? transaction.CommitAsync(ct) : transaction.CommitUnflushedAsync(ct));
         return true;
@@ -124,4 +141,14 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, TimeProvider ti
 
     private string KeyOf(string address) =>
         Base64Url.EncodeToString(HMACSHA256.HashData(masterKey.Derive("guess limits"), Encoding.UTF8.GetBytes(address)));
+}
+
+/// <summary>A guess that was wrong, as the owner of the account is told of it.</summary>
+/// <param name="UserId">Whose account it was for; null for nobody's.</param>
+/// <param name="Method">What was guessed, RFC 8176.</param>
+/// <param name="SessionId">Of somebody who was signed in already; null at sign-in.</param>
+internal sealed record WrongGuess(Guid? UserId, string Method, Client Client, Guid? SessionId = null)
+{
+    /// <summary>With the device, as far as no session remembers it: its names are ours, or a word of letters and digits.</summary>
+    public string With(string what) => SessionId is null && Device.Parse(Client.UserAgent) is var device ? $"{what}|{device.Kind}|{device.Browser}|{device.Os}" : what;
 }

@@ -1,11 +1,22 @@
+using System.ComponentModel.DataAnnotations;
 using App.Data;
 using App.Factors;
 using App.Passwords;
 using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Accounts;
+
+public sealed class ProofRequest
+{
+    /// <summary>The password in force; or else a code.</summary>
+    [MaxLength(1024)] public string? Password { get; set; }
+
+    /// <summary>Six digits from the authenticator app, or a recovery code.</summary>
+    [MaxLength(64)] public string? Code { get; set; }
+}
 
 /// <summary>Somebody who is signed in proves again that it's them, before they change what signs them in.</summary>
 internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks passwords, SecondFactor factor, KnownDevices devices, RecentProof proof)
@@ -17,6 +28,22 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
         public sealed record Proved : Outcome;
         public sealed record Wrong : Outcome;
         public sealed record LockedOut(TimeSpan Wait) : Outcome;
+    }
+
+    /// <summary>
+    /// What answers <c>proof_required</c>: 204, and for ten minutes the session may change what protects the account. A browser gets its renewed token,
+    /// a program goes on with the one it has. A passkey proves it at <c>/api/passkeys/confirm/begin</c>.
+    /// </summary>
+    public static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(ProofRequest request, CurrentUser user, ProveAgain prove, HttpContext http, CancellationToken ct)
+    {
+        var byCode = string.IsNullOrEmpty(request.Password);
+        if (byCode == string.IsNullOrEmpty(request.Code)) return Problems.Invalid([new Fault("You must supply either your password or a code", "password")]);
+        return await (byCode ? prove.ByCodeAsync(user, request.Code!, http, ct) : prove.ByPasswordAsync(user, request.Password!, http, ct)) switch
+        {
+            Outcome.Proved => TypedResults.NoContent(),
+            Outcome.LockedOut(var wait) => Problems.TooManyRequests(http, wait),
+            _ => byCode ? Problems.Invalid([new Fault("Invalid code", "code")]) : Problems.InvalidCredentials(),
+        };
     }
 
     /// <summary>What this person could use beside the password.</summary>
@@ -40,7 +67,10 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
         return await TryAsync(devices.GuessesOf(Client.Of(http), SignInSecondStep.GuessKey(user.Id), owner), user, Amr.Code, http, async account =>
         {
             await using var transaction = await db.BeginWriteAsync(ct);
-            if (!await factor.SpendAsync(user.Id, code, ct)) return false;
+            var spent = await factor.SpendAsync(user.Id, code, ct);
+            if (spent == SecondFactor.Spent.Nothing) return false;
+            if (spent == SecondFactor.Spent.RecoveryCode) await factor.NoteRecoveryAsync(user.Id, user.SessionId, Client.Of(http).Address, ct);
+            await db.SaveChangesAsync(ct);
             await guesses.ForgetAsync(account, ct);
             await transaction.CommitAsync(ct);
             return true;
@@ -63,7 +93,7 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
 
         if (!right)
         {
-            await guesses.CountWrongAsync(account);
+            await guesses.CountWrongAsync(account, new WrongGuess(user.Id, method, Client.Of(http), user.SessionId));
             return new Outcome.Wrong();
         }
 

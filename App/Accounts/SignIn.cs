@@ -100,7 +100,7 @@ internal sealed partial class SignIn(
         if (outcome is null) return await secondStep.ByCodeAsync(user!, code!, client, replaced, ct);
         if (outcome is Outcome.Rejected)
         {
-            await guesses.CountWrongAsync(counted);
+            await guesses.CountWrongAsync(counted, new WrongGuess(user?.Id, Amr.Password, client));
             Wrong(client.Address);
         }
 

@@ -72,7 +72,7 @@ internal sealed partial class SignInSecondStep(
 
         if (outcome is SignIn.Outcome.WrongCode)
         {
-            await guesses.CountWrongAsync(account);
+            await guesses.CountWrongAsync(account, new WrongGuess(user.Id, Amr.Code, client));
             Wrong(user.Id, client.Address);
         }
 
@@ -88,10 +88,12 @@ internal sealed partial class SignInSecondStep(
         await using var transaction = await db.BeginWriteAsync(ct);
         // With the password its challenges end; where there is none, the password itself is looked at again.
         if (challenge is null && await db.FindPasswordHashAsync(user.Id, ct) != user.PasswordHash) return new SignIn.Outcome.Rejected();
-        if (!await factor.SpendAsync(user.Id, code, ct)) return new SignIn.Outcome.WrongCode();
+        var spent = await factor.SpendAsync(user.Id, code, ct);
+        if (spent == SecondFactor.Spent.Nothing) return new SignIn.Outcome.WrongCode();
         if (challenge is not null && !await steps.FinishAsync(challenge, user.Id, ct)) return new SignIn.Outcome.Rejected();
         await guesses.ForgetAsync(devices.GuessesOf(client, GuessKey(user.Id), user), ct);
         var grant = await start.BeginAsync(user, [Amr.Password, Amr.Code, Amr.Several], client, replaced, ct);
+        if (spent == SecondFactor.Spent.RecoveryCode) await factor.NoteRecoveryAsync(user.Id, grant.User.SessionId, client.Address, ct);
         await devices.TellIfNewAsync(user, grant.User.SessionId, client, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);

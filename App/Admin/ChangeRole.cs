@@ -1,6 +1,7 @@
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.Profile;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 using TokenOptions = App.Tokens.TokenOptions;
@@ -15,6 +16,9 @@ internal sealed class ChangeRole(AppDb db, ILookupNormalizer normalizer, Securit
         Changed,
         AlreadySo,
         NoSuchUser,
+
+        /// <summary>Nobody would be left to look after the service.</summary>
+        OnlyAdmin,
     }
 
     public async Task<Outcome> RunAsync(string email, string role, bool granted, CancellationToken ct)
@@ -26,6 +30,7 @@ internal sealed class ChangeRole(AppDb db, ILookupNormalizer normalizer, Securit
         var known = await db.Roles.SingleOrDefaultAsync(r => r.NormalizedName == name, ct);
         var held = known is null ? null : await db.UserRoles.SingleOrDefaultAsync(r => r.UserId == user.Id && r.RoleId == known.Id, ct);
         if (held is not null == granted) return Outcome.AlreadySo;
+        if (held is not null && role == Roles.Admin && await db.IsOnlyAdminAsync(user.Id, ct)) return Outcome.OnlyAdmin;
 
         if (held is not null)
         {

@@ -19,8 +19,9 @@ internal static class UserCommands
         {
             ChangeRole.Outcome.Changed => "Done. It shows in their next token.",
             ChangeRole.Outcome.AlreadySo => "It is so already.",
+            ChangeRole.Outcome.OnlyAdmin => "Refused: this is the only admin, and nobody would be left to look after the service. Make somebody else one first: App users grant EMAIL admin",
             _ => "There is no account with this e-mail. Sign up first.",
         });
-        return outcome == ChangeRole.Outcome.NoSuchUser ? 1 : 0;
+        return outcome is ChangeRole.Outcome.Changed or ChangeRole.Outcome.AlreadySo ? 0 : 1;
     }
 }

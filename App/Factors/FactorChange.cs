@@ -21,6 +21,9 @@ internal sealed class FactorChange(AppDb db, SecurityEventLog events, AuditLog a
     public const string PasskeyAdded = "passkey-added";
     public const string PasskeyRemoved = "passkey-removed";
 
+    /// <summary>For the audit alone: it changes nothing that anybody signs in with.</summary>
+    public const string PasskeyRenamed = "passkey-renamed";
+
     /// <param name="action">One of the above.</param>
     /// <param name="detail">Which passkey, where one was added: whoever disowns the session is rid of it too.</param>
     public Task NoteAsync(string action, CurrentUser user, string address, CancellationToken ct, string? detail = null) =>

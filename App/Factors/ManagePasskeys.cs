@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text;
+using App.Audit;
 using App.Data;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -20,7 +21,7 @@ internal sealed record PasskeyView(Guid Id, string Name, DateTimeOffset CreatedA
 }
 
 /// <summary>A person looks at their passkeys, names them, and removes one, which needs a recent proof.</summary>
-internal sealed class ManagePasskeys(AppDb db, RecentProof proof, FactorChange change, RemoveFactors remove)
+internal sealed class ManagePasskeys(AppDb db, RecentProof proof, FactorChange change, RemoveFactors remove, AuditLog audit)
 {
     public enum Outcome
     {
@@ -34,7 +35,7 @@ internal sealed class ManagePasskeys(AppDb db, RecentProof proof, FactorChange c
         TypedResults.Ok(await passkeys.OfAsync(user, ct));
 
     public static async Task<Results<NoContent, ProblemHttpResult>> RenameAsync(Guid id, RenamePasskeyRequest request, CurrentUser user, ManagePasskeys passkeys, HttpContext http, CancellationToken ct) =>
-        Answer(await passkeys.TryRenameAsync(user, id, request.Name, ct), http);
+        Answer(await passkeys.TryRenameAsync(user, id, request.Name, Client.Of(http).Address, ct), http);
 
     public static async Task<Results<NoContent, ProblemHttpResult>> RemoveAsync(Guid id, CurrentUser user, ManagePasskeys passkeys, HttpContext http, CancellationToken ct) =>
         Answer(await passkeys.TryRemoveAsync(user, id, Client.Of(http).Address, ct), http);
@@ -50,13 +51,17 @@ internal sealed class ManagePasskeys(AppDb db, RecentProof proof, FactorChange c
     public async Task<IReadOnlyList<PasskeyView>> OfAsync(CurrentUser user, CancellationToken ct) =>
         await db.Passkeys.AsNoTracking().Where(p => p.UserId == user.Id).OrderBy(p => p.CreatedAt).Select(p => PasskeyView.Of(p)).ToListAsync(ct);
 
-    public async Task<Outcome> TryRenameAsync(CurrentUser user, Guid id, string? name, CancellationToken ct)
+    public async Task<Outcome> TryRenameAsync(CurrentUser user, Guid id, string? name, string address, CancellationToken ct)
     {
         if (Clean(name) is not { } clean) return Outcome.BadName;
         await using var transaction = await db.BeginWriteAsync(ct);
-        var changed = await db.Passkeys.Where(p => p.Id == id && p.UserId == user.Id).ExecuteUpdateAsync(set => set.SetProperty(p => p.Name, clean), ct);
+        if (await db.Passkeys.SingleOrDefaultAsync(p => p.Id == id && p.UserId == user.Id, ct) is not { } passkey) return Outcome.NotFound;
+        if (passkey.Name == clean) return Outcome.Done;
+        passkey.Name = clean;
+        audit.Add(FactorChange.PasskeyRenamed, user.Id, user.SessionId, address, clean);
+        await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
-        return changed == 1 ? Outcome.Done : Outcome.NotFound;
+        return Outcome.Done;
     }
 
     /// <summary>Another person's is as unknown as one that never was.</summary>

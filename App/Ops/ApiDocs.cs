@@ -147,7 +147,7 @@ internal static class ApiDocs
         schema.Properties["code"] = new OpenApiSchema
         {
             Type = JsonSchemaType.String,
-            Description = "What to do next, for programs: `mfa_required` or `proof_required`; absent where the status says it all.",
+            Description = "What to do next, for programs: `mfa_required`, `proof_required` (answered by `POST /api/sessions/current/proof`), `address_changed` or `only_admin`; absent where the status says it all.",
         };
         schema.Properties["challenge"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "With `mfa_required`: to be sent with the second step, within five minutes." };
         schema.Required ??= new HashSet<string>();

@@ -16,6 +16,7 @@ internal static class PasswordsModule
         services.AddSingleton<HashingThreads>();
         services.AddSingleton<PasswordChecks>();
         services.AddSingleton<PasswordPolicy>();
+        services.AddSingleton<ShortPassword>();
         services.AddSingleton<JudgePassword>();
         services.Replace(ServiceDescriptor.Singleton<IPasswordHasher<TUser>, PasswordHasher<TUser>>());
         return services;

@@ -1,3 +1,5 @@
+using System.Globalization;
+using App.Accounts;
 using App.Factors;
 using App.Ui;
 
@@ -35,7 +37,14 @@ internal static class ActivityWords
         FactorChange.CodesRemoved => Text.DidRemoveCodes,
         FactorChange.PasskeyAdded => Text.DidAddPasskey,
         FactorChange.PasskeyRemoved => Text.DidRemovePasskey,
+        FactorChange.PasskeyRenamed => Sentence.With(Text.DidRenamePasskey, entry.Detail),
+        SecondFactor.RecoveryCodeUsed => Sentence.With(Text.DidUseCode, entry.Detail),
+        GuessLimits.Refused => entry.Detail == Amr.Code ? Text.DidRefuseCode : Text.DidRefuse,
+        GuessLimits.LockedOut => Locked(entry.Detail!.Split(' ')),
         "proved-again" => Text.DidProve,
         _ => Sentence.With(Text.DidOther, entry.Action),
     };
+
+    private static string Locked(string[] detail) =>
+        Sentence.With(detail[0] == Amr.Code ? Text.DidLockCodes : Text.DidLock, When.Lasting(TimeSpan.FromSeconds(int.Parse(detail[1], CultureInfo.InvariantCulture))));
 }

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics;
 using System.Text.Json;
 using App.Accounts;
 using App.Audit;
@@ -30,10 +31,10 @@ internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, 
     public abstract record Outcome
     {
         public sealed record LetterSent : Outcome;
-        public sealed record Wrong : Outcome;
-        public sealed record LockedOut(TimeSpan Wait) : Outcome;
+
+        /// <param name="Why">Not <see cref="CheckPassword.Outcome.Right"/>.</param>
+        public sealed record Refused(CheckPassword.Outcome Why) : Outcome;
         public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
-        public sealed record Gone : Outcome;
     }
 
     public static async Task<Results<Accepted<Nothing>, ProblemHttpResult>> HandleAsync(
@@ -42,27 +43,20 @@ internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, 
         {
             Outcome.LetterSent => TypedResults.Accepted((string?)null, new Nothing()),
             Outcome.Invalid(var faults) => Problems.Invalid(faults),
-            Outcome.LockedOut(var wait) => Problems.TooManyRequests(http, wait),
-            Outcome.Wrong => Problems.InvalidCredentials(),
-            _ => Problems.NotAuthorized(),
+            Outcome.Refused(var why) => CheckPassword.Problem(why, http),
+            _ => throw new UnreachableException(),
         };
 
     public async Task<Outcome> TryAsync(ChangeEmailRequest request, CurrentUser caller, Client client, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(request);
-        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Gone();
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
         if (!EmailAddress.TryParse(request.Email, out var email)) return new Outcome.Invalid([EmailAddress.Invalid]);
         if (email.Text == user.Email) return new Outcome.Invalid([new Fault("Email is the one you have already", "email", () => Text.SameEmail)]);
-        switch (await check.OfAsync(user, request.Password, ct))
-        {
-            case CheckPassword.Outcome.LockedOut(var wait):
-                return new Outcome.LockedOut(wait);
-            case CheckPassword.Outcome.Wrong:
-                return new Outcome.Wrong();
-        }
+        if (await check.OfAsync(user, request.Password, caller, client, ct) is not CheckPassword.Outcome.Right and var refused) return new Outcome.Refused(refused);
 
         await using var transaction = await db.BeginWriteAsync(ct);
-        if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Wrong();
+        if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Refused(new CheckPassword.Outcome.Wrong());
         // Counted by who asks and by who is written to: nobody's letter box is filled from here.
         var (asker, recipient) = ($"{user.Id} {Letter}", $"{Letter} {email.Key}");
         if (await outbox.MayAskAsync(asker, ct) && await outbox.MayAskAsync(recipient, ct))

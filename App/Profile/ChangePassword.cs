@@ -1,9 +1,11 @@
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics;
 using App.Accounts;
 using App.Data;
 using App.Factors;
 using App.Passwords;
 using App.Sessions;
+using App.Ui;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 
@@ -22,16 +24,16 @@ public sealed class ChangePasswordRequest
 }
 
 /// <summary>A signed-in person changes their password. A browser's session goes on under a new id; a program keeps the session of its token.</summary>
-internal sealed class ChangePassword(AppDb db, CheckPassword check, PasswordPolicy policy, PasswordChecks passwords, SetPassword set, StartSession start, SecondFactor second)
+internal sealed class ChangePassword(AppDb db, CheckPassword check, PasswordPolicy policy, ShortPassword shortPassword, PasswordChecks passwords, SetPassword set, StartSession start, SecondFactor second)
 {
     public abstract record Outcome
     {
         /// <param name="Grant">For the browser, in place of the session it had; null for a bearer.</param>
         public sealed record Changed(Grant? Grant) : Outcome;
-        public sealed record Wrong : Outcome;
-        public sealed record LockedOut(TimeSpan Wait) : Outcome;
+
+        /// <param name="Why">Not <see cref="CheckPassword.Outcome.Right"/>.</param>
+        public sealed record Refused(CheckPassword.Outcome Why) : Outcome;
         public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
-        public sealed record Gone : Outcome;
     }
 
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
@@ -44,42 +46,46 @@ internal sealed class ChangePassword(AppDb db, CheckPassword check, PasswordPoli
                 return TypedResults.NoContent();
             case Outcome.Invalid(var faults):
                 return Problems.Invalid(faults);
-            case Outcome.LockedOut(var wait):
-                return Problems.TooManyRequests(http, wait);
-            case Outcome.Wrong:
-                return Problems.InvalidCredentials();
+            case Outcome.Refused(var why):
+                return CheckPassword.Problem(why, http);
             default:
-                return Problems.NotAuthorized();
+                throw new UnreachableException();
         }
     }
 
     /// <summary>The length that a new password of this person must have.</summary>
     public async Task<(int Min, int Max)> LengthAsync(CurrentUser user, CancellationToken ct) => policy.LengthFor(await second.IsOnAsync(user.Id, ct));
 
+    /// <summary>How long a password that stands alone must be, where the one of this session is shorter and nothing stands beside it.</summary>
+    public async Task<int?> ShortOfAsync(CurrentUser user, HttpContext http, CancellationToken ct) =>
+        shortPassword.IsNoted(http, user.SessionId) && !await second.IsOnAsync(user.Id, ct) ? policy.LengthFor(hasSecondFactor: false).Min : null;
+
     public async Task<Outcome> TryAsync(ChangePasswordRequest request, CurrentUser caller, Client client, bool bearer, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(request);
-        if (await db.Users.SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Gone();
+        if (await db.Users.SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
         var faults = policy.Check(request.Password, user.Email!, user.Name, await second.IsOnAsync(user.Id, ct)).ToList();
         if (request.Password == request.CurrentPassword) faults.Add(new Fault("Password is the one you have already", "password", () => Text.SamePassword));
         if (faults.Count > 0) return new Outcome.Invalid(faults);
-        switch (await check.OfAsync(user, request.CurrentPassword, ct))
-        {
-            case CheckPassword.Outcome.LockedOut(var wait):
-                return new Outcome.LockedOut(wait);
-            case CheckPassword.Outcome.Wrong:
-                return new Outcome.Wrong();
-        }
+        if (await check.OfAsync(user, request.CurrentPassword, caller, client, ct) is not CheckPassword.Outcome.Right and var refused) return new Outcome.Refused(refused);
 
         var hash = await passwords.HashAsync(request.Password, ct);
         await using var transaction = await db.BeginWriteAsync(ct);
-        if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Wrong();
+        if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Refused(new CheckPassword.Outcome.Wrong());
         // Ended meanwhile: nothing new begins from it.
-        if (await db.FindLifeAsync(caller.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Gone();
+        if (await db.FindLifeAsync(caller.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
         await set.InUnitOfWorkAsync(user, hash, client, caller.SessionId, endOthers: !request.KeepOthers, ct);
         var grant = bearer ? null : await start.BeginAsync(user, caller.Amr, client, [caller.SessionId], ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return new Outcome.Changed(grant);
     }
+}
+
+/// <summary>What a page says where the current password was asked for and not given.</summary>
+internal static class PasswordFaults
+{
+    public static IReadOnlyList<Fault> Of(HttpContext http, CheckPassword.Outcome refused, string field) => refused is CheckPassword.Outcome.LockedOut(var wait)
+        ? Refusal.Wait(http, 429, wait, Sentence.With(Text.LockedOut, When.Lasting(wait)))
+        : Refusal.Invalid(http, [new Fault(Text.WrongPassword, field)]);
 }

@@ -37,7 +37,9 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
     public static async Task<Results<Ok<Nothing>, ProblemHttpResult>> HandleAsync(EmailLinkRequest request, ConfirmNewEmail confirm, HttpContext http, CancellationToken ct) =>
         await confirm.TryAsync(request.Token, Client.Of(http), ct) == Outcome.Changed ? TypedResults.Ok(new Nothing()) : Problems.BadRequest("This link has been used or is too old");
 
-    public async Task<bool> IsGoodAsync(string? token, CancellationToken ct) => await links.FindAsync(Link, token, ct) is not null;
+    /// <returns>The address that a good link is about.</returns>
+    public async Task<string?> FindAsync(string? token, CancellationToken ct) =>
+        await links.FindAsync(Link, token, ct) is { Details: { } details } ? JsonSerializer.Deserialize<WantedEmail>(details)!.Email : null;
 
     public async Task<Outcome> TryAsync(string? token, Client client, CancellationToken ct)
     {

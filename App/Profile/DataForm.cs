@@ -1,3 +1,4 @@
+using App.Accounts;
 using App.Ops;
 using App.Sessions;
 using App.Ui;
@@ -15,8 +16,8 @@ internal static class DataForm
         await data.TryAsync(PostedForm.Field(http.Request, "password") ?? "", user, Client.Of(http), ct) switch
         {
             MyData.Outcome.Told(var json) => TypedResults.File(json, "application/json", "gatehouse-my-data.json"),
-            MyData.Outcome.Gone => new SeeOther("/account"),
-            MyData.Outcome.LockedOut => new SeeOther("/account/profile?data=locked#data"),
+            MyData.Outcome.Refused(CheckPassword.Outcome.Gone) => new SeeOther("/account"),
+            MyData.Outcome.Refused(CheckPassword.Outcome.LockedOut) => new SeeOther("/account/profile?data=locked#data"),
             _ => new SeeOther("/account/profile?data=wrong#data"),
         };
 }

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics;
 using App.Accounts;
 using App.Audit;
 using App.Data;
@@ -28,53 +29,46 @@ internal sealed partial class DeleteAccount(
     public abstract record Outcome
     {
         public sealed record Deleted : Outcome;
-        public sealed record Wrong : Outcome;
-        public sealed record LockedOut(TimeSpan Wait) : Outcome;
+
+        /// <param name="Why">Not <see cref="CheckPassword.Outcome.Right"/>.</param>
+        public sealed record Refused(CheckPassword.Outcome Why) : Outcome;
+
         /// <summary>The former address can still take the account back: a thief must not be able to delete what its owner could have again.</summary>
         public sealed record AddressChanged : Outcome;
 
         /// <summary>Nobody would be left to look after the service.</summary>
         public sealed record OnlyAdmin : Outcome;
-        public sealed record Gone : Outcome;
     }
 
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
         DeleteAccountRequest request, CurrentUser user, DeleteAccount delete, SessionCookies cookies, HttpContext http, CancellationToken ct)
     {
-        switch (await delete.TryAsync(request, user, ct))
+        switch (await delete.TryAsync(request, user, Client.Of(http), ct))
         {
             case Outcome.Deleted:
                 cookies.Clear(http);
                 return TypedResults.NoContent();
-            case Outcome.LockedOut(var wait):
-                return Problems.TooManyRequests(http, wait);
-            case Outcome.Wrong:
-                return Problems.InvalidCredentials();
             case Outcome.AddressChanged:
                 return Problems.AddressChanged();
             case Outcome.OnlyAdmin:
                 return Problems.OnlyAdmin();
+            case Outcome.Refused(var why):
+                return CheckPassword.Problem(why, http);
             default:
-                return Problems.NotAuthorized();
+                throw new UnreachableException();
         }
     }
 
-    public async Task<Outcome> TryAsync(DeleteAccountRequest request, CurrentUser caller, CancellationToken ct)
+    public async Task<Outcome> TryAsync(DeleteAccountRequest request, CurrentUser caller, Client client, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(request);
-        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Gone();
-        switch (await check.OfAsync(user, request.Password, ct))
-        {
-            case CheckPassword.Outcome.LockedOut(var wait):
-                return new Outcome.LockedOut(wait);
-            case CheckPassword.Outcome.Wrong:
-                return new Outcome.Wrong();
-        }
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
+        if (await check.OfAsync(user, request.Password, caller, client, ct) is not CheckPassword.Outcome.Right and var refused) return new Outcome.Refused(refused);
 
         await using var transaction = await db.BeginWriteAsync(ct);
-        if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Wrong();
+        if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Refused(new CheckPassword.Outcome.Wrong());
         if (await links.IsOpenAsync(user.Id, UndoEmail.Link, ct)) return new Outcome.AddressChanged();
-        if (await IsOnlyAdminAsync(user.Id, ct)) return new Outcome.OnlyAdmin();
+        if (await db.IsOnlyAdminAsync(user.Id, ct)) return new Outcome.OnlyAdmin();
 
         // Open pages follow their session, everybody else the account.
         await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id, Causes.EndedByUser, ct);
@@ -91,16 +85,24 @@ internal sealed partial class DeleteAccount(
         return new Outcome.Deleted();
     }
 
-    private async Task<bool> IsOnlyAdminAsync(Guid userId, CancellationToken ct)
-    {
-        // The role is touched, so that of two admins who leave at once one waits for the other.
-        var stamp = Guid.NewGuid().ToString();
-        var name = Roles.Admin.ToUpperInvariant();
-        if (await db.Roles.Where(r => r.NormalizedName == name && db.UserRoles.Any(held => held.RoleId == r.Id && held.UserId == userId))
-            .ExecuteUpdateAsync(set => set.SetProperty(r => r.ConcurrencyStamp, stamp), ct) == 0) return false;
-        return !await db.UserRoles.AnyAsync(held => held.UserId != userId && db.Roles.Any(r => r.Id == held.RoleId && r.NormalizedName == name), ct);
-    }
-
     [LoggerMessage(5101, LogLevel.Information, "An account was deleted by its owner")]
     private partial void Gone();
+}
+
+/// <summary>Somebody must be left to look after the service, whichever way an admin goes.</summary>
+internal static class LastAdmin
+{
+    extension(AppDb db)
+    {
+        /// <summary>In the transaction that would take the role away.</summary>
+        public async Task<bool> IsOnlyAdminAsync(Guid userId, CancellationToken ct)
+        {
+            // The role is touched, so that of two admins who leave at once one waits for the other.
+            var stamp = Guid.NewGuid().ToString();
+            var name = Roles.Admin.ToUpperInvariant();
+            if (await db.Roles.Where(r => r.NormalizedName == name && db.UserRoles.Any(held => held.RoleId == r.Id && held.UserId == userId))
+                .ExecuteUpdateAsync(set => set.SetProperty(r => r.ConcurrencyStamp, stamp), ct) == 0) return false;
+            return !await db.UserRoles.AnyAsync(held => held.UserId != userId && db.Roles.Any(r => r.Id == held.RoleId && r.NormalizedName == name), ct);
+        }
+    }
 }

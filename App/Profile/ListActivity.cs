@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using App.Accounts;
 using App.Audit;
 using App.Data;
 using App.Sessions;
@@ -9,7 +10,7 @@ namespace App.Profile;
 
 /// <summary>One thing that happened to an account, as its owner sees it.</summary>
 /// <param name="Action">A verb in the past, such as <c>signed-in</c>.</param>
-/// <param name="Detail">What the action alone doesn't say, such as why a session ended.</param>
+/// <param name="Detail">What the action alone doesn't say: why a session ended, how many recovery codes are left, for how many seconds guesses are locked.</param>
 /// <param name="SessionId">The session it happened in; absent where there was none.</param>
 /// <param name="Device">The browser and its system, as far as that session is still remembered (a week after its end).</param>
 /// <param name="Kind"><c>desktop</c>, <c>phone</c> or <c>program</c>; absent where the device is.</param>
@@ -42,7 +43,10 @@ internal sealed class ListActivity(AppDb db, TimeProvider time)
 
     private static ActivityView View(AuditEntry row, Session? session, CurrentUser user, DateTimeOffset now)
     {
-        var device = session is null ? null : Device.Parse(session.UserAgent);
+        // What was refused was in no session: the row itself says what it came from.
+        var (detail, device) = row is { Action: GuessLimits.Refused or GuessLimits.LockedOut } && row.Detail?.Split('|') is [var what, var kind, var browser, var os]
+            ? (what, new Device(browser, os, kind))
+            : (row.Detail, session is null ? null : Device.Parse(session.UserAgent));
         var name = device switch
         {
             null => null,
@@ -51,7 +55,7 @@ internal sealed class ListActivity(AppDb db, TimeProvider time)
         };
         // An ended session bears no address of its own in the audit; where it was is what its owner wants to know.
         return new ActivityView(
-            row.At, row.Action, row.Detail, row.Address ?? session?.Address, row.SessionId, name, device?.Kind,
+            row.At, row.Action, detail, row.Address ?? session?.Address, row.SessionId, name, device?.Kind,
             session is { RevokedAt: null } && session.ExpiresAt > now, row.SessionId == user.SessionId, device);
     }
 }

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using App.Accounts;
@@ -25,9 +26,9 @@ internal sealed class MyData(AppDb db, CheckPassword check, IEnumerable<Personal
     public abstract record Outcome
     {
         public sealed record Told(byte[] Json) : Outcome;
-        public sealed record Wrong : Outcome;
-        public sealed record LockedOut(TimeSpan Wait) : Outcome;
-        public sealed record Gone : Outcome;
+
+        /// <param name="Why">Not <see cref="CheckPassword.Outcome.Right"/>.</param>
+        public sealed record Refused(CheckPassword.Outcome Why) : Outcome;
     }
 
     /// <summary>What the slices below know of.</summary>
@@ -67,21 +68,14 @@ internal sealed class MyData(AppDb db, CheckPassword check, IEnumerable<Personal
         await data.TryAsync(request.Password, user, Client.Of(http), ct) switch
         {
             Outcome.Told(var json) => TypedResults.File(json, "application/json"),
-            Outcome.LockedOut(var wait) => Problems.TooManyRequests(http, wait),
-            Outcome.Wrong => Problems.InvalidCredentials(),
-            _ => Problems.NotAuthorized(),
+            Outcome.Refused(var why) => CheckPassword.Problem(why, http),
+            _ => throw new UnreachableException(),
         };
 
     public async Task<Outcome> TryAsync(string password, CurrentUser caller, Client client, CancellationToken ct)
     {
-        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Gone();
-        switch (await check.OfAsync(user, password, ct))
-        {
-            case CheckPassword.Outcome.LockedOut(var wait):
-                return new Outcome.LockedOut(wait);
-            case CheckPassword.Outcome.Wrong:
-                return new Outcome.Wrong();
-        }
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
+        if (await check.OfAsync(user, password, caller, client, ct) is not CheckPassword.Outcome.Right and var refused) return new Outcome.Refused(refused);
 
         audit.Add("data-taken", user.Id, caller.SessionId, client.Address);
         await db.SaveChangesAsync(ct);

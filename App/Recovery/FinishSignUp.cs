@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using App.Accounts;
+using App.Factors;
 using App.Mail;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -59,7 +60,7 @@ internal sealed class FinishSignUp(OneTimeLinks links, CheckPassword check, Sign
         ArgumentNullException.ThrowIfNull(request);
         if (await links.FindAsync(Link, request.Token, ct) is not { Details: { } details } link) return new Outcome.LinkOver();
         var applicant = JsonSerializer.Deserialize<Applicant>(details)!;
-        switch (await check.OfAsync($"sign-up link {Convert.ToHexString(link.Hash)}", applicant.PasswordHash, request.Password, ct))
+        switch (await check.OfAsync($"sign-up link {Convert.ToHexString(link.Hash)}", applicant.PasswordHash, request.Password, new WrongGuess(null, Amr.Password, client), ct))
         {
             case CheckPassword.Outcome.LockedOut(var wait):
                 return new Outcome.LockedOut(wait);

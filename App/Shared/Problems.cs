@@ -45,8 +45,8 @@ public static class Problems
     public static ProblemHttpResult InvalidCode() => Create(401, new Fault("Invalid code", "code"));
 
     /// <summary>
-    /// The caller is known, but must first prove again that it's them: at <c>/account/confirm</c>, or by signing in anew
-    /// (RFC 9470 section 3). The member <c>code</c> is <c>proof_required</c>.
+    /// The caller is known, but must first prove again that it's them: at <c>/account/confirm</c>, by <c>POST /api/sessions/current/proof</c>,
+    /// or by signing in anew (RFC 9470 section 3). The member <c>code</c> is <c>proof_required</c>.
     /// </summary>
     public static ProblemHttpResult ProofRequired(HttpContext http, TimeSpan maxAge)
     {
