@@ -46,7 +46,8 @@ internal sealed partial class Drain(ShutdownOptions options, IOptions<HostOption
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         lifetime.StopApplication(); // already so after a signal
-        if (Length == TimeSpan.Zero) return;
+        // Where nobody could listen, nobody is served.
+        if (Length == TimeSpan.Zero || !lifetime.ApplicationStarted.IsCancellationRequested) return;
         Begun(Length);
         await Task.Delay(Length, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
