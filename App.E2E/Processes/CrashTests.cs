@@ -22,10 +22,14 @@ public sealed class CrashTests(ITestOutputHelper output)
     public async Task Killed_while_500_sign_ups_and_sign_outs_are_under_way_nothing_acknowledged_is_lost()
     {
         await using var service = await Service.StartAsync();
-        for (var round = 0; round < Rounds; round++) await KillAsync(service);
+        // How long it took is judged when nothing was found to be lost.
+        var slowest = TimeSpan.Zero;
+        for (var round = 0; round < Rounds; round++)
+            if (await KillAsync(service) is var recovery && recovery > slowest) slowest = recovery;
+        Assert.InRange(slowest, TimeSpan.Zero, LongestRecovery);
     }
 
-    private async Task KillAsync(Service service)
+    private async Task<TimeSpan> KillAsync(Service service)
     {
         var ledger = new Ledger();
         var crowd = Enumerable.Range(0, AtOnce).Select(_ => Task.Run(() => ComeAndGoAsync(service, ledger))).ToArray();
@@ -38,13 +42,14 @@ public sealed class CrashTests(ITestOutputHelper output)
         var clock = Stopwatch.StartNew();
         await service.StartAsync();
         Assert.Equal(ledger.In[0].Person.Email, await service.Client.WhoAmIAsync(bearer: ledger.In[0].Credentials.AccessToken));
-        output.WriteLine($"back after {clock.ElapsedMilliseconds} ms");
-        Assert.InRange(clock.Elapsed, TimeSpan.Zero, LongestRecovery);
+        var recovery = clock.Elapsed;
+        output.WriteLine($"back after {recovery.TotalMilliseconds:0} ms");
 
         await Parallel.ForEachAsync(ledger.In, Limit, async (entry, _) => await IsAliveAsync(service, entry));
         await Parallel.ForEachAsync(ledger.Out, Limit, async (entry, _) => await IsOverAsync(service, entry));
         await Parallel.ForEachAsync(ledger.AskedIn.Keys, Limit, async (person, _) => await service.Client.IsWholeOrAbsentAsync(person));
         await Parallel.ForEachAsync(ledger.AskedOut.Keys, Limit, async (entry, _) => await IsAliveOrOverAsync(service, entry));
+        return recovery;
     }
 
     private static ParallelOptions Limit => new() { MaxDegreeOfParallelism = AtOnce };
@@ -59,7 +64,11 @@ public sealed class CrashTests(ITestOutputHelper output)
             {
                 var person = Person.New();
                 ledger.AskedIn[person] = true;
-                var entry = new Entry(person, await client.SignUpAsync(person));
+                using var come = await client.PostSignUpAsync(person);
+                // A machine with more to do than it can refuses some; they are asked about afterwards like those that nobody answered.
+                if (come.StatusCode == HttpStatusCode.ServiceUnavailable) continue;
+                Assert.Equal(HttpStatusCode.Created, come.StatusCode);
+                var entry = new Entry(person, Credentials.From(come));
                 ledger.AskedIn.TryRemove(person, out var _);
                 if (number % 2 == 0)
                 {
@@ -68,6 +77,7 @@ public sealed class CrashTests(ITestOutputHelper output)
                 }
                 ledger.AskedOut[entry] = true;
                 using var gone = await client.SendAsync(HttpMethod.Post, "/api/users/signout", cookie: entry.Credentials.CookieHeader);
+                if (gone.StatusCode == HttpStatusCode.ServiceUnavailable) continue;
                 Assert.Equal(HttpStatusCode.OK, gone.StatusCode);
                 ledger.AskedOut.TryRemove(entry, out var _);
                 ledger.Leaves(entry);
