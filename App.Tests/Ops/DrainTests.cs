@@ -1,5 +1,6 @@
 using System.Net;
 using App.Events;
+using App.Ops;
 using App.Tests.Events;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -43,6 +44,24 @@ public class DrainTests
         await enough.CancelAsync();
         await stopping.WaitAsync(TimeSpan.FromSeconds(20));
         await Assert.ThrowsAsync<HttpRequestException>(() => host.Client.GetStringAsync("/health/live"));
+    }
+
+    [Fact]
+    public async Task What_never_served_ends_at_once()
+    {
+        var builder = Hosting.CreateBuilder(["--urls=http://127.0.0.1:0", "--Shutdown:Drain=00:00:50", "--environment=Development"]);
+        builder.AddOps();
+        builder.Services.AddHostedService<Broken>();
+        await using var app = builder.Build();
+        app.UseOps();
+        await Assert.ThrowsAsync<NotSupportedException>(() => app.StartAsync());
+        await app.StopAsync().WaitAsync(TimeSpan.FromSeconds(20));
+    }
+
+    private sealed class Broken : IHostedService
+    {
+        public Task StartAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 
     [Theory] // open requests have their half minute after it
