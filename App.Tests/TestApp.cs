@@ -45,6 +45,7 @@ public sealed class TestApp : IAsyncDisposable
             {
                 host.UseSetting("Keys:MasterKey", File.ReadAllText(Path.Combine(folder, "master.key")));
                 host.UseSetting("Proxy:TerminatesTls", "true");
+                host.UseSetting("Shutdown:Drain", "00:00:00");
             }
 
             foreach (var (key, value) in settings) host.UseSetting(key, value);

@@ -109,6 +109,17 @@ internal static class Api
         return (await answer.Content.ReadFromJsonAsync<JsonNode>())?["currentUser"]?["email"]?.GetValue<string>();
     }
 
+    /// <summary>Somebody whose sign-up nobody answered, or refused for a while, has an account or none, never half of one.</summary>
+    public static async Task IsWholeOrAbsentAsync(this HttpClient client, Person person)
+    {
+        using var again = await client.PostSignUpAsync(person);
+        if (again.StatusCode == HttpStatusCode.Created) return;
+        Assert.Contains("Email in use", await again.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        using var signedIn = await client.PostSignInAsync(person);
+        Assert.Equal(HttpStatusCode.OK, signedIn.StatusCode);
+        Assert.Equal(person.Email, await client.WhoAmIAsync(cookie: Credentials.From(signedIn).CookieHeader));
+    }
+
     public static async Task<HttpResponseMessage> SendAsync(this HttpClient client, HttpMethod method, string path, string? bearer = null, string? cookie = null)
     {
         using var request = new HttpRequestMessage(method, path);

@@ -73,6 +73,27 @@ internal sealed class Service : IAsyncDisposable
         _process = null;
     }
 
+    /// <summary>SIGTERM, as whoever rolls out a new version sends it. Returns the exit code, when the process has ended by itself.</summary>
+    public async Task<int> StopAsync()
+    {
+        var process = _process!;
+        await Tool.RunAsync("kill", ["-TERM", $"{process.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
+        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(1));
+        Running.TryRemove(process.Id, out _);
+        _process = null;
+        return process.ExitCode;
+    }
+
+    /// <summary>What SQLite says of the database: <c>ok</c>. Of a copy: looking at it brings what is in the log in, and that is the service's work.</summary>
+    public async Task<string> CheckIntegrityAsync()
+    {
+        var copy = TestRun.NewFolder("integrity");
+        foreach (var file in Directory.GetFiles(DataDir, "gatehouse.db*")) File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+        var answer = await Tool.RunAsync(await Tool.FindOrInstallAsync(["python3"], ["python3"]), ["-c", "import sqlite3; print(*[row[0] for row in sqlite3.connect('gatehouse.db').execute('PRAGMA integrity_check')])"], copy, TimeSpan.FromMinutes(1));
+        Directory.Delete(copy, recursive: true);
+        return answer.Trim();
+    }
+
     /// <summary>Returns when the process answers that it is ready.</summary>
     public async Task StartAsync()
     {

@@ -22,43 +22,37 @@ public sealed class CrashTests(ITestOutputHelper output)
     public async Task Killed_while_500_sign_ups_and_sign_outs_are_under_way_nothing_acknowledged_is_lost()
     {
         await using var service = await Service.StartAsync();
-        for (var round = 0; round < Rounds; round++) await KillAsync(service);
+        // How long it took is judged when nothing was found to be lost.
+        var slowest = TimeSpan.Zero;
+        for (var round = 0; round < Rounds; round++)
+            if (await KillAsync(service) is var recovery && recovery > slowest) slowest = recovery;
+        Assert.InRange(slowest, TimeSpan.Zero, LongestRecovery);
     }
 
-    private async Task KillAsync(Service service)
+    private async Task<TimeSpan> KillAsync(Service service)
     {
         var ledger = new Ledger();
         var crowd = Enumerable.Range(0, AtOnce).Select(_ => Task.Run(() => ComeAndGoAsync(service, ledger))).ToArray();
         await ledger.HalfWay.Task.WaitAsync(TimeSpan.FromMinutes(2));
         service.Kill();
         await Task.WhenAll(crowd);
-        Assert.Equal("ok", await CheckIntegrityAsync(service.DataDir));
+        Assert.Equal("ok", await service.CheckIntegrityAsync());
         output.WriteLine($"{ledger.In.Count} signed up, {ledger.Out.Count} signed out, {ledger.AskedIn.Count} and {ledger.AskedOut.Count} under way at the kill");
 
         var clock = Stopwatch.StartNew();
         await service.StartAsync();
         Assert.Equal(ledger.In[0].Person.Email, await service.Client.WhoAmIAsync(bearer: ledger.In[0].Credentials.AccessToken));
-        output.WriteLine($"back after {clock.ElapsedMilliseconds} ms");
-        Assert.InRange(clock.Elapsed, TimeSpan.Zero, LongestRecovery);
+        var recovery = clock.Elapsed;
+        output.WriteLine($"back after {recovery.TotalMilliseconds:0} ms");
 
         await Parallel.ForEachAsync(ledger.In, Limit, async (entry, _) => await IsAliveAsync(service, entry));
         await Parallel.ForEachAsync(ledger.Out, Limit, async (entry, _) => await IsOverAsync(service, entry));
-        await Parallel.ForEachAsync(ledger.AskedIn.Keys, Limit, async (person, _) => await IsWholeOrAbsentAsync(service, person));
+        await Parallel.ForEachAsync(ledger.AskedIn.Keys, Limit, async (person, _) => await service.Client.IsWholeOrAbsentAsync(person));
         await Parallel.ForEachAsync(ledger.AskedOut.Keys, Limit, async (entry, _) => await IsAliveOrOverAsync(service, entry));
+        return recovery;
     }
 
     private static ParallelOptions Limit => new() { MaxDegreeOfParallelism = AtOnce };
-
-    // Of a copy: looking at it brings what is in the log in, and that is the restarted service's work.
-    private static async Task<string> CheckIntegrityAsync(string dataDir)
-    {
-        var copy = TestRun.NewFolder("integrity");
-        foreach (var file in Directory.GetFiles(dataDir, "gatehouse.db*")) File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
-        var python = await Tool.FindOrInstallAsync(["python3"], ["python3"]);
-        var answer = await Tool.RunAsync(python, ["-c", "import sqlite3; print(*[row[0] for row in sqlite3.connect('gatehouse.db').execute('PRAGMA integrity_check')])"], copy, TimeSpan.FromMinutes(1));
-        Directory.Delete(copy, recursive: true);
-        return answer.Trim();
-    }
 
     /// <summary>Every other person signs out again at once.</summary>
     private static async Task ComeAndGoAsync(Service service, Ledger ledger)
@@ -70,7 +64,11 @@ public sealed class CrashTests(ITestOutputHelper output)
             {
                 var person = Person.New();
                 ledger.AskedIn[person] = true;
-                var entry = new Entry(person, await client.SignUpAsync(person));
+                using var come = await client.PostSignUpAsync(person);
+                // A machine with more to do than it can refuses some; they are asked about afterwards like those that nobody answered.
+                if (come.StatusCode == HttpStatusCode.ServiceUnavailable) continue;
+                Assert.Equal(HttpStatusCode.Created, come.StatusCode);
+                var entry = new Entry(person, Credentials.From(come));
                 ledger.AskedIn.TryRemove(person, out var _);
                 if (number % 2 == 0)
                 {
@@ -79,6 +77,7 @@ public sealed class CrashTests(ITestOutputHelper output)
                 }
                 ledger.AskedOut[entry] = true;
                 using var gone = await client.SendAsync(HttpMethod.Post, "/api/users/signout", cookie: entry.Credentials.CookieHeader);
+                if (gone.StatusCode == HttpStatusCode.ServiceUnavailable) continue;
                 Assert.Equal(HttpStatusCode.OK, gone.StatusCode);
                 ledger.AskedOut.TryRemove(entry, out var _);
                 ledger.Leaves(entry);
@@ -102,16 +101,6 @@ public sealed class CrashTests(ITestOutputHelper output)
         Assert.Null(await service.Client.WhoAmIAsync(cookie: entry.Credentials.CookieHeader));
         using var refused = await service.Client.PostRefreshAsync(entry.Credentials.Refresh);
         Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
-    }
-
-    private static async Task IsWholeOrAbsentAsync(Service service, Person person)
-    {
-        using var again = await service.Client.PostSignUpAsync(person);
-        if (again.StatusCode == HttpStatusCode.Created) return;
-        Assert.Contains("Email in use", await again.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-        using var signedIn = await service.Client.PostSignInAsync(person);
-        Assert.Equal(HttpStatusCode.OK, signedIn.StatusCode);
-        Assert.Equal(person.Email, await service.Client.WhoAmIAsync(cookie: Credentials.From(signedIn).CookieHeader));
     }
 
     private static async Task IsAliveOrOverAsync(Service service, Entry entry)

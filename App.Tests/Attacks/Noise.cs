@@ -4,8 +4,16 @@ using System.Text;
 namespace App.Tests.Attacks;
 
 /// <summary>Hostile input by the thousand: from a seed, so that what fails once fails again.</summary>
-internal sealed class Noise(int seed)
+internal sealed class Noise
 {
+    /// <summary>How often each case count is run: once in CI, ten times by hand for the million of TARGETS: <c>FUZZ_TIMES=10</c>.</summary>
+    public static readonly int Times = int.TryParse(Environment.GetEnvironmentVariable("FUZZ_TIMES"), out var times) ? times : 1;
+
+    private const long MostGrowth = 8 * 1024 * 1024;
+
+    // Other input than CI's, by hand: FUZZ_SEED=1000.
+    private static readonly int Shift = int.TryParse(Environment.GetEnvironmentVariable("FUZZ_SEED"), out var seed) ? seed : 0;
+
     // Where parsers stumble: controls, what normalises to something else, non-characters, halves of pairs, direction marks, the last plane.
     private static readonly string[] Odd =
     [
@@ -15,7 +23,34 @@ internal sealed class Noise(int seed)
 
     private static readonly string[] Marks = ["{", "}", "[", "]", "\"", ":", ",", "\\u0000", "\\ud800", "\\ufffe", "null", "true", "1e999", "-0", "//", "\\", "@", ".", "..", "xn--", ";", "=", "/", "?", "#", "+", "a", "B", "7"];
 
-    private readonly Random _random = new(seed);
+    private readonly Random _random;
+    private readonly int _seed;
+    private int _case;
+
+    public Noise(int seed) => _random = new(_seed = seed + Shift);
+
+    /// <summary>Says which input it was.</summary>
+    public override string ToString() => $"seed {_seed}, case {_case}";
+
+    /// <summary>So many cases, one after the other. What is thrown meanwhile is told with where it was. By hand, with nothing beside it, the memory is looked at, too.</summary>
+    public async Task EachAsync(int cases, Func<Task> probe)
+    {
+        var before = 0L;
+        for (_case = 0; _case < cases * Times; _case++)
+        {
+            if (_case == cases) before = GC.GetTotalMemory(forceFullCollection: true);
+            try
+            {
+                await probe();
+            }
+            catch (Exception e)
+            {
+                throw new InvalidOperationException($"{this}: {e.Message}", e);
+            }
+        }
+
+        if (Times > 1) Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, long.MinValue, MostGrowth);
+    }
 
     public int Next(int below) => _random.Next(below);
 

@@ -17,10 +17,10 @@ public sealed class ParserFuzzTests
     private static readonly MasterKey Master = MasterKey.TryParse(Convert.ToBase64String(new byte[32]), out var key) ? key : throw new InvalidOperationException();
 
     [Fact]
-    public void No_text_makes_the_token_parser_throw_or_believe()
+    public Task No_text_makes_the_token_parser_throw_or_believe()
     {
         var tokens = Tokens.Vectors.Tokens().Select(v => v.Token).Where(t => t.Length < 4000).ToArray();
-        Each(1, noise =>
+        return Each(1, noise =>
         {
             var text = noise.Chance(4) ? noise.Text(60)
                 : noise.Chance(3) ? string.Join('.', Segment(noise), Segment(noise), Segment(noise))
@@ -30,11 +30,11 @@ public sealed class ParserFuzzTests
     }
 
     [Fact]
-    public void No_cookie_header_makes_the_cookie_reader_throw()
+    public Task No_cookie_header_makes_the_cookie_reader_throw()
     {
         var cookies = new SessionCookies(new CookieNames());
         var headers = Tokens.Vectors.Cookies().Select(v => v.Header).Where(h => h.Length < 4000).ToArray();
-        Each(2, noise =>
+        return Each(2, noise =>
         {
             var http = new DefaultHttpContext();
             http.Request.Headers.Cookie = noise.Chance(3) ? noise.Text(40) : noise.Wound(noise.Pick(headers));
@@ -44,12 +44,12 @@ public sealed class ParserFuzzTests
     }
 
     [Fact]
-    public void No_text_is_taken_for_a_refresh_token()
+    public Task No_text_is_taken_for_a_refresh_token()
     {
         var key = new RefreshKey(Master);
         var good = RefreshToken.First(Guid.NewGuid()).Reveal(key);
         Assert.NotNull(RefreshToken.Parse(good, key));
-        Each(3, noise =>
+        return Each(3, noise =>
         {
             var text = noise.Chance(2) ? noise.Wound(good) : noise.Text(90);
             if (text != good) Assert.Null(RefreshToken.Parse(text, key));
@@ -60,7 +60,7 @@ public sealed class ParserFuzzTests
     public async Task No_body_makes_the_course_reader_throw()
     {
         var noise = new Noise(4);
-        for (var i = 0; i < Cases; i++)
+        await noise.EachAsync(Cases, async () =>
         {
             var bytes = noise.Next(3) switch
             {
@@ -73,13 +73,13 @@ public sealed class ParserFuzzTests
             body?.Text("email");
             body?.Text("password");
             body?.Text("name");
-        }
+        });
     }
 
     [Fact]
-    public void No_text_makes_the_address_parser_throw_and_every_key_is_its_own()
+    public Task No_text_makes_the_address_parser_throw_and_every_key_is_its_own()
     {
-        Each(5, noise =>
+        return Each(5, noise =>
         {
             var text = noise.Chance(3) ? noise.Text(12) + "@" + noise.Text(8) + ".test" : noise.Wound("ada.lovelace@example.test");
             if (!EmailAddress.TryParse(text, out var address)) return;
@@ -89,9 +89,9 @@ public sealed class ParserFuzzTests
     }
 
     [Fact]
-    public void No_text_makes_the_return_address_throw_or_leave()
+    public Task No_text_makes_the_return_address_throw_or_leave()
     {
-        Each(6, noise =>
+        return Each(6, noise =>
         {
             var taken = ReturnUrl.Local("/" + (noise.Chance(2) ? noise.Text(20) : Uri.EscapeDataString(noise.Text(8).Replace("\ud800", "", StringComparison.Ordinal))), "/account");
             Assert.Equal("auth.example.test", new Uri(new Uri("https://auth.example.test"), taken).Host);
@@ -99,12 +99,12 @@ public sealed class ParserFuzzTests
     }
 
     [Fact]
-    public void No_text_makes_the_password_rules_throw()
+    public Task No_text_makes_the_password_rules_throw()
     {
         var policy = new PasswordPolicy(new PasswordOptions());
         var hasher = new PasswordHasher<object>();
         var stored = hasher.HashPassword(new object(), TestApp.Password);
-        Each(7, noise =>
+        return Each(7, noise =>
         {
             policy.Check(noise.Text(40), noise.Text(20), noise.Chance(2) ? null : noise.Text(10));
             PasswordText.ToBytes(noise.Text(20));
@@ -114,9 +114,13 @@ public sealed class ParserFuzzTests
 
     private static string Segment(Noise noise) => System.Buffers.Text.Base64Url.EncodeToString(Encoding.UTF8.GetBytes(noise.Json()));
 
-    private static void Each(int seed, Action<Noise> probe)
+    private static Task Each(int seed, Action<Noise> probe)
     {
         var noise = new Noise(seed);
-        for (var i = 0; i < Cases; i++) probe(noise);
+        return noise.EachAsync(Cases, () =>
+        {
+            probe(noise);
+            return Task.CompletedTask;
+        });
     }
 }

@@ -1,8 +1,10 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using App.Audit;
 using App.Events;
 using App.Sessions;
+using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Data;
@@ -92,6 +94,42 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
         Assert.Equal(user.Email, await app.WhoAmIAsync(bearer: user.AccessToken));
         File.Move(file + ".away", file);
         await app.SignUpAsync();
+    }
+
+    [Fact] // One after the other they would wait twice as long, the later ones without a hope.
+    public async Task Whoever_waits_behind_a_writer_that_waits_in_vain_is_told_with_it()
+    {
+        await using var app = TestApp.Start();
+        var users = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => app.SignUpAsync()));
+        await using var other = new SqliteConnection($"Data Source={Path.Combine(app.Folder, "gatehouse.db")};Pooling=False");
+        await other.OpenAsync();
+        await using (await other.BeginTransactionAsync())
+        {
+            var clock = Stopwatch.StartNew();
+            var refused = await Task.WhenAll(users.Select(async user =>
+            {
+                using var answer = await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken });
+                return (answer.StatusCode, answer.Headers.RetryAfter);
+            }));
+            Assert.All(refused, each => Assert.Equal((HttpStatusCode.ServiceUnavailable, true), (each.StatusCode, each.RetryAfter is not null)));
+            Assert.InRange(clock.Elapsed, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(3));
+        }
+
+        foreach (var user in users) Assert.Equal(HttpStatusCode.OK, (await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).StatusCode);
+    }
+
+    [Fact] // Asked again within its grace, it would be told "done" of what no file has.
+    public async Task A_renewal_at_a_database_that_was_moved_away_changes_nothing()
+    {
+        await using var app = TestApp.Start();
+        var file = Path.Combine(app.Folder, "gatehouse.db");
+        var user = await app.SignUpAsync();
+        File.Move(file, file + ".away");
+        for (var i = 0; i < 2; i++) Assert.Equal(HttpStatusCode.ServiceUnavailable, (await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).StatusCode);
+
+        File.Move(file + ".away", file);
+        app.Time.Advance(TimeSpan.FromSeconds(11));
+        Assert.Equal(HttpStatusCode.OK, (await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).StatusCode);
     }
 
     private static Task<(int Users, int Sessions, int Ended, int Audit, int Events)> CountAsync(TestApp app) => app.DbAsync(async db => (

@@ -1,5 +1,6 @@
 using System.Net;
 using App.Admin;
+using App.Data;
 using App.Events;
 
 namespace App.Tests.Events;
@@ -47,6 +48,38 @@ public sealed class OutlivingTokensTests
         app.Time.Advance(TimeSpan.FromMinutes(10)); // its clock is ahead for one snapshot
         await using var feed = await Feed.OpenAsync(app);
         Assert.Equal(user.SessionId, Assert.Single((await feed.NextAsync())!.Data.GetProperty("events").EnumerateArray()).GetProperty("sid").GetGuid());
+    }
+
+    [Theory]
+    [InlineData(10)]
+    [InlineData(-10)]
+    public async Task A_clock_that_jumps_and_comes_back_brings_nothing_back(int minutes)
+    {
+        await using var app = TestApp.Start(FiveMinutes);
+        var (ended, expired, renewed) = (await app.SignUpAsync(), await app.SignUpAsync(), await app.SignUpAsync());
+        Assert.Equal(HttpStatusCode.OK, (await app.SendAsync(HttpMethod.Post, "/api/users/signout", ended.AccessToken)).StatusCode);
+        Assert.NotNull(await app.WhoAmIAsync(bearer: expired.AccessToken));
+        Assert.Equal(HttpStatusCode.OK, await RefreshAsync(renewed));
+        app.Time.Advance(TimeSpan.FromSeconds(331));
+        Assert.Null(await app.WhoAmIAsync(bearer: expired.AccessToken));
+
+        var now = app.Time.GetUtcNow();
+        foreach (var time in new[] { now.AddMinutes(minutes), now, now.AddMinutes(minutes), now })
+        {
+            app.Time.AdjustTime(time);
+            app.Get<RevocationIndex>().ForgetExpired();
+            await app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None);
+            await app.Get<FollowLog>().CatchUpAsync(CancellationToken.None);
+            Assert.Null(await app.WhoAmIAsync(bearer: ended.AccessToken));
+            Assert.Null(await app.WhoAmIAsync(cookies: ended.Cookies));
+            Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(ended));
+            Assert.Null(await app.WhoAmIAsync(bearer: expired.AccessToken));
+        }
+
+        // Used once, and long past its grace by any clock but a wrong one.
+        Assert.Equal(HttpStatusCode.Unauthorized, await RefreshAsync(renewed));
+
+        async Task<HttpStatusCode> RefreshAsync(TestUser user) => (await app.SendAsync(HttpMethod.Post, "/api/tokens/refresh", json: new { refresh_token = user.RefreshToken })).StatusCode;
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using System.Text.Json;
 using App.Data;
 using App.Events;
 using App.Tests.Push;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
@@ -153,7 +154,7 @@ public sealed class PollEventsTests : IAsyncLifetime
         // As where a transaction doesn't keep another from writing the same row.
         await using var db = new SqliteDb(new DbContextOptionsBuilder<SqliteDb>(scope.ServiceProvider.GetRequiredService<DbContextOptions<SqliteDb>>()).AddInterceptors(twin).Options);
         var poll = ActivatorUtilities.CreateInstance<PollEvents>(scope.ServiceProvider, (AppDb)db);
-        var answer = await PollEvents.HandleAsync(new PollRequest { ReturnImmediately = true }, new CallingService("billing", null), poll, CancellationToken.None);
+        var answer = await PollEvents.HandleAsync(new PollRequest { ReturnImmediately = true }, new CallingService("billing", null), poll, new DefaultHttpContext(), CancellationToken.None);
         Assert.IsType<Ok<PollAnswer>>(answer.Result);
         Assert.True(twin.Came);
         Assert.Equal(1, await _app.DbAsync(d => d.FeedReaders.CountAsync()));

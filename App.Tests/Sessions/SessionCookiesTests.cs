@@ -47,6 +47,15 @@ public sealed class SessionCookiesTests
         Assert.Equal("a.b.c", SessionCookies.Unwrap("eyJqd3QiOiJhLmIuYyJ9")); // Buffer.from('{"jwt":"a.b.c"}').toString('base64')
 
     [Theory]
+    [InlineData("eyJqd3QiOiJhLmIifQ==", "a.b")]
+    [InlineData("eyJqd3QiOiJhLmIifR==", null)]
+    [InlineData("eyJqd3Qi OiJhLmIifQ==", null)]
+    [InlineData("eyJqd3QiOiJhLmIifQ=\t=", null)]
+    [InlineData("eyJqd3QiOiJhLmIifQ== ", null)]
+    [InlineData("eyJqd3QiOiJhLmIifQ", null)]
+    public void There_is_one_text_for_it(string value, string? token) => Assert.Equal(token, SessionCookies.Unwrap(value));
+
+    [Theory]
     [InlineData("""{"jwt":"t"}""", "t")]
     [InlineData("""{ "jwt" : "t" }""", "t")]
     [InlineData("""{"views":1,"jwt":"t","user":{"a":[1]}}""", "t")]

@@ -7,8 +7,11 @@ using System.Text.Json;
 using App.Data;
 using App.Sessions;
 using App.Tests.Attacks;
+using App.Tests.Gateway;
 using App.Tests.OAuth;
 using App.Tokens;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
 using Microsoft.IdentityModel.Tokens;
 
 namespace App.Tests.Tokens;
@@ -42,6 +45,34 @@ public sealed class VectorTests : IAsyncLifetime
     public async Task No_cookie_vector_gets_a_wrong_answer()
     {
         await JudgeAsync(Vectors.Cookies().Select(v => new TokenVector(v.Id, v.Expect, "", v.Header)), vector => _app.SendAsync(HttpMethod.Get, "/api/sessions", cookies: vector.Token), "Bearer");
+    }
+
+    [Fact] // On real sockets, at a route that wants somebody: whoever isn't let in never reaches the service.
+    public async Task No_vector_gets_through_the_gateway()
+    {
+        await using var echo = await EchoService.StartAsync();
+        await using var app = KestrelApp.Start(
+            new FakeTimeProvider(VectorKey.Now), ("Issuer", TestApp.Issuer), ("Tokens:Audience", TestApp.Audience), ("Sessions:AbsoluteLifetime", "365.00:00:00"),
+            ("Gateway:Routes:0:Path", "/orders"), ("Gateway:Routes:0:Destinations:0", echo.Address));
+        await VectorKey.InstallAsync(app.Services);
+        var (wrong, accepted) = (new List<string>(), 0);
+        foreach (var vector in Vectors.Tokens())
+        {
+            if (vector.Transport != "body") await ThroughAsync(vector.Id, vector.Expect, "Authorization: Bearer " + vector.Token);
+            await ThroughAsync(vector.Id + " in a cookie", vector.Expect, "Cookie: session=" + InCookie(vector));
+        }
+
+        foreach (var vector in Vectors.Cookies()) await ThroughAsync(vector.Id, vector.Expect, "Cookie: " + vector.Header);
+        Assert.Empty(wrong);
+        Assert.Equal(accepted, echo.Requests);
+
+        async Task ThroughAsync(string id, string expect, string header)
+        {
+            var answer = await app.SendRawAsync($"GET /orders HTTP/1.1\r\nHost: auth.test\r\nConnection: close\r\n{header}\r\n\r\n");
+            var status = answer.Split(' ').ElementAtOrDefault(1);
+            if (expect == "accept") accepted++;
+            if (expect == "accept" ? status != "200" : status is not ("400" or "401" or "431")) wrong.Add($"{id}: {expect}, but {status}");
+        }
     }
 
     [Fact] // ATTACKS 6, 9
@@ -135,15 +166,22 @@ internal static class VectorKey
     public static readonly Guid SessionId = Guid.Parse("22222222-2222-4222-8222-222222222222");
     public static readonly DateTimeOffset Now = DateTimeOffset.FromUnixTimeSeconds(1767225600);
 
-    public static async Task InstallAsync(TestApp app)
+    public static Task InstallAsync(TestApp app)
     {
         app.Time.SetUtcNow(Now);
-        await app.DbAsync(async db =>
+        return InstallAsync(app.Services);
+    }
+
+    /// <summary>The same for one whose clock shows that time already.</summary>
+    public static async Task InstallAsync(IServiceProvider services)
+    {
+        await using (var scope = services.CreateAsyncScope())
         {
+            var db = scope.ServiceProvider.GetRequiredService<AppDb>();
             db.Users.Add(new User { Id = UserId, Email = "vector@example.test", NormalizedEmail = "vector@example.test", UserName = "v", NormalizedUserName = "v" });
             db.Sessions.Add(new Session { Id = SessionId, UserId = UserId, StartedAt = Now, LastSeenAt = Now, AuthenticatedAt = Now, ExpiresAt = Now.AddDays(1) });
-            return await db.SaveChangesAsync();
-        });
+            await db.SaveChangesAsync();
+        }
 
         var jwk = Vectors.Key();
         using var ecdsa = ECDsa.Create(new ECParameters
@@ -157,10 +195,10 @@ internal static class VectorKey
             Id = jwk.GetProperty("kid").GetString()!,
             State = SigningKeyState.Current,
             PublicKey = ecdsa.ExportSubjectPublicKeyInfo(),
-            PrivateKey = app.Get<MasterKey>().Encrypt(ecdsa.ExportPkcs8PrivateKey(), SigningKeys.Purpose),
+            PrivateKey = services.GetRequiredService<MasterKey>().Encrypt(ecdsa.ExportPkcs8PrivateKey(), SigningKeys.Purpose),
             CreatedAt = Now,
         };
-        app.Get<SigningKeyRing>().Use(key, [key]);
+        services.GetRequiredService<SigningKeyRing>().Use(key, [key]);
 
         byte[] Bytes(string member) => Base64UrlEncoder.DecodeBytes(jwk.GetProperty(member).GetString());
     }

@@ -59,7 +59,7 @@ internal static class DataModule
     // A taken address or a lost race is no error, and whatever is one is logged by those who catch it, once.
     // SQL Server's messages hold the value that was in the way, an e-mail address for example.
     private static void LeaveFailuresToTheCaller(WarningsConfigurationBuilder warnings) =>
-        warnings.Log((RelationalEventId.CommandError, LogLevel.Debug), (CoreEventId.SaveChangesFailed, LogLevel.Debug));
+        warnings.Log((RelationalEventId.CommandError, LogLevel.Debug), (RelationalEventId.TransactionError, LogLevel.Debug), (CoreEventId.SaveChangesFailed, LogLevel.Debug));
 
     private static async Task MigrateAsync(IServiceProvider services, CancellationToken ct)
     {

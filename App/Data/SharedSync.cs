@@ -19,6 +19,13 @@ internal sealed class SharedSync(string database)
     private TaskCompletionSource? _next;
     private bool _running;
 
+    /// <summary>Removed or moved, it is still written to, and nobody will find it again.</summary>
+    /// <exception cref="UnflushedException">It is.</exception>
+    public void DemandFile()
+    {
+        if (Path.IsPathRooted(database) && !File.Exists(database)) throw new UnflushedException(new FileNotFoundException("The file of the database is gone.", database));
+    }
+
     /// <summary>Returns when all that was committed before the call is on the disk.</summary>
     /// <exception cref="UnflushedException">The disk refused; what was committed may be lost with the power.</exception>
     public Task WaitAsync()
@@ -39,12 +46,13 @@ internal sealed class SharedSync(string database)
         {
             try
             {
+                DemandFile();
                 Flush();
                 waiting.SetResult();
             }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or UnflushedException)
             {
-                waiting.SetException(new UnflushedException(e));
+                waiting.SetException(e as UnflushedException ?? new UnflushedException(e));
             }
         }
     }
@@ -64,8 +72,6 @@ internal sealed class SharedSync(string database)
     // By its name each time: SQLite removes the file when the last connection closes, having moved all of it, flushed, to the database.
     private void Flush()
     {
-        // Removed or moved, it is still written to, and nobody will find it again.
-        if (Path.IsPathRooted(database) && !File.Exists(database)) throw new FileNotFoundException("The file of the database is gone.", database);
         try
         {
             using var file = File.OpenHandle(log, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);

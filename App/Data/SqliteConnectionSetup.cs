@@ -11,9 +11,9 @@ namespace App.Data;
 /// and gives up while somebody is still waiting for the 503.
 /// <c>synchronous=NORMAL</c>: a commit survives a crash of the process; <see cref="WriteTransaction"/> waits until it survives a power cut, too.
 /// </summary>
-internal sealed class SqliteConnectionSetup : DbConnectionInterceptor
+internal sealed class SqliteConnectionSetup : DbConnectionInterceptor, IDbCommandInterceptor
 {
-    private const string Pragmas = "PRAGMA busy_timeout = 1900; PRAGMA synchronous = NORMAL;";
+    private const string Pragmas = "PRAGMA busy_timeout = 1500; PRAGMA synchronous = NORMAL;";
 
     // The driver pools what is below a connection, and these stay with it: once is enough.
     private readonly ConditionalWeakTable<object, object> _ready = [];
@@ -24,6 +24,20 @@ internal sealed class SqliteConnectionSetup : DbConnectionInterceptor
     {
         Run(connection);
         return Task.CompletedTask;
+    }
+
+    public void CommandFailed(DbCommand command, CommandErrorEventData eventData) => Renew(command.Connection, eventData.Exception);
+
+    public Task CommandFailedAsync(DbCommand command, CommandErrorEventData eventData, CancellationToken cancellationToken = default)
+    {
+        Renew(command.Connection, eventData.Exception);
+        return Task.CompletedTask;
+    }
+
+    // A file that can't be written just now is opened to be read, without a word, and so it would stay in the pool when it can be written again.
+    private static void Renew(DbConnection? connection, Exception exception)
+    {
+        if (connection is SqliteConnection sqlite && exception is SqliteException { SqliteErrorCode: 8 }) SqliteConnection.ClearPool(sqlite);
     }
 
     private void Run(DbConnection connection)

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
+using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
 
@@ -24,14 +26,20 @@ internal sealed class WriteTransaction : IAsyncDisposable
 
     public static async Task<WriteTransaction> BeginAsync(AppDb db, CancellationToken ct)
     {
+        var asked = Stopwatch.GetTimestamp();
         var queue = db.Database.IsSqlite() ? Queues.GetOrAdd(db.Database.GetConnectionString()!, _ => new Queue(db.Database.GetDbConnection().DataSource)) : null;
         if (queue is not null && !await queue.Gate.WaitAsync(LongestWait, ct)) throw new DatabaseBusyException();
         try
         {
+            // Whoever was before has waited in vain, and this one with them: twice as long is more than anybody was promised.
+            if (queue?.GaveUpAt > asked) throw new DatabaseBusyException();
+            // Not only before somebody is told "done": what was written and refused would count as done later, such as a renewal whose answer nobody got.
+            queue?.Sync.DemandFile();
             return new WriteTransaction(queue, await db.Database.BeginTransactionAsync(ct));
         }
-        catch
+        catch (Exception e)
         {
+            if (e is SqliteException { SqliteErrorCode: 5 or 6 }) queue?.GaveUpAt = Stopwatch.GetTimestamp();
             queue?.Gate.Release();
             throw;
         }
@@ -68,6 +76,10 @@ internal sealed class WriteTransaction : IAsyncDisposable
     private sealed class Queue(string file)
     {
         public SemaphoreSlim Gate { get; } = new(1);
+
+        /// <summary>When another process last kept the database for longer than anybody waits. Read and written by whom the gate has let in.</summary>
+        public long GaveUpAt { get; set; }
+
         public SharedSync Sync { get; } = new(file);
     }
 }

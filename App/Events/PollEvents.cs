@@ -41,13 +41,17 @@ internal sealed partial class PollEvents(
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan BetweenContacts = TimeSpan.FromSeconds(10);
 
-    public static async Task<Results<Ok<PollAnswer>, ProblemHttpResult>> HandleAsync(PollRequest request, CallingService service, PollEvents poll, CancellationToken ct)
+    public static async Task<Results<Ok<PollAnswer>, ProblemHttpResult>> HandleAsync(PollRequest request, CallingService service, PollEvents poll, HttpContext http, CancellationToken ct)
     {
         if (request.MaxEvents < 0) return Problems.Invalid([new Fault("maxEvents must be 0 or more", "maxEvents")]);
         if (request.Ack?.Count > Most) return Problems.Invalid([new Fault($"ack may have at most {Most} entries", "ack")]);
         if (request.SetErrs?.Count > Most) return Problems.Invalid([new Fault($"setErrs may have at most {Most} entries", "setErrs")]);
+        // Nobody can wait here any more: answered "nothing", it would be back at once, again and again.
+        if (poll.IsStopping && request.ReturnImmediately != true) return Problems.Unavailable(http, TimeSpan.FromSeconds(1));
         return await poll.RunAsync(request, service, ct) is { } answer ? TypedResults.Ok(answer) : Problems.NotAuthorized();
     }
+
+    private bool IsStopping => lifetime.ApplicationStopping.IsCancellationRequested;
 
     /// <returns>Null for a service whose credentials were withdrawn while it waited.</returns>
     private async Task<PollAnswer?> RunAsync(PollRequest request, CallingService service, CancellationToken ct)

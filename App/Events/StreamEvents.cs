@@ -42,6 +42,8 @@ internal sealed partial class StreamEvents(
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
             // The reader has left, or this process is stopping, and it resumes elsewhere; or its credentials are good no more.
+            // Begun only now, it would be an empty stream that some readers never open again.
+            if (stream.Stopping.IsCancellationRequested && !http.Response.HasStarted) await Problems.Unavailable(http, TimeSpan.FromSeconds(1)).ExecuteAsync(http);
         }
     }
 

@@ -4,16 +4,19 @@ namespace App.Ops;
 public sealed record Readiness(string Name, Func<IServiceProvider, CancellationToken, Task<bool>> Check);
 
 /// <summary>What a load balancer or an orchestrator asks. Neither answer says more than a stranger may know.</summary>
-public sealed partial class Health(IServiceScopeFactory scopes, IEnumerable<Readiness> checks, TimeProvider time, ILogger<Health> logger)
+public sealed partial class Health(
+    IServiceScopeFactory scopes, IEnumerable<Readiness> checks, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Health> logger)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+    private static readonly Task<HealthReport> Stopping = Task.FromResult(new HealthReport("stopping", Errors: [new Fault("The process is stopping")]));
     private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head];
     private readonly Lock one = new();
     private (long At, Task<HealthReport> Report)? latest;
 
-    /// <summary>Runs the registered checks, at most once in a second however many ask.</summary>
+    /// <summary>Runs the registered checks, at most once in a second however many ask. A process that was told to stop isn't ready, though it still serves.</summary>
     public Task<HealthReport> ReadyAsync(CancellationToken ct)
     {
+        if (lifetime.ApplicationStopping.IsCancellationRequested) return Stopping;
         lock (one)
         {
             if (latest is not { } l || time.GetElapsedTime(l.At) >= TimeSpan.FromSeconds(1)) latest = (time.GetTimestamp(), AskAsync());
@@ -70,7 +73,7 @@ public sealed partial class Health(IServiceScopeFactory scopes, IEnumerable<Read
 }
 
 /// <summary>The state of the service, or of each of its parts.</summary>
-/// <param name="Status"><c>live</c>, <c>ready</c> or <c>not ready</c>.</param>
+/// <param name="Status"><c>live</c>, <c>ready</c>, <c>not ready</c> or <c>stopping</c>.</param>
 /// <param name="Checks">Each part: <c>ok</c> or <c>failing</c>.</param>
 /// <param name="Errors">One sentence per failing part; absent when all is well.</param>
 public sealed record HealthReport(

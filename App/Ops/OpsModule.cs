@@ -20,6 +20,7 @@ public static partial class OpsModule
         services.AddSettings<RateLimitOptions>("RateLimits");
         services.AddSettings<DocsOptions>("Docs");
         services.AddSettings<MetricsOptions>("Metrics");
+        services.AddSettings<ShutdownOptions>("Shutdown");
         services.AddSettingsRule(Proxy.Faults);
         services.AddSingleton(new StartStep(WarnOfOneAddressAsync, ServingOnly: true));
 
@@ -35,6 +36,8 @@ public static partial class OpsModule
             json.SerializerOptions.MaxDepth = 16;
         });
         services.AddSingleton<Health>();
+        services.AddSingleton<Drain>();
+        services.AddHostedService(sp => sp.GetRequiredService<Drain>());
         services.AddFrameworkProblems();
         services.AddCors();
         services.AddRateLimits();
@@ -58,6 +61,7 @@ public static partial class OpsModule
     /// <summary>All that comes before authentication. The order is what makes an error, a refusal and a redirect alike bear the headers.</summary>
     public static WebApplication UseOps(this WebApplication app)
     {
+        app.Use(app.Services.GetRequiredService<Drain>().EndConnection);
         app.UseProxy();
         app.UseMiddleware<SecurityHeaders>();
         app.UseMiddleware<ErrorAnswers>();

@@ -51,9 +51,11 @@ internal sealed class SessionCookies(CookieNames names)
     /// <summary>The access token inside the first cookie's value: <c>{"jwt":"…"}</c>, other members ignored as Express does.</summary>
     public static string? Unwrap(string value)
     {
-        // A base64 text of n characters holds at most 3n/4 bytes; white space inside, which the decoder would forgive, can't be in a cookie.
+        // A base64 text of n characters holds at most 3n/4 bytes.
         var bytes = new byte[(value.Length / 4 * 3) + 3];
         if (value.Length > Tokens.StrictToken.MaxLength * 2 || !Convert.TryFromBase64String(value, bytes, out var written)) return null;
+        // The decoder forgives white space and stray bits: then there would be any number of texts for one token, and others read them differently.
+        if (Convert.ToBase64String(bytes, 0, written) != value) return null;
         return Tokens.StrictJson.Read(bytes.AsMemory(0, written)) is { } members && Tokens.StrictMembers.TryText(members, "jwt", out var token) ? token : null;
     }
 
