@@ -186,7 +186,7 @@ public sealed class CourseInputTests(OneApp fixture) : IClassFixture<OneApp>
     public async Task A_wrong_password_and_an_unknown_address_read_the_same_name_no_field_and_set_no_cookie()
     {
         var user = await _app.SignUpAsync();
-        var before = await State.OfAsync(_app);
+        var before = await State.OfAsync(_app, "Audit", "sqlite_sequence");
         foreach (var email in new[] { user.Email, Fresh() })
         {
             var answer = await _app.PostTextAsync(SignIn, Body(email, "not the password of anybody"));
@@ -194,7 +194,7 @@ public sealed class CourseInputTests(OneApp fixture) : IClassFixture<OneApp>
             Assert.Empty(Answers.CookieLines(answer));
         }
 
-        Assert.Equal(before, await State.OfAsync(_app));
+        Assert.Equal(before, await State.OfAsync(_app, "Audit", "sqlite_sequence"));
     }
 
     [Fact]

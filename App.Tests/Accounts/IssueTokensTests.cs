@@ -41,7 +41,7 @@ public sealed class IssueTokensTests(OneApp fixture) : IClassFixture<OneApp>
     public async Task A_wrong_password_and_an_unknown_address_are_401_in_the_same_words()
     {
         var user = await _app.SignUpAsync();
-        var before = await State.OfAsync(_app);
+        var before = await State.OfAsync(_app, "Audit", "sqlite_sequence");
         foreach (var email in new[] { user.Email, "nobody@example.test" })
         {
             var answer = await _app.PostTextAsync(Path, Body(email, "not the password of anybody"));
@@ -49,7 +49,7 @@ public sealed class IssueTokensTests(OneApp fixture) : IClassFixture<OneApp>
             Assert.Empty(Answers.CookieLines(answer));
         }
 
-        Assert.Equal(before, await State.OfAsync(_app));
+        Assert.Equal(before, await State.OfAsync(_app, "Audit", "sqlite_sequence"));
     }
 
     [Theory] // ATTACKS 77

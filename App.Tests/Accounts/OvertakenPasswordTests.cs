@@ -40,11 +40,11 @@ public sealed class OvertakenPasswordTests : IAsyncLifetime
         while (_app.Get<HashingThreads>().Waiting == 0) await Task.Delay(5);
 
         Assert.StartsWith("/account/reset", (await _app.PostFormAsync(notMe, "not-me", [])).Location(), StringComparison.Ordinal);
-        var before = await State.OfAsync(_app);
+        var before = await State.OfAsync(_app, "Audit", "sqlite_sequence");
         _gate.Set();
         await busy;
         await Answers.AssertProblemAsync(await asked, 400, "Invalid credentials");
-        Assert.Equal(before, await State.OfAsync(_app));
+        Assert.Equal(before, await State.OfAsync(_app, "Audit", "sqlite_sequence"));
         if (path == "/api/users/signin") Assert.Equal([1], await _app.DbAsync(db => db.Set<GuessLimit>().Where(g => g.Failures > 0).Select(g => g.Failures).ToListAsync()));
         Assert.False(await _app.DbAsync(db => db.Sessions.AnyAsync(s => s.RevokedAt == null)));
     }

@@ -74,7 +74,7 @@ internal sealed class GroupCommit(IServiceScopeFactory scopes)
     private static async Task CommitAsync(AppDb db, IReadOnlyList<Work> writing)
     {
         if (writing.Count == 0) return;
-        await using var transaction = await db.BeginWriteAsync(CancellationToken.None);
+        await using var transaction = await db.BeginWriteAsync(CancellationToken.None, asked: writing[0].Since);
         foreach (var work in writing) await work.WriteAsync(db);
         await transaction.CommitAsync(CancellationToken.None);
     }

@@ -24,9 +24,10 @@ internal sealed class WriteTransaction : IAsyncDisposable
 
     private WriteTransaction(Queue? queue, IDbContextTransaction transaction) => (_queue, _transaction) = (queue, transaction);
 
-    public static async Task<WriteTransaction> BeginAsync(AppDb db, CancellationToken ct)
+    /// <param name="asked">Since when somebody has waited for it; now, where it is left away.</param>
+    public static async Task<WriteTransaction> BeginAsync(AppDb db, CancellationToken ct, long? asked = null)
     {
-        var asked = Stopwatch.GetTimestamp();
+        asked ??= Stopwatch.GetTimestamp();
         var queue = db.Database.IsSqlite() ? Queues.GetOrAdd(db.Database.GetConnectionString()!, _ => new Queue(db.Database.GetDbConnection().DataSource)) : null;
         if (queue is not null && !await queue.Gate.WaitAsync(LongestWait, ct)) throw new DatabaseBusyException();
         try
@@ -88,7 +89,7 @@ internal static class WriteTransactions
 {
     extension(AppDb db)
     {
-        public Task<WriteTransaction> BeginWriteAsync(CancellationToken ct) => WriteTransaction.BeginAsync(db, ct);
+        public Task<WriteTransaction> BeginWriteAsync(CancellationToken ct, long? asked = null) => WriteTransaction.BeginAsync(db, ct, asked);
     }
 }
 
