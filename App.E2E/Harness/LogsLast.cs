@@ -12,7 +12,7 @@ public sealed class LogsLast : ITestCollectionOrderer
 }
 
 /// <summary>Nothing runs after the search, so it also clears the run's folder away.</summary>
-[CollectionDefinition(LogsLast.Name)]
+[CollectionDefinition(LogsLast.Name, DisableParallelization = true)]
 public sealed class Sweep : ICollectionFixture<Sweep>, IDisposable
 {
     public void Dispose()

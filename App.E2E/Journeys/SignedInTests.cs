@@ -7,7 +7,7 @@ using static Microsoft.Playwright.Assertions;
 namespace App.E2E.Journeys;
 
 /// <summary>From signing up to being signed out everywhere, in a real browser.</summary>
-[Collection(InBrowser.Name)]
+[Collection(InBrowserByTheClock.Name)]
 public sealed class SignedInTests(Browser browser)
 {
     [Fact]
