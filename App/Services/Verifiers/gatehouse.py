@@ -95,7 +95,7 @@ class Gatehouse:
             self._refuse("stale", when=self.when_stale == "refuse")
             self._stats["introspections"] += 1  # the answer is for this request alone
             with self._refusing("introspection_failed"):
-                active = json.load(self._ask("/connect/introspect", parse.urlencode({"token": token}).encode()))["active"]
+                active = json.load(self._ask("/connect/introspect", f"token={token}".encode()))["active"]
             self._refuse("inactive", when=active is not True)
         return claims
 
