@@ -16,6 +16,7 @@ internal sealed class StandIn : IAsyncDisposable
 {
     public const string Issuer = "https://auth.test", Audience = "https://api.test";
     private readonly HttpListener _listener = new();
+    private readonly string _root;
     private readonly ConcurrentDictionary<HttpListenerResponse, SemaphoreSlim> _readers = new();
     private readonly List<JsonObject> _log = [];
     private readonly List<(string KeyId, ECDsa Key)> _keys = [];
@@ -26,14 +27,26 @@ internal sealed class StandIn : IAsyncDisposable
     public StandIn(params (string KeyId, ECDsa Key)[] keys)
     {
         _keys.AddRange(keys);
-        Url = $"http://127.0.0.1:{TestRun.FreePort()}";
-        _listener.Prefixes.Add(Url + "/");
+        _root = $"http://127.0.0.1:{TestRun.FreePort()}";
+        _listener.Prefixes.Add(_root + "/");
         _listener.Start();
         _ = AcceptAsync();
         _ = BeatAsync();
     }
 
-    public string Url { get; }
+    public string Url => _root + Below;
+
+    /// <summary>The path that all others are below.</summary>
+    public string Below { get; init; } = "";
+
+    /// <summary>How long a snapshot takes to be sent, in a hundred pieces.</summary>
+    public TimeSpan SnapshotTakes { get; init; }
+
+    /// <summary>Acknowledgements are never answered, and are counted no less.</summary>
+    public bool HangsAcks { get; set; }
+
+    /// <summary>The line breaks in the middle of the keys.</summary>
+    public bool CutsKeys { get; set; }
 
     /// <summary>What introspection answers.</summary>
     public bool Active { get; set; } = true;
@@ -92,12 +105,13 @@ internal sealed class StandIn : IAsyncDisposable
     public void Mend() => _unreachable = _silenced = false;
 
     /// <summary>A token as Gatehouse mints them, of the first key unless told otherwise.</summary>
-    public string Mint(string sub, string sid, long? issuedAt = null, int key = 0)
+    /// <param name="bend">Changes the JSON of its claims before it is signed.</param>
+    public string Mint(string sub, string sid, long? issuedAt = null, int key = 0, Func<string, string>? bend = null)
     {
         var iat = issuedAt ?? DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         var (keyId, signer) = _keys[key];
         var claims = new { iss = Issuer, aud = new[] { Audience }, sub, id = sub, sid, jti = Guid.NewGuid(), iat, exp = iat + 300, auth_time = iat, email = "ada@example.test" };
-        var text = Segment(new { alg = "ES256", typ = "at+jwt", kid = keyId }) + "." + Segment(claims);
+        var text = Segment(new { alg = "ES256", typ = "at+jwt", kid = keyId }) + "." + Base64Url(Encoding.UTF8.GetBytes((bend ?? (json => json))(JsonSerializer.Serialize(claims))));
         return text + "." + Base64Url(signer.SignData(Encoding.ASCII.GetBytes(text), HashAlgorithmName.SHA256));
     }
 
@@ -130,6 +144,7 @@ internal sealed class StandIn : IAsyncDisposable
         try
         {
             var path = request.Url!.AbsolutePath;
+            path = path.StartsWith(Below + "/", StringComparison.Ordinal) ? path[Below.Length..] : "elsewhere";
             Interlocked.Increment(ref _hits);
             if (_unreachable || (_silenced && path == "/events")) response.StatusCode = 503;
             else if (Elsewhere is not null) response.Redirect(Elsewhere + path);
@@ -140,6 +155,7 @@ internal sealed class StandIn : IAsyncDisposable
             else if (path == "/events/ack")
             {
                 Acknowledged.Enqueue((await JsonNode.ParseAsync(request.InputStream))!["cursor"]!.GetValue<long>());
+                if (HangsAcks) return;
                 response.StatusCode = 204;
             }
             else response.StatusCode = 404;
@@ -159,6 +175,15 @@ internal sealed class StandIn : IAsyncDisposable
     private async Task WriteKeysAsync(HttpListenerResponse response)
     {
         Interlocked.Increment(ref _keyFetches);
+        if (CutsKeys)
+        {
+            response.ContentLength64 = 1000;
+            await response.OutputStream.WriteAsync("{\"keys\":[{"u8.ToArray());
+            await response.OutputStream.FlushAsync();
+            response.Abort();
+            return;
+        }
+
         List<object> keys;
         lock (_gate) keys = [.. _keys.Select(key => (key.KeyId, key.Key.ExportParameters(false).Q)).Select(key => new { kty = "EC", crv = "P-256", alg = "ES256", use = "sig", kid = key.KeyId, x = Base64Url(key.Q.X!), y = Base64Url(key.Q.Y!) })];
         await response.OutputStream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(new { keys }));
@@ -180,7 +205,7 @@ internal sealed class StandIn : IAsyncDisposable
             text += Heartbeat();
             _readers[response] = new SemaphoreSlim(1);
         }
-        await SendAsync(response, text);
+        await SendAsync(response, text, resume is null ? SnapshotTakes : TimeSpan.Zero);
     }
 
     private async Task BeatAsync()
@@ -197,14 +222,19 @@ internal sealed class StandIn : IAsyncDisposable
 
     private static string Message(long cursor, string type, JsonObject data) => $"id: {cursor}\nevent: {type}\ndata: {data.ToJsonString()}\n\n";
 
-    private async Task SendAsync(HttpListenerResponse reader, string text)
+    private async Task SendAsync(HttpListenerResponse reader, string text, TimeSpan takes = default)
     {
         if (!_readers.TryGetValue(reader, out var turn)) return;
         await turn.WaitAsync();
         try
         {
-            await reader.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(text));
-            await reader.OutputStream.FlushAsync();
+            var bytes = Encoding.UTF8.GetBytes(text);
+            foreach (var piece in bytes.Chunk(takes == default ? bytes.Length : (bytes.Length / 100) + 1))
+            {
+                await reader.OutputStream.WriteAsync(piece);
+                await reader.OutputStream.FlushAsync();
+                if (takes != default) await Task.Delay(takes / 100);
+            }
         }
         catch (Exception e) when (e is HttpListenerException or IOException or ObjectDisposedException or InvalidOperationException)
         {

@@ -206,6 +206,70 @@ public sealed class VerifierFaultTests : IAsyncLifetime
         Assert.Equal(fetches + 1, _gatehouse.KeyFetches);
     }
 
+    [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task What_only_resembles_a_good_token_is_refused(string language)
+    {
+        await using var peer = await StartAsync(language);
+        Dictionary<string, Func<string, string>> bent = new()
+        {
+            ["an audience with a slash at its end"] = json => json.Replace($"\"{StandIn.Audience}\"", $"\"{StandIn.Audience}/\"", StringComparison.Ordinal),
+            ["a claim in capitals"] = json => json.Replace("\"exp\"", "\"EXP\"", StringComparison.Ordinal),
+            ["no time where one may be"] = json => json.Replace("\"iat\"", "\"nbf\":null,\"iat\"", StringComparison.Ordinal),
+        };
+        foreach (var (what, bend) in bent)
+            Assert.True(await CallAsync(peer, _gatehouse.Mint(_user, _session, bend: bend)) == HttpStatusCode.Unauthorized, what);
+
+        var token = _gatehouse.Mint(_user, _session);
+        var cookie = "session=" + Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($$"""{"jwt":"{{token}}"}"""));
+        (string What, string? Bearer, string? Cookie)[] sent = [("white space before the token", " " + token, null), ("a cookie with words behind it", null, cookie + " junk")];
+        foreach (var (what, bearer, junk) in sent)
+        {
+            using var answer = await peer.Client.SendAsync(HttpMethod.Get, "/", bearer, junk);
+            Assert.True(answer.StatusCode == HttpStatusCode.Unauthorized, what);
+        }
+
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, token));
+    }
+
+    [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task Acknowledgements_that_hang_hold_up_no_key_and_keys_that_break_off_hold_up_no_acknowledgement(string language)
+    {
+        await using var peer = await StartAsync(language);
+        _gatehouse.HangsAcks = true;
+        await AppliedAsync(await _gatehouse.WriteAsync("session-revoked", ("sid", Guid.NewGuid().ToString())));
+        _gatehouse.Publish("second", ECDsa.Create(ECCurve.NamedCurves.nistP256));
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, _gatehouse.Mint(_user, _session, key: 1)).WaitAsync(TimeSpan.FromSeconds(3)));
+
+        await using var cut = new StandIn(("first", ECDsa.Create(ECCurve.NamedCurves.nistP256))) { Below = "/below" };
+        await using var other = await Peer.StartAsync(language, cut.Url, StandIn.Issuer, StandIn.Audience);
+        await UntilAsync(async () => await CallAsync(other, cut.Mint(_user, _session)) == HttpStatusCode.OK);
+        cut.Publish("second", ECDsa.Create(ECCurve.NamedCurves.nistP256));
+        cut.CutsKeys = true;
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(other, cut.Mint(_user, _session, key: 1)));
+        var hint = await cut.WriteAsync("signing-key-changed", ("kid", "second"), ("reason", "rotated"));
+        await UntilAsync(() => Task.FromResult(cut.Acknowledged.Contains(hint)));
+        cut.CutsKeys = false;
+        await UntilAsync(async () => await CallAsync(other, cut.Mint(_user, _session, key: 1)) == HttpStatusCode.OK);
+    }
+
+    // All at once: it takes longer than any of them lets the feed be silent.
+    [Fact]
+    public async Task A_snapshot_that_is_long_in_coming_is_waited_for()
+    {
+        await using var slow = new StandIn(("first", ECDsa.Create(ECCurve.NamedCurves.nistP256))) { SnapshotTakes = TimeSpan.FromSeconds(13) };
+        await slow.WriteAsync("session-revoked", ("sid", _session));
+        await Task.WhenAll(new[] { "node", "dotnet", "python", "go" }.Select(async language =>
+        {
+            await using var peer = await Peer.StartAsync(language, slow.Url, StandIn.Issuer, StandIn.Audience);
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(25));
+            while ((await StatsAsync(peer))["revocationsHeld"]!.GetValue<int>() == 0) await Task.Delay(100, limit.Token);
+            Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, slow.Mint(_user, _session)));
+        }));
+        Assert.Equal(4, slow.Resumed.Count);
+    }
+
     // A peer that has its keys and its snapshot.
     private async Task<Peer> StartAsync(string language, params (string Key, string Value)[] environment)
     {

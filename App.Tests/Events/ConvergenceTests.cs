@@ -5,6 +5,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using App.Events;
 using App.Sessions;
+using App.Tests.Push;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Events;
@@ -198,6 +199,35 @@ public sealed class ConvergenceTests : IAsyncLifetime
             var sets = (await Feed.PollAsync(_app, new { returnImmediately = true }, "latecomer")).GetProperty("sets").EnumerateObject().Select(s => s.Name).ToList();
             await Feed.PollAsync(_app, new { maxEvents = 0, ack = sets }, "latecomer");
             return sets.Count;
+        }
+    }
+
+    [Fact]
+    public async Task Only_what_concerns_a_reader_counts_and_once_whichever_replica_it_speaks_to()
+    {
+        await using var replica = _app.StartReplica(FeedServices.Settings);
+        List<string> counted = [];
+        using var listener = new MeterListener { InstrumentPublished = (i, l) => { if (i.Name == "gatehouse_revocation_propagation_seconds") l.EnableMeasurementEvents(i); } };
+        listener.SetMeasurementEventCallback<double>((_, _, tags, _) => counted.AddRange(tags.ToArray().Select(t => t.Value).OfType<string>().Where(s => s is "reader" or "bound")));
+        listener.Start();
+        await EndMoreAsync(1);
+        foreach (var app in new[] { _app, replica }) await SaysAsync(app, 1);
+        counted.Clear();
+
+        await EndMoreAsync(2);
+        await SaysAsync(_app, 3);
+        Assert.Equal(["reader", "reader"], counted);
+        await EndMoreAsync(1);
+        await SaysAsync(replica, 4);
+        Assert.Equal(["reader", "reader", "reader"], counted);
+
+        static async Task SaysAsync(TestApp app, long cursor)
+        {
+            await Wait.UntilAsync(() => app.Get<EventFeed>().Newest >= cursor);
+            var contacts = app.Get<FeedContacts>();
+            contacts.Applied(new CallingService("reader", null), "one", cursor);
+            contacts.Applied(new CallingService("bound", "bound-api"), "one", cursor);
+            await contacts.WriteAsync(CancellationToken.None);
         }
     }
 

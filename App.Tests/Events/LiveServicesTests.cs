@@ -2,8 +2,11 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using App.Data;
+using App.Events;
 using App.Tests.OAuth;
 using App.Tests.Push;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Events;
 
@@ -76,6 +79,35 @@ public sealed class LiveServicesTests : IAsyncLifetime
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, Second);
         Assert.False(staying.IsCompleted);
         Assert.Equal(HttpStatusCode.Unauthorized, (await Feed.GetAsync(_app, "/events", Callers.Basic("stock", _first))).StatusCode);
+    }
+
+    [Fact]
+    public async Task A_service_that_takes_the_place_of_a_removed_one_is_told_what_that_one_had_applied()
+    {
+        await _app.EndSessionAsync();
+        await PollAsync(Callers.Basic("stock", _first)); // acknowledges all that there is
+        Assert.Equal(HttpStatusCode.NoContent, (await AckAsync(_first)).StatusCode);
+        var newest = await _app.DbAsync(db => db.EventCounter.Select(c => c.Value).SingleAsync());
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, Api + "/stock", _admin.AccessToken)).StatusCode);
+        Assert.Empty(await RowsAsync());
+
+        var second = await SecretOfAsync(Api, new { id = "stock" });
+
+        var there = await _app.SendAsync(HttpMethod.Post, "/events/poll", json: new { returnImmediately = true }, headers: ("Authorization", Callers.Basic("stock", second)));
+        Assert.Equal(newest, (await there.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("sets").EnumerateObject().Count());
+        Assert.Equal(HttpStatusCode.NoContent, (await AckAsync(second)).StatusCode);
+        Assert.Equal([("", newest), (FeedReader.Poll, 0)], await RowsAsync());
+
+        async Task<HttpResponseMessage> AckAsync(string secret)
+        {
+            var cursor = await _app.DbAsync(db => db.EventCounter.Select(c => c.Value).SingleAsync());
+            var answer = await _app.SendAsync(HttpMethod.Post, "/events/ack", json: new { cursor }, headers: ("Authorization", Callers.Basic("stock", secret)));
+            await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+            return answer;
+        }
+
+        async Task<List<(string, long)>> RowsAsync() => [.. (await _app.DbAsync(db => db.FeedReaders.AsNoTracking().Where(r => r.Service == "stock").ToListAsync()))
+            .Select(r => (r.Instance, r.Applied)).OrderBy(r => r.Instance, StringComparer.Ordinal)];
     }
 
     /// <summary>Opens a stream and returns once its first bytes are there, with the task that ends with it.</summary>

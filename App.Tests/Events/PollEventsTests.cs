@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json;
 using App.Data;
 using App.Events;
+using App.Shared;
 using App.Tests.Push;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -144,6 +145,24 @@ public sealed class PollEventsTests : IAsyncLifetime
         Assert.Empty((await _app.ScopedAsync((Convergence c) => c.OfAsync(refused, CancellationToken.None)))!.Behind);
 
         async Task AgainAsync() => Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Post, "/api/admin/services/billing/push/retry", admin.AccessToken)).StatusCode);
+    }
+
+    [Fact]
+    public async Task The_revocation_of_a_key_is_not_signed_with_that_key()
+    {
+        var (looks, revoked) = (0, _app.Get<App.Tokens.SigningKeyRing>().Signing.Key.KeyId!);
+        await _app.ScopedAsync((App.Tokens.SigningKeys keys) => keys.RevokeAsync(revoked, CancellationToken.None));
+        // As at a replica that has heard of the event and not yet of the next key.
+        var signer = new SetSigner(_ => looks < 5 ? "with the old key" : "with the new key", () => ++looks < 5 ? revoked : "new");
+        await using var scope = _app.Services.CreateAsyncScope();
+        var text = new EntryText(signer, _app.Get<PublicUrl>(), _app.Get<TokenFacts>());
+        var poll = ActivatorUtilities.CreateInstance<PollEvents>(scope.ServiceProvider, text);
+
+        var answer = await PollEvents.HandleAsync(new PollRequest { ReturnImmediately = true }, new CallingService("billing", null), poll, CancellationToken.None);
+
+        var sets = Assert.IsType<Ok<PollAnswer>>(answer.Result).Value!.Sets;
+        Assert.NotEmpty(sets);
+        Assert.All(sets.Values, set => Assert.Equal("with the new key", set));
     }
 
     [Fact]

@@ -127,6 +127,31 @@ public sealed class PushEventsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_event_that_was_refused_by_poll_and_by_push_is_set_aside_once_and_the_others_go_on()
+    {
+        _receiver.Answer = (http, _) => Receiver.Status(http, 500);
+        await _app.EndSessionAsync();
+        await _app.FailsAsync();
+        var set = Assert.Single((await PollAsync(new { returnImmediately = true })).GetProperty("sets").EnumerateObject());
+        await PollAsync(new { maxEvents = 0, setErrs = new Dictionary<string, object> { [set.Name] = new { err = "by_poll" } } });
+        Assert.Equal("by_poll", (await _app.DbAsync(db => db.UndeliveredEvents.SingleAsync())).Error);
+
+        _receiver.Answer = (http, pushed) => pushed.Cursor == 1 ? Receiver.Status(http, 400, """{"err":"invalid_request"}""") : Receiver.Status(http, 202);
+        await _app.EndSessionAsync();
+        _app.Time.Advance(TimeSpan.FromMinutes(1));
+        await _receiver.UntilAsync(2);
+        Assert.Equal("invalid_request", (await _app.DbAsync(db => db.UndeliveredEvents.SingleAsync())).Error);
+
+        async Task<JsonElement> PollAsync(object json)
+        {
+            var basic = Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes("orders:" + new string('s', 40)));
+            var answer = await _app.SendAsync(HttpMethod.Post, "/events/poll", json: json, headers: ("Authorization", "Basic " + basic));
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            return await answer.Content.ReadFromJsonAsync<JsonElement>();
+        }
+    }
+
+    [Fact]
     public async Task What_a_receiver_does_not_take_within_the_bound_is_set_aside_and_can_be_sent_again()
     {
         _receiver.Answer = (http, _) => Receiver.Status(http, 500);

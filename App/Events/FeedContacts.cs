@@ -12,7 +12,7 @@ namespace App.Events;
 /// cost the database one transaction: what is written may lag behind the truth, and never leads.
 /// </summary>
 internal sealed partial class FeedContacts(
-    EventFeed feed, IServiceScopeFactory scopes, TimeProvider time, IMeterFactory meters, ILogger<FeedContacts> logger) : BackgroundService
+    EventFeed feed, EntryText text, IServiceScopeFactory scopes, TimeProvider time, IMeterFactory meters, ILogger<FeedContacts> logger) : BackgroundService
 {
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Remembered = TimeSpan.FromHours(1);
@@ -48,10 +48,10 @@ internal sealed partial class FeedContacts(
     public void Applied(CallingService service, string instance, long cursor) => Note(service, instance, cursor);
 
     /// <summary>Counts how long entries took to be applied by a reader that was there when they were committed.</summary>
-    public void Measure(IEnumerable<LoggedEvent> entries, string service, DateTimeOffset since)
+    public void Measure(IEnumerable<LoggedEvent> entries, string service, DateTimeOffset since, DateTimeOffset? appliedAt = null)
     {
-        var now = time.GetUtcNow();
-        foreach (var entry in entries.Where(e => e.OccurredAt >= since)) _propagation.Record(Math.Max(0, (now - entry.OccurredAt).TotalSeconds), new KeyValuePair<string, object?>("service", service));
+        var at = appliedAt ?? time.GetUtcNow();
+        foreach (var entry in entries.Where(e => e.OccurredAt >= since)) _propagation.Record(Math.Max(0, (at - entry.OccurredAt).TotalSeconds), new KeyValuePair<string, object?>("service", service));
     }
 
     /// <summary>Writes down what is not yet written.</summary>
@@ -127,19 +127,26 @@ internal sealed partial class FeedContacts(
         await using var transaction = await db.BeginWriteAsync(ct);
         var services = notes.Select(n => n.Reader.Service.Id).Distinct().ToList();
         var known = await db.FeedReaders.Where(r => services.Contains(r.Service)).ToDictionaryAsync(r => (r.Service, r.Instance), ct);
+        var applied = new List<(Reader Reader, long From, long To, DateTimeOffset At)>();
         foreach (var (reader, contact, acks) in notes)
         {
             if (!known.TryGetValue((reader.Service.Id, reader.Instance), out var row))
                 db.FeedReaders.Add(known[(reader.Service.Id, reader.Instance)] = row = new FeedReader { Service = reader.Service.Id, Instance = reader.Instance });
             row.Audience = reader.Service.Audience;
             if (contact > row.ContactAt) row.ContactAt = contact;
-            foreach (var (cursor, at) in acks) row.Acknowledge(cursor, at);
+            foreach (var (cursor, at) in acks.Where(a => a.Cursor > row.Applied))
+            {
+                applied.Add((reader, row.Applied, cursor, at));
+                row.Acknowledge(cursor, at);
+            }
         }
 
         db.RemoveRange(known.Values.Where(r => r.IsInstance).GroupBy(r => r.Service).SelectMany(own => own.OrderByDescending(r => r.ContactAt).Skip(MostNames)));
 
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
+        // By the row, which all replicas share: what was said to another one isn't measured here again.
+        foreach (var (reader, from, to, at) in applied) Measure(Between(reader.Service.Audience, from, to), reader.Service.Id, reader.Since, at);
     }
 
     private void Note(CallingService service, string instance, long cursor, bool begins = false)
@@ -149,21 +156,15 @@ internal sealed partial class FeedContacts(
         var now = time.GetUtcNow();
         // Whoever has events pushed opens nothing: we are the ones who come, with what is due.
         var reader = _readers.GetOrAdd((service.Id, instance), _ => new Reader(service, instance, instance == FeedReader.Push ? DateTimeOffset.MinValue : now));
-        var (from, since) = reader.Note(service, now, cursor, begins);
-        if (cursor > 0)
-        {
-            // Of a reader that is new here, the entry that it names; of one that is known, all that it has applied since.
-            var first = from == 0 ? cursor : Math.Max(from + 1, cursor - MostMeasured);
-            Measure(Between(first, cursor), service.Id, since);
-        }
-
+        reader.Note(service, now, cursor, begins);
         Signal();
     }
 
-    private IEnumerable<LoggedEvent> Between(long first, long last)
+    // Of a reader that is new, the entry that it names; of one that is known, all that concern it and that it has applied since.
+    private IEnumerable<LoggedEvent> Between(string? audience, long from, long to)
     {
-        for (var cursor = first; cursor <= last; cursor++)
-            if (feed.Find(cursor) is { } entry) yield return entry.Event;
+        for (var cursor = from == 0 ? to : Math.Max(from + 1, to - MostMeasured); cursor <= to; cursor++)
+            if (feed.Find(cursor) is { } entry && text.Concerns(entry.Event, audience)) yield return entry.Event;
     }
 
     private void Signal()
@@ -187,26 +188,23 @@ internal sealed partial class FeedContacts(
     private sealed class Reader(CallingService service, string instance, DateTimeOffset since)
     {
         private readonly Lock _turn = new();
-        private List<(long, DateTimeOffset)> _acks = [];
+        private List<(long Cursor, DateTimeOffset At)> _acks = [];
         private DateTimeOffset? _contact;
-        private long _applied;
 
         public CallingService Service { get; private set; } = service;
         public string Instance => instance;
         public DateTimeOffset ContactAt { get; private set; }
 
-        /// <returns>What had been applied before, if this is more, the same cursor otherwise; and since when the reader is connected.</returns>
-        public (long From, DateTimeOffset Since) Note(CallingService now, DateTimeOffset at, long cursor, bool begins)
+        /// <summary>Since when it is connected.</summary>
+        public DateTimeOffset Since { get; private set; } = since;
+
+        public void Note(CallingService now, DateTimeOffset at, long cursor, bool begins)
         {
             lock (_turn)
             {
                 (Service, _contact, ContactAt) = (now, at, at);
-                if (begins) since = at;
-                if (cursor <= _applied) return (cursor, since);
-                var before = _applied;
-                _applied = cursor;
-                _acks.Add((cursor, at));
-                return (before, since);
+                if (begins) Since = at;
+                if (cursor > (_acks is [.., var last] ? last.Cursor : 0)) _acks.Add((cursor, at));
             }
         }
 

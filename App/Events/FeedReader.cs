@@ -84,5 +84,9 @@ internal static class FeedReaderTable
     extension(AppDb db)
     {
         public DbSet<FeedReader> FeedReaders => db.Set<FeedReader>();
+
+        /// <summary>Nothing stays of a service that is removed: another of its name has applied nothing yet. Saved with the caller's changes.</summary>
+        public async Task ForgetReadersAsync(string service, CancellationToken ct) =>
+            db.RemoveRange(await db.FeedReaders.Where(r => r.Service == service).ToListAsync(ct));
     }
 }

@@ -73,6 +73,7 @@ internal sealed partial class PollEvents(
             if (found.Count > 0 || again.Count > 0 || request.ReturnImmediately == true || end.IsCancellationRequested)
             {
                 var audience = text.AudienceOf(service);
+                foreach (var entry in found.Take(room)) await text.SettleAsync(entry.Event, ct);
                 var sets = found.Take(room).ToDictionary(e => e.Event.Id.ToString(), e => text.Set(e, audience));
                 foreach (var one in again) sets[one.EventId.ToString()] = text.Sign(Encoding.UTF8.GetBytes(one.Payload));
                 return new PollAnswer(sets, found.Count > room);

@@ -39,7 +39,7 @@ internal sealed partial class StreamEvents(
         {
             await stream.RunAsync(http, service, instance, long.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null, end.Token);
         }
-        catch (OperationCanceledException) when (end.IsCancellationRequested)
+        catch (OperationCanceledException e) when (end.IsCancellationRequested || e.CancellationToken == http.RequestAborted)
         {
             // The reader has left, or this process is stopping, and it resumes elsewhere; or its credentials are good no more.
             // Begun only now, it would be an empty stream that some readers never open again.

@@ -99,6 +99,7 @@ internal sealed class DeclaredServices(
         {
             db.Remove(gone);
             await db.ForgetPushAsync(gone.ClientId!, ct);
+            await db.ForgetReadersAsync(gone.ClientId!, ct);
             Note("service-removed", gone.ClientId!);
         }
 

@@ -77,6 +77,9 @@ internal sealed class PushTurn(IServiceScopeFactory scopes, TimeProvider time, P
             .SetProperty(p => p.Cursor, place.Cursor).SetProperty(p => p.HeldUntil, place.HeldUntil).SetProperty(p => p.Attempts, place.Attempts)
             .SetProperty(p => p.FailingSince, place.FailingSince).SetProperty(p => p.NextAttemptAt, place.NextAttemptAt).SetProperty(p => p.LastError, place.LastError), ct);
         if (mine == 0) return false;
+        // Where it polls, too, and refused the same one there: this attempt is the later one.
+        var cursors = _aside.ConvertAll(u => u.Cursor);
+        if (cursors.Count > 0) await db.UndeliveredEvents.Where(u => u.Service == place.Service && cursors.Contains(u.Cursor)).ExecuteDeleteAsync(ct);
         db.UndeliveredEvents.AddRange(_aside);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);

@@ -33,15 +33,17 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         return outcome is Outcome.Done ? TypedResults.NoContent() : Problem(outcome);
     }
 
-    /// <summary>A new secret; the one in force stays good until it is withdrawn. Two at most.</summary>
+    /// <summary>
+    /// A new secret; the one in force stays good until it is withdrawn. Two at most: where there are, the newer one is replaced, which
+    /// may have reached nobody, and the one in use still stays good.
+    /// </summary>
     public async Task<Outcome> RotateAsync(string id, CurrentUser user, CancellationToken ct)
     {
         var secret = ServiceSecret.Generate();
         return await RunAsync(id, "service-secret-rotated", user, client =>
         {
             if (client.Declared) return new Outcome.Refused(new Fault("This service is declared in the settings. Change its secret there.", Said: () => Text.DeclaredHere));
-            if (client.OldSecretHash is not null) return new Outcome.Refused(new Fault("It has two secrets already. Withdraw the old one first.", Said: () => Text.TwoSecrets));
-            (client.OldSecretHash, client.OldSecretSetAt) = (client.SecretHash, client.SecretSetAt);
+            if (client.OldSecretHash is null) (client.OldSecretHash, client.OldSecretSetAt) = (client.SecretHash, client.SecretSetAt);
             (client.SecretHash, client.SecretSetAt) = (secret.Hash(secretKey, id), time.GetUtcNow());
             return new Outcome.Rotated(new NewSecret(id, secret.Reveal()));
         }, ct);
@@ -68,6 +70,7 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         if (client.Declared) return new Outcome.Refused(new Fault("This service is declared in the settings. Remove it there.", Said: () => Text.DeclaredHere));
         db.Remove(client);
         await db.ForgetPushAsync(id, ct);
+        await db.ForgetReadersAsync(id, ct);
         return new Outcome.Done();
     }, ct);
 

@@ -7,7 +7,6 @@
 using System.Buffers.Text;
 using System.Collections.Concurrent;
 using System.Net.Http.Headers;
-using System.Net.ServerSentEvents;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -61,19 +60,20 @@ public static class GatehouseExtensions
             {
                 ValidIssuer = options.Issuer,
                 ValidAudience = options.Audience,
+                IgnoreTrailingSlashWhenValidatingAudience = false,
                 ValidAlgorithms = ["ES256"],
                 ValidateLifetime = false,
                 IssuerSigningKeyResolver = (_, _, keyId, _) => gate.Keys.TryGetValue(keyId, out var key) ? [key] : [],
                 NameClaimType = "name",
                 RoleClaimType = "roles",
             };
-            jwt.Events = new() { OnMessageReceived = m => Task.FromResult(m.Token = gate.ReadCookie(m.Request)) };
+            jwt.Events = new() { OnMessageReceived = m => Task.FromResult(m.Token = gate.ReadCredentials(m.Request)) };
         });
     }
 }
 
 /// <summary>Follows one Gatehouse for one service; handles tokens as the library does, and far more strictly.</summary>
-public sealed class GatehouseVerifier(GatehouseOptions options) : JsonWebTokenHandler, IHostedService
+public sealed class GatehouseVerifier(GatehouseOptions options) : JsonWebTokenHandler, IHostedService, IDisposable
 {
     private const int Skew = 30, Slack = 900; // s by which two clocks may differ, and by which one may jump
     private const int LongestLife = 3600, LongestToken = 8192; // s that a token of ours may live, and its characters
@@ -85,7 +85,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : JsonWebTokenHa
         { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip };
     private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false })
     {
-        BaseAddress = new(options.Url ?? options.Issuer),
+        BaseAddress = new((options.Url ?? options.Issuer).TrimEnd('/') + "/"), // it may be below a path
         DefaultRequestHeaders = { Authorization = Basic(options.ClientId ?? options.Audience, options.ClientSecret!) },
         Timeout = TimeSpan.FromSeconds(Patience),
     };
@@ -94,7 +94,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : JsonWebTokenHa
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _snapshot = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _patience = Task.Delay(Patience * 1000);
-    private readonly SemaphoreSlim _errand = new(1);
+    private readonly SemaphoreSlim _fetching = new(1), _acknowledging = new(1);
     private double _freshAt, _hintAt, _keysAt = double.NegativeInfinity, _missAt = double.NegativeInfinity; // by Clock
     private long? _cursor, _acknowledged;
     private int _introspections;
@@ -110,6 +110,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : JsonWebTokenHa
         new(_connected, _cursor, FeedAge, _revoked.Count, _refusals.ToDictionary(), _introspections, _lastError);
     Task IHostedService.StartAsync(CancellationToken _) => Task.FromResult(FollowAsync());
     Task IHostedService.StopAsync(CancellationToken _) => _stop.CancelAsync();
+    public void Dispose() => _stop.Cancel();
 
     /// <summary>The library's verdict, or a <see cref="Refused"/> for what else is against the token.</summary>
     public override async Task<TokenValidationResult> ValidateTokenAsync(string token, TokenValidationParameters how)
@@ -118,7 +119,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : JsonWebTokenHa
         {
             var (keyId, claims) = ReadStrictly(token);
             await Task.WhenAny(_snapshot.Task, _patience);
-            if (!Keys.ContainsKey(keyId)) await RunErrandsAsync(keyId);
+            if (!Keys.ContainsKey(keyId)) await RunAsync(_fetching, () => FetchKeysAsync(keyId));
             if (!Keys.ContainsKey(keyId)) throw new Refused("unknown_key");
             var verdict = await base.ValidateTokenAsync(token, how);
             if (verdict.Exception is SecurityTokenInvalidAudienceException) throw new Refused("audience");
@@ -127,19 +128,26 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : JsonWebTokenHa
                 if (claims.Iat <= _revoked.GetValueOrDefault(id).NotBefore) throw new Refused(who + "_revoked");
             if (FeedAge <= options.StaleAfter.TotalSeconds || options.WhenStale == WhenStale.Accept) return verdict;
             if (options.WhenStale == WhenStale.Refuse) throw new Refused("stale");
-            Interlocked.Increment(ref _introspections); // the answer is for this request alone
-            using var form = new FormUrlEncodedContent([new("token", token)]);
-            using var answer = (await _http.PostAsync("/connect/introspect", form)).EnsureSuccessStatusCode();
-            var active = (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("active").GetBoolean();
-            return active ? verdict : throw new Refused("inactive");
+            return await IsActiveAsync(token) ? verdict : throw new Refused("inactive");
         }
         catch (Exception e)
         {
-            var unanswered = e is HttpRequestException or OperationCanceledException;
-            var refused = e as Refused ?? new Refused(unanswered ? "introspection_failed" : "malformed");
+            var refused = e as Refused ?? new Refused("malformed");
             _refusals.AddOrUpdate(refused.Reason, 1, (_, count) => count + 1);
             return new() { Exception = refused };
         }
+    }
+
+    private async Task<bool> IsActiveAsync(string token) // the answer is for this request alone
+    {
+        Interlocked.Increment(ref _introspections);
+        try
+        {
+            using var form = new FormUrlEncodedContent([new("token", token)]);
+            using var answer = (await _http.PostAsync("connect/introspect", form)).EnsureSuccessStatusCode();
+            return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("active").GetBoolean();
+        }
+        catch { throw new Refused("introspection_failed"); }
     }
 
     // The feed: a snapshot of all revocations in force, then each new one, and a heartbeat every 5 s.
@@ -151,13 +159,22 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : JsonWebTokenHa
             {
                 using var silence = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
                 silence.CancelAfter(Silence * 1000);
-                var path = $"/events?instance={options.Instance}&cursor={_cursor}";
+                var path = $"events?instance={options.Instance}&cursor={_cursor}";
                 using var feed = await _http.GetStreamAsync(path, silence.Token);
-                await foreach (var item in SseParser.Create(feed).EnumerateAsync(silence.Token))
+                var (chunk, line) = (new byte[8192], new MemoryStream());
+                for (int read; (read = await feed.ReadAsync(chunk, silence.Token)) > 0;)
                 {
-                    silence.CancelAfter(Silence * 1000);
-                    Receive(JsonSerializer.Deserialize<Message>(item.Data, JsonSerializerOptions.Web)!);
-                    failures = 0;
+                    silence.CancelAfter(Silence * 1000); // whatever comes: a snapshot is one line, and may take longer
+                    foreach (var one in chunk.AsSpan(0, read))
+                    {
+                        line.WriteByte(one);
+                        if (one != '\n') continue;
+                        var text = line.GetBuffer().AsSpan(0, (int)line.Length);
+                        line.SetLength(0);
+                        if (!text.StartsWith("data:"u8)) continue;
+                        Receive(JsonSerializer.Deserialize<Message>(text[5..], JsonSerializerOptions.Web)!);
+                        failures = 0;
+                    }
                 }
             }
             catch (Exception e) { _lastError = e.Message; }
@@ -182,41 +199,46 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : JsonWebTokenHa
             foreach (var gone in _revoked.Where(held => held.Value.Expires + Slack < Now)) _revoked.TryRemove(gone);
         }
         (_cursor, _connected) = (message.Cursor, true);
-        _ = RunErrandsAsync();
+        if (_fetching.CurrentCount > 0) _ = RunAsync(_fetching, () => FetchKeysAsync());
+        _ = RunAsync(_acknowledging, AcknowledgeAsync);
         _snapshot.TrySetResult();
     }
 
-    // In nobody's way and one at a time: fetches all keys that are published, so that the next one is here before its
-    // first use, and acknowledges what is applied by now. What fails is tried again at the next heartbeat.
-    private async Task RunErrandsAsync(string? missing = null)
+    // Each errand is in nobody's way and one at a time. What fails is tried again at the next heartbeat.
+    private async Task RunAsync(SemaphoreSlim turn, Func<Task> errand)
     {
-        await _errand.WaitAsync();
-        try
-        {
-            var now = Clock;
-            var isDue = missing is null ? _keysAt <= _hintAt || now - _keysAt > KeysAge
-                : !Keys.ContainsKey(missing) && now - _missAt > KeysPause;
-            if (isDue && missing is not null) _missAt = now;
-            if (isDue)
-            {
-                var published = new JsonWebKeySet(await _http.GetStringAsync("/.well-known/jwks.json")).Keys;
-                Keys = published.Where(k => k.Crv == "P-256").ToDictionary(k => k.Kid, SecurityKey (k) => k);
-                _keysAt = now;
-            }
-            if (_cursor is not { } cursor || cursor == _acknowledged) return;
-            using var answer = await _http.PostAsJsonAsync("/events/ack", new { cursor, instance = options.Instance });
-            answer.EnsureSuccessStatusCode();
-            _acknowledged = cursor;
-        }
+        await turn.WaitAsync();
+        try { await errand(); }
         catch (Exception e) { _lastError = e.Message; }
-        finally { _errand.Release(); }
+        finally { turn.Release(); }
+    }
+
+    private async Task FetchKeysAsync(string? missing = null) // all, so that the next is here before its first use
+    {
+        var now = Clock;
+        var isDue = missing is null ? _keysAt <= _hintAt || now - _keysAt > KeysAge
+            : !Keys.ContainsKey(missing) && now - _missAt > KeysPause;
+        if (!isDue) return;
+        if (missing is not null) _missAt = now;
+        var published = new JsonWebKeySet(await _http.GetStringAsync(".well-known/jwks.json")).Keys;
+        Keys = published.Where(k => k.Crv == "P-256").ToDictionary(k => k.Kid, SecurityKey (k) => k);
+        _keysAt = now;
+    }
+
+    private async Task AcknowledgeAsync() // what is applied by now
+    {
+        if (_cursor is not { } cursor || cursor == _acknowledged) return;
+        using var answer = await _http.PostAsJsonAsync("events/ack", new { cursor, instance = options.Instance });
+        answer.EnsureSuccessStatusCode();
+        _acknowledged = cursor;
     }
 
     // The bearer token decides alone (RFC 6750 section 2.1); without one, the cookie's: base64 of {"jwt":"…"}.
-    internal string? ReadCookie(HttpRequest request)
+    internal string? ReadCredentials(HttpRequest request)
     {
         var authorization = request.Headers.Authorization.ToString();
-        if (authorization.Contains("bearer", StringComparison.OrdinalIgnoreCase)) return null; // JwtBearer reads it
+        if (authorization.StartsWith("bearer ", StringComparison.OrdinalIgnoreCase)) return authorization[7..];
+        if (authorization.Contains("bearer", StringComparison.OrdinalIgnoreCase)) return "malformed";
         var pairs = request.Headers.Cookie.ToString().Split([';', ',']).Select(pair => pair.Trim().Split('=', 2));
         var values = pairs.Where(pair => pair[0] == options.Cookie).Select(pair => pair.Last()).Distinct().ToList();
         if (values is not [var value]) return values.Count == 0 ? null : "malformed"; // two that differ: tampering

@@ -107,6 +107,7 @@ func New(o Options) (*Gatehouse, error) {
 	o.StaleAfter = either(o.StaleAfter, 15*time.Second)
 	o.Cookie = either(o.Cookie, "session")
 	o.Instance = either(o.Instance, fmt.Sprintf("%d-%.50s", os.Getpid(), host))
+	o.Instance = regexp.MustCompile(`[^A-Za-z0-9_.-]`).ReplaceAllString(o.Instance, "-")
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -210,15 +211,14 @@ func (g *Gatehouse) check(token string) map[string]any {
 		for i, id := range ids {
 			held[i] = g.revoked[id].notBefore
 		}
-		if stale = time.Since(g.freshAt) > g.StaleAfter; stale && g.WhenStale == "introspect" {
-			g.stats.Introspections++
-		}
+		stale = time.Since(g.freshAt) > g.StaleAfter
 	})
 	for i, reason := range [3]Refused{"key_revoked", "session_revoked", "user_revoked"} {
 		refuse(told.Iat <= held[i], reason)
 	}
 	if stale && g.WhenStale != "accept" {
 		refuse(g.WhenStale == "refuse", "stale")
+		g.locked(func() { g.stats.Introspections++ })
 		var answer struct{ Active bool } // for this request alone
 		form := url.Values{"token": {token}}.Encode()
 		err = g.ask("/connect/introspect", "application/x-www-form-urlencoded", form, &answer)
@@ -249,7 +249,7 @@ func (g *Gatehouse) fetchKeys() {
 	var published struct {
 		Keys []struct{ Kid, Crv, X, Y string }
 	}
-	if g.ask("/.well-known/jwks.json", "", "", &published) != nil {
+	if g.ask("/.well-known/jwks.json", "", "", &published) != nil || len(published.Keys) == 0 {
 		g.locked(func() { g.keysAt = time.Time{} })
 		return
 	}
@@ -330,8 +330,8 @@ func (g *Gatehouse) listen() error {
 		return err
 	}
 	defer feed.Close()
-	lines := bufio.NewScanner(feed)
-	for lines.Buffer(nil, math.MaxInt32); lines.Scan(); silent.Reset(silence) {
+	lines := bufio.NewScanner(heard{feed, func() { silent.Reset(silence) }})
+	for lines.Buffer(nil, math.MaxInt32); lines.Scan(); {
 		if !bytes.HasPrefix(lines.Bytes(), []byte("data:")) {
 			continue
 		}
@@ -349,6 +349,17 @@ func (g *Gatehouse) listen() error {
 		return err
 	}
 	return io.EOF
+}
+
+// Tells of whatever is read: a snapshot is one line, and may take longer than the feed may be silent.
+type heard struct {
+	io.Reader
+	tell func()
+}
+
+func (h heard) Read(into []byte) (int, error) {
+	defer h.tell()
+	return h.Reader.Read(into)
 }
 
 // An event, or a snapshot, which has Events, or a heartbeat, which has nothing but the Cursor.
@@ -411,13 +422,14 @@ func readCredentials(h http.Header, name string) (token string) {
 		refuse(!strings.EqualFold(scheme, "bearer"), "malformed")
 		return token
 	}
-	cookie := regexp.MustCompile(`(?:^|[;,])\s*` + regexp.QuoteMeta(name) + `=([^;,\s]*)`)
+	cookie := regexp.MustCompile(`(?:^|[;,])\s*` + regexp.QuoteMeta(name) + `=([^;,]*)`)
 	found := cookie.FindAllStringSubmatch(strings.Join(h["Cookie"], ";"), -1)
 	refuse(len(found) == 0, "missing")
+	value := strings.TrimSpace(found[0][1])
 	for _, each := range found {
-		refuse(each[1] != found[0][1], "malformed") // a sign of tampering
+		refuse(strings.TrimSpace(each[1]) != value, "malformed") // a sign of tampering
 	}
-	text, err := base64.StdEncoding.Strict().DecodeString(found[0][1])
+	text, err := base64.StdEncoding.Strict().DecodeString(value)
 	refuse(err != nil, "malformed")
 	token, _ = readObject(text)["jwt"].(string)
 	return token
@@ -444,21 +456,31 @@ func readToken(token, issuer, audience string, now int64) (kid string, told judg
 		ours = ours || one == audience
 	}
 	refuse(!ours, "audience")
-	refuse(json.Unmarshal(decoded[1], &told) != nil || told.Sub == "" || told.Sid == "" || told.Iat < 0, "claims")
-	refuse(claims["sub"] != told.Sub || claims["id"] != told.Sub || claims["sid"] != told.Sid, "claims")
-	begins := told.Iat
-	if told.Nbf > begins {
-		begins = told.Nbf
+	told.Sub, _ = claims["sub"].(string)
+	told.Sid, _ = claims["sid"].(string)
+	refuse(told.Sub == "" || told.Sid == "" || claims["id"] != told.Sub, "claims")
+	var exact map[string]json.RawMessage // into a struct, "EXP" would count as exp
+	refuse(json.Unmarshal(decoded[1], &exact) != nil, "malformed")
+	told.Iat = readNumber(exact["iat"])
+	exp, begins := readNumber(exact["exp"]), told.Iat
+	if nbf, named := exact["nbf"]; named && readNumber(nbf) > begins {
+		begins = readNumber(nbf)
 	}
-	refuse(told.Exp+skew <= now, "expired")
+	refuse(exp+skew <= now, "expired")
 	refuse(begins-skew > now, "not_yet_valid")
-	refuse(told.Exp <= begins || told.Exp-told.Iat > longestLife, "claims")
+	refuse(exp <= begins || exp-told.Iat > longestLife, "claims")
 	return kid, told, claims
 }
 
 type judged struct {
-	Sub, Sid      string
-	Iat, Exp, Nbf int64
+	Sub, Sid string
+	Iat      int64
+}
+
+// A whole number from 0 on; encoding/json alone takes null for one.
+func readNumber(text json.RawMessage) (number int64) {
+	refuse(json.Unmarshal(text, &number) != nil || string(text) == "null" || number < 0, "claims")
+	return number
 }
 
 // One JSON object in UTF-8 in which no member is named twice, at any depth: of two, encoding/json keeps only the last.

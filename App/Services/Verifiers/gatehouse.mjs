@@ -123,7 +123,7 @@ export function gatehouse({
     clearTimeout(silence);
     const inARow = state.connected ? 1 : failures + 1;
     state.connected = false;
-    if (!closed) setTimeout(follow, Math.min(2000, 50 * 2 ** inARow) * (0.5 + Math.random() / 2), inARow).unref();
+    setTimeout(() => closed || follow(inARow), Math.min(2000, 50 * 2 ** inARow) * (0.5 + Math.random() / 2)).unref();
   }
   follow();
 
@@ -136,9 +136,9 @@ export function gatehouse({
     if (feedAge() <= staleAfter || whenStale === 'accept') return claims;
     if (whenStale === 'refuse') refuse('stale');
     state.introspections++; // the answer is for this request alone
-    const answer = await ask('/connect/introspect', { body: new URLSearchParams({ token }) })
-      .then((response) => response.json()).catch(() => refuse('introspection_failed'));
-    return answer.active === true ? claims : refuse('inactive');
+    const active = await ask('/connect/introspect', { body: new URLSearchParams({ token }) })
+      .then((response) => response.json()).then((answer) => answer.active).catch(() => refuse('introspection_failed'));
+    return active === true ? claims : refuse('inactive');
   }
   const counted = (decision) => decision.catch((error) => {
     state.refusals[error.reason] = (state.refusals[error.reason] ?? 0) + 1;

@@ -61,7 +61,7 @@ class Gatehouse:
             raise ValueError("Gatehouse needs issuer, audience and client_secret; when_stale, stale_after in bounds")
         credentials = ":".join(parse.quote(part, safe="") for part in (client_id, client_secret))  # RFC 6749, 2.3.1
         self._basic = {"Authorization": "Basic " + base64.b64encode(credentials.encode()).decode()}
-        self._opener, self._errands = request.build_opener(Unmoved), ThreadPoolExecutor(1)
+        self._opener, (self._fetching, self._acking) = request.build_opener(Unmoved), map(ThreadPoolExecutor, (1, 1))
         self._keys, self._revoked = {}, {}  # by id; tokens issued up to the first time are refused, until the second
         self._began, self._fresh_at, self._keys_at, self._miss_at = monotonic(), NEVER, NEVER, NEVER
         self._ready, self._over, self._acknowledged = Event(), Event(), None
@@ -76,7 +76,7 @@ class Gatehouse:
         authorization, cookies = (",".join(v for k, v in given if k == name) for name in ("authorization", "cookie"))
         if "bearer" in authorization.lower():
             return self.verify(authorization[7:] if authorization[:7].lower() == "bearer " else None)
-        values = set(re.findall(rf"(?:^|[;,])\s*{re.escape(self.cookie)}=([^;,\s]*)", cookies))
+        values = {v.strip() for v in re.findall(rf"(?:^|[;,])\s*{re.escape(self.cookie)}=([^;,]*)", cookies)}
         self._refuse("malformed" if values else "missing", when=len(values) != 1)  # two that differ: tampering
         with self._refusing("malformed"):
             return self.verify(self._read_object(base64.b64decode(values.pop(), validate=True)).get("jwt"))
@@ -85,7 +85,7 @@ class Gatehouse:
         """The token's claims; raises Refused."""
         kid, claims = self._read_token(token)
         self._ready.wait(max(0, self._began + PATIENCE - monotonic()))
-        key = self._keys.get(kid) or self._errands.submit(self._fetch_keys, kid).result()
+        key = self._keys.get(kid) or self._fetching.submit(self._fetch_keys, kid).result()
         self._refuse("unknown_key", when=key is None)
         with self._refusing("signature"):
             jwt.api_jws.decode(token, key, algorithms=["ES256"])
@@ -95,8 +95,8 @@ class Gatehouse:
             self._refuse("stale", when=self.when_stale == "refuse")
             self._stats["introspections"] += 1  # the answer is for this request alone
             with self._refusing("introspection_failed"):
-                answer = json.load(self._ask("/connect/introspect", parse.urlencode({"token": token}).encode()))
-            self._refuse("inactive", when=answer.get("active") is not True)
+                active = json.load(self._ask("/connect/introspect", f"token={token}".encode()))["active"]
+            self._refuse("inactive", when=active is not True)
         return claims
 
     def stats(self):
@@ -112,8 +112,9 @@ class Gatehouse:
     def _refusing(self, reason):
         try:
             yield
-        except (OSError, ValueError, RecursionError, jwt.PyJWTError):
-            self._refuse(reason)
+        except Exception as error:  # whatever it is
+            self._refuse(reason, when=not isinstance(error, Refused))
+            raise
 
     def _ask(self, path, body=None, wait=PATIENCE, **headers):
         asked = request.Request((self.url or self.issuer) + path, body, {**self._basic, **headers})
@@ -126,7 +127,7 @@ class Gatehouse:
             try:
                 resume = {"Last-Event-ID": str(self._stats["cursor"])} if self._ready.is_set() else {}
                 with self._ask(f"/events?instance={self.instance}", wait=SILENCE, **resume) as stream:
-                    for line in stream:
+                    for line in iter(lambda: b"" if self._over.is_set() else stream.readline(), b""):
                         if line.startswith(b"data:"):
                             self._receive(json.loads(line[5:]))
             except Exception as error:  # whatever it is, the feed is opened anew
@@ -138,8 +139,7 @@ class Gatehouse:
         """A snapshot has `events`, an event has a `type`, a heartbeat has neither; what is held is never forgiven."""
         for entry in message.get("events", [message]):
             kid, sid, sub = map(entry.get, ("kid", "sid", "sub"))
-            if kid:
-                self._keys_at = NEVER
+            self._keys_at = NEVER if kid else self._keys_at
             who, until = kid or sid or sub, ALWAYS if kid or sid else entry.get("notBefore", NEVER)
             if who and (not kid or entry.get("reason") == "revoked") and until >= self._revoked.get(who, (NEVER,))[0]:
                 self._revoked[who] = until, entry["expires"]
@@ -147,8 +147,8 @@ class Gatehouse:
             self._fresh_at, gone = monotonic(), self.now() - SLACK
             self._revoked = {who: held for who, held in self._revoked.items() if held[1] >= gone}
         self._stats.update(connected=True, cursor=message["cursor"])
-        self._errands.submit(self._acknowledge)
-        self._errands.submit(self._fetch_keys)
+        self._acking.submit(self._acknowledge)
+        self._fetching.submit(self._fetch_keys)
         self._ready.set()
 
     def _acknowledge(self):
@@ -166,8 +166,8 @@ class Gatehouse:
             try:
                 keys = json.load(self._ask("/.well-known/jwks.json", **{"Cache-Control": "no-cache"}))["keys"]
                 self._keys = {jwk["kid"]: jwt.PyJWK(jwk, "ES256").key for jwk in keys if jwk.get("crv") == "P-256"}
-            except (OSError, ValueError, KeyError, jwt.PyJWTError) as error:
-                self._keys_at, self._stats["lastError"] = NEVER, str(error)
+            except Exception as error:  # whatever it is, they are fetched again at a heartbeat
+                self._keys_at, self._stats["lastError"] = self._keys_at - KEYS_AGE + PATIENCE, str(error)
         return self._keys.get(missing)
 
     def _read_token(self, token):
