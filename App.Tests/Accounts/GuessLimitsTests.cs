@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using App.Accounts;
+using App.Audit;
 using App.Data;
 using App.Tests.Attacks;
 using Microsoft.EntityFrameworkCore;
@@ -66,6 +67,21 @@ public sealed class GuessLimitsTests : IAsyncLifetime
         await WaitAsync(TimeSpan.FromMinutes(15));
         for (var i = 0; i < 10; i++) await Answers.AssertProblemAsync(await GuessAsync("nobody@example.test"), 400, "Invalid credentials");
         await LockedAsync("nobody@example.test", 60);
+    }
+
+    [Fact] // ATTACKS 89, 226
+    public async Task After_a_lock_and_a_quiet_quarter_of_an_hour_the_next_ten_lock_again_and_few_rows_tell_of_it()
+    {
+        var user = await _app.SignUpAsync();
+        foreach (var minutes in new[] { 1, 2, 4 })
+        {
+            for (var i = 0; i < 10; i++) await Answers.AssertProblemAsync(await GuessAsync(user.Email), 400, "Invalid credentials");
+            await LockedAsync(user.Email, minutes * 60);
+            await WaitAsync(TimeSpan.FromMinutes(minutes + 15));
+        }
+
+        var told = await _app.DbAsync(db => db.Audit.Where(a => a.UserId == user.Id && a.SessionId == null && a.Action != "signed-up").OrderBy(a => a.Id).Select(a => a.Action).ToListAsync());
+        Assert.Equal(Enumerable.Repeat(new[] { GuessLimits.Refused, GuessLimits.LockedOut }, 3).SelectMany(a => a), told);
     }
 
     [Fact]

@@ -108,7 +108,9 @@ public sealed class SignInPageTests
         var page = await (await app.Client.GetAsync("/account/sign-in?ended=1&returnUrl=%2Faccount%2Fsessions")).PageAsync();
         Assert.Contains("session was ended", page.QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
         Assert.Equal("/account/sign-in?ended=1&returnUrl=%2Faccount%2Fsessions", page.QuerySelector("main form")!.GetAttribute("action"));
-        Assert.Equal("/account/sign-up?returnUrl=%2Faccount%2Fsessions", page.QuerySelector("main p a")!.GetAttribute("href"));
+        Assert.Equal(["/account/sign-up?returnUrl=%2Faccount%2Fsessions", "/account/forgot?returnUrl=%2Faccount%2Fsessions"], page.QuerySelectorAll("main p a").Select(a => a.GetAttribute("href")));
+        var forgot = await (await app.Client.GetAsync("/account/forgot?returnUrl=%2Faccount%2Fsessions")).PageAsync();
+        Assert.Equal("/account/sign-in?returnUrl=%2Faccount%2Fsessions", forgot.QuerySelector("main p.after a")!.GetAttribute("href"));
     }
 
     [Fact]

@@ -116,12 +116,27 @@ public sealed class TwoStepTests : IAsyncDisposable
         var before = await State.OfAsync(_app, "Sessions");
         foreach (var act in new[] { "off", "codes" }) Assert.Equal("/account/confirm?returnUrl=%2Faccount%2Ftwo-step", (await ada.ActAsync(act)).Location());
         Assert.StartsWith("/account/confirm", (await ada.ActAsync("begin", bob.Cookies)).Location(), StringComparison.Ordinal);
-        Assert.StartsWith("/account/confirm", (await _app.EnableTwoStepAsync(bob, handle, Totp.Code(secret, Totp.StepAt(_app.Time.GetUtcNow())))).Location(), StringComparison.Ordinal);
+        // A set-up that bob's own proof began stands for it, and for nobody else's.
+        foreach (var (user, setUp) in new[] { (bob, "nonsense"), (ada.User, handle) })
+            Assert.StartsWith("/account/confirm", (await _app.EnableTwoStepAsync(user, setUp, Totp.Code(secret, Totp.StepAt(_app.Time.GetUtcNow())))).Location(), StringComparison.Ordinal);
         Assert.Equal(before, await State.OfAsync(_app, "Sessions"));
 
         var confirmed = await _app.PostFormAsync("/account/confirm?returnUrl=%2Faccount%2Ftwo-step", "confirm-code", [new("code", ada.Code())], ada.User.Cookies);
         Assert.Equal("/account/two-step", confirmed.Location());
         Assert.Equal("/account/two-step", (await ada.ActAsync("off")).Location());
+    }
+
+    [Fact]
+    public async Task A_set_up_begun_with_a_proof_may_be_finished_after_it_and_wrong_codes_don_t_make_it_last()
+    {
+        var user = await _app.SignUpAsync();
+        var (handle, secret) = await _app.BeginTwoStepAsync(user);
+        _app.Time.Advance(TimeSpan.FromMinutes(14));
+        using var wrong = await _app.EnableTwoStepAsync(user, handle, Code(40));
+        Assert.Equal(handle, (await wrong.PageAsync()).QuerySelector("input[name=setup]")!.GetAttribute("value"));
+        Assert.Equal(HttpStatusCode.OK, (await _app.EnableTwoStepAsync(user, handle, Code())).StatusCode);
+
+        string Code(int steps = 0) => Totp.Code(secret, Totp.StepAt(_app.Time.GetUtcNow()) + steps);
     }
 
     [Fact] // ATTACKS 217, for a hidden field

@@ -69,6 +69,16 @@ public sealed class ShellTests
         var codes = await (await ada.ActAsync("codes")).PageAsync();
         Assert.Equal(10, codes.QuerySelectorAll(".codes code").Length);
         Assert.Empty(codes.QuerySelectorAll(".foot form"));
+        // Nor has half a sign-in, with a wrong code or none yet, nor the secret of an app.
+        var half = await (await app.SignInAsync(ada.User.Email, ada.User.Password)).PageAsync();
+        var wrong = await (await app.PostFormAsync("/account/sign-in", "second-step", [new("challenge", half.Value("challenge")!), new("code", "1")])).PageAsync();
+        var setUp = await (await ada.ActAsync("begin", (await app.SignUpAsync()).Cookies)).PageAsync();
+        foreach (var page in new[] { half, wrong, setUp })
+        {
+            Assert.NotNull(page.QuerySelector("input[name=code]"));
+            Assert.Empty(page.QuerySelectorAll(".foot form"));
+        }
+
         Assert.Equal(2, (await (await app.SendAsync(HttpMethod.Get, "/account/two-step", cookies: ada.User.Cookies)).PageAsync()).QuerySelectorAll(".foot form").Length);
     }
 
@@ -89,7 +99,6 @@ public sealed class ShellTests
             ("/account/security", "password", [("password", "x")], ada, null),
             ("/account/confirm?returnUrl=%2Faccount", "confirm", [("password", "x")], ada, null),
             ("/account/delete", "delete", [("password", "x")], ada, null),
-            ("/account/two-step", "two-step", [("act", "begin")], ada, null),
             (letter, "confirm-email", [], null, "/account"), // used up by now
             ("/account/activity/end", "", [("id", "x")], ada, "/"), // takes forms alone
         })

@@ -106,6 +106,9 @@ public sealed class SendLettersTests
     [InlineData(SmtpSink.Manners.AsksForLater, "MessageNotAccepted 451")]
     [InlineData(SmtpSink.Manners.Hangs, "no answer in time")]
     [InlineData(SmtpSink.Manners.Drops, null)]
+    [InlineData(SmtpSink.Manners.SaysNothingHere, "UnexpectedStatusCode 554")]
+    [InlineData(SmtpSink.Manners.RefusesToTalk, "UnexpectedStatusCode 550")]
+    [InlineData(SmtpSink.Manners.RefusesToListen, "UnexpectedStatusCode 554")]
     internal async Task What_fails_is_tried_again_at_growing_distances_until_it_is_too_old(SmtpSink.Manners manner, string? why)
     {
         await using var sink = new SmtpSink { Manner = manner };
@@ -187,6 +190,24 @@ public sealed class SendLettersTests
         Assert.Equal((1, app.Time.GetUtcNow().AddSeconds(10)), (row.Attempts, row.DueAt));
         Assert.NotNull(row.Contents);
         Assert.Empty(sink.Letters);
+    }
+
+    [Fact]
+    public async Task A_letter_that_no_server_could_take_or_nobody_can_write_holds_up_no_other()
+    {
+        await using var sink = new SmtpSink();
+        await using var app = TestApp.Start(sink.Settings);
+        var id = await PutAsync(app, "ada@@example.test", "Never");
+        await app.ScopedAsync<IServiceProvider, int>(services =>
+        {
+            services.GetRequiredService<Outbox>().AddDraft("new-email", "not what it was made with");
+            return services.GetRequiredService<AppDb>().SaveChangesAsync();
+        });
+        app.Time.Advance(TimeSpan.FromSeconds(1));
+        await PutAsync(app, "bob@example.test", "Taken");
+        await RunAsync(app);
+        Assert.Equal("Taken", Read(Assert.Single(sink.Letters)).Subject);
+        Assert.Null((await RowAsync(app, id)).Contents);
     }
 
     [Theory] // Header injection: what a person typed stays one line of one header.

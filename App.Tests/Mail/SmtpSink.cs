@@ -36,6 +36,15 @@ internal sealed class SmtpSink : IAsyncDisposable
 
         /// <summary>Hangs up in the middle of the letter.</summary>
         Drops,
+
+        /// <summary>554 in place of a greeting.</summary>
+        SaysNothingHere,
+
+        /// <summary>550 to EHLO, and to HELO after it.</summary>
+        RefusesToTalk,
+
+        /// <summary>554 to DATA.</summary>
+        RefusesToListen,
     }
 
     public Manners Manner { get; set; }
@@ -89,12 +98,15 @@ internal sealed class SmtpSink : IAsyncDisposable
                 Stream stream = client.GetStream();
                 if (Implicit) stream = await SecureAsync(stream);
                 var (reader, writer) = Ends(stream);
-                await writer.WriteLineAsync("220 sink");
+                await writer.WriteLineAsync(Manner == Manners.SaysNothingHere ? "554 no mail here" : "220 sink");
                 var envelope = "";
                 while (await reader.ReadLineAsync(_end.Token) is { } line)
                 {
                     switch (line.Split(' ')[0].ToUpperInvariant())
                     {
+                        case "EHLO" or "HELO" when Manner == Manners.RefusesToTalk:
+                            await writer.WriteLineAsync("550 not with you");
+                            break;
                         case "EHLO":
                             await writer.WriteLineAsync("250-sink");
                             await writer.WriteLineAsync("250-SMTPUTF8");
@@ -120,6 +132,9 @@ internal sealed class SmtpSink : IAsyncDisposable
                         case "RCPT":
                             envelope += " " + line;
                             await writer.WriteLineAsync("250 fine");
+                            break;
+                        case "DATA" when Manner == Manners.RefusesToListen:
+                            await writer.WriteLineAsync("554 not this");
                             break;
                         case "DATA":
                             await writer.WriteLineAsync("354 go on");

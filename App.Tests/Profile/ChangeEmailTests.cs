@@ -67,6 +67,8 @@ public sealed partial class ChangeEmailTests : IAsyncLifetime
         var user = await _app.SignUpAsync();
         await ChangeAsync(user, "new@example.test");
         var undo = TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
+        var kept = await (await PageForms.SignUpAsync(_app, user.Email, TestApp.Password)).PageAsync();
+        Assert.Contains("kept for its owner", kept.Faults().Single(), StringComparison.Ordinal);
         // Seven days of ticks would take most of a minute: the link is aged instead of the clock.
         Assert.Equal(_app.Time.GetUtcNow().AddDays(7), await _app.DbAsync(db => db.Set<OneTimeLink>().Where(l => l.Holds != null).Select(l => l.ExpiresAt).SingleAsync()));
         await _app.DbAsync(db => db.Set<OneTimeLink>().ExecuteUpdateAsync(set => set.SetProperty(l => l.ExpiresAt, _app.Time.GetUtcNow())));

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using App.Audit;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
 using App.Tests.Factors;
@@ -149,6 +150,27 @@ public sealed class MyDataTests : IAsyncLifetime
         Assert.Equal("/account/security?notme=1", answer.Location());
         Assert.Null(await _app.WhoAmIAsync(cookies: elsewhere.Cookies));
         Assert.Contains("choose a new one now", await (await _app.SendAsync(HttpMethod.Get, answer.Location(), cookies: user.Cookies)).Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact] // ATTACKS 226
+    public async Task What_is_done_again_and_again_within_a_minute_is_one_row()
+    {
+        var user = await _app.SignUpAsync();
+        var passkey = (await new PasskeyBrowser(_app).AddAsync(new SoftKey(), user)).GetProperty("id").GetString();
+        user = await _app.SignInAsync(user); // a passkey more, and a token from before it is refused
+        for (var i = 0; i < 3; i++)
+        {
+            await _app.SendAsync(HttpMethod.Post, "/api/account/name", user.AccessToken, json: new { name = $"Ada {i}" });
+            await _app.SendAsync(HttpMethod.Patch, "/api/passkeys/" + passkey, user.AccessToken, json: new { name = $"Key {i}" });
+        }
+
+        Assert.Equal(["name-changed", "passkey-renamed Key 2"], await RowsAsync());
+        _app.Time.Advance(TimeSpan.FromMinutes(1));
+        await _app.SendAsync(HttpMethod.Post, "/api/account/name", user.AccessToken, json: new { name = "Ada" });
+        Assert.Equal("name-changed", (await RowsAsync())[^1]);
+        Assert.Equal(3, (await RowsAsync()).Count);
+
+        Task<List<string>> RowsAsync() => _app.DbAsync(db => db.Audit.Where(a => a.Action == "name-changed" || a.Action == "passkey-renamed").OrderBy(a => a.Id).Select(a => (a.Action + " " + a.Detail).Trim()).ToListAsync());
     }
 
     [Fact] // ATTACKS 152

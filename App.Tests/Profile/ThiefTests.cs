@@ -1,4 +1,5 @@
 using System.Net;
+using App.Accounts;
 using App.Sessions;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
@@ -94,6 +95,40 @@ public sealed class ThiefTests : IAsyncLifetime
         var challenge = await ada.ChallengeAsync();
         await way();
         await Answers.AssertProblemAsync(await ada.AnswerAsync(challenge, ada.Codes[0]), 401, "Invalid credentials");
+    }
+
+    [Fact] // ATTACKS 92, for a stolen session
+    public async Task Whoever_guesses_in_a_stolen_session_does_not_keep_the_owner_s_device_from_changing_the_password()
+    {
+        var user = await _app.SignUpAsync();
+        var own = string.Join("; ", Answers.CookieLines(await _app.SignInAsync(user.Email, user.Password)).Select(line => line.Split(';')[0]));
+        Assert.Contains("device=", own, StringComparison.Ordinal);
+        for (var i = 0; i < 10; i++) Assert.Equal(HttpStatusCode.BadRequest, (await ConfirmAsync(new string('x', 2000), user.Cookies)).StatusCode);
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await ConfirmAsync(user.Password, user.Cookies)).StatusCode);
+
+        Assert.Equal(HttpStatusCode.SeeOther, (await ConfirmAsync(user.Password, own)).StatusCode);
+        // No new guesses come with the cookie: ten are all, too, and a new password ends that count with the other.
+        for (var i = 0; i < 9; i++) await ConfirmAsync(new string('x', 2000), own);
+        var changed = await _app.SendAsync(HttpMethod.Post, "/api/account/password", cookies: own, json: new { currentPassword = user.Password, password = NewPassword });
+        Assert.Equal(HttpStatusCode.NoContent, changed.StatusCode);
+        Assert.Equal(0, await _app.DbAsync(db => db.Set<GuessLimit>().CountAsync()));
+
+        Task<HttpResponseMessage> ConfirmAsync(string password, string cookies) => _app.PostFormAsync("/account/confirm", "confirm", [new("password", password)], cookies);
+    }
+
+    [Theory] // Not after a reset: whoever reads the mail would get new guesses at the code with each.
+    [InlineData("change", HttpStatusCode.OK)]
+    [InlineData("reset", HttpStatusCode.TooManyRequests)]
+    public async Task A_password_changed_in_a_session_gives_its_owner_new_guesses_at_the_code(string act, HttpStatusCode expected)
+    {
+        var user = await _app.SignUpAsync();
+        await _app.DbAsync(db => db.Users.ExecuteUpdateAsync(set => set.SetProperty(u => u.EmailConfirmed, true)));
+        var way = await WayBackAsync(user, act);
+        var ada = await _app.TurnOnTwoStepAsync(user);
+        for (var i = 0; i < 10; i++) await ada.AnswerAsync(await ada.ChallengeAsync(), "000000");
+        await way();
+        var owner = ada with { User = user with { Password = NewPassword } };
+        Assert.Equal(expected, (await owner.AnswerAsync(await owner.ChallengeAsync(), owner.NextCode())).StatusCode);
     }
 
     [Fact]

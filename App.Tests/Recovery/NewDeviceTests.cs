@@ -1,7 +1,13 @@
 using System.Net;
+using System.Security.Cryptography;
+using App.Data;
+using App.Factors;
 using App.Mail;
+using App.Sessions;
 using App.Tests.Accounts;
 using App.Tests.Factors;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.Http;
 
 namespace App.Tests.Recovery;
 
@@ -55,6 +61,37 @@ public sealed class NewDeviceTests : IAsyncLifetime
         // The thief's device is a stranger now, should it get in again.
         await PageAsync(user.Email, "seven quiet harbours dreaming", Phone, device);
         Assert.Equal(2, (await NewDeviceLettersAsync(user.Email)).Count);
+    }
+
+    [Fact]
+    public async Task A_session_disowned_after_it_signed_out_leaves_no_way_in_and_the_owners_device_known()
+    {
+        const string evil = "Mozilla/5.0 evil";
+        var user = await _app.SignUpAsync();
+        var own = await PageAsync(user.Email, user.Password, Phone);
+        var theirs = await PageAsync(user.Email, user.Password, evil);
+        var (session, refresh) = TestUser.SetCookies(theirs);
+        var thief = user with { AccessToken = TestUser.Unwrap(session), SessionCookie = session, RefreshToken = refresh };
+        var planted = new SoftKey();
+        await new PasskeyBrowser(_app).AddAsync(planted, thief);
+        await _app.SendAsync(HttpMethod.Post, "/api/account/email", cookies: thief.Cookies, json: new { email = "evil@example.test", password = user.Password });
+        var newEmail = TestMail.LinkIn(await _app.Mail.LastToAsync("evil@example.test"));
+        await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{thief.SessionId}", thief.AccessToken);
+
+        var disowned = await _app.PostFormAsync("/account/activity/end", "", [new("id", Assert.Single(await OfferedAsync(), id => id == thief.SessionId.ToString())!)], CookiesOf(own) + "; device=" + DeviceOf(own));
+        Assert.Equal("/account/security?notme=1", disowned.Location());
+        Assert.DoesNotContain(thief.SessionId.ToString(), await OfferedAsync());
+        Assert.Equal(HttpStatusCode.BadRequest, (await new PasskeyBrowser(_app).SignInAsync(planted)).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.PostFormAsync(newEmail, "new-email", [])).StatusCode);
+
+        var letters = (await NewDeviceLettersAsync(user.Email)).Count;
+        await PageAsync(user.Email, user.Password, "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0", DeviceOf(disowned));
+        Assert.Equal(letters, (await NewDeviceLettersAsync(user.Email)).Count);
+        await PageAsync(user.Email, user.Password, evil, DeviceOf(theirs));
+        Assert.Equal(letters + 1, (await NewDeviceLettersAsync(user.Email)).Count);
+
+        async Task<List<string?>> OfferedAsync() =>
+            [.. (await (await _app.SendAsync(HttpMethod.Get, "/account/activity", cookies: CookiesOf(own))).PageAsync()).QuerySelectorAll("form[action='/account/activity/end'] input[name=id]").Select(i => i.GetAttribute("value"))];
     }
 
     [Fact] // ATTACKS 92
@@ -119,6 +156,18 @@ public sealed class NewDeviceTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.TooManyRequests, (await PageAsync(bob.Email, bob.Password, Phone, DeviceOf(answer))).StatusCode);
     }
 
+    [Fact] // How long it takes is no answer to whether there is such a person.
+    public void A_cookie_is_read_whoever_the_address_belongs_to()
+    {
+        var protection = new CountedReads();
+        var devices = new KnownDevices(null!, null!, protection, _app.Get<CookieNames>());
+        var http = new DefaultHttpContext { RequestServices = _app.Services };
+        http.Request.Headers.Cookie = "device=abcd";
+        devices.GuessesOf(Client.Of(http), "key", null);
+        devices.GuessesOf(Client.Of(http), "key", new User { NormalizedEmail = "ada@example.test" });
+        Assert.Equal(2, protection.Reads);
+    }
+
     private async Task<List<Letter>> NewDeviceLettersAsync(string email) => [.. (await _app.Mail.ToAsync(email)).Where(l => l.Subject.StartsWith("New sign-in", StringComparison.Ordinal))];
 
     private async Task<HttpResponseMessage> PageAsync(string email, string password, string agent, string? device = null)
@@ -140,4 +189,19 @@ public sealed class NewDeviceTests : IAsyncLifetime
 
     private static string CookiesOf(HttpResponseMessage answer) =>
         string.Join("; ", answer.Headers.GetValues("Set-Cookie").Where(l => l.StartsWith("session", StringComparison.Ordinal)).Select(l => l.Split(';')[0]));
+
+    private sealed class CountedReads : IDataProtectionProvider, IDataProtector
+    {
+        public int Reads { get; private set; }
+
+        public IDataProtector CreateProtector(string purpose) => this;
+
+        public byte[] Protect(byte[] plaintext) => plaintext;
+
+        public byte[] Unprotect(byte[] protectedData)
+        {
+            Reads++;
+            throw new CryptographicException();
+        }
+    }
 }

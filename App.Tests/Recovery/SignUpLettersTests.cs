@@ -70,6 +70,19 @@ public sealed class SignUpLettersTests
         Assert.True(await app.DbAsync(db => db.Users.Select(u => u.EmailConfirmed).SingleAsync()));
     }
 
+    [Fact] // Where the column has a length, all that somebody may type has room in it.
+    public async Task ConfirmFirst_an_address_and_a_name_far_from_ASCII_fit_into_the_link()
+    {
+        await using var app = TestApp.Start(("Accounts:SignUp", "ConfirmFirst"));
+        var (word, name) = (new string('ü', 20), new string('é', 200));
+        var email = $"{new string('ö', 32)}@{word}.{word}.{word}.example";
+        await app.PostTextAsync("/api/users/signup", Json(new { email, password = TestApp.Password, name }));
+        var token = TestMail.TokenIn(await app.Mail.LastToAsync(email));
+        Assert.InRange((await app.DbAsync(db => db.Set<App.Mail.OneTimeLink>().Select(l => l.Details!).SingleAsync())).Length, name.Length, 2000);
+        Assert.Equal(HttpStatusCode.Created, (await FinishAsync(app, token, TestApp.Password)).StatusCode);
+        Assert.Equal(name, await app.DbAsync(db => db.Users.Select(u => u.Name).SingleAsync()));
+    }
+
     [Fact] // ATTACKS 92
     public async Task ConfirmFirst_a_stranger_who_locks_the_address_does_not_lock_the_link()
     {

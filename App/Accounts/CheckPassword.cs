@@ -8,7 +8,7 @@ using Microsoft.AspNetCore.Identity;
 namespace App.Accounts;
 
 /// <summary>A password asked for again, before something that must not be done by whoever finds an open browser. Guesses count as at sign-in, and apart from it.</summary>
-internal sealed class CheckPassword(AppDb db, GuessLimits guesses, PasswordChecks passwords)
+internal sealed class CheckPassword(AppDb db, GuessLimits guesses, PasswordChecks passwords, KnownDevices devices)
 {
     public abstract record Outcome
     {
@@ -52,11 +52,14 @@ internal sealed class CheckPassword(AppDb db, GuessLimits guesses, PasswordCheck
     /// <summary>Whether the password that was right still is: between the check and the caller's write transaction, where this is asked, its owner may have changed it.</summary>
     public async Task<bool> StillHoldsAsync(User user, CancellationToken ct) => await db.FindPasswordHashAsync(user.Id, ct) == user.PasswordHash;
 
-    /// <summary>Counted apart from sign-in: whoever guesses there must not keep the owner from confirming here, nor the other way round.</summary>
+    /// <summary>
+    /// Counted apart from sign-in: whoever guesses there must not keep the owner from confirming here, nor the other way round.
+    /// And from the owner's own device apart from a stolen session's: its thief must not keep them from changing the password.
+    /// </summary>
     public static string GuessKey(Guid userId) => $"confirmation of {userId}";
 
     public Task<Outcome> OfAsync(User user, string password, CurrentUser caller, Client client, CancellationToken ct) =>
-        OfAsync(GuessKey(user.Id), user.PasswordHash, password, new WrongGuess(user.Id, Amr.Password, client, caller.SessionId), ct);
+        OfAsync(devices.GuessesOf(client, GuessKey(user.Id), user), user.PasswordHash, password, new WrongGuess(user.Id, Amr.Password, client, caller.SessionId), ct);
 }
 
 /// <summary>Whose an address is, and which password is in force, which is asked again in the transaction of what it led to: both with every sign-in.</summary>

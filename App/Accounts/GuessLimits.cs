@@ -111,8 +111,8 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
     private Task TellAsync(string action, WrongGuess guess, string what) =>
         audit.WriteOfAsync(action, guess.UserId, guess.SessionId, guess.Client.Address, guess.With(what), CancellationToken.None);
 
-    // Waiting for a lock to end isn't keeping quiet: otherwise the one of 16 minutes would give ten new guesses.
-    private TimeSpan QuietSince(GuessLimit seen) => time.GetUtcNow() - (seen.LockedUntil ?? seen.LastAt);
+    // Waiting for a lock to end isn't keeping quiet: otherwise the one of 16 minutes would give ten new guesses. Nor is guessing on after its end.
+    private TimeSpan QuietSince(GuessLimit seen) => time.GetUtcNow() - (seen.LockedUntil is { } end && end > seen.LastAt ? end : seen.LastAt);
 
     private int FailuresOf(GuessLimit? seen) => seen is null || QuietSince(seen) >= Window ? 0 : seen.Failures;
 

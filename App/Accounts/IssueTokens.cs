@@ -18,7 +18,7 @@ internal static class IssueTokens
 {
     public static async Task<Results<Ok<TokenAnswer>, ProblemHttpResult>> HandleAsync(TokenRequest request, SignIn signIn, HttpContext http, CancellationToken ct)
     {
-        var outcome = await signIn.TryAsync(new SignInRequest { Email = request.Email, Password = request.Password }, Client.Of(http), [], ct, request.Code);
+        var outcome = await signIn.TryAsync(new SignInRequest { Email = request.Email, Password = request.Password }, Client.Of(http), [], ct, request.Code is { Length: > 0 } code ? code : null);
         return outcome is SignIn.Outcome.SignedIn(var grant)
             ? TypedResults.Ok(grant.ToAnswer())
             : SignIn.Refusal(outcome, http, rejected: StatusCodes.Status401Unauthorized);

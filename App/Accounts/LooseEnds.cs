@@ -15,18 +15,19 @@ internal sealed class LooseEnds(OneTimeLinks links, Outbox outbox, SecondSteps s
     /// <summary>The draft of the letter to an address that is wanted, and the purpose of its link.</summary>
     public const string NewEmail = "new-email";
 
-    /// <summary>The password isn't what it was. "This wasn't me" stays: it can only take more away.</summary>
+    /// <summary>The password isn't what it was, or soon won't be. "This wasn't me" stays: it can only take more away.</summary>
     public async Task OfPasswordAsync(Guid userId, CancellationToken ct)
     {
-        await links.WithdrawAsync(userId, [SetPassword.ResetLink, NewEmail], ct);
+        // First the draft: where one is being written just now, this waits until its link is there to be withdrawn.
         await outbox.WithdrawDraftsAsync(userId, NewEmail, ct);
+        await links.WithdrawAsync(userId, [SetPassword.ResetLink, NewEmail], ct);
         await steps.EndAsync(userId, ct);
     }
 
     /// <summary>The address isn't what it was: whoever reads the letters sent there must not open the account by them.</summary>
     public async Task OfAddressAsync(Guid userId, CancellationToken ct)
     {
-        await links.WithdrawAsync(userId, [SetPassword.ResetLink, NewEmail, NotMeLink], ct);
         await outbox.WithdrawDraftsAsync(userId, NewEmail, ct);
+        await links.WithdrawAsync(userId, [SetPassword.ResetLink, NewEmail, NotMeLink], ct);
     }
 }

@@ -51,14 +51,18 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
         (await factor.IsOnAsync(user.Id, ct), await db.Passkeys.AnyAsync(p => p.UserId == user.Id, ct));
 
     /// <summary>One count with every other place where somebody who is signed in gives their password.</summary>
-    public Task<Outcome> ByPasswordAsync(CurrentUser user, string password, HttpContext http, CancellationToken ct) =>
-        TryAsync(CheckPassword.GuessKey(user.Id), user, Amr.Password, http, async account =>
+    public async Task<Outcome> ByPasswordAsync(CurrentUser user, string password, HttpContext http, CancellationToken ct)
+    {
+        var owner = await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == user.Id, ct);
+        return await TryAsync(devices.GuessesOf(Client.Of(http), CheckPassword.GuessKey(user.Id), owner), user, Amr.Password, http, async account =>
         {
-            var hash = await db.Users.Where(u => u.Id == user.Id).Select(u => u.PasswordHash).SingleOrDefaultAsync(ct);
+            // Read once it is its turn: the guess may have waited, and the password been changed meanwhile.
+            var hash = await db.FindPasswordHashAsync(user.Id, ct);
             var right = password.Length is > 0 and <= LongestPassword && await passwords.VerifyAsync(hash, password, ct) != PasswordVerificationResult.Failed;
             if (right) await guesses.ForgetAsync(account, ct);
             return right;
         }, ct);
+    }
 
     /// <summary>One count with the second step of a sign-in from the same device.</summary>
     public async Task<Outcome> ByCodeAsync(CurrentUser user, string code, HttpContext http, CancellationToken ct)

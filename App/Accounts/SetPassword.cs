@@ -1,6 +1,7 @@
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.Factors;
 using App.Mail;
 using App.Passwords;
 using App.Sessions;
@@ -16,7 +17,7 @@ namespace App.Accounts;
 /// the guesses are forgotten, and its owner gets a letter. Whichever way the person has proved that they may.
 /// </summary>
 internal sealed class SetPassword(
-    AppDb db, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, LooseEnds looseEnds, Outbox outbox, GuessLimits guesses)
+    AppDb db, RevokeSessions revoke, SecurityEventLog events, AuditLog audit, LooseEnds looseEnds, Outbox outbox, GuessLimits guesses, KnownDevices devices)
 {
     /// <summary>The purpose of the link in a reset letter.</summary>
     public const string ResetLink = "reset";
@@ -35,6 +36,8 @@ internal sealed class SetPassword(
     /// <param name="endOthers">Whether all others end.</param>
     public async Task InUnitOfWorkAsync(User user, string hash, Client client, Guid? keep, bool endOthers, CancellationToken ct)
     {
+        var confirmation = CheckPassword.GuessKey(user.Id);
+        var here = devices.GuessesOf(client, confirmation, user);
         user.PasswordHash = hash;
         // What was trusted because of the old password isn't any more, known devices for one.
         user.SecurityStamp = Guid.NewGuid().ToString("N");
@@ -45,7 +48,11 @@ internal sealed class SetPassword(
         if (endOthers) await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && s.Id != keep, Causes.EndedByUser, ct);
         await looseEnds.OfPasswordAsync(user.Id, ct);
         await guesses.ForgetAsync(user.NormalizedEmail!, ct);
-        await guesses.ForgetAsync(CheckPassword.GuessKey(user.Id), ct);
+        await guesses.ForgetAsync(confirmation, ct);
+        if (here != confirmation) await guesses.ForgetAsync(here, ct);
+        // The owner's device has just become a stranger, who at the second step would find what others have left of the guesses.
+        // Not so after a reset: whoever reads the mail would get new guesses at the code with each.
+        if (keep is not null) await guesses.ForgetAsync(SignInSecondStep.GuessKey(user.Id), ct);
         // The event moved the row on: tokens minted in this unit of work must know.
         await db.Entry(user).ReloadAsync(ct);
     }

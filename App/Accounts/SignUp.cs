@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using App.Audit;
 using App.Data;
@@ -27,12 +28,17 @@ internal sealed partial class SignUp(
 {
     private const int LongestName = 200;
 
+    // What isn't ASCII would take six times its room in the row of the link.
+    private static readonly JsonSerializerOptions Compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     public static readonly Fault InvalidName = new("Name must be at most 200 characters of text", "name", () => Sentence.With(Text.BadName, LongestName));
 
     public abstract record Outcome
     {
         public sealed record SignedUp(Grant Grant) : Outcome;
-        public sealed record EmailInUse : Outcome;
+
+        /// <param name="Kept">For a former owner, who can have it back for a while: nobody could sign in with it.</param>
+        public sealed record EmailInUse(bool Kept = false) : Outcome;
 
         /// <summary>The account begins with the link in a letter, which the owner of the address gets in any case.</summary>
         public sealed record LetterSent : Outcome;
@@ -77,7 +83,7 @@ internal sealed partial class SignUp(
     private async Task<Outcome> WriteFirstAsync(Applicant applicant, CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
-        if (await outbox.MayAskAsync(applicant.Key, ct)) outbox.AddDraft(OwnerLetters.SignUp, JsonSerializer.Serialize(applicant), applicant.Key, usefulFor: TimeSpan.FromHours(1));
+        if (await outbox.MayAskAsync(applicant.Key, ct)) outbox.AddDraft(OwnerLetters.SignUp, JsonSerializer.Serialize(applicant, Compact), applicant.Key, usefulFor: TimeSpan.FromHours(1));
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return new Outcome.LetterSent();
@@ -111,7 +117,7 @@ internal sealed partial class SignUp(
         {
             await using var transaction = await db.BeginWriteAsync(ct);
             // An address that was changed by mistake, or by a thief, is kept for its owner as long as they can undo that.
-            if (await links.HoldsAsync(applicant.Key, null, ct)) return new Outcome.EmailInUse();
+            if (await links.HoldsAsync(applicant.Key, null, ct)) return new Outcome.EmailInUse(Kept: true);
             if (also is not null && !await also()) return new Outcome.EmailInUse();
             db.Users.Add(user);
             if (!confirmed) outbox.AskToConfirm(user);

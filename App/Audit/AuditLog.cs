@@ -1,4 +1,5 @@
 using App.Data;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.Audit;
 
@@ -15,6 +16,8 @@ internal sealed class AuditLog(AppDb db, TimeProvider time)
         SELECT @at, @action, "Id", @sessionId, @address, @detail FROM "AspNetUsers" WHERE "Id" = @userId
         """;
 
+    private static readonly TimeSpan Fold = TimeSpan.FromMinutes(1);
+
     public void Add(string action, Guid? userId = null, Guid? sessionId = null, string? address = null, string? detail = null) =>
         db.Audit.Add(new AuditEntry
         {
@@ -25,6 +28,15 @@ internal sealed class AuditLog(AppDb db, TimeProvider time)
             Address = address,
             Detail = detail,
         });
+
+    /// <summary>The same for what somebody may do as often as they like: all of it within a minute is one row, which tells the last.</summary>
+    public async Task AddFoldedAsync(string action, Guid userId, Guid sessionId, string address, string? detail, CancellationToken ct)
+    {
+        var since = time.GetUtcNow() - Fold;
+        var folded = await db.Audit.Where(a => a.UserId == userId && a.SessionId == sessionId && a.Action == action && a.At > since)
+            .ExecuteUpdateAsync(set => set.SetProperty(a => a.Detail, detail).SetProperty(a => a.Address, address), ct);
+        if (folded == 0) Add(action, userId, sessionId, address, detail);
+    }
 
     /// <summary>The same, at once and in the caller's transaction: for what happens with every sign-in, where the context would be half of the price.</summary>
     public Task WriteAsync(string action, Guid userId, Guid sessionId, string address, string detail, CancellationToken ct) =>

@@ -34,12 +34,20 @@ internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvi
 
     /// <summary>What the guesses of this client for this address are counted as: apart only where its cookie is as young as the password.</summary>
     /// <param name="user">Whose address it is; null for nobody's.</param>
-    public string GuessesOf(Client client, string key, User? user) => user is not null && Find(client.Device, user) is { } known ? $"{known.Nonce} {key}" : key;
+    public string GuessesOf(Client client, string key, User? user)
+    {
+        // Read whoever it is: how long that takes tells nobody whether there is such a user.
+        var devices = Read(client.Device);
+        return user is not null && Find(devices, user) is { } known ? $"{known.Nonce} {key}" : key;
+    }
+
+    /// <summary>Whether this is a device of theirs.</summary>
+    public bool Knows(Client client, User user) => Find(Read(client.Device), user) is not null;
 
     /// <summary>A letter to the owner, where neither the cookie nor an earlier session says that this is a device of theirs. In the caller's unit of work.</summary>
     public async Task TellIfNewAsync(User user, Guid sessionId, Client client, CancellationToken ct)
     {
-        if (Find(client.Device, user) is not null) return;
+        if (Knows(client, user)) return;
         // Programs and JSON clients keep no such cookie: the same program at the same address is nothing new.
         if (await db.ExistsAsync(SameBrowser, ct, ("@userId", user.Id), ("@sessionId", sessionId), ("@address", client.Address), ("@userAgent", client.UserAgent), ("@disowned", Causes.Disowned.Reason))) return;
         outbox.AddDraft(Letter, JsonSerializer.Serialize(new WhoAndWhere(user.Id, sessionId, client.Address, client.UserAgent)), userId: user.Id);
@@ -49,12 +57,12 @@ internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvi
     public async Task RememberAsync(HttpContext http, Guid userId, CancellationToken ct)
     {
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == userId, ct) is not { } user) return;
-        var (text, address) = (http.Request.Cookies[cookies.Device], HashOf(user.NormalizedEmail!));
-        var known = Find(text, user);
+        var (devices, address) = (Read(http.Request.Cookies[cookies.Device]), HashOf(user.NormalizedEmail!));
+        var known = Find(devices, user);
         // A stranger who knows the password chooses nothing for its owner.
         if (user.Language is null && known is not null && Client.Of(http).Language is { } language) await db.ChooseLanguageAsync(userId, language, ct);
         var nonce = known?.Nonce ?? Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(16));
-        KnownDevice[] all = [new(address, nonce, StampOf(user)), .. Read(text).Where(d => d.Address != address).Take(Most - 1)];
+        KnownDevice[] all = [new(address, nonce, StampOf(user)), .. devices.Where(d => d.Address != address).Take(Most - 1)];
         http.Response.Headers.Append(HeaderNames.SetCookie, new SetCookieHeaderValue(cookies.Device, _protector.Protect(JsonSerializer.Serialize(all)))
         {
             Path = "/",
@@ -66,8 +74,8 @@ internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvi
     }
 
     // What was written before the last change of the password says nothing any more.
-    private KnownDevice? Find(string? text, User user) =>
-        text is null ? null : Array.Find(Read(text), d => d.Address == HashOf(user.NormalizedEmail!) && d.Stamp == StampOf(user));
+    private static KnownDevice? Find(KnownDevice[] devices, User user) =>
+        Array.Find(devices, d => d.Address == HashOf(user.NormalizedEmail!) && d.Stamp == StampOf(user));
 
     private KnownDevice[] Read(string? text)
     {

@@ -58,7 +58,7 @@ internal sealed class ManagePasskeys(AppDb db, RecentProof proof, FactorChange c
         if (await db.Passkeys.SingleOrDefaultAsync(p => p.Id == id && p.UserId == user.Id, ct) is not { } passkey) return Outcome.NotFound;
         if (passkey.Name == clean) return Outcome.Done;
         passkey.Name = clean;
-        audit.Add(FactorChange.PasskeyRenamed, user.Id, user.SessionId, address, clean);
+        await audit.AddFoldedAsync(FactorChange.PasskeyRenamed, user.Id, user.SessionId, address, clean, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return Outcome.Done;

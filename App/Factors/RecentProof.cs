@@ -11,7 +11,7 @@ namespace App.Factors;
 /// <see cref="Session.ProofLasts"/>: an open browser or a stolen token alone must not be able to make itself at home (ASVS 5.0, 7.5.1).
 /// An endpoint says <see cref="RecentProofRoutes.RequireRecentProof"/>; a verb that takes the current password with the request needs none of this.
 /// </summary>
-internal sealed class RecentProof(AppDb db, Grants grants, RefreshKey refreshKey, SessionCookies cookies, CookieNames names, AuditLog audit, TimeProvider time)
+internal sealed class RecentProof(AppDb db, Grants grants, RefreshKey refreshKey, SessionCookies cookies, AuditLog audit, TimeProvider time)
 {
     public Task<bool> IsGivenAsync(CurrentUser user, CancellationToken ct) => db.IsProofRecentAsync(user, time.GetUtcNow(), ct);
 
@@ -33,19 +33,10 @@ internal sealed class RecentProof(AppDb db, Grants grants, RefreshKey refreshKey
         }
 
         // The refresh token stays: rotating it a second time in one request would make a parallel one, with the first, look like a thief.
-        if (SessionHandler.BearsToken(http.Request) || RefreshToken.Parse(RefreshTokenOf(http), refreshKey) is not { } held || held.SessionId != user.SessionId) return;
+        // Nor is it written again: another request may have renewed it while this one's proof was being judged.
+        if (SessionHandler.BearsToken(http.Request) || RefreshToken.Parse(cookies.Read(http.Request).Refresh.ToString(), refreshKey) is not { } held || held.SessionId != user.SessionId) return;
         if (await db.FindRenewableAsync(user.SessionId, ct) is not ({ RevokedAt: null } session, var owner, var roles)) return;
-        cookies.Write(http, grants.Create(StartSession.Describe(owner, session, roles), held, session.ExpiresAt));
-    }
-
-    // This very request may have been renewed on its way in: then the answer already bears the successor.
-    private string? RefreshTokenOf(HttpContext http)
-    {
-        var prefix = names.Refresh + "=";
-        var renewed = http.Response.Headers.SetCookie.FirstOrDefault(line => line!.StartsWith(prefix, StringComparison.Ordinal));
-        if (renewed is not null) return renewed[prefix.Length..].Split(';')[0];
-        var presented = cookies.Read(http.Request).Refresh;
-        return presented.IsEmpty ? null : presented.ToString();
+        cookies.WriteSession(http, grants.Create(StartSession.Describe(owner, session, roles), held, session.ExpiresAt));
     }
 }
 

@@ -7,7 +7,7 @@ using Microsoft.EntityFrameworkCore;
 namespace App.Factors;
 
 /// <summary>What somebody needs to bring their app and us together. Nothing is stored until a code has shown that it worked.</summary>
-/// <param name="Handle">The secret, its owner and its end, sealed: the page gives it back with the code.</param>
+/// <param name="Handle">The secret, its session and its end, sealed: the page gives it back with the code.</param>
 /// <param name="Key">The secret as text.</param>
 /// <param name="Uri">The same for a QR code.</param>
 internal sealed record AuthenticatorSetUp(string Handle, string Key, string Uri)
@@ -61,16 +61,20 @@ internal sealed class TwoStep(
     public async Task<Outcome> BeginAsync(CurrentUser user, CancellationToken ct)
     {
         if (!await proof.IsGivenAsync(user, ct)) return new Outcome.ProofRequired();
-        return new Outcome.Begun(SetUpOf(user, RandomNumberGenerator.GetBytes(Totp.SecretSize)));
+        var plain = new byte[24 + Totp.SecretSize];
+        user.SessionId.TryWriteBytes(plain);
+        BinaryPrimitives.WriteInt64BigEndian(plain.AsSpan(16), (time.GetUtcNow() + SetUpLasts).ToUnixTimeSeconds());
+        RandomNumberGenerator.Fill(plain.AsSpan(24));
+        return new Outcome.Begun(SetUpOf(user, Base64Url.EncodeToString(masterKey.Encrypt(plain, Purpose)), plain[24..]));
     }
 
     /// <summary>On from now, if the code shows that the app has the secret. That code's time step counts as used.</summary>
     public async Task<Outcome> EnableAsync(CurrentUser user, string? handle, string? code, string address, CancellationToken ct)
     {
-        if (!await proof.IsGivenAsync(user, ct)) return new Outcome.ProofRequired();
-        if (Open(user, handle) is not { } secret) return new Outcome.Stale();
+        // Begun with a proof, in this session: it stands for that one, which may be too old by now, as long as it lasts itself.
+        if (Open(user, handle) is not { } secret) return await proof.IsGivenAsync(user, ct) ? new Outcome.Stale() : new Outcome.ProofRequired();
         var now = time.GetUtcNow();
-        if (Totp.StepOf(secret, string.Concat((code ?? "").Where(char.IsAsciiDigit)), now) is not { } step) return new Outcome.WrongCode(SetUpOf(user, secret));
+        if (Totp.StepOf(secret, string.Concat((code ?? "").Where(char.IsAsciiDigit)), now) is not { } step) return new Outcome.WrongCode(SetUpOf(user, handle!, secret));
         try
         {
             return await SaveAsync(user, FactorChange.AuthenticatorAdded, address, ct, async () =>
@@ -139,21 +143,14 @@ internal sealed class TwoStep(
         return new Outcome.Codes(codes);
     }
 
-    private AuthenticatorSetUp SetUpOf(CurrentUser user, byte[] secret)
-    {
-        var plain = new byte[24 + Totp.SecretSize];
-        user.Id.TryWriteBytes(plain);
-        BinaryPrimitives.WriteInt64BigEndian(plain.AsSpan(16), (time.GetUtcNow() + SetUpLasts).ToUnixTimeSeconds());
-        secret.CopyTo(plain, 24);
-        return new AuthenticatorSetUp(Base64Url.EncodeToString(masterKey.Encrypt(plain, Purpose)), Totp.Text(secret), Totp.Uri(secret, brand.Name, user.Email));
-    }
+    private AuthenticatorSetUp SetUpOf(CurrentUser user, string handle, byte[] secret) => new(handle, Totp.Text(secret), Totp.Uri(secret, brand.Name, user.Email));
 
     private byte[]? Open(CurrentUser user, string? handle)
     {
         try
         {
             var plain = masterKey.Decrypt(Base64Url.DecodeFromChars(handle), Purpose);
-            var good = new Guid(plain.AsSpan(0, 16)) == user.Id && BinaryPrimitives.ReadInt64BigEndian(plain.AsSpan(16)) > time.GetUtcNow().ToUnixTimeSeconds();
+            var good = new Guid(plain.AsSpan(0, 16)) == user.SessionId && BinaryPrimitives.ReadInt64BigEndian(plain.AsSpan(16)) > time.GetUtcNow().ToUnixTimeSeconds();
             return good ? plain[24..] : null;
         }
         catch (Exception e) when (e is FormatException or CryptographicException)

@@ -73,7 +73,15 @@ internal sealed partial class SendLetters(
             var db = scope.ServiceProvider.GetRequiredService<AppDb>();
             if (await NextAsync(db, passed, ct) is not { } row) return;
             passed.Add(row.Id);
-            if (await TakeAsync(db, row, ct) && !await DeliverAsync(scope.ServiceProvider, db, post, row, ct)) return;
+            try
+            {
+                if (await TakeAsync(db, row, ct) && !await DeliverAsync(scope.ServiceProvider, db, post, row, ct)) return;
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // It comes up again when its time is over; the others don't wait for it.
+                Failed(e.GetType().Name, e.Message);
+            }
         }
     }
 

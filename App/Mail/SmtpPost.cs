@@ -30,6 +30,16 @@ internal sealed class SmtpPost(MailOptions options, TimeProvider time) : IDispos
     /// <returns>What came of it, and in a word or two why; nothing in them is about the person.</returns>
     public async Task<(Result Result, string? Why)> SendAsync(Guid id, Letter letter, CancellationToken ct)
     {
+        MimeMessage message;
+        try
+        {
+            message = Compose(id, letter);
+        }
+        catch (Exception e) when (e is FormatException or ArgumentException)
+        {
+            return (Result.Refused, e.GetType().Name); // no server has anything to do with it
+        }
+
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(ct);
         deadline.CancelAfter(options.Timeout);
         var connected = false;
@@ -40,14 +50,17 @@ internal sealed class SmtpPost(MailOptions options, TimeProvider time) : IDispos
             var format = FormatOptions.Default.Clone();
             // RFC 6531, where the server can and only then: an ASCII address reads the same either way.
             format.International = client.Capabilities.HasFlag(SmtpCapabilities.UTF8);
-            await client.SendAsync(format, Compose(id, letter), deadline.Token);
+            await client.SendAsync(format, message, deadline.Token);
             return (Result.Sent, null);
         }
         catch (SmtpCommandException refused)
         {
             var why = $"{refused.ErrorCode} {(int)refused.StatusCode}";
-            if (refused.ErrorCode == SmtpErrorCode.SenderNotAccepted) return (Result.Unreachable, why);
-            return ((int)refused.StatusCode >= 500 ? Result.Refused : Result.Later, why);
+            if (connected && refused.ErrorCode is SmtpErrorCode.RecipientNotAccepted or SmtpErrorCode.MessageNotAccepted)
+                return ((int)refused.StatusCode >= 500 ? Result.Refused : Result.Later, why);
+            // Whom it greets, and whom it takes letters from, is no letter's fault; what else it didn't like may be this one's, and may be not: it waits, and the others go on.
+            HangUp();
+            return (connected && refused.ErrorCode != SmtpErrorCode.SenderNotAccepted ? Result.Later : Result.Unreachable, why);
         }
         catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
         {

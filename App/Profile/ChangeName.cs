@@ -30,7 +30,7 @@ internal sealed class ChangeName(AppDb db, AuditLog audit)
         await using var transaction = await db.BeginWriteAsync(ct);
         if (await db.Users.SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user || user.Name == name) return [];
         user.Name = name;
-        audit.Add("name-changed", user.Id, caller.SessionId, client.Address);
+        await audit.AddFoldedAsync("name-changed", user.Id, caller.SessionId, client.Address, null, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return [];

@@ -1,3 +1,4 @@
+using App.Accounts;
 using App.Data;
 using App.Events;
 using App.Factors;
@@ -27,7 +28,7 @@ internal static class DisownForm
 
     private static async Task<Results<SeeOther, BadRequest>> AnswerAsync(CurrentUser user, Disown disown, bool all, HttpContext http, CancellationToken ct) =>
         !Guid.TryParse(PostedForm.Field(http.Request, "id"), out var id) ? TypedResults.BadRequest()
-        : new SeeOther(await disown.TryAsync(user, id, all, Client.Of(http).Address, ct) switch
+        : new SeeOther(await disown.TryAsync(user, id, all, http, ct) switch
         {
             Disown.Outcome.Ended => Next,
             Disown.Outcome.ProofRequired => ReturnUrl.Via(ReturnUrl.Confirm, Page),
@@ -36,7 +37,7 @@ internal static class DisownForm
 }
 
 /// <summary>Somebody sees a session of theirs that isn't.</summary>
-internal sealed class Disown(AppDb db, RevokeSessions revoke, RemoveFactors factors, Outbox outbox, TimeProvider time)
+internal sealed class Disown(AppDb db, RevokeSessions revoke, RemoveFactors factors, LooseEnds looseEnds, KnownDevices devices, Outbox outbox, TimeProvider time)
 {
     public enum Outcome
     {
@@ -46,17 +47,26 @@ internal sealed class Disown(AppDb db, RevokeSessions revoke, RemoveFactors fact
     }
 
     /// <param name="all">End every other session with it.</param>
-    public async Task<Outcome> TryAsync(CurrentUser user, Guid sessionId, bool all, string address, CancellationToken ct)
+    public async Task<Outcome> TryAsync(CurrentUser user, Guid sessionId, bool all, HttpContext http, CancellationToken ct)
     {
+        var client = Client.Of(http);
         if (sessionId == user.SessionId) return Outcome.NotFound;
         if (!await db.IsProofRecentAsync(user, time.GetUtcNow(), ct)) return Outcome.ProofRequired;
         await using var transaction = await db.BeginWriteAsync(ct);
         if (!await db.Sessions.AnyAsync(s => s.Id == sessionId && s.UserId == user.Id, ct)) return Outcome.NotFound;
         var ended = await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && (s.Id == sessionId || (all && s.Id != user.SessionId)), Causes.Disowned, ct);
+        // One that had ended by itself: what its browser looks like is no device of theirs either.
+        await db.Sessions.Where(s => s.Id == sessionId && s.RevokedAt != null).ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedBecause, Causes.Disowned.Reason), ct);
         if (all && ended.Count > 0) outbox.AddDraft(EndSession.Letter, user.SessionId.ToString(), userId: user.Id);
-        await factors.OfSessionAsync(user.Id, sessionId, address, ct, kept: user.SessionId);
+        await factors.OfSessionAsync(user.Id, sessionId, client.Address, ct, kept: user.SessionId);
+        await looseEnds.OfPasswordAsync(user.Id, ct);
+        // That session's browser knows how to look like one of theirs: all of them become strangers, but for the one that says so.
+        var owner = await db.Users.SingleAsync(u => u.Id == user.Id, ct);
+        var known = devices.Knows(client, owner);
+        owner.SecurityStamp = Guid.NewGuid().ToString("N");
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
+        if (known) await devices.RememberAsync(http, user.Id, ct);
         return Outcome.Ended;
     }
 }

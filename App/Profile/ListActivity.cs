@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using App.Accounts;
 using App.Audit;
 using App.Data;
+using App.Events;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
@@ -17,7 +18,8 @@ namespace App.Profile;
 /// <param name="Alive">Whether that session still lives.</param>
 /// <param name="Here">Whether it is the one that asks.</param>
 /// <param name="Seen">The device once more, for pages to name in their language.</param>
-internal sealed record ActivityView(DateTimeOffset At, string Action, string? Detail, string? Address, Guid? SessionId, string? Device, string? Kind, bool Alive, bool Here, [property: JsonIgnore] Device? Seen = null);
+/// <param name="Disownable">Whether it is the beginning of a session that its owner can say wasn't theirs, ended or not: it may have left something behind.</param>
+internal sealed record ActivityView(DateTimeOffset At, string Action, string? Detail, string? Address, Guid? SessionId, string? Device, string? Kind, bool Alive, bool Here, [property: JsonIgnore] Device? Seen = null, [property: JsonIgnore] bool Disownable = false);
 
 /// <summary>A page of activity, the newest first.</summary>
 /// <param name="Before">Ask with this for what came before; absent on the last page.</param>
@@ -56,6 +58,7 @@ internal sealed class ListActivity(AppDb db, TimeProvider time)
         // An ended session bears no address of its own in the audit; where it was is what its owner wants to know.
         return new ActivityView(
             row.At, row.Action, detail, row.Address ?? session?.Address, row.SessionId, name, device?.Kind,
-            session is { RevokedAt: null } && session.ExpiresAt > now, row.SessionId == user.SessionId, device);
+            session is { RevokedAt: null } && session.ExpiresAt > now, row.SessionId == user.SessionId, device,
+            row is { Action: "signed-in" } && session is not null && session.Id != user.SessionId && session.RevokedBecause != Causes.Disowned.Reason);
     }
 }

@@ -62,32 +62,33 @@ internal sealed class SessionCookies(CookieNames names)
     /// <summary>Sets both cookies on this answer, the session first, in place of any of ours it already had.</summary>
     public void Write(HttpContext http, Grant grant)
     {
-        var value = Convert.ToBase64String(Encoding.UTF8.GetBytes($$"""{"jwt":"{{grant.AccessToken}}"}"""));
         var expires = grant.SessionExpiresAt.UtcDateTime.ToString("R", CultureInfo.InvariantCulture);
-        var secure = Secure(http);
-        Replace(http,
-            $"{names.Session}={value}; path=/{Domain}; samesite=lax{secure}; httponly",
-            $"{names.Refresh}={grant.RefreshToken}; path=/; expires={expires}{Domain}; samesite=lax{secure}; httponly");
+        Replace(http, (names.Session, SessionOf(http, grant)), (names.Refresh, $"{grant.RefreshToken}; path=/; expires={expires}{Domain}; samesite=lax{Secure(http)}; httponly"));
     }
+
+    /// <summary>Sets the first alone: what the browser renews by stays as it is, or as another answer has just set it.</summary>
+    public void WriteSession(HttpContext http, Grant grant) => Replace(http, (names.Session, SessionOf(http, grant)));
 
     /// <summary>Clears both; the first line is, byte for byte, what the course's sign-out sends.</summary>
     public void Clear(HttpContext http)
     {
         var end = $"{Expired}{Domain}{Secure(http)}; httponly";
-        Replace(http, $"{names.Session}={end}", $"{names.Refresh}={end}");
+        Replace(http, (names.Session, end), (names.Refresh, end));
     }
 
     private string Domain => names.Domain is null ? "" : "; domain=" + names.Domain;
 
     private static string Secure(HttpContext http) => http.Request.IsHttps ? "; secure" : "";
 
-    private void Replace(HttpContext http, string session, string refresh)
+    private string SessionOf(HttpContext http, Grant grant) =>
+        Convert.ToBase64String(Encoding.UTF8.GetBytes($$"""{"jwt":"{{grant.AccessToken}}"}""")) + $"; path=/{Domain}; samesite=lax{Secure(http)}; httponly";
+
+    private void Replace(HttpContext http, params (string Name, string Value)[] ours)
     {
-        var others = http.Response.Headers.SetCookie.Where(line =>
-            !line!.StartsWith(names.Session + "=", StringComparison.Ordinal) && !line.StartsWith(names.Refresh + "=", StringComparison.Ordinal));
+        var others = http.Response.Headers.SetCookie.Where(line => !Array.Exists(ours, cookie => line!.StartsWith(cookie.Name + "=", StringComparison.Ordinal)));
         // Cookies from before a Domain was set would stand beside the new ones and contradict them.
-        string[] former = names.Domain is null ? [] : [$"{names.Session}={Expired}; httponly", $"{names.Refresh}={Expired}; httponly"];
-        http.Response.Headers.SetCookie = new StringValues([session, refresh, .. former, .. others]);
+        var former = names.Domain is null ? [] : ours.Select(cookie => $"{cookie.Name}={Expired}; httponly");
+        http.Response.Headers.SetCookie = new StringValues([.. ours.Select(cookie => $"{cookie.Name}={cookie.Value}"), .. former, .. others]);
     }
 
     private static void Take(ref ReadOnlyMemory<char>? held, ReadOnlyMemory<char> value, ref bool tampered)

@@ -6,7 +6,7 @@ internal sealed class FormAnswer
     /// <summary>Where the switches lead; null for the page's own address.</summary>
     public string? Way { get; private set; }
 
-    /// <summary>A switch would lead away from what is never shown again, recovery codes for one.</summary>
+    /// <summary>A switch would lead away from what is never shown again, recovery codes for one, or half a sign-in.</summary>
     public bool IsShownOnce { get; private set; }
 
     /// <summary>The footer is drawn before the form has been answered, and once more after.</summary>
