@@ -38,7 +38,7 @@ internal sealed partial class SendLetters(
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                Failed(e.GetType().Name, e.Message);
+                Failed(e.GetType().Name);
             }
         }
     }
@@ -80,7 +80,7 @@ internal sealed partial class SendLetters(
             catch (Exception e) when (e is not OperationCanceledException)
             {
                 // It comes up again when its time is over; the others don't wait for it.
-                Failed(e.GetType().Name, e.Message);
+                Failed(e.GetType().Name);
             }
         }
     }
@@ -188,8 +188,9 @@ internal sealed partial class SendLetters(
         return pause < LongestPause ? pause : LongestPause;
     }
 
-    [LoggerMessage(1201, LogLevel.Error, "Sending letters failed: {Exception}: {Cause}")]
-    private partial void Failed(string exception, string cause);
+    // Its message may quote the letter.
+    [LoggerMessage(1201, LogLevel.Error, "Sending letters failed: {Exception}")]
+    private partial void Failed(string exception);
 
     [LoggerMessage(1202, LogLevel.Warning, "Letter {Id} waits after attempt {Attempts}: {Why}")]
     private partial void Waits(Guid id, int attempts, string? why);
