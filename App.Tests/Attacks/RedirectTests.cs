@@ -74,6 +74,20 @@ public sealed partial class RedirectTests(OneApp fixture) : IClassFixture<OneApp
         }
     }
 
+    [Theory] // ATTACKS 110: there is no such door, and so nowhere to be led from it
+    [InlineData("/connect/endsession")]
+    [InlineData("/connect/logout")]
+    [InlineData("/account/sign-out")]
+    public async Task Nobody_is_led_anywhere_after_signing_out(string path)
+    {
+        var user = await _app.SignUpAsync();
+        using var answer = await _app.SendAsync(HttpMethod.Get, path + "?client_id=orders&post_logout_redirect_uri=https%3A%2F%2Fevil.test", cookies: user.Cookies);
+        Assert.Equal(path.StartsWith("/connect", StringComparison.Ordinal) ? HttpStatusCode.NotFound : HttpStatusCode.OK, answer.StatusCode);
+        Assert.Null(answer.Headers.Location);
+        Assert.DoesNotContain("evil.test", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.DoesNotContain("end_session", await _app.Client.GetStringAsync("/.well-known/openid-configuration"), StringComparison.Ordinal);
+    }
+
     [Theory] // ATTACKS 108: the second hop is judged when it is taken
     [InlineData("/account/sign-in?returnUrl=%2F%2Fevil.test")]
     [InlineData("/account/sign-up?returnUrl=https%3A%2F%2Fevil.test")]

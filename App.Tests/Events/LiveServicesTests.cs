@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
-using App.Data;
 using App.Events;
 using App.Tests.OAuth;
 using App.Tests.Push;

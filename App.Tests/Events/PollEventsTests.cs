@@ -158,7 +158,7 @@ public sealed class PollEventsTests : IAsyncLifetime
         var text = new EntryText(signer, _app.Get<PublicUrl>(), _app.Get<TokenFacts>());
         var poll = ActivatorUtilities.CreateInstance<PollEvents>(scope.ServiceProvider, text);
 
-        var answer = await PollEvents.HandleAsync(new PollRequest { ReturnImmediately = true }, new CallingService("billing", null), poll, CancellationToken.None);
+        var answer = await PollEvents.HandleAsync(new PollRequest { ReturnImmediately = true }, new CallingService("billing", null), poll, new DefaultHttpContext(), CancellationToken.None);
 
         var sets = Assert.IsType<Ok<PollAnswer>>(answer.Result).Value!.Sets;
         Assert.NotEmpty(sets);

@@ -1,7 +1,5 @@
 using System.Net;
 using System.Net.Http.Json;
-using System.Net.WebSockets;
-using System.Text;
 using System.Text.Json;
 using App.Tests.Attacks;
 using Microsoft.IdentityModel.JsonWebTokens;
@@ -182,43 +180,6 @@ public sealed class GatewayTests : IAsyncLifetime
         await using var app = KestrelApp.Start(("Gateway:Routes:0:Path", "/bare"), ("Gateway:Routes:0:Destinations:0", bare.Address), ("Gateway:Routes:0:Public", "true"));
         using var answer = await app.Client.GetAsync("/bare");
         Assert.Equal((HttpStatusCode.NotFound, 0), (answer.StatusCode, (await answer.Content.ReadAsByteArrayAsync()).Length));
-    }
-
-    [Fact] // ATTACKS 173
-    public async Task A_websocket_passes_needs_a_session_and_closes_when_it_ends()
-    {
-        await using var sockets = await EchoService.StartAsync(async http =>
-        {
-            using var socket = await http.WebSockets.AcceptWebSocketAsync();
-            var buffer = new byte[64];
-            while (await socket.ReceiveAsync(buffer, http.RequestAborted) is { MessageType: not WebSocketMessageType.Close, Count: var count })
-                await socket.SendAsync(buffer.AsMemory(0, count), WebSocketMessageType.Text, true, http.RequestAborted);
-        });
-        await using var app = KestrelApp.Start(("Gateway:Routes:0:Path", "/live"), ("Gateway:Routes:0:Destinations:0", sockets.Address));
-        var address = new UriBuilder(app.Address) { Scheme = "ws", Path = "/live" }.Uri;
-        using var signedUp = await app.Client.PostAsJsonAsync("/api/users/signup", new { email = "ada@example.test", password = Password });
-        var cookies = string.Join("; ", signedUp.EnsureSuccessStatusCode().Headers.GetValues("Set-Cookie").Select(line => line.Split(';')[0]));
-
-        using var stranger = new ClientWebSocket();
-        Assert.Contains("401", (await Assert.ThrowsAsync<WebSocketException>(() => stranger.ConnectAsync(address, default))).Message, StringComparison.Ordinal);
-        using var hijacker = new ClientWebSocket();
-        hijacker.Options.SetRequestHeader("Cookie", cookies);
-        hijacker.Options.SetRequestHeader("Origin", "https://evil.test");
-        Assert.Contains("403", (await Assert.ThrowsAsync<WebSocketException>(() => hijacker.ConnectAsync(address, default))).Message, StringComparison.Ordinal);
-
-        using var socket = new ClientWebSocket();
-        socket.Options.SetRequestHeader("Cookie", cookies);
-        await socket.ConnectAsync(address, default);
-        await socket.SendAsync(Encoding.UTF8.GetBytes("hello"), WebSocketMessageType.Text, true, default);
-        var buffer = new byte[64];
-        var heard = await socket.ReceiveAsync(buffer, default);
-        Assert.Equal("hello", Encoding.UTF8.GetString(buffer, 0, heard.Count));
-
-        using var signOut = new HttpRequestMessage(HttpMethod.Post, "/api/users/signout") { Headers = { { "Cookie", cookies } } };
-        using var signedOut = await app.Client.SendAsync(signOut);
-        Assert.True(signedOut.IsSuccessStatusCode);
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(10));
-        await Assert.ThrowsAsync<WebSocketException>(async () => await socket.ReceiveAsync(buffer, patience.Token));
     }
 
     private Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, params (string Name, string Value)[] headers) => SendAsync(method, path, null, headers);
