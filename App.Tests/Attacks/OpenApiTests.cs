@@ -219,7 +219,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
             for (var i = 0; i < 2; i++) yield return ("POST", revokeKey, await _app.SendAsync(HttpMethod.Post, $"{keys}/{next}/revoke", bearer));
             yield return ("GET", services, await _app.SendAsync(HttpMethod.Get, services, bearer));
             foreach (var id in new[] { "", "stock" }) yield return ("POST", services, await _app.SendAsync(HttpMethod.Post, services, bearer, json: new { id }));
-            for (var i = 0; i < 2; i++) yield return ("POST", rotate, await _app.SendAsync(HttpMethod.Post, services + "/stock/rotate", bearer));
+            foreach (var id in new[] { OneApp.Declared, "stock" }) yield return ("POST", rotate, await _app.SendAsync(HttpMethod.Post, $"{services}/{id}/rotate", bearer));
             for (var i = 0; i < 2; i++) yield return ("POST", withdraw, await _app.SendAsync(HttpMethod.Post, services + "/stock/withdraw", bearer));
             foreach (var id in new[] { "gone", "stock" }) yield return ("GET", one, await _app.SendAsync(HttpMethod.Get, $"{services}/{id}", bearer));
             foreach (var id in new[] { OneApp.Declared, "gone", "stock" }) yield return ("PUT", push, await _app.SendAsync(HttpMethod.Put, $"{services}/{id}/push", bearer, json: new { url = "https://stock.example" }));

@@ -27,6 +27,11 @@ internal static class PlainSql
                 await using var statement = db.Prepare(sql, parameters);
                 return await statement.Command.ExecuteNonQueryAsync(ct);
             }
+            catch (SqliteException e)
+            {
+                SqliteConnectionSetup.Renew(db.Database.GetDbConnection(), e);
+                throw;
+            }
             finally
             {
                 await db.Database.CloseConnectionAsync();

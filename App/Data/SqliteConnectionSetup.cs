@@ -34,8 +34,8 @@ internal sealed class SqliteConnectionSetup : DbConnectionInterceptor, IDbComman
         return Task.CompletedTask;
     }
 
-    // A file that can't be written just now is opened to be read, without a word, and so it would stay in the pool when it can be written again.
-    private static void Renew(DbConnection? connection, Exception exception)
+    /// <summary>A file that can't be written just now is opened to be read, without a word, and so it would stay in the pool when it can be written again.</summary>
+    public static void Renew(DbConnection? connection, Exception exception)
     {
         if (connection is SqliteConnection sqlite && exception is SqliteException { SqliteErrorCode: 8 }) SqliteConnection.ClearPool(sqlite);
     }
