@@ -22,6 +22,7 @@ internal static class AccountsModule
         services.AddScoped<LooseEnds>();
         services.AddScoped<SetPassword>();
         services.AddScoped<SignUp>();
+        services.AddSingleton(new WarmUpStep(SignUp.WarmUpAsync));
         services.AddScoped<SignIn>();
         services.AddScoped<SignInSecondStep>();
         services.AddScoped<SignOut>();

@@ -9,6 +9,7 @@ using App.Sessions;
 using App.Ui;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace App.Accounts;
 
@@ -132,6 +133,13 @@ internal sealed partial class SignUp(
         {
             return new Outcome.EmailInUse(); // somebody was faster
         }
+    }
+
+    internal static async Task WarmUpAsync(IServiceProvider services, CancellationToken ct)
+    {
+        // Nobody: it isn't to be logged.
+        var signUp = ActivatorUtilities.CreateInstance<SignUp>(services, NullLogger<SignUp>.Instance);
+        await signUp.SaveAsync(new Applicant("nobody@example.test", "NOBODY@EXAMPLE.TEST", null, ""), confirmed: false, new Client("", ""), [], ct);
     }
 
     [LoggerMessage(5001, LogLevel.Information, "User {UserId} signed up")]

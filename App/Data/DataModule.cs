@@ -35,9 +35,10 @@ internal static class DataModule
                 if (sp.GetRequiredService<DatabaseOptions>().MaxBatchSize is int size) sql.MaxBatchSize(size);
             })
             .AddInterceptors(sp.GetServices<IInterceptor>()));
-        services.AddScoped<AppDb>(sp => sp.GetRequiredService<DatabaseOptions>().Provider == DatabaseProvider.SqlServer
+        services.AddScoped<ScopesDatabase>();
+        services.AddScoped(sp => sp.GetRequiredService<ScopesDatabase>().Instead ?? (sp.GetRequiredService<DatabaseOptions>().Provider == DatabaseProvider.SqlServer
             ? sp.GetRequiredService<SqlServerDb>()
-            : sp.GetRequiredService<SqliteDb>());
+            : sp.GetRequiredService<SqliteDb>()));
 
         services.AddSingleton(new StartStep((sp, ct) => sp.GetRequiredService<DatabaseOptions>().MigrateOnStart ? MigrateAsync(sp, ct) : DemandSchemaAsync(sp, ct)));
         services.AddSingleton(new Command("migrate", "migrate (brings the schema up to date)", async (sp, _, output, ct) =>
@@ -47,6 +48,8 @@ internal static class DataModule
             return 0;
         }, Prepared: false));
         services.AddSingleton<GroupCommit>();
+        services.AddSingleton<WarmUp>();
+        services.AddHostedService(sp => sp.GetRequiredService<WarmUp>());
         services.AddSingleton<HourlySweep>();
         services.AddHostedService(sp => sp.GetRequiredService<HourlySweep>());
 

@@ -28,7 +28,7 @@ internal static partial class TokensModule
         services.AddReadiness("database", async (sp, ct) =>
         {
             await using var scope = sp.CreateAsyncScope();
-            return await scope.ServiceProvider.GetRequiredService<AppDb>().Database.CanConnectAsync(ct);
+            return sp.GetRequiredService<WarmUp>().IsOver && await scope.ServiceProvider.GetRequiredService<AppDb>().Database.CanConnectAsync(ct);
         });
         services.AddReadiness("keys", (sp, _) => Task.FromResult(sp.GetRequiredService<SigningKeyRing>().IsLoaded));
         services.AddSingleton(new Command("keys", "keys list | rotate | revoke KID", KeyCommands.RunAsync));
