@@ -56,3 +56,9 @@ public sealed class InBrowser : ICollectionFixture<Browser>
 {
     public const string Name = "In a browser";
 }
+
+[CollectionDefinition(Name)]
+public sealed class InBrowserLater : ICollectionFixture<Browser>
+{
+    public const string Name = "In a browser, later";
+}

@@ -61,7 +61,7 @@ internal static class Api
     public static async Task<Credentials> SignUpAsync(this HttpClient client, Person person)
     {
         using var answer = await client.PostSignUpAsync(person);
-        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+        if (answer.StatusCode != HttpStatusCode.Created) Assert.Fail($"{(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync()}");
         return Credentials.From(answer);
     }
 

@@ -36,6 +36,8 @@ internal sealed class Service : IAsyncDisposable
         {
             ["ASPNETCORE_ENVIRONMENT"] = "Development",
             ["RateLimits__PerAddressPerMinute"] = "100000",
+            // Some sixty processes that live for seconds: what makes code faster on the way costs more than it gains.
+            ["DOTNET_TieredPGO"] = "0",
         });
         service._settings["Issuer"] = service.Address;
         foreach (var (key, value) in settings) service._settings[key] = value;

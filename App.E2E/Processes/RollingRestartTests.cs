@@ -47,7 +47,16 @@ public sealed class RollingRestartTests(ITestOutputHelper output) : IAsyncLifeti
         using var read = new CancellationTokenSource();
         var reading = readers.Select(reader => Task.Run(() => reader.ReadAsync(read.Token))).ToList();
         List<Task> busy = [];
-        foreach (var balancer in _balancers) busy.AddRange([Task.Run(() => RenewAsync(balancer)), Task.Run(() => RenewAsync(balancer)), Task.Run(() => ComeAndGoAsync(balancer))]);
+        foreach (var balancer in _balancers)
+        {
+            foreach (var renew in new[] { true, true, false })
+            {
+                var client = balancer.NewClient();
+                var person = Person.New();
+                await client.SignUpAsync(person);
+                busy.Add(Task.Run(() => renew ? RenewAsync(client, person) : ComeAndGoAsync(client, person)));
+            }
+        }
 
         for (var round = 0; round < Rounds; round++)
         {
@@ -78,11 +87,9 @@ public sealed class RollingRestartTests(ITestOutputHelper output) : IAsyncLifeti
         }
     }
 
-    private async Task RenewAsync(Balancer through)
+    private async Task RenewAsync(HttpClient client, Person person)
     {
-        using var client = through.NewClient();
-        var person = Person.New();
-        await client.SignUpAsync(person);
+        using var mine = client;
         var refresh = (await client.GetTokensAsync(person)).RefreshToken;
         while (!_enough.IsCancellationRequested)
         {
@@ -94,11 +101,9 @@ public sealed class RollingRestartTests(ITestOutputHelper output) : IAsyncLifeti
         }
     }
 
-    private async Task ComeAndGoAsync(Balancer through)
+    private async Task ComeAndGoAsync(HttpClient client, Person person)
     {
-        using var client = through.NewClient();
-        var person = Person.New();
-        await client.SignUpAsync(person);
+        using var mine = client;
         while (!_enough.IsCancellationRequested)
         {
             using var answer = await AskAsync("sign-in", () => client.PostSignInAsync(person));
