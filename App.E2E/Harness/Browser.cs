@@ -2,7 +2,7 @@ using Microsoft.Playwright;
 
 namespace App.E2E.Harness;
 
-/// <summary>One Chromium for the whole run, and the service that the journeys visit.</summary>
+/// <summary>A Chromium for a collection of journeys, and the service that they visit.</summary>
 public sealed class Browser : IAsyncLifetime
 {
     private IPlaywright? _playwright;
@@ -58,7 +58,7 @@ public sealed class InBrowser : ICollectionFixture<Browser>
 }
 
 [CollectionDefinition(Name)]
-public sealed class InBrowserLater : ICollectionFixture<Browser>
+public sealed class InBrowserToo : ICollectionFixture<Browser>
 {
-    public const string Name = "In a browser, later";
+    public const string Name = "In a browser, too";
 }

@@ -4,7 +4,7 @@ using App.E2E.Harness;
 namespace App.E2E.Journeys;
 
 /// <summary>What a browser does once its token is over: beside others, for most of it is waiting.</summary>
-[Collection(InBrowserLater.Name)]
+[Collection(InBrowserToo.Name)]
 public sealed class ExpiryTests(Browser browser)
 {
     [Fact]

@@ -5,7 +5,7 @@ using Microsoft.Playwright;
 namespace App.E2E.Journeys;
 
 /// <summary>Each page, light and dark, from a phone to a wide screen: accessible, still, of one origin, and pictured for somebody to look at.</summary>
-[Collection(InBrowser.Name)]
+[Collection(InBrowserToo.Name)]
 public sealed class LooksTests(Browser browser)
 {
     private static readonly int[] Widths = [360, 768, 1440];
@@ -40,7 +40,8 @@ public sealed class LooksTests(Browser browser)
             await LookAsync(page, name, path, ColorScheme.Light, width);
         }
 
-        await EverywhereAsync(page, name);
+        await PictureAsync(page, name, ColorScheme.Dark, Widths[0], Widths[^1]);
+        await AccessibleAsync(page);
     }
 
     [Fact]
@@ -103,19 +104,22 @@ public sealed class LooksTests(Browser browser)
         if (width != Widths[1]) await AccessibleAsync(page);
     }
 
-    /// <summary>The page at hand, which was looked at in light colours, at each width in both, without fetching it again.</summary>
+    /// <summary>The page at hand on a phone in light colours is looked at already; here the rest, without fetching it again.</summary>
     private static async Task EverywhereAsync(IPage page, string name)
     {
-        foreach (var colours in new[] { ColorScheme.Dark, ColorScheme.Light })
+        await PictureAsync(page, name, ColorScheme.Light, Widths[1..]);
+        await PictureAsync(page, name, ColorScheme.Dark, Widths[0], Widths[^1]);
+        await AccessibleAsync(page);
+    }
+
+    private static async Task PictureAsync(IPage page, string name, ColorScheme colours, params int[] widths)
+    {
+        await page.EmulateMediaAsync(new() { ColorScheme = colours });
+        foreach (var width in widths)
         {
-            await page.EmulateMediaAsync(new() { ColorScheme = colours });
-            foreach (var width in Widths)
-            {
-                await page.SetViewportSizeAsync(width, 900);
-                Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"{name} scrolls sideways at {width} px.");
-                await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{name}-{colours}-{width}.png"), FullPage = true });
-            }
-            if (colours == ColorScheme.Dark) await AccessibleAsync(page);
+            await page.SetViewportSizeAsync(width, 900);
+            Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"{name} scrolls sideways at {width} px.");
+            await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{name}-{colours}-{width}.png"), FullPage = true });
         }
     }
 
