@@ -24,12 +24,21 @@ internal sealed class PageWatch(IPage page) : IDisposable
         await page.AddInitScriptAsync("""
             if (window.shift === undefined) {
               window.shift = 0;
-              new PerformanceObserver(list => { for (const entry of list.getEntries()) window.shift += entry.value; }).observe({ type: 'layout-shift', buffered: true });
+              window.moved = [];
+              new PerformanceObserver(list => {
+                for (const entry of list.getEntries()) {
+                  window.shift += entry.value;
+                  for (const { node } of entry.sources) window.moved.push(node?.outerHTML?.slice(0, 80) ?? node?.textContent ?? '');
+                }
+              }).observe({ type: 'layout-shift', buffered: true });
             }
             """);
     }
 
     public Task<double> LayoutShiftAsync() => page.EvaluateAsync<double>("window.shift");
+
+    /// <summary>What moved, the beginning of each.</summary>
+    public Task<string[]> MovedAsync() => page.EvaluateAsync<string[]>("window.moved");
 
     /// <summary>Bytes over the wire, headers included.</summary>
     public async Task<int> BytesAsync()
