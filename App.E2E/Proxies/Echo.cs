@@ -16,7 +16,7 @@ internal sealed record Arrived(string Line, IReadOnlyList<string[]> Headers, str
 internal sealed class Echo : IDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private int _requests, _tunnelled;
+    private int _requests;
 
     public Echo()
     {
@@ -31,9 +31,6 @@ internal sealed class Echo : IDisposable
 
     /// <summary>What connections were asked to become.</summary>
     public ConcurrentBag<string> Upgrades { get; } = [];
-
-    /// <summary>How many bytes came after a connection had become something else.</summary>
-    public int Tunnelled => Volatile.Read(ref _tunnelled);
 
     public void Dispose() => _listener.Dispose();
 
@@ -83,8 +80,7 @@ internal sealed class Echo : IDisposable
                 var becomes = string.Join(" and ", headers.Where(h => h[0].Equals("upgrade", StringComparison.OrdinalIgnoreCase)).Select(h => h[1]));
                 Upgrades.Add(becomes);
                 await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {becomes}\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"));
-                Interlocked.Add(ref _tunnelled, held.Length);
-                for (held = ""; await ReadAsync(); held = "") Interlocked.Add(ref _tunnelled, held.Length);
+                while (await ReadAsync()) held = "";
                 return;
             }
 

@@ -18,6 +18,7 @@ internal sealed class Front : IAsyncDisposable
 {
     private const string Modules = "/usr/lib/apache2/modules";
     private IReadOnlyDictionary<string, string> _files = new Dictionary<string, string>();
+    private Surroundings? _around;
     private Process? _process;
 
     private Front(string id, int port)
@@ -46,7 +47,7 @@ internal sealed class Front : IAsyncDisposable
     /// <param name="files">Text by name.</param>
     public async Task StartAsync(IReadOnlyDictionary<string, string> files, Surroundings around)
     {
-        _files = files;
+        (_files, _around) = (files, around);
         var start = Command(around);
         start.WorkingDirectory = Folder;
         start.RedirectStandardOutput = start.RedirectStandardError = true;
@@ -59,6 +60,14 @@ internal sealed class Front : IAsyncDisposable
         {
             if (_process.HasExited || clock.Elapsed > TimeSpan.FromSeconds(30)) throw new InvalidOperationException($"{Id} doesn't listen:\n{log.Text}");
         }
+    }
+
+    /// <summary>One more of the same, which knows nothing yet.</summary>
+    public async Task<Front> StartAnotherAsync()
+    {
+        var another = Plan(Id);
+        await another.StartAsync(_files, _around!);
+        return another;
     }
 
     public async Task<HttpResponseMessage> SendAsync(string method, string path = "/orders?x=1", string? body = null, params (string Name, string Value)[] headers)

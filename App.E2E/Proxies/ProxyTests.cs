@@ -201,6 +201,21 @@ public sealed class ProxyTests(Street street)
         }
     }
 
+    [Fact] // 176
+    public async Task Who_checks_by_our_keys_and_never_got_them_lets_nobody_pass()
+    {
+        var (token, before) = (await street.TokenForAsync("apache-jwks"), street.Echo.Requests);
+        street.Line.Become(Fault.Away);
+        await using var front = await street.Of("apache-jwks").StartAnotherAsync();
+        using (var answer = await front.SendAsync("GET", headers: [("Authorization", "Bearer " + token)]))
+            Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+        Assert.Equal(before, street.Echo.Requests);
+
+        street.Line.Become(Fault.None);
+        using var good = await front.SendAsync("GET", headers: [("Authorization", "Bearer " + token)]);
+        Assert.Equal(HttpStatusCode.OK, good.StatusCode);
+    }
+
     // Where a script could read them, they aren't.
     private static void AssertRenewed(HttpResponseMessage answer)
     {

@@ -44,6 +44,8 @@ public sealed class ConnectPageTests : IAsyncLifetime
             for (var i = 0; i < recipe.Files.Count; i++) Assert.Equal(Recipes.Fill(recipe, recipe.Files[i], settings), page.QuerySelector($"#file-{i}")!.TextContent);
             Assert.All(page.QuerySelectorAll("[data-copy]"), b => Assert.True(b.HasAttribute("hidden") && page.GetElementById(b.GetAttribute("data-copy")!) is not null));
             Assert.Equal(!recipe.IsTested, page.Body!.TextContent.Contains("Our tests don’t run this.", StringComparison.Ordinal));
+            // The built-in gateway alone looks again while an answer is under way.
+            Assert.Equal(recipe.Trust == TrustMode.Gateway && !recipe.IsBuiltIn, page.Body.TextContent.Contains("outlives the session unless orders ends it", StringComparison.Ordinal));
             // Our cookies don't reach a proxy on the developer's own machine from here.
             Assert.Equal(!recipe.IsBuiltIn, page.QuerySelector("#hello") is not null);
             Assert.DoesNotContain("Apache asks by https alone", page.Body.TextContent, StringComparison.Ordinal);

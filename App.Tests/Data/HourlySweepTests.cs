@@ -78,11 +78,41 @@ public sealed class HourlySweepTests : IAsyncLifetime
     public async Task Replicas_may_sweep_at_once()
     {
         await using var replica = _app.StartReplica();
-        await AddAsync([.. Enumerable.Range(0, 200).Select(i => Limit($"old {i}", -30))]);
+        await AddAsync([.. Enumerable.Range(0, 1200).Select(i => Limit($"old {i}", -30))]);
         await Task.WhenAll(_app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None), replica.Get<HourlySweep>().RunOnceAsync(CancellationToken.None));
 
         Assert.Equal(0, await CountAsync());
         Assert.DoesNotContain(_app.Log.Lines.Concat(replica.Log.Lines), l => l.StartsWith("Error", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_million_rows_keep_no_writer_waiting_longer_than_a_thousand()
+    {
+        await AddAsync([.. Enumerable.Range(0, (2 * Batches.Size) + 5).Select(i => Limit($"old {i}", -30)), Limit("young", 0)]);
+        List<int> batches = [];
+        var (written, turns) = (Task.CompletedTask, 0);
+        await _app.DbAsync(async db =>
+        {
+            await db.WriteInBatchesAsync(db.Set<GuessLimit>().Where(g => g.LastAt < _now).OrderBy(g => g.LastAt), async some =>
+            {
+                // Whoever asked while the one before was under way has had its turn.
+                Assert.Equal(batches.Count, turns);
+                written = _app.DbAsync(WriteAsync);
+                batches.Add(await some.ExecuteDeleteAsync());
+                return batches[^1];
+            }, CancellationToken.None);
+            return 0;
+        });
+        await written;
+
+        Assert.Equal([Batches.Size, Batches.Size, 5], batches);
+        Assert.Equal(1, await CountAsync());
+
+        async Task<int> WriteAsync(AppDb db)
+        {
+            await using var turn = await db.BeginWriteAsync(CancellationToken.None);
+            return ++turns;
+        }
     }
 
     private Task<int> CountAsync() => _app.DbAsync(db => db.Set<GuessLimit>().CountAsync());

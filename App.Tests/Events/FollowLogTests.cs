@@ -91,7 +91,20 @@ public sealed class FollowLogTests : IAsyncLifetime
     }
 
     // By SQL, as a process does that this one knows nothing of.
-    private async Task<Guid> WriteAsync(string type = EventTypes.SessionRevoked, DateTimeOffset? expires = null)
+    [Fact]
+    public async Task Clocks_that_differ_are_told_of_once()
+    {
+        foreach (var ahead in new[] { 5, 6, 7 })
+        {
+            await WriteAsync(ahead: ahead);
+            await Log.CatchUpAsync(CancellationToken.None);
+        }
+
+        var told = Assert.Single(_app.Log.Lines, l => l.StartsWith("Warning App.Events.FollowLog", StringComparison.Ordinal));
+        Assert.Contains("2502 The clock of another replica is 6 s ahead", told, StringComparison.Ordinal);
+    }
+
+    private async Task<Guid> WriteAsync(string type = EventTypes.SessionRevoked, DateTimeOffset? expires = null, int ahead = 0)
     {
         var session = Guid.NewGuid();
         var now = _app.Time.GetUtcNow();
@@ -101,7 +114,7 @@ public sealed class FollowLogTests : IAsyncLifetime
             await db.Database.ExecuteSqlAsync($"UPDATE EventCounter SET Value = Value + 1");
             await db.Database.ExecuteSqlAsync($"""
                 INSERT INTO SecurityEventLog (Cursor, Id, Type, OccurredAt, ExpiresAt, UserId, SessionId, KeyId, Reason)
-                VALUES ((SELECT Value FROM EventCounter), {Guid.NewGuid()}, {type}, {now.UtcTicks}, {(expires ?? now.AddMinutes(6)).UtcTicks}, {Guid.NewGuid()}, {session}, NULL, 'sign-out')
+                VALUES ((SELECT Value FROM EventCounter), {Guid.NewGuid()}, {type}, {now.AddSeconds(ahead).UtcTicks}, {(expires ?? now.AddMinutes(6)).UtcTicks}, {Guid.NewGuid()}, {session}, NULL, 'sign-out')
                 """);
             await transaction.CommitAsync(CancellationToken.None);
             return 0;

@@ -66,7 +66,7 @@ public sealed class OutlivingTokensTests
         var now = app.Time.GetUtcNow();
         foreach (var time in new[] { now.AddMinutes(minutes), now, now.AddMinutes(minutes), now })
         {
-            app.Time.AdjustTime(time);
+            app.Time.SetWall(time - app.Time.GetUtcNow());
             app.Get<RevocationIndex>().ForgetExpired();
             await app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None);
             await app.Get<FollowLog>().CatchUpAsync(CancellationToken.None);

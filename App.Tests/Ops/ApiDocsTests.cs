@@ -5,6 +5,8 @@ using System.Text.RegularExpressions;
 using App.Shared;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace App.Tests.Ops;
 
@@ -23,6 +25,19 @@ public partial class ApiDocsTests
         Assert.Equal("bearer", components.GetProperty("securitySchemes").GetProperty("bearer").GetProperty("scheme").GetString());
         Assert.Equal("session", components.GetProperty("securitySchemes").GetProperty("cookie").GetProperty("name").GetString());
         Assert.DoesNotContain(document.GetProperty("paths").EnumerateObject(), p => p.Name.Contains("rest", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_description_is_made_once()
+    {
+        var made = 0;
+        await using var host = await OpsHost.StartAsync(add: services => services.Configure<OpenApiOptions>("v1", options => options.AddDocumentTransformer((_, _, _) => Task.FromResult(++made))));
+        using var first = await host.SendAsync(HttpMethod.Get, "/openapi/v1.json");
+        using var second = await host.SendAsync(HttpMethod.Get, "/openapi/v1.json");
+
+        Assert.Equal("application/json; charset=utf-8", first.Content.Headers.ContentType!.ToString());
+        Assert.Equal(await first.Content.ReadAsStringAsync(), await second.Content.ReadAsStringAsync());
+        Assert.Equal(1, made);
     }
 
     [Fact]

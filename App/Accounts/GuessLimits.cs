@@ -5,7 +5,6 @@ using App.Audit;
 using App.Data;
 using App.Passwords;
 using App.Sessions;
-using Microsoft.EntityFrameworkCore;
 
 namespace App.Accounts;
 
@@ -36,7 +35,7 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
     public static readonly Sweep Sweep = new((db, now, ct) =>
     {
         var horizon = now - Forgotten;
-        return db.Set<GuessLimit>().Where(g => g.LastAt < horizon).ExecuteDeleteAsync(ct);
+        return db.ForgetAsync(db.Set<GuessLimit>().Where(g => g.LastAt < horizon).OrderBy(g => g.LastAt), ct);
     });
 
     /// <summary>Asks leave for one guess. Whoever gets it owes one of the three verdicts below.</summary>

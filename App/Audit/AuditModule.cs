@@ -1,5 +1,4 @@
 using App.Data;
-using Microsoft.EntityFrameworkCore;
 
 namespace App.Audit;
 
@@ -13,6 +12,6 @@ internal static class AuditModule
         .AddSingleton(new Sweep((db, now, ct) =>
         {
             var horizon = now - Kept;
-            return db.Audit.Where(a => a.At < horizon).ExecuteDeleteAsync(ct);
+            return db.ForgetAsync(db.Audit.Where(a => a.At < horizon).OrderBy(a => a.Id), ct);
         }));
 }

@@ -1,3 +1,5 @@
+using Microsoft.EntityFrameworkCore;
+
 namespace App.Data;
 
 /// <summary>What a slice forgets when nobody can need it any more. Several replicas may do it at once.</summary>
@@ -32,4 +34,33 @@ internal sealed partial class HourlySweep(IServiceScopeFactory scopes, IEnumerab
 
     [LoggerMessage(1101, LogLevel.Error, "Forgetting what has expired failed: {Cause}")]
     private partial void LogFailed(string cause);
+}
+
+/// <summary>Many rows at once would keep every other writer waiting (SQLite) or lock their table (SQL Server).</summary>
+internal static class Batches
+{
+    public const int Size = 1000;
+
+    extension(AppDb db)
+    {
+        public Task ForgetAsync<T>(IOrderedQueryable<T> rows, CancellationToken ct) => db.WriteInBatchesAsync(rows, some => some.ExecuteDeleteAsync(ct), ct);
+
+        /// <summary>
+        /// Rows are looked for outside of the transaction, so that nobody waits for that; each transaction takes its turn among the writers.
+        /// Nobody is told of it, so that it need not survive a power cut.
+        /// </summary>
+        /// <param name="rows">Those that are wanted, by a column with an index where there is one.</param>
+        /// <param name="write">Leaves none of its rows among the wanted.</param>
+        public async Task WriteInBatchesAsync<T>(IOrderedQueryable<T> rows, Func<IQueryable<T>, Task<int>> write, CancellationToken ct)
+        {
+            for (var found = Size; found == Size;)
+            {
+                found = await rows.Take(Size).CountAsync(ct);
+                if (found == 0) return;
+                await using var turn = await db.BeginWriteAsync(ct);
+                await write(rows.Take(found));
+                await turn.CommitUnflushedAsync(ct);
+            }
+        }
+    }
 }

@@ -21,11 +21,15 @@ internal sealed partial class FollowLog(
 
     private static readonly TimeSpan BetweenSweeps = TimeSpan.FromMinutes(1);
 
+    /// <summary>Half of the grace that losers of a renewal's race have, which one replica counts from another's clock.</summary>
+    private static readonly TimeSpan Apart = TimeSpan.FromSeconds(5);
+
     private readonly SemaphoreSlim _one = new(1);
     private readonly SemaphoreSlim _hurry = new(0, 1);
     private long _lastSweep = time.GetTimestamp();
     private long _lastBeat;
     private bool _failing;
+    private bool _apart;
 
     /// <summary>Reads every revocation still in force, also if the clock should be ahead now. Must have returned before the first request is accepted.</summary>
     public async Task LoadAsync(CancellationToken ct)
@@ -106,6 +110,7 @@ internal sealed partial class FollowLog(
             {
                 index.Apply(entry);
                 feed.Offer(entry, read: true);
+                Compare(entry);
             }
 
             feed.Reached(givenOut);
@@ -115,6 +120,14 @@ internal sealed partial class FollowLog(
         if (time.GetElapsedTime(_lastSweep, now) < BetweenSweeps) return;
         _lastSweep = now;
         index.ForgetExpired();
+    }
+
+    // Whose event is yet to come has another clock than this.
+    private void Compare(LoggedEvent entry)
+    {
+        var ahead = entry.OccurredAt - time.GetUtcNow();
+        if (ahead > Apart && !_apart) LogApart(ahead.TotalSeconds);
+        _apart = ahead > Apart;
     }
 
     // Only after the log was read: a heartbeat says that nothing older is missing.
@@ -146,4 +159,7 @@ internal sealed partial class FollowLog(
 
     [LoggerMessage(2501, LogLevel.Warning, "The event log can't be read; revocations of other replicas wait: {Cause}")]
     private partial void LogLost(string cause);
+
+    [LoggerMessage(2502, LogLevel.Warning, "The clock of another replica is {Seconds:0} s ahead of this one's: past 10 s, two tabs that renew at once are taken for a thief and signed out. Let NTP set both")]
+    private partial void LogApart(double seconds);
 }

@@ -109,11 +109,11 @@ internal static class PushTables
     public static async Task SweepAsync(AppDb db, DateTimeOffset now, CancellationToken ct)
     {
         var horizon = now - Remembered;
-        await db.UndeliveredEvents.Where(u => u.SetAsideAt < horizon).ExecuteDeleteAsync(ct);
+        await db.ForgetAsync(db.UndeliveredEvents.Where(u => u.SetAsideAt < horizon).OrderBy(u => u.SetAsideAt), ct);
         foreach (var service in await db.UndeliveredEvents.GroupBy(u => u.Service).Where(g => g.Count() > MostSetAside).Select(g => g.Key).ToListAsync(ct))
         {
             var last = await db.UndeliveredEvents.Where(u => u.Service == service).OrderByDescending(u => u.Cursor).Skip(MostSetAside).Select(u => u.Cursor).FirstAsync(ct);
-            await db.UndeliveredEvents.Where(u => u.Service == service && u.Cursor <= last).ExecuteDeleteAsync(ct);
+            await db.ForgetAsync(db.UndeliveredEvents.Where(u => u.Service == service && u.Cursor <= last).OrderBy(u => u.Cursor), ct);
         }
     }
 }

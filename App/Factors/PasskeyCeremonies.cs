@@ -41,7 +41,7 @@ internal sealed class PasskeyCeremonies(AppDb db, MasterKey masterKey, TimeProvi
 {
     public static readonly TimeSpan Lasts = TimeSpan.FromMinutes(5);
 
-    public static readonly Sweep Sweep = new((db, now, ct) => db.Set<UsedChallenge>().Where(c => c.ExpiresAt < now).ExecuteDeleteAsync(ct));
+    public static readonly Sweep Sweep = new((db, now, ct) => db.ForgetAsync(db.Set<UsedChallenge>().Where(c => c.ExpiresAt < now).OrderBy(c => c.ExpiresAt), ct));
 
     private const string Cookie = "passkey_browser";
     private const string Sealed = "passkey ceremony";

@@ -34,7 +34,7 @@ internal sealed class SecondSteps(AppDb db, TimeProvider time)
     public const int MostTries = 5;
     public static readonly TimeSpan Lasts = TimeSpan.FromMinutes(5);
 
-    public static readonly Sweep Sweep = new((db, now, ct) => db.Set<SecondStep>().Where(s => s.ExpiresAt < now).ExecuteDeleteAsync(ct));
+    public static readonly Sweep Sweep = new((db, now, ct) => db.ForgetAsync(db.Set<SecondStep>().Where(s => s.ExpiresAt < now).OrderBy(s => s.ExpiresAt), ct));
 
     /// <returns>The challenge. The caller saves.</returns>
     public string Begin(Guid userId)

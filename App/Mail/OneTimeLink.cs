@@ -48,7 +48,7 @@ internal sealed class OneTimeLinks(AppDb db, TimeProvider time)
 {
     private const int Size = 32;
 
-    public static readonly Sweep Sweep = new((db, now, ct) => db.Set<OneTimeLink>().Where(l => l.ExpiresAt < now).ExecuteDeleteAsync(ct));
+    public static readonly Sweep Sweep = new((db, now, ct) => db.ForgetAsync(db.Set<OneTimeLink>().Where(l => l.ExpiresAt < now).OrderBy(l => l.ExpiresAt), ct));
 
     /// <returns>The text for the link, which can't be had again. The row is saved by the caller.</returns>
     public string Add(string purpose, Guid? userId, TimeSpan life, string? details = null, string? holds = null)

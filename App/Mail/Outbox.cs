@@ -22,9 +22,9 @@ internal sealed class Outbox(AppDb db, MasterKey masterKey, MailOptions options,
     public static readonly Sweep Sweep = new(async (db, now, ct) =>
     {
         var horizon = now - Remembered;
-        await db.Outbox.Where(l => l.GiveUpAt <= now && l.Contents != null).ExecuteUpdateAsync(set => set
-            .SetProperty(l => l.Contents, (byte[]?)null).SetProperty(l => l.DueAt, (DateTimeOffset?)null).SetProperty(l => l.Fault, l => l.Fault ?? "too old"), ct);
-        await db.Outbox.Where(l => l.Contents == null && l.CreatedAt < horizon).ExecuteDeleteAsync(ct);
+        await db.WriteInBatchesAsync(db.Outbox.Where(l => l.GiveUpAt <= now && l.Contents != null).OrderBy(l => l.Id), some => some.ExecuteUpdateAsync(set => set
+            .SetProperty(l => l.Contents, (byte[]?)null).SetProperty(l => l.DueAt, (DateTimeOffset?)null).SetProperty(l => l.Fault, l => l.Fault ?? "too old"), ct), ct);
+        await db.ForgetAsync(db.Outbox.Where(l => l.Contents == null && l.CreatedAt < horizon).OrderBy(l => l.Id), ct);
     });
 
     /// <param name="userId">Whom it is about.</param>

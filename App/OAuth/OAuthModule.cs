@@ -3,7 +3,6 @@ using App.Events;
 using App.Ops;
 using App.Tokens;
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.EntityFrameworkCore;
 
 namespace App.OAuth;
 
@@ -25,7 +24,7 @@ internal static class OAuthModule
         services.AddScoped<RevokeToken>();
         services.AddSingleton(new StartStep(BeginAsync, ServingOnly: true));
         services.AddHostedService<FollowRegistry>();
-        services.AddSingleton(new Sweep((db, now, ct) => db.RevokedTokens.Where(t => t.ExpiresAt < now - TokenOptions.ClockSkew).ExecuteDeleteAsync(ct)));
+        services.AddSingleton(new Sweep((db, now, ct) => db.ForgetAsync(db.RevokedTokens.Where(t => t.ExpiresAt < now - TokenOptions.ClockSkew).OrderBy(t => t.ExpiresAt), ct)));
         services.AddSingleton(new DiscoveryPart(Discovery.Describe));
         services.AddAuthentication().AddScheme<AuthenticationSchemeOptions, ServiceHandler>(ServiceHandler.Scheme, null);
         services.AddAuthorizationBuilder()

@@ -10,7 +10,7 @@ internal sealed class ServiceTokens(
     ServiceRegistry registry, SigningKeyRing ring, TokenVerifier verifier, RevocationIndex revocations, TokenOptions options, PublicUrl publicUrl, TimeProvider time)
 {
     private const int Most = 10_000;
-    private readonly ConcurrentDictionary<VerifiedTokens.Key, ServiceToken> _verified = new();
+    private readonly ConcurrentDictionary<VerifiedTokens.Key, (ServiceToken Token, long End)> _verified = new();
 
     public TimeSpan Lifetime => options.AccessTokenLifetime;
 
@@ -27,14 +27,15 @@ internal sealed class ServiceTokens(
     {
         if (text.Length is 0 or > StrictToken.MaxLength || !System.Text.Ascii.IsValid(text)) return null;
         var key = VerifiedTokens.Key.Of(text, Carrier.Bearer);
-        if (!_verified.TryGetValue(key, out var token))
+        if (!_verified.TryGetValue(key, out var known))
         {
             if (await verifier.VerifyServiceAsync(text) is not { } genuine) return null;
             if (_verified.Count >= Most) _verified.Clear();
-            _verified[key] = token = genuine;
+            _verified[key] = known = (genuine, verifier.EndOf(genuine.ExpiresAt));
         }
 
-        var good = verifier.IsAlive(token.ExpiresAt) && !revocations.IsRevoked(Guid.Empty, token.KeyId) && !registry.IsRevoked(token.TokenId);
+        var token = known.Token;
+        var good = verifier.IsAlive(token.ExpiresAt, known.End) && !revocations.IsRevoked(Guid.Empty, token.KeyId) && !registry.IsRevoked(token.TokenId);
         return good && registry.Find(token.ClientId) is { } service && service.HasSecret(token.SecretId) ? (service, token) : null;
     }
 }

@@ -14,13 +14,15 @@ namespace App.Ops;
 /// <summary>OpenAPI 3.1 at <c>/openapi/v1.json</c> and a reader at <c>/docs</c>, scripts included served by ourselves.</summary>
 internal static class ApiDocs
 {
+    private const string Name = "v1";
+
     // The reader draws its styles at run time, so this one page, which shows nothing personal and posts no form of ours,
     // allows inline styles. Scripts stay nonce-only: 'strict-dynamic' isn't needed, 'unsafe-inline' and 'unsafe-eval' never.
     private const string ReaderPolicy =
         "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
         + "connect-src 'self'; worker-src 'self' blob:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'";
 
-    public static IServiceCollection AddApiDocs(this IServiceCollection services) => services.AddOpenApi("v1", options =>
+    public static IServiceCollection AddApiDocs(this IServiceCollection services) => services.AddOpenApi(Name, options =>
     {
         options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
         options.AddDocumentTransformer(Describe);
@@ -34,7 +36,9 @@ internal static class ApiDocs
     {
         if (!routes.ServiceProvider.GetRequiredService<DocsOptions>().Enabled) return;
 
-        routes.MapOpenApi();
+        // The same for everybody and as long as this process lives, and long in the making.
+        byte[]? made = null;
+        routes.MapGet($"/openapi/{Name}.json", async (HttpContext http, CancellationToken ct) => TypedResults.Bytes(made ??= await WriteAsync(http.RequestServices, ct), "application/json;charset=utf-8")).ExcludeFromDescription();
         routes.MapScalarApiReference("/docs", (options, http) =>
         {
             var nonce = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(18));
@@ -48,6 +52,14 @@ internal static class ApiDocs
                 .HideDeveloperTools();
             http.Response.Headers.ContentSecurityPolicy = ReaderPolicy.Replace("{nonce}", nonce, StringComparison.Ordinal);
         });
+    }
+
+    private static async Task<byte[]> WriteAsync(IServiceProvider services, CancellationToken ct)
+    {
+        var document = await services.GetRequiredKeyedService<IOpenApiDocumentProvider>(Name).GetOpenApiDocumentAsync(ct);
+        using var text = new MemoryStream();
+        await document.SerializeAsync(text, OpenApiSpecVersion.OpenApi3_1, OpenApiConstants.Json, ct);
+        return text.ToArray();
     }
 
     private static Task Describe(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken ct)

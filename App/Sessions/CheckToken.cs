@@ -27,10 +27,10 @@ internal sealed class CheckToken(VerifiedTokens verified, KnownSessions sessions
         if (text.Length > StrictToken.MaxLength * 2 || !Ascii.IsValid(text.Span)) return default;
         var key = KeyOf(text, carrier, http);
         if (verified.Find(key) is not { } known) return VerifyAsync(text.ToString(), key, audience, http);
-        var user = CurrentUser.From(known.Principal)!;
+        var user = CurrentUser.From(known.Result.Principal)!;
         if (user.Audience != audience) return default;
-        if (IsInForce(user)) return ValueTask.FromResult<AuthenticateResult?>(known);
-        verified.Remove(key);
+        if (revocations.IsRevoked(user)) verified.Remove(key);
+        else if (verifier.IsAlive(user.ExpiresAt, known.End)) return ValueTask.FromResult<AuthenticateResult?>(known.Result);
         return default;
     }
 
@@ -84,7 +84,7 @@ internal sealed class CheckToken(VerifiedTokens verified, KnownSessions sessions
         var token = key.Carrier == Carrier.Cookie ? SessionCookies.Unwrap(text) : text;
         if (token is null || await JudgeAsync(token, audience, look: false, http) is not TokenVerdict.Genuine(var user)) return null;
         var result = AuthenticateResult.Success(new AuthenticationTicket(user.ToPrincipal(), SessionHandler.Scheme));
-        verified.Add(key, result);
+        verified.Add(key, result, verifier.EndOf(user.ExpiresAt));
         // Asked after adding: a revocation that came between the look-up and here is in the index, if not in what was read.
         return IsInForce(user) ? result : null;
     }

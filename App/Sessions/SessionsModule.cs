@@ -1,7 +1,6 @@
 using App.Data;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Components.Server.Circuits;
-using Microsoft.EntityFrameworkCore;
 
 namespace App.Sessions;
 
@@ -48,10 +47,10 @@ internal static class SessionsModule
     }
 
     // An ended session stays a week, for its owner to look back at.
-    private static Task<int> ForgetAsync(AppDb db, DateTimeOffset idleSince, DateTimeOffset now, CancellationToken ct)
+    private static Task ForgetAsync(AppDb db, DateTimeOffset idleSince, DateTimeOffset now, CancellationToken ct)
     {
         var week = TimeSpan.FromDays(7);
         var (ended, idle) = (now - week, idleSince - week);
-        return db.Sessions.Where(s => s.ExpiresAt < ended || s.RevokedAt < ended || s.LastSeenAt < idle).ExecuteDeleteAsync(ct);
+        return db.ForgetAsync(db.Sessions.Where(s => s.ExpiresAt < ended || s.RevokedAt < ended || s.LastSeenAt < idle).OrderBy(s => s.Id), ct);
     }
 }

@@ -21,8 +21,9 @@ internal enum Carrier : byte
 
 /// <summary>
 /// Tokens that were verified in full, by the SHA-256 of the text they came in, so that the next request with it costs no cryptography.
-/// An entry says "genuine", never "in force": expiry and revocation are asked each time. Bounded: when it is full a quarter goes, first
-/// what nobody asked for since the last time, so that an entry in use stays, and a hit costs a look-up and at most one write.
+/// An entry says "genuine", never "in force": expiry and revocation are asked each time. One that has expired stays like any other, so that a clock
+/// that is set back finds it over. Bounded: when it is full a quarter goes, first what nobody asked for since the last time, so that an entry in use
+/// stays, and a hit costs a look-up and at most one write.
 /// </summary>
 internal sealed class VerifiedTokens(TokenOptions options)
 {
@@ -36,17 +37,18 @@ internal sealed class VerifiedTokens(TokenOptions options)
 
     public int Count => Volatile.Read(ref _count);
 
-    public AuthenticateResult? Find(in Key key)
+    public Entry? Find(in Key key)
     {
         if (!_entries.TryGetValue(key, out var entry)) return null;
         if (entry.Asked != _round) entry.Asked = _round; // once a round: otherwise the cores would pass the line to and fro
-        return entry.Result;
+        return entry;
     }
 
-    public void Add(in Key key, AuthenticateResult result)
+    /// <param name="end">As <see cref="TokenVerifier.EndOf"/> says.</param>
+    public void Add(in Key key, AuthenticateResult result, long end)
     {
         var count = Interlocked.Increment(ref _count);
-        if (!_entries.TryAdd(key, new Entry(result, _round))) Interlocked.Decrement(ref _count);
+        if (!_entries.TryAdd(key, new Entry(result, end, _round))) Interlocked.Decrement(ref _count);
         else if (count > options.CacheSize) MakeRoom();
     }
 
@@ -77,9 +79,10 @@ internal sealed class VerifiedTokens(TokenOptions options)
         }
     }
 
-    private sealed class Entry(AuthenticateResult result, int added)
+    public sealed class Entry(AuthenticateResult result, long end, int added)
     {
         public AuthenticateResult Result => result;
+        public long End => end;
         public int Added => added;
 
         /// <summary>The last round in which it was asked for.</summary>

@@ -33,16 +33,7 @@ internal static class StrictMembers
     public static bool TryText(this Dictionary<string, JsonElement> members, string name, out string value)
     {
         value = "";
-        if (!members.TryGetValue(name, out var member) || member.ValueKind != JsonValueKind.String) return false;
-        try
-        {
-            value = member.GetString()!;
-            return value.Length > 0;
-        }
-        catch (InvalidOperationException)
-        {
-            return false;
-        }
+        return members.TryGetValue(name, out var member) && TryRead(member, out value) && value.Length > 0;
     }
 
     /// <summary>Whole seconds (NumericDate, RFC 7519 section 2): a number without fraction or exponent, never a string.</summary>
@@ -63,16 +54,16 @@ internal static class StrictMembers
     {
         values = [];
         if (!members.TryGetValue(name, out var member)) return true;
-        if (member.ValueKind != JsonValueKind.Array || member.EnumerateArray().Any(v => v.ValueKind != JsonValueKind.String)) return false;
-        try
+        if (member.ValueKind != JsonValueKind.Array) return false;
+        List<string> found = [];
+        foreach (var each in member.EnumerateArray())
         {
-            values = [.. member.EnumerateArray().Select(v => v.GetString()!)];
-            return true;
+            if (!TryRead(each, out var value)) return false;
+            found.Add(value);
         }
-        catch (InvalidOperationException)
-        {
-            return false;
-        }
+
+        values = found;
+        return true;
     }
 
     /// <summary>The chain of <c>act</c> (RFC 8693 section 4.1), the nearest first; empty where it is absent.</summary>
@@ -83,19 +74,27 @@ internal static class StrictMembers
         if (!members.TryGetValue("act", out var act)) return true;
         for (var more = true; more;)
         {
-            if (act.ValueKind != JsonValueKind.Object || !act.TryGetProperty("sub", out var subject) || subject.ValueKind != JsonValueKind.String) return false;
-            try
-            {
-                found.Add(subject.GetString()!);
-            }
-            catch (InvalidOperationException)
-            {
-                return false; // half a surrogate pair, which is no text
-            }
-
+            if (act.ValueKind != JsonValueKind.Object || !act.TryGetProperty("sub", out var subject) || !TryRead(subject, out var actor)) return false;
+            found.Add(actor);
             more = act.TryGetProperty("act", out act);
         }
 
         return true;
+    }
+
+    // Half a surrogate pair is no text, and asking for it throws.
+    private static bool TryRead(JsonElement member, out string value)
+    {
+        value = "";
+        if (member.ValueKind != JsonValueKind.String) return false;
+        try
+        {
+            value = member.GetString()!;
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
     }
 }

@@ -43,15 +43,25 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
     /// </summary>
     public bool IsAlive(CurrentUser user) => IsAlive(user.ExpiresAt);
 
-    public bool IsAlive(long expiresAt) => IsAlive(expiresAt, time.GetUtcNow().ToUnixTimeSeconds());
+    /// <summary>The same for one whose end was noted when it was verified (<see cref="EndOf"/>): a wall clock that is set back doesn't revive it.</summary>
+    public bool IsAlive(long expiresAt, long end) => IsAlive(expiresAt) && time.GetTimestamp() < end;
 
-    private static bool IsAlive(long expiresAt, long now) => now - expiresAt < TokenOptions.ClockSkew.TotalSeconds;
+    /// <summary>When a token that is alive now will be over, as a timestamp: on the clock that only goes forward.</summary>
+    public long EndOf(long expiresAt)
+    {
+        var left = DateTimeOffset.FromUnixTimeSeconds(expiresAt) + TokenOptions.ClockSkew - time.GetUtcNow();
+        return time.GetTimestamp() + (long)(left.TotalSeconds * time.TimestampFrequency);
+    }
+
+    private bool IsAlive(long expiresAt) => IsAliveAt(expiresAt, time.GetUtcNow().ToUnixTimeSeconds());
+
+    private static bool IsAliveAt(long expiresAt, long now) => now - expiresAt < TokenOptions.ClockSkew.TotalSeconds;
 
     private bool IsInTime(long issued, long expires, long? notBefore, out TokenFault fault)
     {
         var now = time.GetUtcNow().ToUnixTimeSeconds();
         var skew = (long)TokenOptions.ClockSkew.TotalSeconds;
-        TokenFault? found = !IsAlive(expires, now) ? TokenFault.Expired
+        TokenFault? found = !IsAliveAt(expires, now) ? TokenFault.Expired
             : issued > now + skew || notBefore > now + skew ? TokenFault.NotYetValid
             : expires <= issued || expires - issued > TokenOptions.LongestLifetime.TotalSeconds || notBefore > expires ? TokenFault.LifetimeOutOfBounds
             : null;
