@@ -32,8 +32,8 @@ var serviceSecret = Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetByte
 var table = new Table();
 
 Console.Error.WriteLine("Publishing (ReadyToRun) …");
-var app = Publish(Path.Combine(here, "..", "..", "App"), "app", "-p:PublishReadyToRun=true", "-r", "linux-x64", "--self-contained", "false");
-var bare = Publish(Path.Combine(here, "Floor.cs"), "floor");
+var app = Server.PublishApp(Path.Combine(here, "..", "..", "App"), folder);
+var bare = Server.Publish(Path.Combine(here, "Floor.cs"), folder, "floor");
 
 // The start: an empty database first, then the one it has made.
 var data = Directory.CreateDirectory(Path.Combine(folder, $"data-{Guid.NewGuid():N}")).FullName;
@@ -175,18 +175,6 @@ Server Gatehouse(string dataDir, params (string Key, string Value)[] more) => ne
     ("DataDir", dataDir), ("ASPNETCORE_ENVIRONMENT", "Production"), ("Issuer", "https://id.example.test"), ("Proxy__TerminatesTls", "true"),
     ("Keys__MasterKey", Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))), ("RateLimits__PerAddressPerMinute", "100000"),
     ("Services__0__Id", "orders"), ("Services__0__Secret", serviceSecret)]);
-
-string Publish(string project, string name, params string[] options)
-{
-    // Everything beside the clone: its lock files and obj folders stay as they are.
-    var target = Path.Combine(folder, name);
-    string[] arguments = ["publish", project, "-c", "Release", "-o", target, "--artifacts-path", Path.Combine(folder, $"{name}-build"),
-        $"-p:NuGetLockFilePath={Path.Combine(folder, $"{name}.lock.json")}", "--nologo", "-v", "quiet", .. options];
-    using var publish = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
-    var output = publish.StandardOutput.ReadToEnd();
-    publish.WaitForExit();
-    return publish.ExitCode == 0 ? target : throw new InvalidOperationException(output);
-}
 
 static double HashesPerSecond(TimeSpan time)
 {

@@ -34,6 +34,21 @@ internal sealed class Server : IDisposable
         _process.BeginErrorReadLine();
     }
 
+    /// <summary>Publishes a program beside the clone: its lock files and obj folders stay as they are.</summary>
+    public static string Publish(string project, string folder, string name, params string[] options)
+    {
+        var target = Path.Combine(folder, name);
+        string[] arguments = ["publish", project, "-c", "Release", "-o", target, "--artifacts-path", Path.Combine(folder, $"{name}-build"),
+            $"-p:NuGetLockFilePath={Path.Combine(folder, $"{name}.lock.json")}", "--nologo", "-v", "quiet", .. options];
+        using var publish = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
+        var output = publish.StandardOutput.ReadToEnd();
+        publish.WaitForExit();
+        return publish.ExitCode == 0 ? target : throw new InvalidOperationException(output);
+    }
+
+    /// <summary>As one ought to publish Gatehouse.</summary>
+    public static string PublishApp(string project, string folder) => Publish(project, folder, "app", "-p:PublishReadyToRun=true", "-r", "linux-x64", "--self-contained", "false");
+
     public int Port { get; }
     public string Address => $"http://127.0.0.1:{Port}";
     public double Megabytes => Number("status", "VmRSS:") / 1024;
@@ -51,7 +66,7 @@ internal sealed class Server : IDisposable
     public async Task<double> FirstAnswerAsync(string path)
     {
         using var client = new HttpClient();
-        while (_since.Elapsed.TotalSeconds < 30 && !_process.HasExited)
+        while (_since.Elapsed.TotalSeconds < 120 && !_process.HasExited)
         {
             try
             {
@@ -63,7 +78,7 @@ internal sealed class Server : IDisposable
                 await Task.Delay(5);
             }
         }
-        throw new InvalidOperationException($"No 200 from {Address}{path} within 30 seconds.");
+        throw new InvalidOperationException($"No 200 from {Address}{path} within two minutes.");
     }
 
     public void Dispose()
