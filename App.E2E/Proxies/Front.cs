@@ -17,7 +17,7 @@ internal sealed record Surroundings(string Gatehouse, string Upstream, string Ce
 internal sealed class Front : IAsyncDisposable
 {
     private const string Modules = "/usr/lib/apache2/modules";
-    private IReadOnlyDictionary<string, string> _files = new Dictionary<string, string>();
+    private IReadOnlyDictionary<string, string>? _files;
     private Surroundings? _around;
     private Process? _process;
 
@@ -66,7 +66,7 @@ internal sealed class Front : IAsyncDisposable
     public async Task<Front> StartAnotherAsync()
     {
         var another = Plan(Id);
-        await another.StartAsync(_files, _around!);
+        await another.StartAsync(_files!, _around!);
         return another;
     }
 
@@ -144,7 +144,7 @@ internal sealed class Front : IAsyncDisposable
         """;
 
     // What a reader changes: where everything is.
-    private string Shown(string file, Surroundings around) => Write(file, _files[file]
+    private string Shown(string file, Surroundings around) => Write(file, _files![file]
         .Replace("<host and port of Gatehouse>", around.Gatehouse, StringComparison.Ordinal).Replace("127.0.0.1:3000", around.Upstream, StringComparison.Ordinal)
         .Replace("localhost:8080", $"127.0.0.1:{Port}", StringComparison.Ordinal).Replace("/etc/gatehouse", Folder, StringComparison.Ordinal));
 
