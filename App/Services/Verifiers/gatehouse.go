@@ -1,5 +1,5 @@
 // Package gatehouse checks Gatehouse's access tokens in this process and hears of sign-outs within moments.
-// One file, yours to keep and to change. It needs Go 1.19 and golang-jwt 4 or 5.
+// One file, yours to keep and to change. It needs Go 1.19 and golang-jwt 4.
 //
 //	gate, err := gatehouse.New(gatehouse.Options{Issuer: "https://id.example.com", Audience: "orders"})
 //	http.Handle("/orders", gate.Middleware(orders)) // there: gatehouse.ClaimsOf(r.Context())["email"]
@@ -24,6 +24,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -31,13 +32,10 @@ import (
 )
 
 const (
-	skew, slack = 30, 900          // s by which two clocks may differ, and by which one may jump
-	longestLife = 3600             // s that a token of ours may live
-	maxToken    = 8192             // characters
-	patience    = 5 * time.Second  // for any answer, and that the first tokens wait for the feed's snapshot
-	silence     = 12 * time.Second // without data after which the feed is opened anew
-	keysAge     = 5 * time.Minute  // after which the keys are fetched again in the background
-	keysPause   = 30 * time.Second // between two fetches that unknown key ids in tokens may cause
+	skew, slack           = 30, 900                           // s by which two clocks may differ, and one may jump
+	longestLife, maxToken = 3600, 8192                        // s that a token may live, and its characters
+	patience, silence     = 5 * time.Second, 12 * time.Second // for an answer; between words of the feed
+	keysAge, keysPause    = 5 * time.Minute, 30 * time.Second // between fetches of keys; for the sake of unknown ones
 )
 
 // Options of a service. Issuer and Audience have no default.
@@ -65,36 +63,36 @@ type Stats struct {
 	LastError       string         `json:"lastError"`
 }
 
+// Gatehouse follows one Gatehouse for one service. Its methods may be called from any goroutine.
+type Gatehouse struct {
+	Options
+	Close             context.CancelFunc
+	open, ready       context.Context // ready is done with the first snapshot, or when patience is at its end
+	beReady           context.CancelFunc
+	errands, fetching sync.Mutex   // one of each at a time; whoever needs a key waits for the fetch that is under way
+	keysDue, missDue  time.Time    // until then none are fetched in the background, or because one is unknown
+	keys              atomic.Value // a keySet
+	acknowledged      int64
+	mu                sync.Mutex            // of all below
+	revoked           map[string]revocation // by id
+	freshAt           time.Time
+	stats             Stats
+}
+
+type keySet map[string]*ecdsa.PublicKey
+
+type revocation struct{ notBefore, expires int64 } // refuses tokens issued up to notBefore; held until expires
+
 // Refused says why a token isn't good: one of a few fixed words, fit for a metric's label; it never quotes the token.
 type Refused string
 
 func (reason Refused) Error() string { return "token refused: " + string(reason) }
 
-// Inside this file a refusal is a panic, caught in decide; so each rule is one line.
+// Inside this file a refusal is a panic, caught in judge; so each rule is one line.
 func refuse(when bool, reason Refused) {
 	if when {
 		panic(reason)
 	}
-}
-
-type revocation struct{ notBefore, expires int64 } // refuses tokens issued up to notBefore; held until expires
-
-// Gatehouse follows one Gatehouse for one service. Its methods may be called from any goroutine.
-type Gatehouse struct {
-	Options
-	Close    context.CancelFunc
-	ctx      context.Context
-	ready    context.Context // done at the first snapshot, or when patience is at its end
-	beReady  context.CancelFunc
-	wake     chan struct{} // there may be something to acknowledge or to fetch
-	fetching sync.Mutex    // whoever comes while one fetch of keys is under way waits for it
-	mu       sync.Mutex    // of all below
-	keys     map[string]*ecdsa.PublicKey
-	keysAt   time.Time
-	missAt   time.Time
-	freshAt  time.Time
-	revoked  map[string]revocation // by id
-	stats    Stats
 }
 
 // New starts to follow the feed; Close ends that.
@@ -111,47 +109,45 @@ func New(o Options) (*Gatehouse, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	modes := map[string]bool{"introspect": true, "refuse": true, "accept": true}
-	if o.Issuer == "" || o.Audience == "" || o.ClientSecret == "" || !modes[o.WhenStale] || o.StaleAfter < 0 {
+	mode := map[string]bool{"introspect": true, "refuse": true, "accept": true}
+	if o.Issuer == "" || o.Audience == "" || o.ClientSecret == "" || !mode[o.WhenStale] || o.StaleAfter < 0 {
 		return nil, errors.New("gatehouse needs Issuer, Audience and ClientSecret; WhenStale, StaleAfter in bounds")
 	}
-	g := &Gatehouse{Options: o, wake: make(chan struct{}, 1), revoked: map[string]revocation{}}
-	g.stats = Stats{FeedAge: -1, Refusals: map[string]int{}}
-	g.ctx, g.Close = context.WithCancel(context.Background())
-	g.ready, g.beReady = context.WithTimeout(g.ctx, patience)
+	g := &Gatehouse{Options: o, acknowledged: -1, revoked: map[string]revocation{}}
+	g.stats.Refusals = map[string]int{}
+	g.keys.Store(keySet{})
+	g.open, g.Close = context.WithCancel(context.Background())
+	g.ready, g.beReady = context.WithTimeout(g.open, patience)
 	go g.follow()
-	go g.runErrands()
 	return g, nil
 }
 
 func either[T comparable](values ...T) (found T) {
-	for _, value := range values {
-		if found == *new(T) {
-			found = value
-		}
+	for i := 0; i < len(values) && found == *new(T); i++ {
+		found = values[i]
 	}
 	return found
 }
 
-func (g *Gatehouse) locked(change func()) {
+// Stats is a copy.
+func (g *Gatehouse) Stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	change()
+	stats := g.stats
+	stats.FeedAge, stats.RevocationsHeld, stats.Refusals = -1, len(g.revoked), map[string]int{}
+	if !g.freshAt.IsZero() {
+		stats.FeedAge = time.Since(g.freshAt).Seconds()
+	}
+	for reason, count := range g.stats.Refusals {
+		stats.Refusals[reason] = count
+	}
+	return stats
 }
 
-// Stats is a copy.
-func (g *Gatehouse) Stats() (s Stats) {
-	g.locked(func() {
-		s = g.stats
-		s.RevocationsHeld, s.Refusals = len(g.revoked), map[string]int{}
-		if !g.freshAt.IsZero() {
-			s.FeedAge = time.Since(g.freshAt).Seconds()
-		}
-		for reason, count := range g.stats.Refusals {
-			s.Refusals[reason] = count
-		}
-	})
-	return s
+func (g *Gatehouse) locked(do func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	do()
 }
 
 type claimsKey struct{}
@@ -165,7 +161,7 @@ func ClaimsOf(ctx context.Context) map[string]any {
 // Middleware hands on the good requests and answers the others 401 (RFC 6750 section 3) as problem+json.
 func (g *Gatehouse) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		claims, err := g.decide(func() string { return readCredentials(r.Header, g.Cookie) })
+		claims, err := g.judge(func() string { return readCredentials(r, g.Cookie) })
 		if err == nil {
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), claimsKey{}, claims)))
 			return
@@ -180,80 +176,72 @@ func (g *Gatehouse) Middleware(next http.Handler) http.Handler {
 
 // Verify returns the token's claims, or a Refused.
 func (g *Gatehouse) Verify(token string) (map[string]any, error) {
-	return g.decide(func() string { return token })
+	return g.judge(func() string { return token })
 }
 
-func (g *Gatehouse) decide(read func() string) (claims map[string]any, err error) {
+func (g *Gatehouse) judge(read func() string) (claims map[string]any, err error) {
 	defer func() {
-		switch reason := recover().(type) {
-		case nil:
-		case Refused:
+		if failure := recover(); failure != nil {
+			reason := failure.(Refused) // anything else is a bug, and panics anew
 			g.locked(func() { g.stats.Refusals[string(reason)]++ })
-			claims, err = nil, reason
-		default:
-			panic(reason)
+			err = reason
 		}
 	}()
 	return g.check(read()), nil
 }
 
+var parser = jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithoutClaimsValidation())
+
 func (g *Gatehouse) check(token string) map[string]any {
-	kid, told, claims := readToken(token, g.Issuer, g.Audience, g.Now().Unix())
+	kid, claims := readToken(token, g.Issuer, g.Audience, g.Now().Unix())
 	<-g.ready.Done()
-	key := g.findKey(kid)
+	key := g.keys.Load().(keySet)[kid]
+	if key == nil {
+		g.fetchKeys(kid, false)
+		key = g.keys.Load().(keySet)[kid]
+	}
 	refuse(key == nil, "unknown_key")
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithoutClaimsValidation())
 	_, err := parser.Parse(token, func(*jwt.Token) (any, error) { return key, nil })
 	refuse(err != nil, "signature")
 	var stale bool
-	ids, held := [3]string{kid, told.Sid, told.Sub}, [3]int64{}
 	g.locked(func() {
-		for i, id := range ids {
-			held[i] = g.revoked[id].notBefore
+		for who, id := range map[string]any{"key": kid, "session": claims["sid"], "user": claims["sub"]} {
+			refuse(wholeNumber(claims["iat"]) <= g.revoked[id.(string)].notBefore, Refused(who+"_revoked"))
 		}
-		stale = time.Since(g.freshAt) > g.StaleAfter
+		stale = time.Since(g.freshAt) > g.StaleAfter && g.WhenStale != "accept"
+		refuse(stale && g.WhenStale == "refuse", "stale")
 	})
-	for i, reason := range [3]Refused{"key_revoked", "session_revoked", "user_revoked"} {
-		refuse(told.Iat <= held[i], reason)
-	}
-	if stale && g.WhenStale != "accept" {
-		refuse(g.WhenStale == "refuse", "stale")
+	if stale {
 		g.locked(func() { g.stats.Introspections++ })
 		var answer struct{ Active bool } // for this request alone
 		form := url.Values{"token": {token}}.Encode()
-		err = g.ask("/connect/introspect", "application/x-www-form-urlencoded", form, &answer)
+		err := g.ask("/connect/introspect", "application/x-www-form-urlencoded", form, into(&answer))
 		refuse(err != nil, "introspection_failed")
 		refuse(!answer.Active, "inactive")
 	}
 	return claims
 }
 
-func (g *Gatehouse) findKey(kid string) (key *ecdsa.PublicKey) {
-	find := func() { key = g.keys[kid] }
-	if g.locked(find); key != nil {
-		return key
-	}
+// Takes all that are published, so that the next one is here before its first use: now, or if it is time to.
+func (g *Gatehouse) fetchKeys(missing string, now bool) {
 	g.fetching.Lock()
 	defer g.fetching.Unlock()
-	if g.locked(find); key == nil && time.Since(g.missAt) > keysPause {
-		g.missAt = time.Now()
-		g.fetchKeys()
-		g.locked(find)
+	due, pause := &g.keysDue, keysAge
+	if missing != "" {
+		due, pause = &g.missDue, keysPause
 	}
-	return key
-}
-
-// All that are published, so that the next one is here before its first use. Call it with fetching held.
-func (g *Gatehouse) fetchKeys() {
-	g.locked(func() { g.keysAt = time.Now() })
+	if !now && (time.Now().Before(*due) || g.keys.Load().(keySet)[missing] != nil) {
+		return
+	}
+	*due = time.Now().Add(pause)
 	var published struct {
 		Keys []struct{ Kid, Crv, X, Y string }
 	}
-	if g.ask("/.well-known/jwks.json", "", "", &published) != nil || len(published.Keys) == 0 {
-		g.locked(func() { g.keysAt = time.Time{} })
+	if g.ask("/.well-known/jwks.json", "", "", into(&published)) != nil {
+		g.keysDue = time.Time{} // again at the next heartbeat
 		return
 	}
-	keys := map[string]*ecdsa.PublicKey{}
+	keys := keySet{}
 	for _, k := range published.Keys {
 		x, _ := base64.RawURLEncoding.DecodeString(k.X)
 		y, _ := base64.RawURLEncoding.DecodeString(k.Y)
@@ -262,104 +250,78 @@ func (g *Gatehouse) fetchKeys() {
 			keys[k.Kid] = &ecdsa.PublicKey{Curve: elliptic.P256(), X: X, Y: Y}
 		}
 	}
-	g.locked(func() { g.keys = keys })
+	g.keys.Store(keys)
 }
 
-// Anything but success is an error; a body makes it a POST.
-func (g *Gatehouse) send(ctx context.Context, path, contentType, body string) (io.ReadCloser, error) {
-	method := map[bool]string{true: http.MethodGet, false: http.MethodPost}[body == ""]
-	r, err := http.NewRequestWithContext(ctx, method, g.URL+path, strings.NewReader(body))
+// A post makes it a POST. The timer ends it all, also the reading of the answer, unless read sets it anew.
+func (g *Gatehouse) ask(path, contentType, post string, read func(io.Reader, *time.Timer) error) (err error) {
+	defer g.locked(func() {
+		if err != nil {
+			g.stats.LastError = err.Error()
+		}
+	})
+	ctx, cancel := context.WithCancel(g.open)
+	defer cancel()
+	timer := time.AfterFunc(patience, cancel)
+	method := map[bool]string{true: http.MethodGet, false: http.MethodPost}[post == ""]
+	r, err := http.NewRequestWithContext(ctx, method, g.URL+path, strings.NewReader(post))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.SetBasicAuth(url.QueryEscape(g.ClientID), url.QueryEscape(g.ClientSecret)) // RFC 6749 section 2.3.1
 	r.Header.Set("Content-Type", contentType)
 	response, err := http.DefaultTransport.RoundTrip(r) // a client would follow redirects, credentials and all
 	if err != nil {
-		return nil, err
+		return err
 	}
+	defer response.Body.Close()
 	if response.StatusCode >= 300 {
-		response.Body.Close()
-		return nil, fmt.Errorf("%s answered %d", path, response.StatusCode)
+		return fmt.Errorf("%s answered %d", path, response.StatusCode)
 	}
-	return response.Body, nil
+	return read(response.Body, timer)
 }
 
-func (g *Gatehouse) ask(path, contentType, body string, answer any) error {
-	ctx, cancel := context.WithTimeout(g.ctx, patience)
-	defer cancel()
-	reply, err := g.send(ctx, path, contentType, body)
-	if err == nil {
-		defer reply.Close()
-		if err = json.NewDecoder(reply).Decode(answer); err == io.EOF {
-			err = nil // there is none
-		}
-	}
-	if err != nil {
-		g.locked(func() { g.stats.LastError = err.Error() })
-	}
-	return err
+func into(answer any) func(io.Reader, *time.Timer) error {
+	return func(body io.Reader, _ *time.Timer) error { return json.NewDecoder(body).Decode(answer) }
 }
 
 // The feed: a snapshot of all revocations in force, then each new one, and a heartbeat every 5 s.
 func (g *Gatehouse) follow() {
-	defer close(g.wake)
-	for pause := 0.05; g.ctx.Err() == nil; {
-		err := g.listen()
-		g.locked(func() {
-			g.stats.LastError = err.Error()
-			if pause = math.Min(2, 2*pause); g.stats.Connected {
-				pause = 0.1
-			}
-			g.stats.Connected = false
-		})
+	for pause := 0.1; g.open.Err() == nil; pause = math.Min(2, 2*pause) {
+		path := "/events?instance=" + g.Instance
+		if s := g.Stats(); s.FeedAge >= 0 {
+			path += fmt.Sprint("&cursor=", s.Cursor)
+		}
+		g.ask(path, "", "", g.listen)
+		if g.Stats().Connected {
+			pause = 0.1
+		}
+		g.locked(func() { g.stats.Connected = false })
 		time.Sleep(time.Duration((0.5 + rand.Float64()/2) * pause * float64(time.Second)))
 	}
 }
 
-func (g *Gatehouse) listen() error {
-	ctx, cancel := context.WithCancel(g.ctx)
-	defer cancel()
-	silent := time.AfterFunc(silence, cancel)
-	path := "/events?instance=" + g.Instance
-	if s := g.Stats(); s.FeedAge >= 0 {
-		path += fmt.Sprint("&cursor=", s.Cursor)
-	}
-	feed, err := g.send(ctx, path, "", "")
-	if err != nil {
-		return err
-	}
-	defer feed.Close()
-	lines := bufio.NewScanner(heard{feed, func() { silent.Reset(silence) }})
-	for lines.Buffer(nil, math.MaxInt32); lines.Scan(); {
-		if !bytes.HasPrefix(lines.Bytes(), []byte("data:")) {
-			continue
-		}
-		var message entry
-		if err := json.Unmarshal(lines.Bytes()[5:], &message); err != nil {
+func (g *Gatehouse) listen(feed io.Reader, silent *time.Timer) error {
+	var line []byte
+	for rest := bufio.NewReader(feed); ; {
+		silent.Reset(silence)
+		part, goesOn, err := rest.ReadLine() // in parts: a snapshot is one line, and may take longer
+		if err != nil {
 			return err
 		}
-		g.locked(func() { g.receive(message) })
-		select {
-		case g.wake <- struct{}{}:
-		default: // it has been woken already
+		line = append(line, part...)
+		if !goesOn && bytes.HasPrefix(line, []byte("data:")) {
+			var message entry
+			if err := json.Unmarshal(line[5:], &message); err != nil {
+				return err
+			}
+			g.locked(func() { g.receive(message) })
+			go g.runErrands(message.Kid != "" || message.Events != nil)
+		}
+		if !goesOn {
+			line = nil
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return err
-	}
-	return io.EOF
-}
-
-// Tells of whatever is read: a snapshot is one line, and may take longer than the feed may be silent.
-type heard struct {
-	io.Reader
-	tell func()
-}
-
-func (h heard) Read(into []byte) (int, error) {
-	defer h.tell()
-	return h.Reader.Read(into)
 }
 
 // An event, or a snapshot, which has Events, or a heartbeat, which has nothing but the Cursor.
@@ -373,9 +335,6 @@ type entry struct {
 func (g *Gatehouse) receive(message entry) {
 	for _, e := range append(message.Events, message) {
 		id, until := either(e.Kid, e.Sid, e.Sub), e.NotBefore
-		if e.Kid != "" {
-			g.keysAt = time.Time{}
-		}
 		if e.Kid+e.Sid != "" {
 			until = math.MaxInt64
 		}
@@ -383,110 +342,99 @@ func (g *Gatehouse) receive(message entry) {
 			g.revoked[id] = revocation{until, e.Expires}
 		}
 	}
-	if message.Type == "" { // a snapshot or a heartbeat: nothing is missing up to here
-		g.freshAt = time.Now()
-		for id, held := range g.revoked {
-			if held.expires+slack < g.Now().Unix() {
-				delete(g.revoked, id)
-			}
+	g.stats.Cursor, g.stats.Connected = message.Cursor, true
+	if message.Type != "" {
+		return
+	}
+	g.freshAt = time.Now() // a snapshot or a heartbeat: nothing is missing up to here
+	for id, held := range g.revoked {
+		if held.expires+slack < g.Now().Unix() {
+			delete(g.revoked, id)
 		}
 	}
-	g.stats.Cursor, g.stats.Connected = message.Cursor, true
 }
 
-// Acknowledges the newest cursor and fetches keys, in nobody's way; what fails is tried again at the next heartbeat.
-func (g *Gatehouse) runErrands() {
-	acknowledged := int64(-1)
-	for range g.wake {
-		var cursor int64
-		var keysAt time.Time
-		g.locked(func() { cursor, keysAt = g.stats.Cursor, g.keysAt })
-		if time.Since(keysAt) > keysAge {
-			g.fetching.Lock()
-			g.fetchKeys()
-			g.fetching.Unlock()
-		}
-		g.beReady()
-		body := fmt.Sprintf(`{"cursor":%d,"instance":%q}`, cursor, g.Instance)
-		if cursor != acknowledged && g.ask("/events/ack", "application/json", body, new(any)) == nil {
-			acknowledged = cursor
-		}
+// Fetches keys and acknowledges, in nobody's way and one at a time; what fails is tried again at the next heartbeat.
+func (g *Gatehouse) runErrands(newKeys bool) {
+	g.errands.Lock()
+	defer g.errands.Unlock()
+	g.fetchKeys("", newKeys)
+	g.beReady()
+	cursor := g.Stats().Cursor // the newest, whatever it was when this began to wait
+	body := fmt.Sprintf(`{"cursor":%d,"instance":%q}`, cursor, g.Instance)
+	ignore := func(io.Reader, *time.Timer) error { return nil }
+	if cursor != g.acknowledged && g.ask("/events/ack", "application/json", body, ignore) == nil {
+		g.acknowledged = cursor
 	}
 }
 
 // The bearer token, which decides alone (RFC 6750 section 2.1), else the cookie's: base64 of {"jwt":"…"}.
-func readCredentials(h http.Header, name string) (token string) {
-	authorization := strings.Join(h["Authorization"], ",")
+func readCredentials(r *http.Request, name string) (token string) {
+	authorization := strings.Join(r.Header["Authorization"], ",")
 	if strings.Contains(strings.ToLower(authorization), "bearer") {
 		scheme, token, _ := strings.Cut(authorization, " ")
 		refuse(!strings.EqualFold(scheme, "bearer"), "malformed")
 		return token
 	}
-	cookie := regexp.MustCompile(`(?:^|[;,])\s*` + regexp.QuoteMeta(name) + `=([^;,]*)`)
-	found := cookie.FindAllStringSubmatch(strings.Join(h["Cookie"], ";"), -1)
-	refuse(len(found) == 0, "missing")
-	value := strings.TrimSpace(found[0][1])
-	for _, each := range found {
-		refuse(strings.TrimSpace(each[1]) != value, "malformed") // a sign of tampering
+	value := ""
+	for _, cookie := range r.Cookies() {
+		if cookie.Name == name {
+			refuse(value != "" && value != cookie.Value, "malformed") // two that differ: a sign of tampering
+			value = cookie.Value
+		}
 	}
-	text, err := base64.StdEncoding.Strict().DecodeString(value)
-	refuse(err != nil, "malformed")
-	token, _ = readObject(text)["jwt"].(string)
+	refuse(value == "", "missing")
+	token, _ = readObject(decode(base64.StdEncoding, value))["jwt"].(string)
 	return token
 }
 
 // The strict form: RFC 7515 section 3.1, RFC 8725 sections 2.6, 3.1, 3.10, 3.11, RFC 9068 section 2.
-func readToken(token, issuer, audience string, now int64) (kid string, told judged, claims map[string]any) {
+func readToken(token, issuer, audience string, now int64) (kid string, claims map[string]any) {
 	parts := strings.Split(token, ".")
-	refuse(len(parts) != 3 || len(token) > maxToken || strings.ContainsAny(token, "\r\n"), "malformed")
-	var decoded [3][]byte
-	for i, part := range parts {
-		var err error
-		decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part) // strict: one token has one spelling
-		refuse(err != nil, "malformed")
-	}
-	header, claims := readObject(decoded[0]), readObject(decoded[1])
+	refuse(len(parts) != 3 || len(token) > maxToken, "malformed")
+	coding := base64.RawURLEncoding
+	header, claims := readObject(decode(coding, parts[0])), readObject(decode(coding, parts[1]))
+	decode(coding, parts[2])
 	kid, named := header["kid"].(string)
 	_, critical := header["crit"]
 	refuse(header["alg"] != "ES256" || header["typ"] != "at+jwt" || !named || critical, "header")
 	refuse(claims["iss"] != issuer, "issuer")
-	audiences, several := claims["aud"].([]any)
-	ours := !several && claims["aud"] == audience
-	for _, one := range audiences {
-		ours = ours || one == audience
-	}
-	refuse(!ours, "audience")
-	told.Sub, _ = claims["sub"].(string)
-	told.Sid, _ = claims["sid"].(string)
-	refuse(told.Sub == "" || told.Sid == "" || claims["id"] != told.Sub, "claims")
-	var exact map[string]json.RawMessage // into a struct, "EXP" would count as exp
-	refuse(json.Unmarshal(decoded[1], &exact) != nil, "malformed")
-	told.Iat = readNumber(exact["iat"])
-	exp, begins := readNumber(exact["exp"]), told.Iat
-	if nbf, named := exact["nbf"]; named && readNumber(nbf) > begins {
-		begins = readNumber(nbf)
+	refuse(!jwt.MapClaims(claims).VerifyAudience(audience, true), "audience")
+	sub, _ := claims["sub"].(string)
+	_, named = claims["sid"].(string)
+	refuse(sub == "" || claims["id"] != sub || !named, "claims")
+	iat, exp := wholeNumber(claims["iat"]), wholeNumber(claims["exp"])
+	begins := iat
+	if nbf, named := claims["nbf"]; named && wholeNumber(nbf) > iat {
+		begins = wholeNumber(nbf)
 	}
 	refuse(exp+skew <= now, "expired")
 	refuse(begins-skew > now, "not_yet_valid")
-	refuse(exp <= begins || exp-told.Iat > longestLife, "claims")
-	return kid, told, claims
+	refuse(exp <= begins || exp-iat > longestLife, "claims")
+	return kid, claims
 }
 
-type judged struct {
-	Sub, Sid string
-	Iat      int64
+// One text, one spelling.
+func decode(base64 *base64.Encoding, text string) []byte {
+	decoded, err := base64.Strict().DecodeString(text)
+	refuse(err != nil || strings.ContainsAny(text, "\r\n"), "malformed")
+	return decoded
 }
 
-// A whole number from 0 on; encoding/json alone takes null for one.
-func readNumber(text json.RawMessage) (number int64) {
-	refuse(json.Unmarshal(text, &number) != nil || string(text) == "null" || number < 0, "claims")
+// From 0 on.
+func wholeNumber(claim any) int64 {
+	text, _ := claim.(json.Number)
+	number, err := text.Int64()
+	refuse(err != nil || number < 0, "claims")
 	return number
 }
 
 // One JSON object in UTF-8 in which no member is named twice, at any depth: of two, encoding/json keeps only the last.
 func readObject(text []byte) (object map[string]any) {
-	err := json.Unmarshal(text, &object)
-	refuse(err != nil || object == nil || !utf8.Valid(text), "malformed")
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	err := decoder.Decode(&object)
+	refuse(err != nil || object == nil || !json.Valid(text) || !utf8.Valid(text), "malformed")
 	kept, _ := json.Marshal(object)
 	refuse(countColons(text) != countColons(kept), "malformed")
 	return object
