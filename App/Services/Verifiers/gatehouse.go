@@ -1,5 +1,5 @@
 // Package gatehouse checks Gatehouse's access tokens in this process and hears of sign-outs within moments.
-// One file, yours to keep and to change. It needs Go 1.19 and golang-jwt 4.
+// One file, yours to keep and to change. It needs Go 1.19 and golang-jwt 4 or 5.
 //
 //	gate, err := gatehouse.New(gatehouse.Options{Issuer: "https://id.example.com", Audience: "orders"})
 //	http.Handle("/orders", gate.Middleware(orders)) // there: gatehouse.ClaimsOf(r.Context())["email"]
@@ -399,7 +399,12 @@ func readToken(token, issuer, audience string, now int64) (kid string, claims ma
 	_, critical := header["crit"]
 	refuse(header["alg"] != "ES256" || header["typ"] != "at+jwt" || !named || critical, "header")
 	refuse(claims["iss"] != issuer, "issuer")
-	refuse(!jwt.MapClaims(claims).VerifyAudience(audience, true), "audience")
+	audiences, several := claims["aud"].([]any)
+	ours := !several && claims["aud"] == audience
+	for _, one := range audiences {
+		ours = ours || one == audience
+	}
+	refuse(!ours, "audience")
 	sub, _ := claims["sub"].(string)
 	_, named = claims["sid"].(string)
 	refuse(sub == "" || claims["id"] != sub || !named, "claims")
