@@ -2,7 +2,7 @@
 
 // One command that measures how costs grow with the number of people: `dotnet run App.Tests/Performance/Growth.cs`. It compares a Gatehouse
 // of a hundred people and sessions with one of a million (PEOPLE), which it alternates, and prints a table. It needs wrk and takes about six
-// minutes; the large file has some 1.5 GB in the machine's temp folder.
+// minutes; the large file takes twice a gigabyte in the machine's temp folder while it is filled.
 
 using System.Diagnostics;
 using System.Globalization;
