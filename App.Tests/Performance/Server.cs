@@ -53,6 +53,9 @@ internal sealed class Server : IDisposable
     public string Address => $"http://127.0.0.1:{Port}";
     public double Megabytes => Number("status", "VmRSS:") / 1024;
 
+    /// <summary>What it has read from files and sockets so far, also from those that the kernel had in memory.</summary>
+    public double KilobytesRead => Number("io", "rchar:") / 1024;
+
     public double CpuMicroseconds
     {
         get
