@@ -20,6 +20,13 @@ internal static class PageForms
         return new HtmlParser().ParseDocument(html);
     }
 
+    /// <summary>The page that a form's answer leads to, fetched as its browser does: with the cookies that it had, and those of the answer.</summary>
+    public static async Task<IDocument> FollowAsync(this TestApp app, HttpResponseMessage answer, string cookies = "")
+    {
+        var given = answer.Headers.TryGetValues("Set-Cookie", out var lines) ? lines.Select(line => line.Split(';')[0]) : [];
+        return await (await app.SendAsync(HttpMethod.Get, answer.Location(), cookies: string.Join("; ", [cookies, .. given]))).PageAsync();
+    }
+
     public static string Location(this HttpResponseMessage answer) => answer.Headers.Location!.OriginalString;
 
     /// <summary>Each sentence of the summary above the form.</summary>

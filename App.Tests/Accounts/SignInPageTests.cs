@@ -105,9 +105,11 @@ public sealed class SignInPageTests
     public async Task After_an_ended_session_the_page_says_why_and_keeps_the_way_back()
     {
         await using var app = TestApp.Start();
-        var page = await (await app.Client.GetAsync("/account/sign-in?ended=1&returnUrl=%2Faccount%2Fsessions")).PageAsync();
+        var user = await app.SignUpAsync();
+        await app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: user.Cookies);
+        var page = await (await app.SendAsync(HttpMethod.Get, "/account/sign-in?returnUrl=%2Faccount%2Fsessions", cookies: user.Cookies)).PageAsync();
         Assert.Contains("session was ended", page.QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
-        Assert.Equal("/account/sign-in?ended=1&returnUrl=%2Faccount%2Fsessions", page.QuerySelector("main form")!.GetAttribute("action"));
+        Assert.Equal("/account/sign-in?returnUrl=%2Faccount%2Fsessions", page.QuerySelector("main form")!.GetAttribute("action"));
         Assert.Equal(["/account/sign-up?returnUrl=%2Faccount%2Fsessions", "/account/forgot?returnUrl=%2Faccount%2Fsessions"], page.QuerySelectorAll("main p a").Select(a => a.GetAttribute("href")));
         var forgot = await (await app.Client.GetAsync("/account/forgot?returnUrl=%2Faccount%2Fsessions")).PageAsync();
         Assert.Equal("/account/sign-in?returnUrl=%2Faccount%2Fsessions", forgot.QuerySelector("main p.after a")!.GetAttribute("href"));

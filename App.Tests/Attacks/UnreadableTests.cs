@@ -47,10 +47,10 @@ public sealed class UnreadableTests : IAsyncLifetime
     [InlineData("abc")]
     [InlineData("99999999999")]
     [InlineData("1")]
-    public async Task A_page_takes_any_query_for_what_it_is(string ended)
+    public async Task A_page_takes_any_query_for_what_it_is(string before)
     {
         var user = await _app.SignUpAsync();
-        using var answer = await _app.SendAsync(HttpMethod.Get, "/account/sessions?ended=" + ended, cookies: user.Cookies);
+        using var answer = await _app.SendAsync(HttpMethod.Get, "/account/activity?before=" + before, cookies: user.Cookies);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
 

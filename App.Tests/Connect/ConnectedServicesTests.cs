@@ -39,12 +39,13 @@ public sealed class ConnectedServicesTests : IAsyncLifetime
         var elsewhere = await _app.SignInAsync(ada);
         var untouched = await _app.SignInAsync(ada);
         await UseAsync(elsewhere, "https://billing.test");
-        Assert.Equal(Page + "?withdrawn=1", (await WithdrawAsync(ada, "https://billing.test")).Location());
+        var withdrawn = await WithdrawAsync(ada, "https://billing.test");
+        Assert.Equal(Page, withdrawn.Location());
 
         Assert.Null(await _app.WhoAmIAsync(cookies: elsewhere.Cookies));
         foreach (var alive in new[] { ada, untouched }) Assert.Equal(ada.Email, await _app.WhoAmIAsync(cookies: alive.Cookies));
         Assert.Equal([elsewhere.SessionId], await _app.DbAsync(db => db.Set<LoggedEvent>().Where(e => e.Type == EventTypes.SessionRevoked).Select(e => e.SessionId).ToListAsync()));
-        Assert.Contains("have ended", await (await _app.SendAsync(HttpMethod.Get, Page + "?withdrawn=1", cookies: ada.Cookies)).Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("have ended", (await _app.FollowAsync(withdrawn, ada.Cookies)).QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
         Assert.NotNull((await ReadAsync(ada)).QuerySelector("main .empty"));
     }
 
@@ -56,6 +57,7 @@ public sealed class ConnectedServicesTests : IAsyncLifetime
         var answer = await WithdrawAsync(ada, "orders");
         Assert.StartsWith("/account/sign-in", answer.Location(), StringComparison.Ordinal);
         Assert.Contains(Answers.CookieLines(answer), line => line.StartsWith("session=;", StringComparison.Ordinal));
+        Assert.Contains("session was ended", (await _app.FollowAsync(answer)).QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
         Assert.Null(await _app.WhoAmIAsync(cookies: ada.Cookies));
     }
 

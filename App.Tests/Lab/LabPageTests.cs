@@ -128,7 +128,7 @@ public sealed class LabPageTests
         await using var lab = await LabFixture.StartAsync();
         await using var page = Open(lab, out var cut);
         await lab.ScopedAsync<EndSession, EndSession.Outcome>(end => end.TryAsync(lab.Me, lab.Me.SessionId, default));
-        cut.WaitForAssertion(() => Assert.Equal("/account/sign-in?ended=1&returnUrl=%2Flab", page.Services.GetRequiredService<BunitNavigationManager>().History.Single().Uri));
+        cut.WaitForAssertion(() => Assert.Equal("/account/sign-in?returnUrl=%2Flab", page.Services.GetRequiredService<BunitNavigationManager>().History.Single().Uri));
     }
 
     private static BunitContext Open(LabFixture lab, out IRenderedComponent<LabLive> cut)

@@ -121,7 +121,7 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         cut.WaitForAssertion(() => Assert.Contains("This session was ended", cut.Find("[role=alert]").TextContent, StringComparison.Ordinal));
         Assert.Empty(cut.FindAll("form"));
         var left = _page.Services.GetRequiredService<BunitNavigationManager>().History.Single();
-        Assert.Equal("/account/sign-in?ended=1&returnUrl=%2Faccount%2Fsessions", left.Uri);
+        Assert.Equal("/account/sign-in?returnUrl=%2Faccount%2Fsessions", left.Uri);
         Assert.True(left.Options.ForceLoad);
     }
 

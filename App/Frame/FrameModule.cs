@@ -11,6 +11,7 @@ internal static class FrameModule
         services.AddSettings<ReturnOrigins>("Gateway");
         services.AddScoped<AntiforgeryStateProvider, NoFormTokens>();
         services.AddScoped<FormAnswer>();
+        services.AddSingleton<Told>();
         services.AddRazorComponents().AddInteractiveServerComponents();
         services.AddCascadingAuthenticationState();
         // The framework's own two services would leave a kilobyte of protected state in every page, interactive or not;

@@ -8,7 +8,7 @@ namespace App.Lab;
 /// <summary>Lives in a circuit. An experiment runs apart from it, so that drawing and measuring don't wait for each other, and ends with the page.</summary>
 public sealed partial class LabLive
 {
-    private const string SignInAgain = "/account/sign-in?ended=1&returnUrl=%2Flab";
+    private const string SignInAgain = "/account/sign-in?returnUrl=%2Flab";
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(100);
     private static readonly Ending NoEnding = new();
     private static readonly Outage NoOutage = new();

@@ -17,7 +17,7 @@ internal static class DataForm
         {
             MyData.Outcome.Told(var json) => TypedResults.File(json, "application/json", "gatehouse-my-data.json"),
             MyData.Outcome.Refused(CheckPassword.Outcome.Gone) => new SeeOther("/account"),
-            MyData.Outcome.Refused(CheckPassword.Outcome.LockedOut) => new SeeOther("/account/profile?data=locked#data"),
-            _ => new SeeOther("/account/profile?data=wrong#data"),
+            MyData.Outcome.Refused(CheckPassword.Outcome.LockedOut) => new SeeOther("/account/profile#data", told: "data-locked"),
+            _ => new SeeOther("/account/profile#data", told: "data-wrong"),
         };
 }

@@ -17,7 +17,6 @@ namespace App.Profile;
 internal static class DisownForm
 {
     private const string Page = "/account/activity";
-    private const string Next = "/account/security?notme=1";
 
     public static void Map(IEndpointRouteBuilder routes)
     {
@@ -28,12 +27,12 @@ internal static class DisownForm
 
     private static async Task<Results<SeeOther, BadRequest>> AnswerAsync(CurrentUser user, Disown disown, bool all, HttpContext http, CancellationToken ct) =>
         !Guid.TryParse(PostedForm.Field(http.Request, "id"), out var id) ? TypedResults.BadRequest()
-        : new SeeOther(await disown.TryAsync(user, id, all, http, ct) switch
+        : await disown.TryAsync(user, id, all, http, ct) switch
         {
-            Disown.Outcome.Ended => Next,
-            Disown.Outcome.ProofRequired => ReturnUrl.Via(ReturnUrl.Confirm, Page),
-            _ => Page,
-        });
+            Disown.Outcome.Ended => new SeeOther("/account/security", told: "disowned"),
+            Disown.Outcome.ProofRequired => new SeeOther(ReturnUrl.Via(ReturnUrl.Confirm, Page)),
+            _ => new SeeOther(Page),
+        };
 }
 
 /// <summary>Somebody sees a session of theirs that isn't.</summary>

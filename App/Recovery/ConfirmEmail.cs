@@ -55,7 +55,7 @@ internal sealed class ConfirmEmail(AppDb db, OneTimeLinks links, Outbox outbox, 
     public static async Task<SeeOther> HandleAgainAsync(CurrentUser user, ConfirmEmail confirm, CancellationToken ct)
     {
         await confirm.AgainAsync(user, ct);
-        return new SeeOther("/account/profile?sent=1");
+        return new SeeOther("/account/profile", told: "letter-sent");
     }
 
     public async Task AgainAsync(CurrentUser caller, CancellationToken ct)

@@ -22,11 +22,11 @@ internal static class EndSessionForm
         if (!Guid.TryParse(PostedForm.Field(http.Request, "id"), out var id)) return TypedResults.BadRequest();
         var outcome = await end.TryAsync(user, id, ct);
         if (outcome is EndSession.Outcome.ProofRequired) return new SeeOther(ReturnUrl.Via(ReturnUrl.Confirm, Page));
-        if (id != user.SessionId) return new SeeOther($"{Page}?ended={(outcome is EndSession.Outcome.Ended ? 1 : 0)}");
+        if (id != user.SessionId) return new SeeOther(Page, told: outcome is EndSession.Outcome.Ended ? "ended 1" : "ended 0");
         cookies.Clear(http);
         return new SeeOther("/account/sign-out");
     }
 
     private static async Task<SeeOther> HandleOthersAsync(CurrentUser user, EndSession end, CancellationToken ct) =>
-        new(await end.OthersAsync(user, ct) is { } count ? $"{Page}?ended={count}" : ReturnUrl.Via(ReturnUrl.Confirm, Page));
+        await end.OthersAsync(user, ct) is { } count ? new(Page, told: $"ended {count}") : new(ReturnUrl.Via(ReturnUrl.Confirm, Page));
 }

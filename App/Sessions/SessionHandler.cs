@@ -119,18 +119,18 @@ internal sealed class SessionHandler(IOptionsMonitor<AuthenticationSchemeOptions
 
     protected override Task<AuthenticateResult> HandleAuthenticateAsync() => caller.RunAsync(Context).AsTask();
 
-    /// <summary>A page sends a stranger to sign-in and remembers where they wanted to go, and says so where their session was ended; everything else gets 401 (RFC 6750 section 3).</summary>
-    protected override async Task HandleChallengeAsync(AuthenticationProperties properties)
+    /// <summary>A page sends a stranger to sign-in and remembers where they wanted to go; everything else gets 401 (RFC 6750 section 3).</summary>
+    protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
         if (!ApiPaths.Contain(Request.Path))
         {
             var wanted = HttpMethods.IsGet(Request.Method) ? $"{Request.PathBase}{Request.Path}{Request.QueryString}" : "/account";
-            Response.Redirect("/account/sign-in?returnUrl=" + Uri.EscapeDataString(wanted) + (await HandleAuthenticateOnceSafeAsync() == ReadCaller.Ended ? "&ended=1" : ""));
-            return;
+            Response.Redirect("/account/sign-in?returnUrl=" + Uri.EscapeDataString(wanted));
+            return Task.CompletedTask;
         }
 
         Response.Headers.WWWAuthenticate = BearsToken(Request) ? """Bearer error="invalid_token" """.TrimEnd() : "Bearer";
-        await Problems.NotAuthorized().ExecuteAsync(Context);
+        return Problems.NotAuthorized().ExecuteAsync(Context);
     }
 
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties)

@@ -11,7 +11,7 @@ namespace App.Sessions;
 /// </summary>
 public sealed partial class SessionsLive
 {
-    private const string SignInAgain = "/account/sign-in?ended=1&returnUrl=%2Faccount%2Fsessions";
+    private const string SignInAgain = "/account/sign-in?returnUrl=%2Faccount%2Fsessions";
     private static readonly string ConfirmFirst = ReturnUrl.Via(ReturnUrl.Confirm, "/account/sessions");
     private static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestWatch = TimeSpan.FromMinutes(5);

@@ -1,13 +1,14 @@
 namespace App.Ui;
 
 /// <summary>303 See Other (RFC 9110 section 15.4.4): a form's answer is a page to fetch with GET, so that reloading never posts twice.</summary>
-internal sealed class SeeOther(string path) : IResult
+/// <param name="told">What that page says once, if it has anything to say: see <see cref="Told"/>.</param>
+internal sealed class SeeOther(string path, string? told = null) : IResult
 {
     public string Path { get; } = path;
 
     public Task ExecuteAsync(HttpContext httpContext)
     {
-        Set(httpContext, Path);
+        Set(httpContext, Path, told);
         return Task.CompletedTask;
     }
 
@@ -15,8 +16,9 @@ internal sealed class SeeOther(string path) : IResult
     /// The same from inside a page. The path stands in the header as it is:
     /// the framework's own navigation would build an absolute address from the request's <c>Host</c>, which anybody can forge.
     /// </summary>
-    public static void Set(HttpContext http, string path)
+    public static void Set(HttpContext http, string path, string? told = null)
     {
+        if (told is not null) http.RequestServices.GetRequiredService<Told>().Say(http, told);
         http.Response.StatusCode = HttpMethods.IsPost(http.Request.Method) ? StatusCodes.Status303SeeOther : StatusCodes.Status302Found;
         http.Response.Headers.Location = path;
     }
