@@ -16,7 +16,10 @@ public sealed class StatesTests(Browser browser)
         var (ada, other) = (Person.New(), Person.New("other"));
         await browser.Service.Client.SignUpAsync(ada);
 
-        await page.GotoAsync(Pages.SignIn + "?returnUrl=%2Faccount%2Fsessions&ended=1");
+        await page.SignInAsync(ada);
+        await EndAsync(profile);
+        await page.GotoAsync(Pages.Sessions);
+        await Expect(page.Locator("main [role=status]")).ToContainTextAsync("Your session was ended");
         await LookAsync(page, "ended");
         await page.GotoAsync("/account/forgot");
         await page.Locator("main input[type=email]").FillAsync(ada.Email);
@@ -26,6 +29,10 @@ public sealed class StatesTests(Browser browser)
 
         var letter = await WayBackInTests.LinkAsync(browser, ada.Email, "/account/confirm-email");
         await page.GotoAsync(letter);
+        await LookAsync(page, "confirm-email-sign-in");
+        await page.Locator("main").GetByRole(AriaRole.Link, new() { Name = "Sign in" }).ClickAsync();
+        await page.FillCredentialsAsync(ada);
+        await page.IsSignedInAsync(ada);
         await LookAsync(page, "confirm-email");
         await page.Locator("main form button").ClickAsync();
         await Expect(page.Locator("h1")).ToHaveTextAsync("Your address is confirmed");
@@ -33,7 +40,6 @@ public sealed class StatesTests(Browser browser)
         await page.GotoAsync(letter);
         await LookAsync(page, "link-over");
 
-        await page.SignInAsync(ada);
         await page.GotoAsync(await WayBackInTests.LinkAsync(browser, ada.Email, "/account/not-me"));
         await LookAsync(page, "not-me");
         await page.GotoAsync("/account/profile");
@@ -135,6 +141,14 @@ public sealed class StatesTests(Browser browser)
         }
 
         await page.SetViewportSizeAsync(was!.Width, was.Height);
+    }
+
+    // Elsewhere: the browser keeps its cookies.
+    private async Task EndAsync(IBrowserContext profile)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/users/signout");
+        request.Headers.Add("Cookie", string.Join("; ", (await profile.CookiesAsync()).Select(cookie => $"{cookie.Name}={cookie.Value}")));
+        (await browser.Service.Client.SendAsync(request)).Dispose();
     }
 
     internal static async Task ChangePasswordAsync(IPage page, string from, string to, bool open = true)

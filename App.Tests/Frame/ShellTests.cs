@@ -99,7 +99,7 @@ public sealed class ShellTests
             ("/account/security", "password", [("password", "x")], ada, null),
             ("/account/confirm?returnUrl=%2Faccount", "confirm", [("password", "x")], ada, null),
             ("/account/delete", "delete", [("password", "x")], ada, null),
-            (letter, "confirm-email", [], null, "/account"), // used up by now
+            (letter, "confirm-email", [], ada, "/account"), // used up by now
             ("/account/activity/end", "", [("id", "x")], ada, "/"), // takes forms alone
         })
         {

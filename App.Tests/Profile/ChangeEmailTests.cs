@@ -22,8 +22,8 @@ public sealed partial class ChangeEmailTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Accepted, (await AskAsync(user, "new@example.test")).StatusCode);
         Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: user.Cookies));
         var link = TestMail.LinkIn(await _app.Mail.LastToAsync("new@example.test"));
-        Assert.Contains("<b>new@example.test</b>", await _app.Client.GetStringAsync(link), StringComparison.Ordinal);
-        Assert.Contains("is changed", await (await _app.PostFormAsync(link, "new-email", [])).Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("<b>new@example.test</b>", await (await _app.SendAsync(HttpMethod.Get, link, cookies: user.Cookies)).Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("is changed", await (await _app.PostFormAsync(link, "new-email", [], user.Cookies)).Content.ReadAsStringAsync(), StringComparison.Ordinal);
 
         Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
         Assert.Equal("new@example.test", await _app.WhoAmIAsync(cookies: user.Cookies));
@@ -108,9 +108,25 @@ public sealed partial class ChangeEmailTests : IAsyncLifetime
         await AskAsync(ada, "both@example.test");
         var link = TestMail.LinkIn(await _app.Mail.LastToAsync("both@example.test"));
         var bob = await _app.SignUpAsync("both@example.test");
-        Assert.Equal(HttpStatusCode.BadRequest, (await _app.PostFormAsync(link, "new-email", [])).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.PostFormAsync(link, "new-email", [], ada.Cookies)).StatusCode);
         Assert.Equal(ada.Email, await _app.WhoAmIAsync(cookies: ada.Cookies));
         Assert.Equal("both@example.test", await _app.WhoAmIAsync(cookies: bob.Cookies));
+    }
+
+    [Fact] // Who reads the letter has the address, and not for that the account which wants it.
+    public async Task A_letter_that_a_stranger_had_sent_gives_their_account_nobody_s_address()
+    {
+        var stranger = await _app.SignUpAsync();
+        await AskAsync(stranger, "victim@example.test");
+        var link = TestMail.LinkIn(await _app.Mail.LastToAsync("victim@example.test"));
+        foreach (var cookies in new[] { null, (await _app.SignUpAsync()).Cookies })
+        {
+            Assert.Contains("Sign in to the account first", await (await _app.SendAsync(HttpMethod.Get, link, cookies: cookies)).Content.ReadAsStringAsync(), StringComparison.Ordinal);
+            Assert.Equal(HttpStatusCode.Forbidden, (await _app.PostFormAsync(link, "new-email", [], cookies)).StatusCode);
+            Assert.Equal(HttpStatusCode.Unauthorized, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", cookies: cookies, json: new { token = link.Split('=')[1] })).StatusCode);
+        }
+
+        Assert.Equal(stranger.Email, await _app.WhoAmIAsync(cookies: stranger.Cookies));
     }
 
     [Fact] // ATTACKS 128: a stolen token alone changes nothing
@@ -149,6 +165,6 @@ public sealed partial class ChangeEmailTests : IAsyncLifetime
     {
         Assert.Equal(HttpStatusCode.Accepted, (await AskAsync(user, email)).StatusCode);
         var token = TestMail.TokenIn(await _app.Mail.LastToAsync(email));
-        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", json: new { token })).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", cookies: user.Cookies, json: new { token })).StatusCode);
     }
 }

@@ -197,6 +197,6 @@ public sealed class ThiefTests : IAsyncLifetime
     {
         Assert.Equal(HttpStatusCode.Accepted, (await AskAsync(user, email)).StatusCode);
         var token = TestMail.TokenIn(await _app.Mail.LastToAsync(email));
-        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", json: new { token })).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", cookies: user.Cookies, json: new { token })).StatusCode);
     }
 }

@@ -123,7 +123,7 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
         await _app.TurnOnTwoStepAsync(thief);
         Assert.Equal(HttpStatusCode.Accepted, (await _app.SendAsync(HttpMethod.Post, "/api/account/email", cookies: thief.Cookies, json: new { email = "evil@example.test", password = user.Password })).StatusCode);
         var confirm = TestMail.TokenIn(await _app.Mail.LastToAsync("evil@example.test"));
-        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", json: new { token = confirm })).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", cookies: thief.Cookies, json: new { token = confirm })).StatusCode);
 
         var reset = (await _app.PostFormAsync(TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email)), "undo-email", [])).Location();
         Assert.Equal("/account/sign-in", (await _app.PostFormAsync(reset, "reset", [new("password", NewPassword)])).Location());
@@ -139,7 +139,7 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
         await _app.TurnOnTwoStepAsync(user);
         await _app.SendAsync(HttpMethod.Post, "/api/account/email", cookies: user.Cookies, json: new { email = "new@example.test", password = user.Password });
         var confirm = TestMail.TokenIn(await _app.Mail.LastToAsync("new@example.test"));
-        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", json: new { token = confirm })).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", cookies: user.Cookies, json: new { token = confirm })).StatusCode);
 
         Assert.NotNull((await _app.PostFormAsync(TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email)), "undo-email", [])).Location());
         Assert.Equal(1, await _app.DbAsync(db => db.Authenticators.CountAsync()));
@@ -234,7 +234,7 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
     private async Task<TestUser> ConfirmedAsync()
     {
         var user = await _app.SignUpAsync();
-        Assert.Equal(HttpStatusCode.OK, (await _app.PostFormAsync(TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email)), "confirm-email", [])).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await _app.PostFormAsync(TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email)), "confirm-email", [], user.Cookies)).StatusCode);
         return user;
     }
 

@@ -16,12 +16,34 @@ public sealed class SignUpLettersTests
         await using var app = TestApp.Start();
         var user = await app.SignUpAsync();
         var link = TestMail.LinkIn((await app.Mail.ToAsync(user.Email)).Single());
-        for (var i = 0; i < 2; i++) Assert.Contains("Confirm your address", await app.Client.GetStringAsync(link), StringComparison.Ordinal);
+        for (var i = 0; i < 2; i++) Assert.Single((await (await app.SendAsync(HttpMethod.Get, link, cookies: user.Cookies)).PageAsync()).QuerySelectorAll("main form button"));
         Assert.False(await ConfirmedAsync(app, user.Id));
-        Assert.Contains("is confirmed", await (await app.PostFormAsync(link, "confirm-email", [])).Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("is confirmed", await (await app.PostFormAsync(link, "confirm-email", [], user.Cookies)).Content.ReadAsStringAsync(), StringComparison.Ordinal);
         Assert.True(await ConfirmedAsync(app, user.Id));
-        Assert.Equal(HttpStatusCode.BadRequest, (await app.PostFormAsync(link, "confirm-email", [])).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest, (await app.PostFormAsync(link, "confirm-email", [], user.Cookies)).StatusCode);
         Assert.True((await app.SignInAsync(user)).Claims.GetProperty("email_verified").GetBoolean());
+    }
+
+    [Fact] // Somebody signs up with an address that isn't theirs, leaves a way in, and waits for its owner's click.
+    public async Task Who_has_the_letter_alone_confirms_nothing_and_signs_in_first()
+    {
+        await using var app = TestApp.Start();
+        var (stranger, other) = (await app.SignUpAsync("victim@example.test"), await app.SignUpAsync());
+        var link = TestMail.LinkIn(await app.Mail.LastToAsync(stranger.Email));
+        foreach (var cookies in new[] { null, other.Cookies })
+        {
+            var page = await (await app.SendAsync(HttpMethod.Get, link, cookies: cookies)).PageAsync();
+            Assert.Equal(cookies is null ? "/account/sign-in?returnUrl=" + Uri.EscapeDataString(link) : "/account/sign-out", page.QuerySelector("main a.btn")!.GetAttribute("href"));
+            Assert.Empty(page.QuerySelectorAll("main form:not([hidden])"));
+            Assert.Equal(HttpStatusCode.Forbidden, (await app.PostFormAsync(link, "confirm-email", [], cookies)).StatusCode);
+            Assert.Equal(HttpStatusCode.Unauthorized, (await app.SendAsync(HttpMethod.Post, "/api/users/confirm-email", cookies: cookies, json: new { token = link.Split('=')[1] })).StatusCode);
+        }
+
+        Assert.False(await ConfirmedAsync(app, stranger.Id));
+        // On the phone, where the letter is read: sign in, and the link is good still.
+        var signedIn = await app.SignInAsync(stranger.Email, stranger.Password, "?returnUrl=" + Uri.EscapeDataString(link));
+        Assert.Equal(link, signedIn.Location());
+        Assert.Single((await app.FollowAsync(signedIn)).QuerySelectorAll("main form button"));
     }
 
     [Fact]
@@ -32,7 +54,7 @@ public sealed class SignUpLettersTests
         for (var i = 0; i < 5; i++) await app.PostFormAsync("/account/confirm-email/again", "", [], user.Cookies);
         var letters = await app.Mail.ToAsync(user.Email);
         Assert.Equal(3, letters.Count);
-        await app.PostTextAsync("/api/users/confirm-email", Json(new { token = TestMail.TokenIn(letters[^1]) }));
+        await app.SendAsync(HttpMethod.Post, "/api/users/confirm-email", cookies: user.Cookies, json: new { token = TestMail.TokenIn(letters[^1]) });
         app.Time.Advance(TimeSpan.FromHours(2));
         await app.PostFormAsync("/account/confirm-email/again", "", [], (await app.SignInAsync(user)).Cookies);
         Assert.Equal(3, (await app.Mail.ToAsync(user.Email)).Count);

@@ -19,7 +19,8 @@ public sealed class EmailLinkRequest
     [Required, MaxLength(100)] public string Token { get; set; } = "";
 }
 
-/// <summary>The letter to the new address is answered: it is theirs, and from now on the account's. The old one is told, and can undo it for a week.</summary>
+/// <summary>The letter to the new address is answered: it is theirs, and from now on the account's. The old one is told, and can undo it for a week.
+/// Answered by whoever is signed in to the account: a stranger's account is nobody's just because they read the letter.</summary>
 internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnds, ProfileLetters letters, RemoveFactors factors, SecurityEventLog events, AuditLog audit)
 {
     public const string Link = LooseEnds.NewEmail;
@@ -30,20 +31,29 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
     {
         Changed,
 
+        /// <summary>The caller isn't signed in to the account, or to another.</summary>
+        SignInFirst,
+
         /// <summary>The link, or the address: somebody else has it by now.</summary>
         LinkOver,
     }
 
     public static async Task<Results<Ok<Nothing>, ProblemHttpResult>> HandleAsync(EmailLinkRequest request, ConfirmNewEmail confirm, HttpContext http, CancellationToken ct) =>
-        await confirm.TryAsync(request.Token, Client.Of(http), ct) == Outcome.Changed ? TypedResults.Ok(new Nothing()) : Problems.BadRequest("This link has been used or is too old");
+        await confirm.TryAsync(request.Token, CurrentUser.From(http.User), Client.Of(http), ct) switch
+        {
+            Outcome.Changed => TypedResults.Ok(new Nothing()),
+            Outcome.SignInFirst => Problems.NotAuthorized(),
+            _ => Problems.BadRequest("This link has been used or is too old"),
+        };
 
-    /// <returns>The address that a good link is about.</returns>
-    public async Task<string?> FindAsync(string? token, CancellationToken ct) =>
-        await links.FindAsync(Link, token, ct) is { Details: { } details } ? JsonSerializer.Deserialize<WantedEmail>(details)!.Email : null;
+    /// <returns>Whose a good link is, and the address that it's about.</returns>
+    public async Task<WantedEmail?> FindAsync(string? token, CancellationToken ct) =>
+        await links.FindAsync(Link, token, ct) is { Details: { } details } ? JsonSerializer.Deserialize<WantedEmail>(details) : null;
 
-    public async Task<Outcome> TryAsync(string? token, Client client, CancellationToken ct)
+    public async Task<Outcome> TryAsync(string? token, CurrentUser? caller, Client client, CancellationToken ct)
     {
         if (await links.FindAsync(Link, token, ct) is not { Details: { } details, UserId: { } id } link) return Outcome.LinkOver;
+        if (id != caller?.Id) return Outcome.SignInFirst;
         var wanted = JsonSerializer.Deserialize<WantedEmail>(details)!;
         try
         {
@@ -52,7 +62,7 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
             var user = await db.Users.SingleAsync(u => u.Id == id, ct);
             var (oldEmail, oldKey) = (user.Email!, user.NormalizedEmail!);
             (user.Email, user.UserName, user.NormalizedEmail, user.NormalizedUserName, user.EmailConfirmed) = (wanted.Email, wanted.Email, wanted.Key, wanted.Key, true);
-            audit.Add("email-changed", id, address: client.Address);
+            audit.Add("email-changed", id, caller.SessionId, client.Address);
             await db.SaveChangesAsync(ct);
             await events.UserChangedAsync(Causes.EmailChanged, id, TokenOptions.ConcernedFor, ct);
             // What was sent to the old address must not open the account any more, but for the way back, which can take away as much.

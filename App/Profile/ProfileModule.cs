@@ -33,7 +33,7 @@ internal static class ProfileModule
         mine.MapGet("/activity", ListActivity.HandleAsync).ProducesProblem(400);
         mine.MapPost("/data", MyData.HandleAsync).RequireRateLimiting(RateLimits.Credentials).Produces<object>(200, "application/json").ProducesProblem(400).ProducesProblem(429);
         mine.MapPost("/delete", DeleteAccount.HandleAsync).RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(409).ProducesProblem(429);
-        routes.MapPost("/api/account/email/confirm", ConfirmNewEmail.HandleAsync).WithTags("Account").WithMetadata(WritesLetters.Mark).AllowAnonymous().RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(429);
+        routes.MapPost("/api/account/email/confirm", ConfirmNewEmail.HandleAsync).WithTags("Account").WithMetadata(WritesLetters.Mark).AllowAnonymous().RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);
 
         DataForm.Map(routes);
         DisownForm.Map(routes);

@@ -16,7 +16,10 @@ public sealed class LinkRequest
     [Required, MaxLength(100)] public string Token { get; set; } = "";
 }
 
-/// <summary>Somebody who has an account shows that its address is theirs. Tokens say so from the next renewal on.</summary>
+/// <summary>
+/// Somebody who has an account shows that its address is theirs. Tokens say so from the next renewal on.
+/// The letter alone isn't enough: whoever made an account with an address that isn't theirs would have its owner confirm what they left in it.
+/// </summary>
 internal sealed class ConfirmEmail(AppDb db, OneTimeLinks links, Outbox outbox, AuditLog audit)
 {
     public const string Link = "confirm-email";
@@ -24,28 +27,36 @@ internal sealed class ConfirmEmail(AppDb db, OneTimeLinks links, Outbox outbox, 
     public enum Outcome
     {
         Confirmed,
+
+        /// <summary>The caller isn't signed in to the account, or to another.</summary>
+        SignInFirst,
         LinkOver,
     }
 
     public static async Task<Results<Ok<Nothing>, ProblemHttpResult>> HandleAsync(HttpContext http, ConfirmEmail confirm, CancellationToken ct)
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
-        return await confirm.TryAsync(body.Text("token"), Client.Of(http), ct) == Outcome.Confirmed
-            ? TypedResults.Ok(new Nothing())
-            : Problems.BadRequest("This link has been used or is too old");
+        return await confirm.TryAsync(body.Text("token"), CurrentUser.From(http.User), Client.Of(http), ct) switch
+        {
+            Outcome.Confirmed => TypedResults.Ok(new Nothing()),
+            Outcome.SignInFirst => Problems.NotAuthorized(),
+            _ => Problems.BadRequest("This link has been used or is too old"),
+        };
     }
 
-    public async Task<bool> IsGoodAsync(string? token, CancellationToken ct) => await links.FindAsync(Link, token, ct) is not null;
+    /// <returns>Whose a good link is.</returns>
+    public async Task<Guid?> OwnerAsync(string? token, CancellationToken ct) => (await links.FindAsync(Link, token, ct))?.UserId;
 
-    public async Task<Outcome> TryAsync(string? token, Client client, CancellationToken ct)
+    public async Task<Outcome> TryAsync(string? token, CurrentUser? caller, Client client, CancellationToken ct)
     {
         if (await links.FindAsync(Link, token, ct) is not { } link) return Outcome.LinkOver;
+        if (link.UserId != caller?.Id) return Outcome.SignInFirst;
         await using var transaction = await db.BeginWriteAsync(ct);
         var user = await db.Users.SingleOrDefaultAsync(u => u.Id == link.UserId, ct);
         // The letter went to one address; another has to be confirmed by a letter of its own.
         if (user is null || user.NormalizedEmail != link.Details || !await links.UseAsync(link, ct)) return Outcome.LinkOver;
         user.EmailConfirmed = true;
-        audit.Add("email-confirmed", user.Id, address: client.Address);
+        audit.Add("email-confirmed", user.Id, caller?.SessionId, client.Address);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return Outcome.Confirmed;

@@ -25,7 +25,7 @@ internal static class RecoveryModule
         var users = routes.MapGroup("/api/users").WithTags("Users").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials).WithMetadata(WritesLetters.Mark);
         users.MapPost("/forgot", AskForReset.HandleAsync).TakesJson<ForgotRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);
         users.MapPost("/reset", ResetPassword.HandleAsync).TakesJson<ResetRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);
-        users.MapPost("/confirm-email", ConfirmEmail.HandleAsync).TakesJson<LinkRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);
+        users.MapPost("/confirm-email", ConfirmEmail.HandleAsync).TakesJson<LinkRequest>().ProducesProblem(400).ProducesProblem(401).ProducesProblem(413).ProducesProblem(429);
         users.MapPost("/finish-sign-up", FinishSignUp.HandleAsync).WithMetadata(new NewSession()).TakesJson<FinishSignUpRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);
 
         // The origin of every form is checked at one door, so there are no tokens in them.
