@@ -118,6 +118,24 @@ public sealed class ResetTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await SignInAsync(user.Email, NewPassword)).StatusCode);
     }
 
+    [Theory] // Anybody may ask for the letter: it leads where sign-in leads, and no further.
+    [InlineData("/account/sessions", "/account/sign-in?returnUrl=%2Faccount%2Fsessions")]
+    [InlineData("https://shop.example/cart?a=1&b=2", "/account/sign-in?returnUrl=https%3A%2F%2Fshop.example%2Fcart%3Fa%3D1%26b%3D2")]
+    [InlineData("https://evil.example/", "/account/sign-in")]
+    [InlineData("//evil.example", "/account/sign-in")]
+    [InlineData("/\\evil.example", "/account/sign-in")]
+    public async Task Whoever_was_on_the_way_somewhere_gets_there_by_the_letter(string wanted, string next)
+    {
+        await using var app = TestApp.Start(("Gateway:AllowedOrigins:0", "https://shop.example"));
+        var user = await app.SignUpAsync();
+        await app.PostFormAsync("/account/forgot?returnUrl=" + Uri.EscapeDataString(wanted), "forgot", [new("email", user.Email)]);
+        var link = TestMail.LinkIn(await app.Mail.LastToAsync(user.Email));
+        Assert.Equal(next.Contains("returnUrl", StringComparison.Ordinal), link.EndsWith("&returnUrl=" + Uri.EscapeDataString(wanted), StringComparison.Ordinal));
+        // Nor does a link that somebody has altered lead further.
+        link = $"{link.Split('&')[0]}&returnUrl={Uri.EscapeDataString(wanted)}";
+        Assert.Equal(next, (await app.PostFormAsync(link, "reset", [new("password", NewPassword)])).Location());
+    }
+
     [Fact]
     public async Task The_page_says_what_is_wrong_with_a_password_and_keeps_the_link()
     {

@@ -34,7 +34,8 @@ internal sealed class AskForReset(AppDb db, Outbox outbox)
             : TypedResults.Accepted((string?)null, new Nothing());
     }
 
-    public async Task<Outcome> TryAsync(ForgotRequest request, CancellationToken ct)
+    /// <param name="returnUrl">Where the person was going when the password was asked for; the letter's link remembers it.</param>
+    public async Task<Outcome> TryAsync(ForgotRequest request, CancellationToken ct, string? returnUrl = null)
     {
         ArgumentNullException.ThrowIfNull(request);
         if (!EmailAddress.TryParse(request.Email, out var email)) return new Outcome.Invalid([EmailAddress.Invalid]);
@@ -42,7 +43,7 @@ internal sealed class AskForReset(AppDb db, Outbox outbox)
         // Enough for whoever deletes the first by mistake, too few to fill anybody's letter box.
         // Apart from the letters of a sign-up, which anybody may ask for in the owner's name.
         var counted = $"{Letter} {email.Key}";
-        if (await outbox.MayAskAsync(counted, ct)) outbox.AddDraft(Letter, email.Key, counted, usefulFor: TimeSpan.FromHours(1));
+        if (await outbox.MayAskAsync(counted, ct)) outbox.AddDraft(Letter, string.IsNullOrEmpty(returnUrl) ? email.Key : $"{email.Key}\n{returnUrl}", counted, usefulFor: TimeSpan.FromHours(1));
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return new Outcome.Asked();

@@ -32,13 +32,14 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
         new(kind, (services, details, ct) => write(services.GetRequiredService<RecoveryLetters>(), details, ct));
 
     // To the address of the account, whatever was typed.
-    private async Task<AddressedLetter?> ResetAsync(string key, CancellationToken ct)
+    private async Task<AddressedLetter?> ResetAsync(string asked, CancellationToken ct)
     {
+        var (key, returnUrl) = asked.Split('\n') is [var first, var second] ? (first, second) : (asked, null);
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == key, ct) is not { } user) return null;
         using var language = new LanguageOf(user.Language);
         var token = links.Add(SetPassword.ResetLink, user.Id, ResetLasts);
         audit.Add("reset-asked", user.Id);
-        return Letter(user, Say(Text.ResetSubject), [Say(Text.ResetAsked), Text.ResetOnce], (Text.ResetButton, "/account/reset?token=" + token), Text.ResetNotYou);
+        return Letter(user, Say(Text.ResetSubject), [Say(Text.ResetAsked), Text.ResetOnce], (Text.ResetButton, "/account/reset?token=" + token + (returnUrl is null ? "" : "&returnUrl=" + Uri.EscapeDataString(returnUrl))), Text.ResetNotYou);
     }
 
     private async Task<AddressedLetter?> ConfirmAsync(Guid id, CancellationToken ct)
