@@ -84,6 +84,8 @@ public sealed class SignUpLettersTests
         await using var app = TestApp.Start(("Accounts:SignUp", "ConfirmFirst"));
         await AnswerAsync(app, "victim@example.test");
         var token = TestMail.TokenIn(await app.Mail.LastToAsync("victim@example.test"));
+        var page = await (await app.Client.GetAsync("/account/finish-sign-up?token=" + token)).PageAsync();
+        Assert.Equal(("victim@example.test", "username"), (page.Value("username"), page.QuerySelector("input[name=username]")!.GetAttribute("autocomplete"))); // UX 1
         // A victim who clicks doesn't know the password that a stranger has chosen for them.
         await Answers.AssertProblemAsync(await FinishAsync(app, token, "what the victim would type"), 400, "Invalid credentials");
         Assert.Equal(0, await app.DbAsync(db => db.Users.CountAsync()));

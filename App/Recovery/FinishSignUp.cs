@@ -52,7 +52,9 @@ internal sealed class FinishSignUp(OneTimeLinks links, CheckPassword check, Sign
         }
     }
 
-    public async Task<bool> IsGoodAsync(string? token, CancellationToken ct) => await links.FindAsync(Link, token, ct) is not null;
+    /// <returns>The address that a good link was sent to.</returns>
+    public async Task<string?> AddressAsync(string? token, CancellationToken ct) =>
+        await links.FindAsync(Link, token, ct) is { Details: { } details } ? JsonSerializer.Deserialize<Applicant>(details)!.Email : null;
 
     /// <param name="replaced">The sessions this browser held until now, which the new one replaces.</param>
     public async Task<Outcome> TryAsync(FinishSignUpRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
