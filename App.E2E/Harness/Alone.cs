@@ -1,16 +1,13 @@
 namespace App.E2E.Harness;
 
-// Two collections run at a time, one for each core that a small machine has; those below by themselves, after the others: they look at the
-// clock, or take all there is.
+// Three collections run at a time, on the two cores of a small machine: they wait a good deal. Those below run by themselves, after the others:
+// they look at the clock, or take all there is.
 
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class InBrowserByTheClock : ICollectionFixture<Browser>
 {
     public const string Name = "In a browser, by the clock";
 }
-
-[CollectionDefinition("Chaos", DisableParallelization = true)]
-public sealed class Chaos;
 
 [CollectionDefinition("Code to copy", DisableParallelization = true)]
 public sealed class CodeToCopy;

@@ -18,6 +18,7 @@ public sealed class Browser : IAsyncLifetime
             [Environment.GetEnvironmentVariable("CHROMIUM_PATH") ?? "", "/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome", "chromium"],
             ["chromium"]);
         _playwright = await Playwright.CreateAsync();
+        Assertions.SetDefaultExpectTimeout(10_000);
         _chromium = await _playwright.Chromium.LaunchAsync(new()
         {
             ExecutablePath = path,
@@ -39,7 +40,7 @@ public sealed class Browser : IAsyncLifetime
             ViewportSize = new() { Width = width, Height = 900 },
             Locale = locale,
         });
-        profile.SetDefaultTimeout(10_000);
+        profile.SetDefaultTimeout(20_000);
         return profile;
     }
 

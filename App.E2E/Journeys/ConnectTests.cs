@@ -5,7 +5,7 @@ using static Microsoft.Playwright.Assertions;
 namespace App.E2E.Journeys;
 
 /// <summary>The first ten minutes of a developer: from a fresh start to a service of their own that knows who is calling, and who no longer is.</summary>
-[Collection(InBrowserByTheClock.Name)]
+[Collection(InBrowserToo.Name)]
 public sealed class ConnectTests(Browser browser)
 {
     [Fact]

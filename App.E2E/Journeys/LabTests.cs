@@ -6,7 +6,7 @@ using static Microsoft.Playwright.Assertions;
 namespace App.E2E.Journeys;
 
 /// <summary>The lab, as somebody sees it who has two minutes to learn what the field's trade-off is.</summary>
-[Collection(InBrowserByTheClock.Name)]
+[Collection(InBrowserToo.Name)]
 public sealed class LabTests(Browser browser)
 {
     [Fact]

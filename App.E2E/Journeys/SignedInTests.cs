@@ -36,6 +36,33 @@ public sealed class SignedInTests(Browser browser)
         await Expect(second).ToHaveURLAsync(new Regex("/account/sign-in"));
     }
 
+    [Fact] // on a slow line it takes a while until the page is live
+    public async Task A_question_asked_before_the_page_is_live_stays_asked()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        var ada = Person.New();
+        await page.SignUpAsync(ada);
+        await browser.Service.Client.PostSignInAsync(ada);
+        var (late, live) = (new TaskCompletionSource(), new TaskCompletionSource());
+        await page.RouteAsync("**/_blazor/negotiate**", async route =>
+        {
+            await late.Task;
+            await route.ContinueAsync();
+        });
+        page.WebSocket += (_, socket) => socket.FrameReceived += (_, _) => live.TrySetResult();
+        await page.GotoAsync(Pages.Sessions);
+        await page.GetByRole(AriaRole.Button, new() { Name = "End all other sessions" }).ClickAsync();
+        await page.EvaluateAsync("() => { window.before = document.querySelector('main .list'); }");
+
+        late.SetResult();
+        await live.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await page.WaitForFunctionAsync("() => !window.before.isConnected");
+        await Expect(page.Locator("dialog:popover-open")).ToBeVisibleAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "End them" }).ClickAsync();
+        await Expect(page.Locator(".gone .tag")).ToContainTextAsync("Signed out");
+    }
+
     [Fact]
     public async Task The_keyboard_alone_ends_a_session()
     {

@@ -6,7 +6,7 @@ using App.E2E.Harness;
 namespace App.E2E.Processes;
 
 /// <summary>Events are pushed over TLS to whoever can show who they are, and to nobody else.</summary>
-[Collection("Replicas")]
+[Collection("Push over TLS")]
 public sealed class PushOverTlsTests
 {
     [Fact]

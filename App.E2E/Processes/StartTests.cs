@@ -70,6 +70,16 @@ public sealed class StartTests
         await RefusesAsync(["gatehouse.db"], Development, ("DataDir", folder));
     }
 
+    [Fact] // also where its settings are yet to be written
+    public async Task Help_names_the_commands_and_touches_nothing()
+    {
+        var folder = TestRun.NewFolder("data");
+        var (exit, output) = await Tool.TryRunAsync(await Service.CommandAsync(["--help"], [("DataDir", folder), Production]), TimeSpan.FromSeconds(10));
+        Assert.Equal(0, exit);
+        foreach (var command in new[] { "App migrate", "App keys", "App users" }) Assert.Contains(command, output, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(folder));
+    }
+
     /// <summary>What only the server itself can find comes after the migration of an empty database.</summary>
     private enum Found { AtOnce = 5, ByListening = 20 }
 

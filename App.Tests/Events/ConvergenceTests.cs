@@ -152,6 +152,7 @@ public sealed class ConvergenceTests : IAsyncLifetime
         await EndAsync();
         await AckAsync("prometheus-test", 1);
         var text = await _app.Client.GetStringAsync("/metrics");
+        Assert.Contains("service_name=\"gatehouse\"", text, StringComparison.Ordinal);
         Assert.Contains("gatehouse_revocation_propagation_seconds_bucket{", text, StringComparison.Ordinal);
         Assert.Contains("service=\"prometheus-test\"", text, StringComparison.Ordinal);
 

@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
@@ -94,6 +95,8 @@ public sealed class NotBeforeTests : IAsyncLifetime
         var entry = (await feed.EventAsync()).Data;
         Assert.Equal(("credential-change", user.Id, _app.Time.GetUtcNow().ToUnixTimeSeconds()), (entry.GetProperty("type").GetString(), entry.GetProperty("sub").GetGuid(), entry.GetProperty("notBefore").GetInt64()));
         Assert.False(entry.TryGetProperty("sid", out _));
+        var said = JsonDocument.Parse(Base64Url.DecodeFromChars(entry.GetProperty("set").GetString()!.Split('.')[1])).RootElement.GetProperty("events").EnumerateObject().Single().Value;
+        Assert.Equal(("password", "update"), (said.GetProperty("credential_type").GetString(), said.GetProperty("change_type").GetString()));
 
         await using var late = _app.StartReplica(FeedServices.Settings);
         Assert.Null(await late.WhoAmIAsync(bearer: user.AccessToken));

@@ -124,7 +124,7 @@ public sealed class GatewayTests : IAsyncLifetime
     public async Task A_form_of_another_site_does_not_pass_with_our_cookies()
     {
         using var answer = await SendAsync(HttpMethod.Post, "/orders", new FormUrlEncodedContent([new("a", "b")]), ("Cookie", _cookies), ("Origin", "https://evil.test"));
-        Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
+        Assert.Equal((HttpStatusCode.Forbidden, "application/problem+json"), (answer.StatusCode, answer.Content.Headers.ContentType?.MediaType));
         Assert.Equal(0, _echo.Requests);
     }
 

@@ -148,6 +148,8 @@ public sealed class IntrospectTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
         Assert.Contains("Basic", answer.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
         Assert.Equal("application/problem+json", answer.Content.Headers.ContentType!.MediaType);
-        Assert.Equal("Not authorized", (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("errors")[0].GetProperty("message").GetString());
+        var problem = await answer.Content.ReadFromJsonAsync<JsonElement>();
+        Assert.Equal("Not authorized", problem.GetProperty("errors")[0].GetProperty("message").GetString());
+        Assert.StartsWith("invalid_", problem.GetProperty("error").GetString(), StringComparison.Ordinal); // RFC 7662 section 2.3
     }
 }

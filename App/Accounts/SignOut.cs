@@ -7,7 +7,10 @@ namespace App.Accounts;
 /// <summary>Nothing, as JSON.</summary>
 internal sealed record Nothing;
 
-/// <summary>Ends every session that the caller holds and clears both cookies. Asking twice, or without one, is no error.</summary>
+/// <summary>
+/// Ends every session that the caller holds and clears both cookies. Asking twice, or without one, is no error. Where a bearer token decides,
+/// cookies beside it are not looked at; they go all the same, for who asked to be signed out here is told that they are.
+/// </summary>
 internal sealed class SignOut(RevokeSessions revoke, HeldSessions held, SessionCookies cookies)
 {
     public static async Task<Ok<Nothing>> HandleAsync(HttpContext http, SignOut signOut)
@@ -21,7 +24,6 @@ internal sealed class SignOut(RevokeSessions revoke, HeldSessions held, SessionC
     {
         var sessions = held.Of(http);
         if (sessions.Count > 0) await revoke.RunAsync(s => sessions.Contains(s.Id), Causes.SignOut, CancellationToken.None);
-        // Where a bearer token decided, cookies beside it were not looked at: their session lives, so they stay.
-        if (!SessionHandler.BearsToken(http.Request) || !cookies.Read(http.Request).Any) cookies.Clear(http);
+        cookies.Clear(http);
     }
 }

@@ -102,6 +102,13 @@ internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFact
         json.WriteNumber("event_timestamp", entry.OccurredAt.ToUnixTimeSeconds());
         json.WriteString("reason", entry.Reason);
         if (entry.NotBefore is { } notBefore) json.WriteNumber("not_before", notBefore);
+        if (entry.Type == EventTypes.CredentialChange)
+        {
+            // CAEP 1.0 section 3.2 demands both; which second factor it was is nobody else's business.
+            json.WriteString("credential_type", entry.Reason == Causes.PasswordChanged.Reason ? "password" : "second-factor");
+            json.WriteString("change_type", "update");
+        }
+
         json.WriteEndObject();
         json.WriteEndObject();
         json.WriteEndObject();

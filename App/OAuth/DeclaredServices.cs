@@ -36,10 +36,12 @@ public sealed class DeclaredService : IValidatableObject
     public string? PushSecret { get; set; }
 
     public string[] Scopes { get; set; } = [];
-    public string[] Grants { get; set; } = ["client_credentials"];
+
+    /// <summary>Client credentials, where none are listed. No default here: a list of settings is added to it.</summary>
+    public string[]? Grants { get; set; }
     public string[] RedirectUris { get; set; } = [];
 
-    internal ServiceDescription Description => new(Id!, string.IsNullOrWhiteSpace(Name) ? Id! : Name, Trust, string.IsNullOrWhiteSpace(Audience) ? null : Audience, Scopes, Grants, RedirectUris);
+    internal ServiceDescription Description => new(Id!, string.IsNullOrWhiteSpace(Name) ? Id! : Name, Trust, string.IsNullOrWhiteSpace(Audience) ? null : Audience, Scopes, Grants ?? ["client_credentials"], RedirectUris);
 
     internal PushTarget? Push => string.IsNullOrWhiteSpace(PushUrl) ? null : new(PushUrl, string.IsNullOrWhiteSpace(PushSecret) ? null : PushSecret);
 

@@ -87,7 +87,9 @@ internal sealed class ServiceHandler(
             """Basic realm="services", charset="UTF-8" """.TrimEnd(),
             bearer ? """Bearer error="invalid_token" """.TrimEnd() : "Bearer"]);
         Response.Headers.CacheControl = "no-store";
-        return Problems.NotAuthorized().ExecuteAsync(Context);
+        var problem = Problems.NotAuthorized();
+        problem.ProblemDetails.Extensions["error"] = bearer ? "invalid_token" : "invalid_client"; // RFC 6749 section 5.2, RFC 6750 section 3.1
+        return problem.ExecuteAsync(Context);
     }
 
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties) => Problems.Forbidden().ExecuteAsync(Context);

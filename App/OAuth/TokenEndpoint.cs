@@ -22,7 +22,7 @@ internal static partial class TokenEndpoint
 {
     public const string Path = "/connect/token";
 
-    private const string Minted = "gatehouse:minted";
+    private const string Minted = "gatehouse:minted", Lasts = "gatehouse:lasts";
 
     public static IServiceCollection Add(IServiceCollection services)
     {
@@ -41,7 +41,7 @@ internal static partial class TokenEndpoint
                 server.AddEventHandler<ValidateTokenRequestContext>(h => h.UseInlineHandler(DemandGrantedScopes).SetOrder(OpenIddictServerHandlers.Exchange.ValidateEndpointPermissions.Descriptor.Order + 500));
                 server.AddEventHandler<HandleTokenRequestContext>(h => h.UseInlineHandler(SignIn));
                 server.AddEventHandler<GenerateTokenContext>(h => h.UseScopedHandler<MintToken>().SetOrder(int.MinValue));
-                server.AddEventHandler<ApplyTokenResponseContext>(h => h.UseInlineHandler(AddErrors).SetOrder(int.MinValue));
+                server.AddEventHandler<ApplyTokenResponseContext>(h => h.UseInlineHandler(Complete).SetOrder(int.MinValue));
             });
         services.AddSingleton<IConfigureOptions<OpenIddictServerOptions>, ServerKeys>();
         services.AddSingleton<IAuthenticationSchemeProvider, NoRequestHandlers>();
@@ -63,6 +63,7 @@ internal static partial class TokenEndpoint
     public static void Answer(HandleTokenRequestContext context, string accessToken, Guid userId, TimeSpan expiresIn)
     {
         context.Transaction.SetProperty(Minted, accessToken);
+        context.Transaction.SetProperty<object>(Lasts, (long)expiresIn.TotalSeconds);
         var identity = new ClaimsIdentity("OpenIddict");
         identity.AddClaim(new Claim(Oidc.Claims.Subject, userId.ToString()));
         var principal = new ClaimsPrincipal(identity);
@@ -91,9 +92,15 @@ internal static partial class TokenEndpoint
         return default;
     }
 
-    private static ValueTask AddErrors(ApplyTokenResponseContext context)
+    private static ValueTask Complete(ApplyTokenResponseContext context)
     {
-        if (context.Response.Error is null) return default;
+        if (context.Response.Error is null)
+        {
+            // What the token itself says: OpenIddict counts what is left when it answers, a second less.
+            if (context.Transaction.GetProperty<object>(Lasts) is long seconds) context.Response.ExpiresIn = seconds;
+            return default;
+        }
+
         context.Response.ErrorUri = null;
         if (context.Response.Error == Oidc.Errors.InvalidRequest) context.Response.Error = InvalidBecause(context);
         var sentence = context.Response.Error switch
@@ -141,6 +148,7 @@ internal static partial class TokenEndpoint
             var id = context.Principal.GetClaim(Oidc.Claims.Subject)!;
             if (clients is not RegisteredClients { SecretId: { } secretId }) throw new InvalidOperationException("No client has proved who it is.");
             context.Token = tokens.Mint(id, secretId, string.Join(' ', context.Principal.GetScopes()));
+            context.Transaction.SetProperty<object>(Lasts, (long)tokens.Lifetime.TotalSeconds);
             return default;
         }
     }

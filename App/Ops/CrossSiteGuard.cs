@@ -25,11 +25,13 @@ internal sealed class CrossSiteGuard(RequestDelegate next, PublicUrl publicUrl)
     public Task InvokeAsync(HttpContext http)
     {
         if (IsAllowed(http)) return next(http);
-        if (ApiPaths.Contain(http.Request.Path)) return Problems.CrossOrigin().ExecuteAsync(http);
+        if (ApiPaths.Contain(http.Request.Path) || (PassedOn.IsWanted(http) && !TakesHtml(http.Request))) return Problems.CrossOrigin().ExecuteAsync(http);
 
         http.Response.StatusCode = StatusCodes.Status403Forbidden;
         return Task.CompletedTask;
     }
+
+    private static bool TakesHtml(HttpRequest request) => request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase);
 
     private bool IsAllowed(HttpContext http)
     {

@@ -9,7 +9,7 @@ internal static partial class Launch
     /// </summary>
     public static Task PrepareAsync(this WebApplication app, string[] args)
     {
-        app.CheckSettings();
+        if (!AsksForHelp(args)) app.CheckSettings();
         return IsCommand(args) ? Task.CompletedTask : Task.Run(() => PrepareAsync(app, serving: true));
     }
 
@@ -17,6 +17,7 @@ internal static partial class Launch
     /// <returns>The exit code of the process.</returns>
     public static async Task<int> LaunchAsync(this WebApplication app, string[] args, Task prepared)
     {
+        if (AsksForHelp(args)) return await ListAsync(app, Console.Out, "Without a command it serves, and --Section:Key=value is a setting. The commands:");
         if (IsCommand(args)) return await CommandAsync(app, args[0], [.. args.Skip(1).TakeWhile(a => !a.StartsWith("--", StringComparison.Ordinal))]);
 
         _ = ((IEndpointRouteBuilder)app).DataSources.Sum(source => source.Endpoints.Count);
@@ -45,20 +46,27 @@ internal static partial class Launch
         }
     }
 
-    private static bool IsCommand(string[] args) => args is [var name, ..] && !name.StartsWith('-');
+    private static bool IsCommand(string[] args) => args is [var name, ..] && (!name.StartsWith('-') || AsksForHelp(args));
+
+    private static bool AsksForHelp(string[] args) => args is ["help" or "--help" or "-h" or "-?", ..];
 
     private static async Task<int> CommandAsync(WebApplication app, string name, string[] args)
     {
-        var commands = app.Services.GetServices<Command>().ToList();
-        if (commands.Find(c => c.Name == name) is { } command)
+        if (app.Services.GetServices<Command>().FirstOrDefault(c => c.Name == name) is { } command)
         {
             if (command.Prepared) await PrepareAsync(app, serving: false);
             return await command.RunAsync(app.Services, args, Console.Out, app.Lifetime.ApplicationStopping);
         }
 
-        await Console.Error.WriteLineAsync($"There is no command {name}. There are:");
-        foreach (var known in commands) await Console.Error.WriteLineAsync($"  App {known.Usage}");
+        await ListAsync(app, Console.Error, $"There is no command {name}. There are:");
         return 2;
+    }
+
+    private static async Task<int> ListAsync(WebApplication app, TextWriter output, string heading)
+    {
+        await output.WriteLineAsync(heading);
+        foreach (var command in app.Services.GetServices<Command>()) await output.WriteLineAsync($"  App {command.Usage}");
+        return 0;
     }
 
     private static async Task PrepareAsync(WebApplication app, bool serving)

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
 
 namespace App.Ops;
 
@@ -43,7 +44,7 @@ public static partial class OpsModule
         services.AddRateLimits();
         services.AddApiDocs();
         // Our own figures alone: the framework's would cost on every request.
-        services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter(OwnMeter).AddPrometheusExporter());
+        services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService("gatehouse")).WithMetrics(metrics => metrics.AddMeter(OwnMeter).AddPrometheusExporter());
         return builder;
     }
 

@@ -65,7 +65,7 @@ internal sealed class ChangePassword(AppDb db, CheckPassword check, PasswordPoli
         ArgumentNullException.ThrowIfNull(request);
         if (await db.Users.SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
         var faults = policy.Check(request.Password, user.Email!, user.Name, await second.IsOnAsync(user.Id, ct)).ToList();
-        if (request.Password == request.CurrentPassword) faults.Add(new Fault("Password is the one you have already", "password", () => Text.SamePassword));
+        if (request.Password.Length > 0 && request.Password == request.CurrentPassword) faults.Add(new Fault("Password is the one you have already", "password", () => Text.SamePassword));
         if (faults.Count > 0) return new Outcome.Invalid(faults);
         if (await check.OfAsync(user, request.CurrentPassword, caller, client, ct) is not CheckPassword.Outcome.Right and var refused) return new Outcome.Refused(refused);
 

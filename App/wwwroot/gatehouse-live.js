@@ -8,6 +8,16 @@
     if (event.detail.state === 'rejected') location.reload();
   });
 
+  // A question asked before the page was live: the first live rendering takes the place of what the page came with, and asks it again.
+  let asked;
+  document.addEventListener('toggle', ({ target, newState }) => { asked = newState === 'open' ? target : undefined; }, true);
+  new MutationObserver(() => {
+    if (!asked || asked.isConnected) return;
+    const { id } = asked;
+    asked = undefined;
+    document.getElementById(id)?.showPopover();
+  }).observe(document.body, { childList: true, subtree: true });
+
   Blazor.start({
     ssr: { disableDomPreservation: true },
     circuit: {
