@@ -58,6 +58,7 @@ public sealed class ModelTests(SharedApp shared) : IClassFixture<SharedApp>
     [InlineData("[Cursor] bigint NOT NULL,")]
     [InlineData("CREATE TABLE [EventCounter]")]
     [InlineData("CREATE TABLE [FeedReaders]")]
+    [InlineData("CREATE TABLE [TokenLives]")]
     [InlineData("[NormalizedEmail] nvarchar(256) COLLATE Latin1_General_100_BIN2")]
     [InlineData("CREATE UNIQUE INDEX [EmailIndex] ON [AspNetUsers] ([NormalizedEmail]) WHERE [NormalizedEmail] IS NOT NULL")]
     [InlineData("CREATE UNIQUE INDEX [IX_SigningKeys_State] ON [SigningKeys] ([State]) WHERE State IN (''Current'', ''Next'')")]

@@ -311,6 +311,25 @@ public abstract class StorageContract(StorageContract.Apps apps)
     }
 
     [StorageFact]
+    public async Task An_entry_lasts_for_the_longest_life_that_anybody_has_said_they_mint_with_however_many_say_so_at_once()
+    {
+        var now = Odd.AddYears(10);
+        var facts = One.Get<TokenFacts>();
+        await Task.WhenAll(Enumerable.Range(0, 10).Select(i => (i % 2 == 0 ? One : Two).DbAsync(async db =>
+        {
+            await TokenLife.RenewAsync(db, facts with { Lifetime = TimeSpan.FromSeconds(1000 + (i % 3)) }, now.AddMinutes(i % 4), CancellationToken.None);
+            return 0;
+        })));
+        await AppendToAsync(One, 1);
+        var entry = await Two.DbAsync(db => db.SecurityEvents.OrderByDescending(e => e.Cursor).FirstAsync());
+        Assert.Equal(TimeSpan.FromSeconds(1002 + 60), entry.ExpiresAt - entry.OccurredAt);
+        Assert.Equal(
+            [(1000, now.AddMinutes(3)), (1001, now.AddMinutes(3)), (1002, now.AddMinutes(2))],
+            (await One.DbAsync(db => db.TokenLives.OrderBy(l => l.Seconds).ToListAsync())).Select(l => (l.Seconds, l.AliveUntil - TokenLife.Notice - facts.AliveFor(TimeSpan.FromSeconds(l.Seconds)))));
+        await One.DbAsync(db => db.TokenLives.ExecuteDeleteAsync());
+    }
+
+    [StorageFact]
     public async Task A_cursor_that_was_rolled_back_is_given_out_again()
     {
         var first = await AppendToAsync(One, 1);
@@ -323,7 +342,7 @@ public abstract class StorageContract(StorageContract.Apps apps)
         await using var scope = app.Services.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         await using var transaction = await db.BeginWriteAsync(CancellationToken.None);
-        for (var i = 0; i < count; i++) scope.ServiceProvider.GetRequiredService<SecurityEventLog>().SessionRevoked(Causes.SignOut, Guid.NewGuid(), Guid.NewGuid(), TimeSpan.FromMinutes(6));
+        for (var i = 0; i < count; i++) scope.ServiceProvider.GetRequiredService<SecurityEventLog>().SessionRevoked(Causes.SignOut, Guid.NewGuid(), Guid.NewGuid());
         await transaction.CommitAsync(commit);
         return await db.EventCounter.Select(c => c.Value).SingleAsync(CancellationToken.None);
     }

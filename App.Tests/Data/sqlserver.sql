@@ -1049,3 +1049,28 @@ END;
 COMMIT;
 GO
 
+BEGIN TRANSACTION;
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261129160047_TokenLives'
+)
+BEGIN
+    CREATE TABLE [TokenLives] (
+        [Seconds] int NOT NULL,
+        [AliveUntil] datetimeoffset NOT NULL,
+        CONSTRAINT [PK_TokenLives] PRIMARY KEY ([Seconds])
+    );
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261129160047_TokenLives'
+)
+BEGIN
+    INSERT INTO [__EFMigrationsHistory] ([MigrationId], [ProductVersion])
+    VALUES (N'20261129160047_TokenLives', N'10.0.14');
+END;
+
+COMMIT;
+GO
+

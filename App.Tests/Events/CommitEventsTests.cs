@@ -113,7 +113,7 @@ public sealed class CommitEventsTests : IAsyncLifetime
     private static Guid Add(AsyncServiceScope scope)
     {
         var session = Guid.NewGuid();
-        scope.ServiceProvider.GetRequiredService<SecurityEventLog>().SessionRevoked(Causes.SignOut, Guid.NewGuid(), session, TimeSpan.FromMinutes(6));
+        scope.ServiceProvider.GetRequiredService<SecurityEventLog>().SessionRevoked(Causes.SignOut, Guid.NewGuid(), session);
         return session;
     }
 }

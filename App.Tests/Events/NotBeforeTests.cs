@@ -120,7 +120,7 @@ public sealed class NotBeforeTests : IAsyncLifetime
     {
         await using var scope = _app.Services.CreateAsyncScope();
         await using var transaction = await scope.ServiceProvider.GetRequiredService<AppDb>().BeginWriteAsync(CancellationToken.None);
-        await scope.ServiceProvider.GetRequiredService<SecurityEventLog>().UserChangedAsync(Causes.PasswordChanged, user.Id, TimeSpan.FromMinutes(6), CancellationToken.None);
+        await scope.ServiceProvider.GetRequiredService<SecurityEventLog>().UserChangedAsync(Causes.PasswordChanged, user.Id, CancellationToken.None);
         await transaction.CommitAsync(CancellationToken.None);
     }
 

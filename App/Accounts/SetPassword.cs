@@ -5,7 +5,6 @@ using App.Factors;
 using App.Mail;
 using App.Passwords;
 using App.Sessions;
-using App.Tokens;
 using App.Ui;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
@@ -44,7 +43,7 @@ internal sealed class SetPassword(
         audit.Add("password-changed", user.Id, keep, client.Address);
         outbox.TellPasswordChanged(user, client);
         await db.SaveChangesAsync(ct);
-        await events.UserChangedAsync(Causes.PasswordChanged, user.Id, TokenOptions.ConcernedFor, ct);
+        await events.UserChangedAsync(Causes.PasswordChanged, user.Id, ct);
         if (endOthers) await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && s.Id != keep, Causes.EndedByUser, ct);
         await looseEnds.OfPasswordAsync(user.Id, ct);
         await guesses.ForgetAsync(user.NormalizedEmail!, ct);

@@ -4,7 +4,6 @@ using App.Events;
 using App.Profile;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
-using TokenOptions = App.Tokens.TokenOptions;
 
 namespace App.Admin;
 
@@ -42,7 +41,7 @@ internal sealed class ChangeRole(AppDb db, ILookupNormalizer normalizer, Securit
             db.UserRoles.Add(new IdentityUserRole<Guid> { UserId = user.Id, RoleId = known.Id });
         }
 
-        await events.UserChangedAsync(Causes.RolesChanged, user.Id, TokenOptions.ConcernedFor, ct);
+        await events.UserChangedAsync(Causes.RolesChanged, user.Id, ct);
         audit.Add(granted ? "role-granted" : "role-revoked", user.Id, detail: role);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);

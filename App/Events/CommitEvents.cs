@@ -11,7 +11,7 @@ namespace App.Events;
 /// them into the index the moment it has committed, before the caller is told so: "signed out" is never answered while this process would
 /// still accept the token. Nobody has to remember to do either, and nothing counts that was rolled back.
 /// </summary>
-internal sealed class CommitEvents(RevocationIndex index, EventFeed feed) : ISaveChangesInterceptor, IDbTransactionInterceptor
+internal sealed class CommitEvents(RevocationIndex index, EventFeed feed, TokenFacts tokens) : ISaveChangesInterceptor, IDbTransactionInterceptor
 {
     private readonly ConditionalWeakTable<DbContext, UnitOfWork> _units = [];
 
@@ -46,8 +46,9 @@ internal sealed class CommitEvents(RevocationIndex index, EventFeed feed) : ISav
         var (db, entries) = ((AppDb)eventData.Context!, unit.Entries);
         await BoundAudience.NameAsync(db, entries, cancellationToken);
         await db.EventCounter.ExecuteUpdateAsync(set => set.SetProperty(c => c.Value, c => c.Value + entries.Count), cancellationToken);
-        var newest = await db.EventCounter.Select(c => c.Value).SingleAsync(cancellationToken);
-        for (var i = 0; i < entries.Count; i++) entries[i].Cursor = newest - entries.Count + 1 + i;
+        var (newest, life) = await ReadAsync(db, cancellationToken);
+        for (var i = 0; i < entries.Count; i++)
+            (entries[i].Cursor, entries[i].ExpiresAt) = (newest - entries.Count + 1 + i, entries[i].OccurredAt + tokens.AliveFor(life));
         db.SecurityEvents.AddRange(entries);
         try
         {
@@ -75,6 +76,16 @@ internal sealed class CommitEvents(RevocationIndex index, EventFeed feed) : ISav
     {
         _units.Remove(eventData.Context!);
         return Task.CompletedTask;
+    }
+
+    // After the counter was raised, and so locked: see TokenLife.LockAsync. Without a row nobody has said how they mint.
+    private async Task<(long Newest, TimeSpan Life)> ReadAsync(AppDb db, CancellationToken ct)
+    {
+        (long, TimeSpan)? read = null;
+        await db.ReadAsync(
+            """SELECT "Value", (SELECT MAX("Seconds") FROM "TokenLives") FROM "EventCounter" """,
+            row => read = (row.GetInt64(0), row.IsDBNull(1) ? tokens.LongestLifetime : TimeSpan.FromSeconds(row.GetInt32(1))), ct);
+        return read ?? throw new InvalidOperationException("The counter of security events has no row.");
     }
 
     private UnitOfWork? Find(DbContext? context, Guid transaction) =>

@@ -7,8 +7,14 @@ namespace App.Events;
 
 /// <summary>What the feed needs to know of tokens, whose slice stands above and registers it.</summary>
 /// <param name="Audience">The audience of tokens that aren't bound to one service.</param>
-/// <param name="Lifetime">Life of an access token.</param>
-internal sealed record TokenFacts(string Audience, TimeSpan Lifetime);
+/// <param name="Lifetime">Life of an access token that this process mints.</param>
+/// <param name="LongestLifetime">The longest that any setting allows.</param>
+/// <param name="ClockSkew">How far two clocks may differ.</param>
+internal sealed record TokenFacts(string Audience, TimeSpan Lifetime, TimeSpan LongestLifetime, TimeSpan ClockSkew)
+{
+    /// <summary>How long a token may be believed after this moment: its life, minted by a clock that is ahead and checked by one that is behind.</summary>
+    public TimeSpan AliveFor(TimeSpan life) => life + (2 * ClockSkew);
+}
 
 /// <summary>Entries as readers get them: the feed's JSON, and the signed Security Event Token (RFC 8417). Ids only; never a name, an address or a token.</summary>
 internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFacts tokens)

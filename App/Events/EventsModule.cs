@@ -18,6 +18,8 @@ internal static class EventsModule
         services.AddSingleton<FollowLog>();
         services.AddHostedService(sp => sp.GetRequiredService<FollowLog>());
         services.AddSingleton(new StartStep((sp, ct) => sp.GetRequiredService<FollowLog>().LoadAsync(ct)));
+        services.AddSingleton(new StartStep(BeginMintingAsync, ServingOnly: true));
+        services.AddSingleton(sp => new Sweep((db, now, ct) => TokenLife.RenewAsync(db, sp.GetRequiredService<TokenFacts>(), now, ct)));
         services.AddSingleton<EntryText>();
         services.AddSingleton<RedisStream>();
         services.AddHostedService(sp => sp.GetRequiredService<RedisStream>());
@@ -39,6 +41,13 @@ internal static class EventsModule
         feed.MapGet("", StreamEvents.HandleAsync).Produces<string>(200, "text/event-stream");
         feed.MapPost("/ack", AckEvents.HandleAsync);
         feed.MapPost("/poll", PollEvents.HandleAsync);
+    }
+
+    private static async Task BeginMintingAsync(IServiceProvider services, CancellationToken ct)
+    {
+        await using var scope = services.CreateAsyncScope();
+        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+        await StorageSettings.ExplainAsync(db, () => TokenLife.RenewAsync(db, services.GetRequiredService<TokenFacts>(), services.GetRequiredService<TimeProvider>().GetUtcNow(), ct));
     }
 
     // An hour of grace for whoever was away, a day for an instance, a month for the place of one that polls.

@@ -4,8 +4,8 @@ namespace App.Events;
 
 /// <summary>
 /// Every revocation still in force, in memory: asked on each request, in constant time, without I/O or allocation.
-/// It holds no more than the events whose tokens could still be alive: for an hour, the longest that a token may last at any replica or did
-/// before a setting changed, whatever the setting is now.
+/// It holds no more than the events whose tokens could still be alive: for the longest life that tokens are minted with at any replica, or
+/// were until a little ago (<see cref="TokenLife"/>).
 /// </summary>
 internal sealed class RevocationIndex(TimeProvider time)
 {

@@ -3,7 +3,6 @@ using App.Audit;
 using App.Data;
 using App.Events;
 using App.Mail;
-using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Factors;
@@ -33,7 +32,7 @@ internal sealed class FactorChange(AppDb db, SecurityEventLog events, AuditLog a
     public async Task NoteAsync(string action, Guid userId, Guid? sessionId, string address, CancellationToken ct, string? detail = null)
     {
         audit.Add(action, userId, sessionId, address, detail);
-        await events.UserChangedAsync(Causes.FactorChanged, userId, TokenOptions.ConcernedFor, ct);
+        await events.UserChangedAsync(Causes.FactorChanged, userId, ct);
 
         // Their address as it is now: the token may be older than the last change of it.
         var to = await db.Users.Where(u => u.Id == userId).Select(u => new { u.Email, u.Language }).SingleAsync(ct);

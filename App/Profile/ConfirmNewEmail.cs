@@ -7,7 +7,6 @@ using App.Events;
 using App.Factors;
 using App.Mail;
 using App.Sessions;
-using App.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 
@@ -64,7 +63,7 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
             (user.Email, user.UserName, user.NormalizedEmail, user.NormalizedUserName, user.EmailConfirmed) = (wanted.Email, wanted.Email, wanted.Key, wanted.Key, true);
             audit.Add("email-changed", id, caller.SessionId, client.Address);
             await db.SaveChangesAsync(ct);
-            await events.UserChangedAsync(Causes.EmailChanged, id, TokenOptions.ConcernedFor, ct);
+            await events.UserChangedAsync(Causes.EmailChanged, id, ct);
             // What was sent to the old address must not open the account any more, but for the way back, which can take away as much.
             var disownable = await links.DetailsAsync(id, LooseEnds.NotMeLink, ct);
             // No other session's: an owner who leaves a mailbox that isn't theirs alone any more keeps what they added, whoever reads there.

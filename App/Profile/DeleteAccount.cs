@@ -6,7 +6,6 @@ using App.Data;
 using App.Events;
 using App.Mail;
 using App.Sessions;
-using App.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 
@@ -72,7 +71,7 @@ internal sealed partial class DeleteAccount(
 
         // Open pages follow their session, everybody else the account.
         await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id, Causes.EndedByUser, ct);
-        await events.UserChangedAsync(Causes.Deleted, user.Id, TokenOptions.ConcernedFor, ct);
+        await events.UserChangedAsync(Causes.Deleted, user.Id, ct);
         await db.SaveChangesAsync(ct);
         foreach (var part in parts)
             if (part.EraseAsync is { } erase) await erase(db, user.Id, ct);

@@ -6,7 +6,6 @@ using App.Events;
 using App.Factors;
 using App.Mail;
 using App.Sessions;
-using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Profile;
@@ -46,7 +45,7 @@ internal sealed class UndoEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnd
             (user.PasswordHash, user.SecurityStamp) = (null, Guid.NewGuid().ToString("N"));
             audit.Add("email-change-undone", id, address: client.Address);
             await db.SaveChangesAsync(ct);
-            await events.UserChangedAsync(Causes.EmailChanged, id, TokenOptions.ConcernedFor, ct);
+            await events.UserChangedAsync(Causes.EmailChanged, id, ct);
             await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.Disowned, ct);
             if (former.SessionId is { } session) await factors.OfSessionAsync(id, session, client.Address, ct);
             // What was begun since was begun by whoever held the account until now, a way back to their address included.

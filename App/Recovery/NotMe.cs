@@ -5,7 +5,6 @@ using App.Events;
 using App.Factors;
 using App.Mail;
 using App.Sessions;
-using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Recovery;
@@ -37,7 +36,7 @@ internal sealed class NotMe(AppDb db, OneTimeLinks links, LooseEnds looseEnds, R
         Guid? session = Guid.TryParse(link.Details, out var disowned) ? disowned : null;
         audit.Add("disowned", id, session, client.Address);
         await db.SaveChangesAsync(ct);
-        await events.UserChangedAsync(Causes.PasswordChanged, id, TokenOptions.ConcernedFor, ct);
+        await events.UserChangedAsync(Causes.PasswordChanged, id, ct);
         await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.Disowned, ct);
         if (session is not null) await factors.OfSessionAsync(id, session.Value, client.Address, ct);
         await looseEnds.OfPasswordAsync(id, ct);

@@ -2,7 +2,6 @@ using System.Linq.Expressions;
 using App.Audit;
 using App.Data;
 using App.Events;
-using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Sessions;
@@ -65,7 +64,7 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
             var changed = await db.Sessions.Where(s => s.Id == session.Id && s.RevokedAt == null)
                 .ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedAt, now).SetProperty(s => s.RevokedBecause, cause.Reason), ct);
             if (changed == 0) continue;
-            events.SessionRevoked(cause, session.UserId, session.Id, TokenOptions.ConcernedFor);
+            events.SessionRevoked(cause, session.UserId, session.Id);
             audit.Add("session-ended", session.UserId, session.Id, detail: cause.Reason);
             ended.Add(session.Id);
         }

@@ -96,7 +96,7 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
         try
         {
             await using var transaction = await db.BeginWriteAsync(ct);
-            foreach (var (keyId, cause) in ended) events.SigningKeyChanged(cause, keyId, TokenOptions.ConcernedFor);
+            foreach (var (keyId, cause) in ended) events.SigningKeyChanged(cause, keyId);
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             return new Outcome.Done(currentKeyId);

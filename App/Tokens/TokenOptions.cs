@@ -11,12 +11,6 @@ public sealed class TokenOptions
     /// <summary>How far two clocks may differ (contract section 2).</summary>
     public static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(30);
 
-    /// <summary>
-    /// How long tokens that an event makes invalid could still be alive. By the longest life, not by today's setting: what it was when they were
-    /// minted, and what it is at another replica, nobody can say.
-    /// </summary>
-    public static readonly TimeSpan ConcernedFor = LongestLifetime + (2 * ClockSkew);
-
     [Required]
     [Description("The `aud` of tokens that aren't bound to one service.")]
     public string Audience { get; set; } = "gatehouse";

@@ -343,6 +343,19 @@ namespace App.Migrations.SqlServer
                     b.ToTable("PushPositions", (string)null);
                 });
 
+            modelBuilder.Entity("App.Events.TokenLife", b =>
+                {
+                    b.Property<int>("Seconds")
+                        .HasColumnType("int");
+
+                    b.Property<DateTimeOffset>("AliveUntil")
+                        .HasColumnType("datetimeoffset");
+
+                    b.HasKey("Seconds");
+
+                    b.ToTable("TokenLives", (string)null);
+                });
+
             modelBuilder.Entity("App.Events.UndeliveredEvent", b =>
                 {
                     b.Property<string>("Service")

@@ -332,6 +332,19 @@ namespace App.Migrations.Sqlite
                     b.ToTable("PushPositions", (string)null);
                 });
 
+            modelBuilder.Entity("App.Events.TokenLife", b =>
+                {
+                    b.Property<int>("Seconds")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("AliveUntil")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("Seconds");
+
+                    b.ToTable("TokenLives", (string)null);
+                });
+
             modelBuilder.Entity("App.Events.UndeliveredEvent", b =>
                 {
                     b.Property<string>("Service")

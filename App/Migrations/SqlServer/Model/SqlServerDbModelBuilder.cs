@@ -11,7 +11,7 @@ namespace App.Migrations.SqlServer.Model
     public partial class SqlServerDbModel
     {
         private SqlServerDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("0025bd92-73c0-4e2b-9f22-493a43596aa8"), entityTypeCount: 33)
+            : base(skipDetectChanges: false, modelId: new Guid("06bed7a8-0815-4338-bf02-fae8d3c6c909"), entityTypeCount: 34)
         {
         }
 
@@ -25,6 +25,7 @@ namespace App.Migrations.SqlServer.Model
             var feedReader = FeedReaderEntityType.Create(this);
             var loggedEvent = LoggedEventEntityType.Create(this);
             var pushPosition = PushPositionEntityType.Create(this);
+            var tokenLife = TokenLifeEntityType.Create(this);
             var undeliveredEvent = UndeliveredEventEntityType.Create(this);
             var authenticator = AuthenticatorEntityType.Create(this);
             var passkey = PasskeyEntityType.Create(this);
@@ -78,6 +79,7 @@ namespace App.Migrations.SqlServer.Model
             FeedReaderEntityType.CreateAnnotations(feedReader);
             LoggedEventEntityType.CreateAnnotations(loggedEvent);
             PushPositionEntityType.CreateAnnotations(pushPosition);
+            TokenLifeEntityType.CreateAnnotations(tokenLife);
             UndeliveredEventEntityType.CreateAnnotations(undeliveredEvent);
             AuthenticatorEntityType.CreateAnnotations(authenticator);
             PasskeyEntityType.CreateAnnotations(passkey);

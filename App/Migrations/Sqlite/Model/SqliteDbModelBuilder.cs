@@ -11,7 +11,7 @@ namespace App.Migrations.Sqlite.Model
     public partial class SqliteDbModel
     {
         private SqliteDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("8e8a647a-51da-4217-afe3-15607fef79ca"), entityTypeCount: 33)
+            : base(skipDetectChanges: false, modelId: new Guid("90205802-b374-4113-8c7e-a60183fa3683"), entityTypeCount: 34)
         {
         }
 
@@ -25,6 +25,7 @@ namespace App.Migrations.Sqlite.Model
             var feedReader = FeedReaderEntityType.Create(this);
             var loggedEvent = LoggedEventEntityType.Create(this);
             var pushPosition = PushPositionEntityType.Create(this);
+            var tokenLife = TokenLifeEntityType.Create(this);
             var undeliveredEvent = UndeliveredEventEntityType.Create(this);
             var authenticator = AuthenticatorEntityType.Create(this);
             var passkey = PasskeyEntityType.Create(this);
@@ -78,6 +79,7 @@ namespace App.Migrations.Sqlite.Model
             FeedReaderEntityType.CreateAnnotations(feedReader);
             LoggedEventEntityType.CreateAnnotations(loggedEvent);
             PushPositionEntityType.CreateAnnotations(pushPosition);
+            TokenLifeEntityType.CreateAnnotations(tokenLife);
             UndeliveredEventEntityType.CreateAnnotations(undeliveredEvent);
             AuthenticatorEntityType.CreateAnnotations(authenticator);
             PasskeyEntityType.CreateAnnotations(passkey);
