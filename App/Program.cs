@@ -32,6 +32,7 @@ try
         .AddOAuth().AddServices().AddGateway().AddConnect().AddAdmin().AddLab();
 
     var app = builder.Build();
+    if (await app.HelpAsync(args)) return 0;
     var prepared = app.PrepareAsync(args);
     app.UseOps();
     app.UseFrame();

@@ -3,13 +3,22 @@ namespace App.Ops;
 /// <summary>What happens after everything is put together: a command, or the start steps and then serving.</summary>
 internal static partial class Launch
 {
+    /// <summary>Says what there is to be done and does none of it: no setting is looked at, nothing is made.</summary>
+    /// <returns>Whether that was asked for.</returns>
+    public static async Task<bool> HelpAsync(this WebApplication app, string[] args)
+    {
+        if (args is not ["help" or "--help" or "-h" or "-?", ..]) return false;
+        await app.ListCommandsAsync(Console.Out, "Without a command it serves, and --Section:Key=value is a setting. The commands:");
+        return true;
+    }
+
     /// <summary>
     /// Brings the database, the keys and all that is asked on each request in, where this process is going to serve.
     /// Begun as soon as the settings are known to be good: of two cores, the other puts the pipeline and its routes together meanwhile.
     /// </summary>
     public static Task PrepareAsync(this WebApplication app, string[] args)
     {
-        if (!AsksForHelp(args)) app.CheckSettings();
+        app.CheckSettings();
         return IsCommand(args) ? Task.CompletedTask : Task.Run(() => PrepareAsync(app, serving: true));
     }
 
@@ -17,7 +26,6 @@ internal static partial class Launch
     /// <returns>The exit code of the process.</returns>
     public static async Task<int> LaunchAsync(this WebApplication app, string[] args, Task prepared)
     {
-        if (AsksForHelp(args)) return await ListAsync(app, Console.Out, "Without a command it serves, and --Section:Key=value is a setting. The commands:");
         if (IsCommand(args)) return await CommandAsync(app, args[0], [.. args.Skip(1).TakeWhile(a => !a.StartsWith("--", StringComparison.Ordinal))]);
 
         _ = ((IEndpointRouteBuilder)app).DataSources.Sum(source => source.Endpoints.Count);
@@ -46,9 +54,7 @@ internal static partial class Launch
         }
     }
 
-    private static bool IsCommand(string[] args) => args is [var name, ..] && (!name.StartsWith('-') || AsksForHelp(args));
-
-    private static bool AsksForHelp(string[] args) => args is ["help" or "--help" or "-h" or "-?", ..];
+    private static bool IsCommand(string[] args) => args is [var name, ..] && !name.StartsWith('-');
 
     private static async Task<int> CommandAsync(WebApplication app, string name, string[] args)
     {
@@ -58,15 +64,14 @@ internal static partial class Launch
             return await command.RunAsync(app.Services, args, Console.Out, app.Lifetime.ApplicationStopping);
         }
 
-        await ListAsync(app, Console.Error, $"There is no command {name}. There are:");
+        await app.ListCommandsAsync(Console.Error, $"There is no command {name}. There are:");
         return 2;
     }
 
-    private static async Task<int> ListAsync(WebApplication app, TextWriter output, string heading)
+    private static async Task ListCommandsAsync(this WebApplication app, TextWriter output, string heading)
     {
         await output.WriteLineAsync(heading);
         foreach (var command in app.Services.GetServices<Command>()) await output.WriteLineAsync($"  App {command.Usage}");
-        return 0;
     }
 
     private static async Task PrepareAsync(WebApplication app, bool serving)
