@@ -49,7 +49,7 @@ public sealed class DeclaredService : IValidatableObject
         Id is null ? [] : ServiceRules.Faults(Description).Select(f => new ValidationResult($"is at fault: {f.Message}.", [f.Field!]));
 }
 
-[Description("The services that trust us, each `{Id, Name, Secret, Trust, Audience, Scopes, Grants, RedirectUris, PushUrl, PushSecret}`; made, changed and removed at start as listed. Give a secret of at least 32 characters as `Services__0__Secret` in the environment or the secrets folder; likewise `PushSecret`, which its receiver gets as a bearer token.")]
+[Description("The services that trust us, each `{Id, Name, Secret, Trust, Audience, Scopes, Grants, RedirectUris, PushUrl, PushSecret}`; made, changed and removed at start as listed; `Grants` are client credentials where none are listed. Give a secret of at least 32 characters as `Services__0__Secret` in the environment or the secrets folder; likewise `PushSecret`, which its receiver gets as a bearer token.")]
 public sealed class ServiceDeclarations : List<DeclaredService>;
 
 /// <summary>Makes the registry say what the settings say. Doing it twice, or at several replicas at once, changes nothing.</summary>
