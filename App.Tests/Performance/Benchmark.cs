@@ -107,6 +107,14 @@ await floor.FirstAnswerAsync(Me);
 foreach (var (name, path, header, target) in reads) table.Add(name, Wrk.Compare(floor, ours, path, "-H", header), target);
 table.Add("introspection, a service by its secret", Wrk.Compare(floor, ours, Introspect, introspection), ">= 0.60");
 
+if (Environment.GetEnvironmentVariable("READS") is not null)
+{
+    // What is asked most, alone: four minutes.
+    ours.Dispose();
+    table.Print();
+    return 0;
+}
+
 // Refresh: each connection walks along its own session's chain.
 var minted = new ConcurrentBag<string>();
 await RefreshAsync(TimeSpan.FromSeconds(2));
