@@ -1,8 +1,6 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
-using System.Net.Sockets;
-using System.Text;
 using App.Tests.Attacks;
 using Xunit.Abstractions;
 
@@ -58,23 +56,8 @@ public sealed class FeedMeasuredTests(ITestOutputHelper output) : IAsyncLifetime
         const int count = 60_000, readers = 20;
         await FeedSockets.FillAsync(_app, count);
         var before = GC.GetTotalMemory(forceFullCollection: true);
-        var slow = Enumerable.Range(0, readers).Select(_ => new TcpClient { ReceiveBufferSize = 4096 }).ToList();
-        foreach (var one in slow)
-        {
-            await one.ConnectAsync(_app.Address.Host, _app.Address.Port);
-            await one.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"GET /events HTTP/1.1\r\nHost: {_app.Address.Authority}\r\nAuthorization: {FeedServices.Credentials("slow")}\r\n\r\n"));
-        }
-
-        using var client = new HttpClient { BaseAddress = _app.Address };
-        using var answer = await FeedSockets.OpenAsync(client, "/events");
-        using var lines = new StreamReader(await answer.Content.ReadAsStreamAsync());
-        while (await lines.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)) is { } line)
-        {
-            if (!line.StartsWith("data: ", StringComparison.Ordinal)) continue;
-            using var snapshot = System.Text.Json.JsonDocument.Parse(line[6..]);
-            Assert.Equal(count, snapshot.RootElement.GetProperty("events").GetArrayLength());
-            break;
-        }
+        var slow = await FeedSockets.OpenSlowAsync(_app, readers);
+        await FeedSockets.ReadSnapshotAsync(_app, count);
 
         // One list of all that is in force takes about 20 MB.
         var more = (GC.GetTotalMemory(forceFullCollection: true) - before) / 1024 / 1024;

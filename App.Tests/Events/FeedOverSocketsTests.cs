@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net.Sockets;
-using System.Text;
 using App.Tests.Attacks;
 using Xunit.Abstractions;
 
@@ -18,9 +17,7 @@ public sealed class FeedOverSocketsTests(ITestOutputHelper output) : IAsyncLifet
     [Fact]
     public async Task A_reader_that_does_not_read_is_dropped_and_costs_no_memory_and_nobody_else_waits_for_it()
     {
-        using var slow = new TcpClient { ReceiveBufferSize = 4096 };
-        await slow.ConnectAsync(_app.Address.Host, _app.Address.Port);
-        await slow.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"GET /events?cursor=0 HTTP/1.1\r\nHost: {_app.Address.Authority}\r\nAuthorization: {FeedServices.Credentials("slow")}\r\n\r\n"));
+        using var slow = (await FeedSockets.OpenSlowAsync(_app, 1, "/events?cursor=0"))[0];
         const int count = 20_000;
         await FeedSockets.FillAsync(_app, count);
 
@@ -44,23 +41,8 @@ public sealed class FeedOverSocketsTests(ITestOutputHelper output) : IAsyncLifet
     {
         const int count = 60_000, readers = 20;
         await FeedSockets.FillAsync(_app, count);
-        var slow = Enumerable.Range(0, readers).Select(_ => new TcpClient { ReceiveBufferSize = 4096 }).ToList();
-        foreach (var one in slow)
-        {
-            await one.ConnectAsync(_app.Address.Host, _app.Address.Port);
-            await one.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"GET /events HTTP/1.1\r\nHost: {_app.Address.Authority}\r\nAuthorization: {FeedServices.Credentials("slow")}\r\n\r\n"));
-        }
-
-        using var client = new HttpClient { BaseAddress = _app.Address };
-        using var answer = await FeedSockets.OpenAsync(client, "/events");
-        using var lines = new StreamReader(await answer.Content.ReadAsStreamAsync());
-        while (await lines.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)) is { } line)
-        {
-            if (!line.StartsWith("data: ", StringComparison.Ordinal)) continue;
-            using var snapshot = System.Text.Json.JsonDocument.Parse(line[6..]);
-            Assert.Equal(count, snapshot.RootElement.GetProperty("events").GetArrayLength());
-            break;
-        }
+        var slow = await FeedSockets.OpenSlowAsync(_app, readers);
+        await FeedSockets.ReadSnapshotAsync(_app, count);
 
         await Task.Delay(TimeSpan.FromSeconds(16));
         foreach (var one in slow)

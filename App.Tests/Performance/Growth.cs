@@ -200,6 +200,7 @@ void Sweep(Server server, string data, int count)
     Run(db, "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL");
     var (slowest, refused) = (0.0, 0);
     using var stop = new CancellationTokenSource();
+    var begun = new TaskCompletionSource();
     var signIns = Task.Run(async () =>
     {
         while (!stop.IsCancellationRequested)
@@ -214,10 +215,12 @@ void Sweep(Server server, string data, int count)
                 refused++;
             }
 
+            begun.TrySetResult();
             slowest = Math.Max(slowest, Stopwatch.GetElapsedTime(since).TotalMilliseconds);
         }
     });
-    Thread.Sleep(1000);
+    // Not before somebody signs in beside it.
+    begun.Task.Wait();
     var told = new List<string>();
     foreach (var (name, sql) in new[]
     {
