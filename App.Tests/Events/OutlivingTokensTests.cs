@@ -97,6 +97,18 @@ public sealed class OutlivingTokensTests
         Assert.NotNull(await replica.WhoAmIAsync(bearer: (await replica.SignInAsync(user)).AccessToken));
     }
 
+    [Fact] // with a stolen key, or the secret that everybody shares, a token is made that minds no setting of ours
+    public async Task What_others_can_mint_counts_for_the_longest_that_is_believed()
+    {
+        await using var app = TestApp.Start(FiveMinutes);
+        Assert.Equal(FiveMinutesOn, await EndAsync(app, await app.SignUpAsync()));
+        await app.ScopedAsync<SigningKeys, SigningKeys.Outcome>(keys => keys.RevokeAsync(app.Get<SigningKeyRing>().Signing.Key.KeyId, CancellationToken.None));
+        Assert.Equal(Hour, await NewestAsync(app));
+
+        await using var shared = TestApp.Start([.. FiveMinutes, ("Tokens:SharedSecret", new string('s', 40))]);
+        Assert.Equal(Hour, await EndAsync(shared, await shared.SignUpAsync()));
+    }
+
     [Fact] // Contract section 6: until the last token it concerns has expired, and no longer.
     public async Task What_a_service_remembers_goes_with_the_life_that_is_set()
     {

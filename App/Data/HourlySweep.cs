@@ -46,7 +46,7 @@ internal static class Batches
         public Task ForgetAsync<T>(IOrderedQueryable<T> rows, CancellationToken ct) => db.WriteInBatchesAsync(rows, some => some.ExecuteDeleteAsync(ct), ct);
 
         /// <summary>
-        /// Rows are looked for outside of the transaction, so that nobody waits for that; each transaction takes its turn among the writers.
+        /// Whether there are any is asked outside of the transaction, so that nobody waits where there are none; each transaction takes its turn among the writers.
         /// Nobody is told of it, so that it need not survive a power cut.
         /// </summary>
         /// <param name="rows">Those that are wanted, by a column with an index where there is one.</param>

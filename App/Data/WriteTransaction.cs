@@ -41,8 +41,8 @@ internal sealed class WriteTransaction : IAsyncDisposable
         catch (Exception e)
         {
             if (e is SqliteException { SqliteErrorCode: 5 or 6 }) queue?.GaveUpAt = Stopwatch.GetTimestamp();
-            SqliteConnectionSetup.Renew(db.Database.GetDbConnection(), e); // beginning is no command, of which the interceptor hears
             queue?.Gate.Release();
+            SqliteConnectionSetup.Renew(db.Database.GetDbConnection(), e); // beginning is no command, of which the interceptor hears
             throw;
         }
     }

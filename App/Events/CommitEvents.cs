@@ -48,7 +48,12 @@ internal sealed class CommitEvents(RevocationIndex index, EventFeed feed, TokenF
         await db.EventCounter.ExecuteUpdateAsync(set => set.SetProperty(c => c.Value, c => c.Value + entries.Count), cancellationToken);
         var (newest, life) = await ReadAsync(db, cancellationToken);
         for (var i = 0; i < entries.Count; i++)
-            (entries[i].Cursor, entries[i].ExpiresAt) = (newest - entries.Count + 1 + i, entries[i].OccurredAt + tokens.AliveFor(life));
+        {
+            entries[i].Cursor = newest - entries.Count + 1 + i;
+            // Whoever stole a key gives its tokens the longest life that is believed.
+            entries[i].ExpiresAt = entries[i].OccurredAt + tokens.AliveFor(entries[i].KeyId is null ? life : tokens.LongestLifetime);
+        }
+
         db.SecurityEvents.AddRange(entries);
         try
         {

@@ -10,8 +10,12 @@ namespace App.Events;
 /// <param name="Lifetime">Life of an access token that this process mints.</param>
 /// <param name="LongestLifetime">The longest that any setting allows.</param>
 /// <param name="ClockSkew">How far two clocks may differ.</param>
-internal sealed record TokenFacts(string Audience, TimeSpan Lifetime, TimeSpan LongestLifetime, TimeSpan ClockSkew)
+/// <param name="SharedSecret">Migration mode: everybody who can verify can also mint.</param>
+internal sealed record TokenFacts(string Audience, TimeSpan Lifetime, TimeSpan LongestLifetime, TimeSpan ClockSkew, bool SharedSecret)
 {
+    /// <summary>The longest that a token may live which this process takes for one of its own. Who shares the secret minds no setting of ours.</summary>
+    public TimeSpan MintedFor => SharedSecret ? LongestLifetime : Lifetime;
+
     /// <summary>How long a token may be believed after this moment: its life, minted by a clock that is ahead and checked by one that is behind.</summary>
     public TimeSpan AliveFor(TimeSpan life) => life + (2 * ClockSkew);
 }
@@ -110,7 +114,7 @@ internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFact
         if (entry.NotBefore is { } notBefore) json.WriteNumber("not_before", notBefore);
         if (entry.Type == EventTypes.CredentialChange)
         {
-            // CAEP 1.0 section 3.2 demands both; which second factor it was is nobody else's business.
+            // CAEP demands both of a Credential Change; which second factor it was is nobody else's business.
             json.WriteString("credential_type", entry.Reason == Causes.PasswordChanged.Reason ? "password" : "second-factor");
             json.WriteString("change_type", "update");
         }

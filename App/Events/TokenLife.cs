@@ -36,7 +36,7 @@ internal sealed class TokenLife : IEntityTypeConfiguration<TokenLife>
         await using var transaction = await db.BeginWriteAsync(ct);
         await LockAsync(db, ct);
         if (replaces) await KeepAsync(db, tokens, tokens.LongestLifetime, now + LongestRollOut, ct);
-        await KeepAsync(db, tokens, tokens.Lifetime, now + Notice, ct);
+        await KeepAsync(db, tokens, tokens.MintedFor, now + Notice, ct);
         await db.WriteAsync("""DELETE FROM "TokenLives" WHERE "AliveUntil" < @horizon""", ct, ("@horizon", now - RevocationIndex.Slack));
         await transaction.CommitAsync(ct);
     }

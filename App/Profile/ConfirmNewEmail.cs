@@ -30,7 +30,7 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
     {
         Changed,
 
-        /// <summary>The caller isn't signed in to the account, or to another.</summary>
+        /// <summary>The caller is signed in to no account, or to another one.</summary>
         SignInFirst,
 
         /// <summary>The link, or the address: somebody else has it by now.</summary>

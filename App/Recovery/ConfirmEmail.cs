@@ -28,7 +28,7 @@ internal sealed class ConfirmEmail(AppDb db, OneTimeLinks links, Outbox outbox, 
     {
         Confirmed,
 
-        /// <summary>The caller isn't signed in to the account, or to another.</summary>
+        /// <summary>The caller is signed in to no account, or to another one.</summary>
         SignInFirst,
         LinkOver,
     }

@@ -46,7 +46,7 @@ internal static partial class TokensModule
     private static TokenFacts FactsOf(IServiceProvider services)
     {
         var options = services.GetRequiredService<TokenOptions>();
-        return new TokenFacts(options.Audience, options.AccessTokenLifetime, TokenOptions.LongestLifetime, TokenOptions.ClockSkew);
+        return new TokenFacts(options.Audience, options.AccessTokenLifetime, TokenOptions.LongestLifetime, TokenOptions.ClockSkew, options.SharedSecret is not null);
     }
 
     // A type of its own (RFC 8417 section 2.3): nobody who checks the type takes an event for an access token.
