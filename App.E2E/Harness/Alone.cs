@@ -26,6 +26,3 @@ public sealed class Replicas;
 
 [CollectionDefinition("Rolling restart", DisableParallelization = true)]
 public sealed class RollingRestart;
-
-[CollectionDefinition("Start", DisableParallelization = true)]
-public sealed class Start;

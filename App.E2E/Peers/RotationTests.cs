@@ -7,7 +7,7 @@ using App.E2E.Harness;
 namespace App.E2E.Peers;
 
 /// <summary>Keys change while people renew and call services that keep the keys: nobody notices.</summary>
-[Collection("Verifiers")]
+[Collection("Verifiers at work")]
 public sealed class RotationTests
 {
     private const int Rotations = 20, Callers = 3;

@@ -6,7 +6,7 @@ using App.E2E.Harness;
 namespace App.E2E.Peers;
 
 /// <summary>A service with its verifier beside a published Gatehouse that starts, stops and starts anew. What each language does day by day is in <see cref="CopiedCodeTests"/>.</summary>
-[Collection("Verifiers")]
+[Collection("Verifiers at work")]
 public sealed class VerifierTests : IAsyncLifetime
 {
     private Service _service = null!;

@@ -53,7 +53,7 @@ internal sealed class GroupCommit(IServiceScopeFactory scopes)
 
     private async Task WriteAsync()
     {
-        while (Take() is { Length: > 0 } together)
+        for (var isLine = false; Take(isLine) is { Length: > 0 } together; isLine = true)
         {
             try
             {
@@ -79,12 +79,12 @@ internal sealed class GroupCommit(IServiceScopeFactory scopes)
         await transaction.CommitAsync(CancellationToken.None);
     }
 
-    // Who has waited too long is told so, and doesn't hold the others up: the database is as good as away.
-    private Work[] Take()
+    // Who has waited too long is told so, and doesn't hold the others up: the database is as good as away. Who waited for a thread alone waited for no database.
+    private Work[] Take(bool isLine)
     {
         lock (_turn)
         {
-            while (_waiting.TryPeek(out var first) && Stopwatch.GetElapsedTime(first.Since) > LongestWait) _waiting.Dequeue().Failed(new DatabaseBusyException());
+            while (isLine && _waiting.TryPeek(out var first) && Stopwatch.GetElapsedTime(first.Since) > LongestWait) _waiting.Dequeue().Failed(new DatabaseBusyException());
             var taken = new Work[Math.Min(_waiting.Count, Most)];
             for (var i = 0; i < taken.Length; i++) taken[i] = _waiting.Dequeue();
             _running = taken.Length > 0;
