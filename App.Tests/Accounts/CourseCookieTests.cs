@@ -188,7 +188,6 @@ public sealed class CourseCookieTests(OneApp fixture) : IClassFixture<OneApp>
     [InlineData("PUT", "/api/sessions")]
     [InlineData("GET", "/api/tokens")]
     [InlineData("PUT", "/api/tokens/refresh")]
-    [InlineData("GET", "/api/sessions/not-a-guid")]
     public async Task An_unknown_path_or_method_is_404_and_never_405(string method, string path)
     {
         var answer = await _app.SendAsync(new HttpMethod(method), path);
@@ -202,6 +201,18 @@ public sealed class CourseCookieTests(OneApp fixture) : IClassFixture<OneApp>
     [InlineData("DELETE", "/api/sessions/11111111-1111-4111-8111-111111111111")]
     public async Task A_route_that_needs_a_user_is_401_not_authorized(string method, string path) =>
         await Answers.AssertProblemAsync(await _app.SendAsync(new HttpMethod(method), path), 401, "Not authorized");
+
+    [Theory]
+    [InlineData("GET", "/api/sessions/not-a-guid")]
+    [InlineData("DELETE", "/api/sessions/not-a-guid")]
+    [InlineData("PATCH", "/api/passkeys/not-a-guid")]
+    [InlineData("DELETE", "/api/passkeys/not-a-guid")]
+    public async Task What_is_no_id_is_404_for_somebody_and_401_for_nobody(string method, string path)
+    {
+        var user = await _app.SignUpAsync();
+        await Answers.AssertProblemAsync(await _app.SendAsync(new HttpMethod(method), path, json: new { name = "Mine" }), 401, "Not authorized");
+        await Answers.AssertProblemAsync(await _app.SendAsync(new HttpMethod(method), path, user.AccessToken, json: new { name = "Mine" }), 404, "Not Found");
+    }
 
     [Fact] // ATTACKS 41
     public async Task Signing_in_with_a_session_of_before_makes_everything_new_and_ends_the_old_one()

@@ -74,6 +74,17 @@ public sealed class CourseInputTests(OneApp fixture) : IClassFixture<OneApp>
         foreach (var path in new[] { SignUp, SignIn }) await Answers.AssertProblemAsync(await _app.PostTextAsync(path, body), 400, "Malformed JSON");
     }
 
+    [Theory] // RFC 8259 section 8.1: many an encoder writes one without being asked
+    [InlineData(SignIn, 400)]
+    [InlineData("/api/tokens", 401)]
+    public async Task A_byte_order_mark_before_the_json_is_no_part_of_it(string path, int status)
+    {
+        const string mark = "\uFEFF";
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(path, mark + """{"email":"nobody@example.test","password":"correct horse battery staple"}"""), status, "Invalid credentials");
+        Assert.Equal(400, (int)(await _app.PostTextAsync(path, mark + mark + "{}")).StatusCode);
+        if (path == SignIn) await Answers.AssertProblemAsync(await _app.PostTextAsync(path, mark), 400, EmailFault, BlankFault);
+    }
+
     [Theory] // ATTACKS 75
     [InlineData("""{"email":"a@example.test","email":"b@example.test","password":"correct horse battery staple"}""")]
     [InlineData("""{"email":"a@example.test","\u0065mail":"b@example.test","password":"correct horse battery staple"}""")]

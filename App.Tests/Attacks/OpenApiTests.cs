@@ -1,5 +1,6 @@
 using System.Text.Json;
 using App.Tests.Factors;
+using App.Tests.OAuth;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -8,6 +9,8 @@ namespace App.Tests.Attacks;
 /// <summary>The API's description tells the truth: every route is in it, and every answer that we can provoke is one it names, in status, type and shape.</summary>
 public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
 {
+    private static readonly string[] Ours = ["/api/", "/.well-known/", "/connect/", "/events"];
+
     private readonly TestApp _app = fixture.App;
 
     [Fact]
@@ -17,14 +20,14 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         Assert.StartsWith("3.1", document.GetProperty("openapi").GetString(), StringComparison.Ordinal);
         var described = document.GetProperty("paths").EnumerateObject()
             .SelectMany(p => p.Value.EnumerateObject().Select(o => $"{o.Name.ToUpperInvariant()} {p.Name}"))
-            .Where(r => r.Contains(" /api/", StringComparison.Ordinal) || r.Contains(" /.well-known/", StringComparison.Ordinal)).Order();
+            .Where(r => Ours.Any(prefix => r.Contains(" " + prefix, StringComparison.Ordinal))).Order();
         var mapped = _app.Services.GetServices<EndpointDataSource>().SelectMany(s => s.Endpoints).OfType<RouteEndpoint>()
-            .Select(e => (Path: "/" + e.RoutePattern.RawText!.Trim('/').Replace(":guid", "", StringComparison.Ordinal), Methods: e.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? []))
-            .Where(e => e.Path.StartsWith("/api/", StringComparison.Ordinal) || e.Path.StartsWith("/.well-known/", StringComparison.Ordinal))
+            .Select(e => (Path: "/" + e.RoutePattern.RawText!.Trim('/'), Methods: e.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? []))
+            .Where(e => Ours.Any(prefix => e.Path.StartsWith(prefix, StringComparison.Ordinal)))
             .SelectMany(e => e.Methods.Select(m => $"{m} {e.Path}")).Distinct().Order();
 
         Assert.Equal(mapped, described);
-        Assert.Contains("POST /api/users/signup", mapped);
+        foreach (var known in new[] { "POST /api/users/signup", "POST /connect/token", "GET /events" }) Assert.Contains(known, mapped);
     }
 
     [Fact]
@@ -53,7 +56,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         }
 
         // And what it promises can be met, but for what takes a failing machine.
-        var promised = document.GetProperty("paths").EnumerateObject().Where(p => p.Name.StartsWith("/api/", StringComparison.Ordinal))
+        var promised = document.GetProperty("paths").EnumerateObject().Where(p => new[] { "/api/", "/connect/", "/events/" }.Any(prefix => p.Name.StartsWith(prefix, StringComparison.Ordinal)))
             .SelectMany(p => p.Value.EnumerateObject().SelectMany(o => o.Value.GetProperty("responses").EnumerateObject().Select(r => $"{o.Name.ToUpperInvariant()} {p.Name} {r.Name}")))
             .Where(r => !r.EndsWith(" 503", StringComparison.Ordinal) && !r.EndsWith(" 413", StringComparison.Ordinal) && !r.EndsWith(" 429", StringComparison.Ordinal));
         Assert.Equal([], promised.Except(seen));
@@ -101,6 +104,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         await foreach (var answer in ProvokeAdminAsync()) yield return answer;
         await foreach (var answer in ProvokeFactorsAsync()) yield return answer;
         await foreach (var answer in ProvokeAccountAsync()) yield return answer;
+        await foreach (var answer in ProvokeServicesAsync()) yield return answer;
 
         foreach (var path in new[] { "/.well-known/jwks.json", "/.well-known/public-key.pem", "/.well-known/openid-configuration", "/.well-known/ssf-configuration", "/health/live", "/health/ready" })
             yield return ("GET", path, await _app.Client.GetAsync(path));
@@ -235,6 +239,40 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         using var text = new HttpRequestMessage(HttpMethod.Put, services + "/stock/push") { Content = new StringContent("{}") };
         text.Headers.Add("Authorization", "Bearer " + admin);
         yield return ("PUT", push, await _app.Client.SendAsync(text));
+    }
+
+    private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokeServicesAsync()
+    {
+        const string token = "/connect/token", introspect = "/connect/introspect", revoke = "/connect/revoke", ack = "/events/ack", poll = "/events/poll", events = "/events";
+        var (user, basic) = (await _app.SignUpAsync(), Callers.Basic(OneApp.Declared, OneApp.Secret));
+        var own = await _app.ServiceTokenAsync(basic);
+        foreach (var form in new (string, string)[][] { [], [("grant_type", "client_credentials")], [("grant_type", "client_credentials"), ("scope", "stock.read")], [("grant_type", "refresh_token"), ("refresh_token", user.RefreshToken)],
+            [("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), ("subject_token", user.AccessToken), ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"), ("audience", OneApp.Next)] })
+        {
+            foreach (var authorization in new[] { null, basic }) yield return ("POST", token, await _app.PostAsync(token, authorization, form));
+        }
+
+        user = await _app.SignUpAsync();
+        var bound = (await Answers.JsonAsync(await _app.PostAsync(token, basic, ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), ("subject_token", user.AccessToken), ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"), ("audience", OneApp.Next)))).GetProperty("access_token").GetString()!;
+        yield return ("POST", introspect, await _app.PostAsync(introspect, Callers.Basic(OneApp.Next, OneApp.Secret), ("token", bound)));
+        foreach (var path in new[] { introspect, revoke })
+        {
+            foreach (var text in new[] { user.AccessToken, user.RefreshToken, own, "none" }) yield return ("POST", path, await _app.PostAsync(path, basic, ("token", text)));
+            yield return ("POST", path, await _app.PostAsync(path, basic));
+            yield return ("POST", path, await _app.PostAsync(path, "Basic x", ("token", "none")));
+        }
+
+        foreach (var path in new[] { ack, poll })
+        {
+            foreach (var body in new[] { """{"cursor":0,"returnImmediately":true}""", """{"cursor":-1,"maxEvents":-1}""", "{" }) yield return ("POST", path, await _app.PostTextAsync(path, body, "application/json", ("Authorization", basic)));
+            yield return ("POST", path, await _app.PostTextAsync(path, "{}", "text/plain", ("Authorization", basic)));
+            yield return ("POST", path, await _app.PostTextAsync(path, "{}"));
+        }
+
+        foreach (var path in new[] { token, introspect, revoke, ack, poll })
+            yield return ("POST", path, await _app.PostTextAsync(path, "", null, ("Authorization", basic), ("Origin", "https://evil.example"), ("Cookie", user.Cookies)));
+        yield return ("GET", events, await _app.Client.GetAsync(events));
+        yield return ("GET", events, await _app.SendAsync(HttpMethod.Get, events + "?instance=%20", headers: ("Authorization", basic)));
     }
 
     /// <summary>As much of JSON Schema as the description uses.</summary>

@@ -49,6 +49,14 @@ public sealed class StreamEventsTests : IAsyncLifetime
         Assert.Equal(["cursor", "expires", "reason", "set", "sid", "sub", "type"], data.EnumerateObject().Select(p => p.Name).Order());
     }
 
+    [Fact] // RFC 9110 section 9.3.2: what GET would say of its answer, and then an end
+    public async Task HEAD_ends_at_once()
+    {
+        var asked = _app.SendAsync(HttpMethod.Head, "/events", headers: ("Authorization", FeedServices.Credentials("billing")));
+        using var answer = await asked.WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.Equal((HttpStatusCode.OK, "text/event-stream"), (answer.StatusCode, answer.Content.Headers.ContentType?.MediaType));
+    }
+
     [Fact]
     public async Task Each_entry_is_a_SET_that_a_stock_library_verifies_and_that_nobody_takes_for_an_access_token()
     {

@@ -76,9 +76,33 @@ public sealed class IntrospectTests : IAsyncLifetime
     {
         foreach (var token in new[] { "", "x", "a.b.c", new string('a', 1_000_000), new string('a', 9000), "\0", "é" })
             Assert.False(await _app.IsActiveAsync(token));
-        Assert.Equal("""{"active":false}""", await (await _app.PostAsync("/connect/introspect", Callers.Basic())).Content.ReadAsStringAsync());
         // Bound to an audience of its own, a service is told nothing of others' tokens.
         Assert.False(await _app.IsActiveAsync((await _app.SignUpAsync()).AccessToken, Callers.Basic("billing", Callers.Other)));
+    }
+
+    [Theory] // RFC 7662 section 2.1, RFC 7009 section 2.1: a request without what it can't do without is invalid_request (RFC 6749 section 5.2)
+    [InlineData("", "application/x-www-form-urlencoded")]
+    [InlineData("tokens=x", "application/x-www-form-urlencoded")]
+    [InlineData("token=x&token=y", "application/x-www-form-urlencoded")]
+    [InlineData("token=x", "text/plain")]
+    [InlineData("{\"token\":\"x\"}", "application/json")]
+    [InlineData(null, null)]
+    public async Task Without_a_token_there_is_no_question(string? body, string? type)
+    {
+        foreach (var path in new[] { "/connect/introspect", "/connect/revoke" })
+        {
+            var problem = await Answers.AssertProblemAsync(await _app.PostTextAsync(path, body, type, ("Authorization", Callers.Basic())), 400, "You must supply a token / token");
+            Assert.Equal("invalid_request", problem.GetProperty("error").GetString());
+        }
+    }
+
+    [Fact]
+    public async Task A_form_of_more_than_the_usual_is_read_like_any_other()
+    {
+        var user = await _app.SignUpAsync();
+        (string, string)[] more = [.. Enumerable.Range(0, 30).Select(i => ($"f{i}", "x")), ("token", user.AccessToken)];
+        Assert.True((await Answers.JsonAsync(await _app.PostAsync("/connect/introspect", Callers.Basic(), more))).GetProperty("active").GetBoolean());
+        Assert.Equal(HttpStatusCode.OK, (await _app.PostAsync("/connect/token", Callers.Basic(), [.. more, ("grant_type", "client_credentials")])).StatusCode);
     }
 
     [Fact]

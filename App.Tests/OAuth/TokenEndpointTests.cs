@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using App.Tests.Attacks;
 using App.Tokens;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
@@ -9,6 +10,8 @@ namespace App.Tests.OAuth;
 
 public sealed class TokenEndpointTests : IAsyncLifetime
 {
+    private const string TokenPath = "/connect/token";
+
     private readonly TestApp _app = Callers.Start();
 
     public Task InitializeAsync() => Task.CompletedTask;
@@ -89,10 +92,26 @@ public sealed class TokenEndpointTests : IAsyncLifetime
         var answer = await _app.Client.SendAsync(request);
         var text = await answer.Content.ReadAsStringAsync();
         Assert.True(status == (int)answer.StatusCode, $"{(int)answer.StatusCode} {text}");
+        if (status == 401) Assert.Contains("Basic realm=\"services\"", answer.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
         var body = JsonDocument.Parse(text).RootElement;
         Assert.Equal(error, body.GetProperty("error").GetString());
         Assert.NotEmpty(body.GetProperty("errors")[0].GetProperty("message").GetString()!);
         Assert.False(body.TryGetProperty("access_token", out _));
+    }
+
+    [Theory]
+    [InlineData("grant_type=client_credentials", "application/x-www-form-urlencoded; charset=utf-7")]
+    [InlineData("--a\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\nab", "multipart/form-data; boundary=a")]
+    [InlineData("{}", "application/json")]
+    [InlineData("", null)]
+    [InlineData(null, "application/x-www-form-urlencoded")] // seventy fields
+    public async Task What_is_no_form_is_an_invalid_request(string? body, string? type)
+    {
+        var answer = await _app.PostTextAsync(TokenPath, body ?? string.Join('&', Enumerable.Range(0, 70).Select(i => $"f{i}=x")), type, ("Authorization", Callers.Basic()));
+        Assert.Equal((HttpStatusCode.BadRequest, "application/json"), (answer.StatusCode, answer.Content.Headers.ContentType?.MediaType));
+        var refusal = await Answers.JsonAsync(answer);
+        Assert.Equal("invalid_request", refusal.GetProperty("error").GetString());
+        Assert.NotEmpty(Answers.Faults(refusal));
     }
 
     [Fact]

@@ -24,8 +24,10 @@ internal sealed class CourseBody
         {
             using var buffer = new MemoryStream();
             await request.Body.CopyToAsync(buffer, ct);
-            if (buffer.Length == 0) return Nothing;
-            using var document = JsonDocument.Parse(buffer.GetBuffer().AsMemory(0, (int)buffer.Length), Strict);
+            var text = buffer.GetBuffer().AsMemory(0, (int)buffer.Length);
+            if (text.Span.StartsWith("\uFEFF"u8)) text = text[3..]; // RFC 8259 section 8.1; every other reader here leaves it out too
+            if (text.IsEmpty) return Nothing;
+            using var document = JsonDocument.Parse(text, Strict);
             return document.RootElement.ValueKind switch
             {
                 JsonValueKind.Object => new CourseBody(document.RootElement.Clone()),

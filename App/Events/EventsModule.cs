@@ -1,4 +1,5 @@
 using App.Data;
+using App.Ops;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
 
@@ -37,7 +38,7 @@ internal static class EventsModule
 
     public static void MapEvents(this IEndpointRouteBuilder routes)
     {
-        var feed = routes.MapGroup("/events").WithTags("Events").RequireAuthorization(CallingService.Policy).ProducesProblem(400).ProducesProblem(401).ProducesProblem(403);
+        var feed = routes.MapGroup("/events").WithTags("Events").RequireAuthorization(CallingService.Policy).WithMetadata(ProvenBy.Service).ProducesProblem(400).ProducesProblem(401);
         feed.MapGet("", StreamEvents.HandleAsync).Produces<string>(200, "text/event-stream");
         feed.MapPost("/ack", AckEvents.HandleAsync);
         feed.MapPost("/poll", PollEvents.HandleAsync);

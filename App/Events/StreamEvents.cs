@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using App.Data;
+using App.Ops;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.EntityFrameworkCore;
 
@@ -15,6 +16,7 @@ namespace App.Events;
 internal sealed partial class StreamEvents(
     EventFeed feed, EntryText text, FeedContacts contacts, LiveServices live, IServiceScopeFactory scopes, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<StreamEvents> logger) : IDisposable
 {
+    private const string EventStream = "text/event-stream";
     private const int AtOnce = 100;
     private const int Page = 500;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -29,6 +31,13 @@ internal sealed partial class StreamEvents(
         if (!FeedContacts.IsName(instance ??= ""))
         {
             await Problems.BadRequest("instance must be 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_' and '-'").ExecuteAsync(http);
+            return;
+        }
+
+        // A body that is left away would never end either.
+        if (http.Features.Get<CameAsHead>() is not null)
+        {
+            http.Response.ContentType = EventStream;
             return;
         }
 
@@ -64,7 +73,7 @@ internal sealed partial class StreamEvents(
         var cursor = position ?? newest;
         contacts.Began(service, instance);
 
-        http.Response.ContentType = "text/event-stream";
+        http.Response.ContentType = EventStream;
         http.Response.Headers["X-Accel-Buffering"] = "no";
         http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         var body = http.Response.BodyWriter;

@@ -50,8 +50,8 @@ internal static class FactorsModule
         mine.MapPost("/add/finish", AddPasskey.FinishAsync).RequireRecentProof().ProducesProblem(400);
         mine.MapPost("/confirm/begin", UsePasskey.BeginConfirmAsync);
         mine.MapPost("/confirm/finish", UsePasskey.FinishConfirmAsync).ProducesProblem(400);
-        mine.MapPatch("/{id:guid}", ManagePasskeys.RenameAsync).ProducesProblem(400).ProducesProblem(404);
-        mine.MapDelete("/{id:guid}", ManagePasskeys.RemoveAsync).ProducesProblem(404);
+        mine.MapPatch("/{id}", ManagePasskeys.RenameAsync).ById().ProducesProblem(400).ProducesProblem(404);
+        mine.MapDelete("/{id}", ManagePasskeys.RemoveAsync).ById().ProducesProblem(404);
     }
 
     // Passkeys belong to the host of the issuer, whatever name a request came in by, and are asked for on its own pages only.

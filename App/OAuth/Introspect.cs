@@ -25,13 +25,16 @@ internal sealed class Introspect(
     // The same token gets the same answer: its bytes live as long as the verified token they belong to.
     private static readonly ConditionalWeakTable<CurrentUser, byte[]> Answers = [];
 
-    /// <summary>Form member <c>token</c>: an access token, a refresh token, or a service's own. Always 200 for a service that proved who it is.</summary>
-    public static async Task<Utf8ContentHttpResult> HandleAsync(CallingService service, Introspect introspect, HttpContext http, CancellationToken ct)
+    /// <summary>
+    /// Form member <c>token</c>: an access token, a refresh token, or a service's own. 200 for a service that proved who it is, whatever the token is
+    /// worth, and however large or broken it came; 400 where there is none, or more than one.
+    /// </summary>
+    public static async Task<Results<Utf8ContentHttpResult, ProblemHttpResult>> HandleAsync(CallingService service, Introspect introspect, HttpContext http, CancellationToken ct)
     {
         http.Response.Headers.CacheControl = "no-store";
         var form = await ConnectForm.ReadAsync(http);
-        var answer = form?["token"] is [{ } token] ? await introspect.TryAsync(token, service, http, ct) : null;
-        return TypedResults.Text(answer ?? Inactive, Json);
+        if (form?["token"] is [{ } token]) return TypedResults.Text(await introspect.TryAsync(token, service, http, ct) ?? Inactive, Json);
+        return ConnectForm.IsUnread(http) ? TypedResults.Text(Inactive, Json) : ConnectForm.Refuse(http, ConnectDocs.NoToken);
     }
 
     /// <returns>The answer for a token that is good; null for everything else.</returns>

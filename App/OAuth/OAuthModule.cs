@@ -35,9 +35,9 @@ internal static class OAuthModule
     public static void MapOAuth(this IEndpointRouteBuilder routes)
     {
         var connect = routes.MapGroup("/connect").WithTags("OAuth").DisableAntiforgery();
-        connect.MapPost("/token", TokenEndpoint.HandleAsync).AllowAnonymous();
-        connect.MapPost("/introspect", Introspect.HandleAsync).RequireAuthorization(CallingService.Policy).ProducesProblem(401);
-        connect.MapPost("/revoke", RevokeToken.HandleAsync).AllowAnonymous().ProducesProblem(400).ProducesProblem(401);
+        connect.MapPost("/token", TokenEndpoint.HandleAsync).AllowAnonymous().DescribeToken();
+        connect.MapPost("/introspect", Introspect.HandleAsync).RequireAuthorization(CallingService.Policy).DescribeIntrospection();
+        connect.MapPost("/revoke", RevokeToken.HandleAsync).AllowAnonymous().DescribeRevocation();
         SameForEverybody.On(routes.MapGet(Discovery.SharedSignals, Discovery.Configuration).WithTags("Keys").AllowAnonymous(), routes.ServiceProvider)
             .Produces<object>(200, "application/json");
     }

@@ -15,7 +15,7 @@ namespace App.OAuth;
 internal sealed class RevokeToken(
     AppDb db, CheckToken check, ServiceTokens serviceTokens, RefreshKey refreshKey, RevokeSessions revoke, ChangeRegistry registry, TokenOptions tokens)
 {
-    /// <summary>Form member <c>token</c>. 200 also where there was nothing to take back (section 2.2); 401 where credentials were shown that aren't good.</summary>
+    /// <summary>Form member <c>token</c>. 200 also where there was nothing to take back (section 2.2); 400 without one; 401 where credentials were shown that aren't good.</summary>
     public static async Task<Results<Ok, ProblemHttpResult, EmptyHttpResult>> HandleAsync(RevokeToken revokeToken, HttpContext http, CancellationToken ct)
     {
         http.Response.Headers.CacheControl = "no-store";
@@ -29,7 +29,7 @@ internal sealed class RevokeToken(
         }
 
         var form = await ConnectForm.ReadAsync(http);
-        if (form?["token"] is not [{ Length: > 0 } token]) return Problems.Invalid([new Fault("You must supply a token", "token")]);
+        if (form?["token"] is not [{ Length: > 0 } token]) return ConnectForm.Refuse(http, ConnectDocs.NoToken);
         await revokeToken.RunAsync(token, CallingService.From(caller.Principal), http, ct);
         return TypedResults.Ok();
     }

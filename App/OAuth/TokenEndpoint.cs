@@ -3,6 +3,7 @@ using System.Text.Json;
 using App.Data;
 using Microsoft.AspNetCore;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.Tokens;
 using OpenIddict.Abstractions;
@@ -37,7 +38,7 @@ internal static partial class TokenEndpoint
                 server.SetTokenEndpointUris(Path).AllowClientCredentialsFlow().DisableTokenStorage().DisableScopeValidation().IgnoreScopePermissions();
                 TokenExchange.Add(server);
                 RefreshGrant.Add(server);
-                server.UseAspNetCore().DisableTransportSecurityRequirement();
+                server.UseAspNetCore().DisableTransportSecurityRequirement().SetRealm("services"); // RFC 7617 section 2 demands one
                 server.AddEventHandler<ValidateTokenRequestContext>(h => h.UseInlineHandler(DemandGrantedScopes).SetOrder(OpenIddictServerHandlers.Exchange.ValidateEndpointPermissions.Descriptor.Order + 500));
                 server.AddEventHandler<HandleTokenRequestContext>(h => h.UseInlineHandler(SignIn));
                 server.AddEventHandler<GenerateTokenContext>(h => h.UseScopedHandler<MintToken>().SetOrder(int.MinValue));
@@ -52,11 +53,17 @@ internal static partial class TokenEndpoint
     /// A token for the service itself (RFC 6749 section 4.4), a person's renewed (section 6), or a person's for the next service (RFC 8693).
     /// Errors follow section 5.2, with our <c>errors</c> beside them.
     /// </summary>
-    public static async Task HandleAsync(HttpContext http)
+    public static async Task<Results<EmptyHttpResult, JsonHttpResult<OAuthRefusal>, ProblemHttpResult>> HandleAsync(HttpContext http, IAuthenticationHandlerProvider handlers)
     {
-        var handlers = http.RequestServices.GetRequiredService<IAuthenticationHandlerProvider>();
+        // OpenIddict doesn't expect a form that can't be read.
+        if (await ConnectForm.ReadAsync(http) is null && ConnectForm.IsUnread(http))
+        {
+            var refusal = ConnectForm.Refuse(http, ConnectDocs.NoToken);
+            return refusal.StatusCode == StatusCodes.Status400BadRequest ? OAuthRefusal.InvalidRequest(refusal.ProblemDetails.Title!) : refusal;
+        }
+
         var handler = (IAuthenticationRequestHandler)(await handlers.GetHandlerAsync(http, OpenIddictServerAspNetCoreDefaults.AuthenticationScheme))!;
-        if (!await handler.HandleRequestAsync()) http.Response.StatusCode = StatusCodes.Status400BadRequest;
+        return await handler.HandleRequestAsync() ? TypedResults.Empty : OAuthRefusal.InvalidRequest("Bad request");
     }
 
     /// <summary>Lets OpenIddict answer with a person's token that has been minted already.</summary>

@@ -11,6 +11,12 @@ using Scalar.AspNetCore;
 
 namespace App.Ops;
 
+/// <summary>How the caller of a route proves who they are, where it isn't by a person's token or cookie: any one of these schemes; the empty one is none, or the body.</summary>
+internal sealed record ProvenBy(params string[] Schemes)
+{
+    public static readonly ProvenBy Service = new("basic", "bearer");
+}
+
 /// <summary>OpenAPI 3.1 at <c>/openapi/v1.json</c> and a reader at <c>/docs</c>, scripts included served by ourselves.</summary>
 internal static class ApiDocs
 {
@@ -89,6 +95,12 @@ internal static class ApiDocs
             Name = "session",
             Description = "The same token in the session cookie: base64 of `{\"jwt\":\"…\"}`.",
         };
+        document.Components.SecuritySchemes["basic"] = new OpenApiSecurityScheme
+        {
+            Type = SecuritySchemeType.Http,
+            Scheme = "basic",
+            Description = "A registered service's id and secret, each form-encoded first (RFC 6749 section 2.3.1).",
+        };
         return Task.CompletedTask;
     }
 
@@ -104,11 +116,11 @@ internal static class ApiDocs
         return Task.CompletedTask;
     }
 
-    // What the edges answer before, or instead of, a route of the API: no route has to say it of itself.
+    // What the edges answer before, or instead of, a route that does more than to show what is there: no route has to say it of itself.
     private static Task AddEdges(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken ct)
     {
         var route = context.Description;
-        if (route.RelativePath?.StartsWith("api/", StringComparison.OrdinalIgnoreCase) != true) return Task.CompletedTask;
+        if (route.RelativePath?.Split('/')[0] is not ("api" or "connect" or "events")) return Task.CompletedTask;
         List<int> edges = [StatusCodes.Status503ServiceUnavailable];
         if (route.HttpMethod is not ("GET" or "HEAD")) edges.Add(StatusCodes.Status403Forbidden);
         if (route.ActionDescriptor.EndpointMetadata.OfType<IAcceptsMetadata>().Any()) edges.AddRange([StatusCodes.Status413PayloadTooLarge, StatusCodes.Status415UnsupportedMediaType]);
@@ -131,10 +143,11 @@ internal static class ApiDocs
     private static Task AddSecurity(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken ct)
     {
         var endpoint = context.Description.ActionDescriptor.EndpointMetadata;
-        if (endpoint.OfType<IAuthorizeData>().Any() && !endpoint.OfType<IAllowAnonymous>().Any()) operation.Security = [Requires("bearer"), Requires("cookie")];
+        if (endpoint.OfType<ProvenBy>().LastOrDefault() is { } proven) operation.Security = [.. proven.Schemes.Select(Requires)];
+        else if (endpoint.OfType<IAuthorizeData>().Any() && !endpoint.OfType<IAllowAnonymous>().Any()) operation.Security = [Requires("bearer"), Requires("cookie")];
         return Task.CompletedTask;
 
-        OpenApiSecurityRequirement Requires(string scheme) => new() { [new OpenApiSecuritySchemeReference(scheme, context.Document)] = [] };
+        OpenApiSecurityRequirement Requires(string scheme) => scheme.Length == 0 ? [] : new() { [new OpenApiSecuritySchemeReference(scheme, context.Document)] = [] };
     }
 
     private static Task AddErrors(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken ct)
@@ -160,6 +173,11 @@ internal static class ApiDocs
         {
             Type = JsonSchemaType.String,
             Description = "What to do next, for programs: `mfa_required`, `proof_required` (answered by `POST /api/sessions/current/proof`), `address_changed` or `only_admin`; absent where the status says it all.",
+        };
+        schema.Properties["error"] = new OpenApiSchema
+        {
+            Type = JsonSchemaType.String,
+            Description = "For services, in OAuth's words: `invalid_request`, `invalid_client` or `invalid_token` (RFC 6749 section 5.2, RFC 6750 section 3.1).",
         };
         schema.Properties["challenge"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "With `mfa_required`: to be sent with the second step, within five minutes." };
         schema.Required ??= new HashSet<string>();

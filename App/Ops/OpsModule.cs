@@ -90,7 +90,7 @@ public static partial class OpsModule
         ArgumentNullException.ThrowIfNull(app);
         Health.Map(app);
         ApiDocs.Map(app);
-        if (app.Services.GetRequiredService<MetricsOptions>().Enabled) app.MapPrometheusScrapingEndpoint("/metrics").AllowAnonymous();
+        if (app.Services.GetRequiredService<MetricsOptions>().Enabled) app.MapPrometheusScrapingEndpoint("/metrics").AllowAnonymous().WithMetadata(new HttpMethodMetadata([HttpMethods.Get]));
         return app;
     }
 

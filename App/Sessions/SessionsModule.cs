@@ -39,12 +39,19 @@ internal static class SessionsModule
 
         var mine = routes.MapGroup("/api/sessions").WithTags("Sessions").RequireAuthorization().ProducesProblem(401);
         mine.MapGet("", ListSessions.HandleAsync);
-        mine.MapGet("/{id:guid}", ListSessions.HandleOneAsync).ProducesProblem(404);
-        mine.MapDelete("/{id:guid}", EndSession.HandleAsync).ProducesProblem(404);
+        mine.MapGet("/{id}", ListSessions.HandleOneAsync).ById().ProducesProblem(404);
+        mine.MapDelete("/{id}", EndSession.HandleAsync).ById().ProducesProblem(404);
         mine.MapDelete("", EndSession.HandleOthersAsync);
 
         EndSessionForm.Map(routes);
     }
+
+    /// <summary>
+    /// What is no id names nothing, and is answered like one that nobody has. Not by a constraint of the route: that would tell a stranger 404
+    /// where every other id tells them 401.
+    /// </summary>
+    public static RouteHandlerBuilder ById(this RouteHandlerBuilder route) => route.AddEndpointFilter((context, next) =>
+        Guid.TryParse(context.HttpContext.Request.RouteValues["id"] as string, out _) ? next(context) : ValueTask.FromResult<object?>(Problems.NotFound()));
 
     // An ended session stays a week, for its owner to look back at.
     private static Task ForgetAsync(AppDb db, DateTimeOffset idleSince, DateTimeOffset now, CancellationToken ct)
