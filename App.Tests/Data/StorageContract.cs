@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
 using App.Accounts;
+using App.Admin;
 using App.Audit;
 using App.Data;
 using App.Events;
@@ -248,6 +249,17 @@ public abstract class StorageContract(StorageContract.Apps apps)
             if (handedOut) Assert.Equal("orders-api", entry.Audiences);
             Assert.False(await One.DbAsync(db => db.BoundAudiences.AnyAsync(b => b.SessionId == user.SessionId)));
         }
+    }
+
+    [StorageFact]
+    public async Task Of_two_roles_granted_at_once_the_later_entry_names_both()
+    {
+        var user = await One.SignUpAsync();
+        await Task.WhenAll(((string[])["clerk", "guard"]).Select((role, i) =>
+            (i == 0 ? One : Two).ScopedAsync((ChangeRole change) => change.RunAsync(user.Email, role, granted: true, CancellationToken.None))));
+        var told = await One.DbAsync(db => db.SecurityEvents.Where(e => e.UserId == user.Id).OrderBy(e => e.Cursor).Select(e => e.Claims).ToListAsync());
+        Assert.Equal(2, told.Count);
+        Assert.Equal("""{"roles":["clerk","guard"]}""", told[1]);
     }
 
     [StorageFact]

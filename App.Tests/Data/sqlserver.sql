@@ -1074,3 +1074,24 @@ END;
 COMMIT;
 GO
 
+BEGIN TRANSACTION;
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261129183837_ChangedClaims'
+)
+BEGIN
+    ALTER TABLE [SecurityEventLog] ADD [Claims] nvarchar(1000) NULL;
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261129183837_ChangedClaims'
+)
+BEGIN
+    INSERT INTO [__EFMigrationsHistory] ([MigrationId], [ProductVersion])
+    VALUES (N'20261129183837_ChangedClaims', N'10.0.14');
+END;
+
+COMMIT;
+GO
+

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using App.Data;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
@@ -45,6 +46,7 @@ internal sealed class CommitEvents(RevocationIndex index, EventFeed feed, TokenF
         if (Find(eventData.Context, eventData.TransactionId) is not { } unit) return result;
         var (db, entries) = ((AppDb)eventData.Context!, unit.Entries);
         await BoundAudience.NameAsync(db, entries, cancellationToken);
+        await NameRolesAsync(db, entries, cancellationToken);
         await db.EventCounter.ExecuteUpdateAsync(set => set.SetProperty(c => c.Value, c => c.Value + entries.Count), cancellationToken);
         var (newest, life) = await ReadAsync(db, cancellationToken);
         for (var i = 0; i < entries.Count; i++)
@@ -81,6 +83,18 @@ internal sealed class CommitEvents(RevocationIndex index, EventFeed feed, TokenF
     {
         _units.Remove(eventData.Context!);
         return Task.CompletedTask;
+    }
+
+    // As the transaction leaves them. The row of each such user has been locked since before their roles changed (UserChangedAsync), so of two
+    // changes at once the later entry knows of both.
+    private static async Task NameRolesAsync(AppDb db, List<LoggedEvent> entries, CancellationToken ct)
+    {
+        foreach (var entry in entries.Where(e => e.Type == EventTypes.TokenClaimsChange))
+        {
+            var roles = await db.UserRoles.Where(held => held.UserId == entry.UserId).Join(db.Roles, held => held.RoleId, role => role.Id, (_, role) => role.Name).ToListAsync(ct);
+            var claims = JsonSerializer.Serialize(new { roles = roles.Order(StringComparer.Ordinal) });
+            if (claims.Length <= LoggedEvent.LongestClaims) entry.Claims = claims;
+        }
     }
 
     // After the counter was raised, and so locked: see TokenLife.LockAsync. Without a row nobody has said how they mint.

@@ -20,7 +20,7 @@ internal sealed record TokenFacts(string Audience, TimeSpan Lifetime, TimeSpan L
     public TimeSpan AliveFor(TimeSpan life) => life + (2 * ClockSkew);
 }
 
-/// <summary>Entries as readers get them: the feed's JSON, and the signed Security Event Token (RFC 8417). Ids only; never a name, an address or a token.</summary>
+/// <summary>Entries as readers get them: the feed's JSON, and the signed Security Event Token (RFC 8417). Ids, and roles where they changed; never a name, an address or a token.</summary>
 internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFacts tokens)
 {
     /// <summary>The audience of SETs for those who aren't bound to one service.</summary>
@@ -117,6 +117,13 @@ internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFact
             // CAEP demands both of a Credential Change; which second factor it was is nobody else's business.
             json.WriteString("credential_type", entry.Reason == Causes.PasswordChanged.Reason ? "password" : "second-factor");
             json.WriteString("change_type", "update");
+        }
+
+        // CAEP demands them of a Token Claims Change, with their new values.
+        if (entry.Claims is { } claims)
+        {
+            json.WritePropertyName("claims");
+            json.WriteRawValue(claims);
         }
 
         json.WriteEndObject();

@@ -31,6 +31,14 @@ internal sealed class LoggedEvent : IEntityTypeConfiguration<LoggedEvent>
     /// <summary>Audiences, separated by spaces, for which service-bound tokens were minted that this event concerns; see <see cref="BoundAudience"/>.</summary>
     public string? Audiences { get; set; }
 
+    public const int LongestClaims = 1000;
+
+    /// <summary>
+    /// What the user's tokens say from now on, as a JSON object of the changed claims: <c>{"roles":[…]}</c>. Null where nothing of the kind
+    /// changed, for entries of older versions, and where it would be too long: nobody is told a part as if it were all.
+    /// </summary>
+    public string? Claims { get; set; }
+
     /// <summary>Why, in a word of <see cref="Causes"/>.</summary>
     public required string Reason { get; set; }
 
@@ -46,6 +54,7 @@ internal sealed class LoggedEvent : IEntityTypeConfiguration<LoggedEvent>
         builder.Property(e => e.Reason).HasMaxLength(40);
         builder.Property(e => e.KeyId).HasMaxLength(64);
         builder.Property(e => e.Audiences).HasMaxLength(LongestAudiences);
+        builder.Property(e => e.Claims).HasMaxLength(LongestClaims);
         builder.HasIndex(e => e.Id).IsUnique();
         builder.HasIndex(e => e.ExpiresAt);
         builder.HasIndex(e => e.SessionId);

@@ -19,7 +19,7 @@ namespace App.Migrations.SqlServer.Model
                 "App.Events.LoggedEvent",
                 typeof(LoggedEvent),
                 baseEntityType,
-                propertyCount: 11,
+                propertyCount: 12,
                 unnamedIndexCount: 3,
                 keyCount: 1);
 
@@ -40,6 +40,15 @@ namespace App.Migrations.SqlServer.Model
                 nullable: true,
                 maxLength: 2000);
             audiences.AddAnnotation("SqlServer:ValueGenerationStrategy", SqlServerValueGenerationStrategy.None);
+
+            var claims = runtimeEntityType.AddProperty(
+                "Claims",
+                typeof(string),
+                propertyInfo: typeof(LoggedEvent).GetProperty("Claims", BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                fieldInfo: typeof(LoggedEvent).GetField("<Claims>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                nullable: true,
+                maxLength: 1000);
+            claims.AddAnnotation("SqlServer:ValueGenerationStrategy", SqlServerValueGenerationStrategy.None);
 
             var expiresAt = runtimeEntityType.AddProperty(
                 "ExpiresAt",

@@ -11,7 +11,7 @@ namespace App.Migrations.SqlServer.Model
     public partial class SqlServerDbModel
     {
         private SqlServerDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("06bed7a8-0815-4338-bf02-fae8d3c6c909"), entityTypeCount: 34)
+            : base(skipDetectChanges: false, modelId: new Guid("7829c25c-e064-44b8-9080-7ffe9d877fd9"), entityTypeCount: 34)
         {
         }
 

@@ -20,7 +20,7 @@ namespace App.Migrations.Sqlite.Model
                 "App.Events.LoggedEvent",
                 typeof(LoggedEvent),
                 baseEntityType,
-                propertyCount: 11,
+                propertyCount: 12,
                 unnamedIndexCount: 3,
                 keyCount: 1);
 
@@ -39,6 +39,14 @@ namespace App.Migrations.Sqlite.Model
                 fieldInfo: typeof(LoggedEvent).GetField("<Audiences>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
                 nullable: true,
                 maxLength: 2000);
+
+            var claims = runtimeEntityType.AddProperty(
+                "Claims",
+                typeof(string),
+                propertyInfo: typeof(LoggedEvent).GetProperty("Claims", BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                fieldInfo: typeof(LoggedEvent).GetField("<Claims>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                nullable: true,
+                maxLength: 1000);
 
             var expiresAt = runtimeEntityType.AddProperty(
                 "ExpiresAt",

@@ -11,7 +11,7 @@ namespace App.Migrations.Sqlite.Model
     public partial class SqliteDbModel
     {
         private SqliteDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("90205802-b374-4113-8c7e-a60183fa3683"), entityTypeCount: 34)
+            : base(skipDetectChanges: false, modelId: new Guid("2e055482-abfe-4772-a00e-b5fd9aeed2af"), entityTypeCount: 34)
         {
         }
 
