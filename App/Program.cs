@@ -32,7 +32,7 @@ try
         .AddOAuth().AddServices().AddGateway().AddConnect().AddAdmin().AddLab();
 
     var app = builder.Build();
-    if (await app.HelpAsync(args)) return 0;
+    if (await app.AnswerAsync(args) is { } answered) return answered;
     var prepared = app.PrepareAsync(args);
     app.UseOps();
     app.UseFrame();

@@ -80,6 +80,21 @@ public sealed class StartTests
         Assert.Empty(Directory.GetFileSystemEntries(folder));
     }
 
+    [Theory] // served all the same, it would take the registry for what its settings say, which may have been meant otherwise
+    [InlineData(2, "--nonsense")]
+    [InlineData(2, "-x")]
+    [InlineData(2, "--Issuer", "--lab")]
+    [InlineData(2, "--Issuer=http://localhost", "stray")]
+    [InlineData(0, "--version")]
+    public async Task A_word_that_is_no_setting_serves_nothing_and_touches_nothing(int exits, params string[] words)
+    {
+        var folder = TestRun.NewFolder("data");
+        var (exit, output) = await Tool.TryRunAsync(await Service.CommandAsync(words, [("DataDir", folder), Production]), TimeSpan.FromSeconds(10));
+        Assert.Equal(exits, exit);
+        Assert.Contains(exits == 0 ? "Gatehouse 1." : "is no setting and no command", output, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(folder));
+    }
+
     /// <summary>What only the server itself can find comes after the migration of an empty database.</summary>
     private enum Found { AtOnce = 5, ByListening = 20 }
 

@@ -14,6 +14,7 @@ internal static class Answers
         var text = await answer.Content.ReadAsStringAsync();
         Assert.True((HttpStatusCode)status == answer.StatusCode, $"expected {status}, got {(int)answer.StatusCode}: {text}");
         Assert.Equal("application/problem+json", answer.Content.Headers.ContentType?.MediaType);
+        if (status == 401) Assert.NotEmpty(answer.Headers.WwwAuthenticate); // RFC 9110 section 15.5.2
         var problem = JsonDocument.Parse(text).RootElement;
         Assert.Equal(status, problem.GetProperty("status").GetInt32());
         var found = Faults(problem);

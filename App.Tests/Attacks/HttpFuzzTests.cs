@@ -41,6 +41,41 @@ public sealed class HttpFuzzTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task No_member_that_is_null_breaks_a_route()
+    {
+        var user = await _app.SignUpAsync();
+        await _app.ScopedAsync<App.Admin.ChangeRole, object>(async change => await change.RunAsync(user.Email, "admin", true, CancellationToken.None));
+        var bearer = "Bearer " + (await _app.SignInAsync(user)).AccessToken;
+        var document = JsonDocument.Parse(await _app.Client.GetStringAsync("/openapi/v1.json")).RootElement;
+        var asked = 0;
+        foreach (var path in document.GetProperty("paths").EnumerateObject())
+        {
+            foreach (var operation in path.Value.EnumerateObject().Where(o => o.Value.TryGetProperty("requestBody", out _)))
+            {
+                if (!operation.Value.GetProperty("requestBody").GetProperty("content").TryGetProperty("application/json", out var media)) continue;
+                var schema = media.GetProperty("schema");
+                if (schema.TryGetProperty("$ref", out var reference)) schema = document.GetProperty("components").GetProperty("schemas").GetProperty(reference.GetString()!.Split('/')[^1]);
+                if (!schema.TryGetProperty("properties", out var members)) continue;
+                var names = members.EnumerateObject().Select(m => m.Name).ToList();
+                // Each by itself beside others that are filled, all of them, and in lists.
+                foreach (var none in names.Select(n => (Func<string, bool>)(other => other == n)).Append(_ => true))
+                {
+                    var body = $"{{{string.Join(',', names.Select(n => $"\"{n}\":{(none(n) ? "null" : IsList(members, n) ? "[null]" : "\"filled-in\"")}"))}}}";
+                    var request = new HttpRequestMessage(new HttpMethod(operation.Name), path.Name.Replace("{id}", Guid.NewGuid().ToString(), StringComparison.Ordinal)) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+                    request.Headers.Add("Authorization", bearer);
+                    using var answer = await _app.Client.SendAsync(request);
+                    Assert.True((int)answer.StatusCode < 500, $"{(int)answer.StatusCode} to {operation.Name} {path.Name} {body}");
+                    asked++;
+                }
+            }
+        }
+
+        Assert.True(asked > 50, $"{asked} requests");
+
+        static bool IsList(JsonElement members, string name) => members.GetProperty(name).GetRawText().Contains("\"array\"", StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task No_credential_that_was_made_up_is_anybodys_and_none_breaks()
     {
         var user = await _app.SignUpAsync();

@@ -21,6 +21,10 @@ public class PasswordPolicyTests
     public void Too_short_is_refused_in_the_courses_words(string? password) =>
         Assert.Equal("Password must be between 15 and 128 characters", Refusal(password));
 
+    [Fact] // whatever the settings ask for: it would be refused as a field left empty at each sign-in
+    public void White_space_alone_is_no_password() =>
+        Assert.Equal("Password must be between 4 and 128 characters", Assert.Single(new PasswordPolicy(new PasswordOptions { MinLength = 4, RejectCommon = false }).Check("     ", Email, Name)).Message);
+
     [Fact]
     public void The_refusal_names_the_field() =>
         Assert.Equal("password", Assert.Single(policy.Check("short", Email, Name)).Field);

@@ -18,6 +18,9 @@ namespace App.Ops;
 /// </summary>
 public static class Hosting
 {
+    /// <summary>The one word on the command line that needs no value.</summary>
+    internal const string LabSwitch = "--lab";
+
     private const string DefaultSecrets = "/run/secrets";
 
     public static WebApplicationBuilder CreateBuilder(string[] args)
@@ -31,7 +34,7 @@ public static class Hosting
             builder = WebApplication.CreateBuilder(new WebApplicationOptions
             {
                 // Settings are read once: a watcher per file would only promise what isn't so.
-                Args = ["--hostBuilder:reloadConfigOnChange=false", .. args.Select(arg => arg == "--lab" ? "--Lab:Enabled=true" : arg)],
+                Args = ["--hostBuilder:reloadConfigOnChange=false", .. args.Select(arg => arg == LabSwitch ? "--Lab:Enabled=true" : arg)],
                 ContentRootPath = AppContext.BaseDirectory,
             });
             AddSources(builder.Configuration, builder.Environment);

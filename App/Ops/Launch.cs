@@ -3,14 +3,42 @@ namespace App.Ops;
 /// <summary>What happens after everything is put together: a command, or the start steps and then serving.</summary>
 internal static partial class Launch
 {
-    /// <summary>Says what there is to be done and does none of it: no setting is looked at, nothing is made.</summary>
-    /// <returns>Whether that was asked for.</returns>
-    public static async Task<bool> HelpAsync(this WebApplication app, string[] args)
+    private const string Usage = "Without a command it serves, and --Section:Key=value is a setting. The commands:";
+
+    /// <summary>Says what there is to be done, or what this is, and does nothing: no setting is looked at, nothing is made.</summary>
+    /// <returns>The exit code of the process; null where it has something to do.</returns>
+    public static async Task<int?> AnswerAsync(this WebApplication app, string[] args)
     {
-        if (args is not ["help" or "--help" or "-h" or "-?", ..]) return false;
-        await app.ListCommandsAsync(Console.Out, "Without a command it serves, and --Section:Key=value is a setting. The commands:");
-        return true;
+        switch (args)
+        {
+            case ["help" or "--help" or "-h" or "-?", ..]:
+                await app.ListCommandsAsync(Console.Out, Usage);
+                return 0;
+            case ["--version" or "-v", ..]:
+                await Console.Out.WriteLineAsync($"{app.Services.GetRequiredService<Brand>().Name} {Brand.Version}");
+                return 0;
+            default:
+                // Served all the same, it would reconcile the registry by settings that somebody meant to give otherwise.
+                if (IsCommand(args) || FindStray(args) is not { } stray) return null;
+                await app.ListCommandsAsync(Console.Error, $"{stray} is no setting and no command. {Usage}");
+                return 2;
+        }
     }
+
+    /// <returns>The first word that is neither <c>--key=value</c> nor part of <c>--key value</c>, as the configuration reads them.</returns>
+    private static string? FindStray(string[] args)
+    {
+        for (var i = 0; i < args.Length; i++)
+        {
+            if (args[i] == Hosting.LabSwitch || (IsKey(args[i]) && args[i].Contains('=', StringComparison.Ordinal))) continue;
+            if (!IsKey(args[i]) || i + 1 == args.Length || IsKey(args[i + 1])) return args[i];
+            i++;
+        }
+
+        return null;
+    }
+
+    private static bool IsKey(string arg) => arg.StartsWith("--", StringComparison.Ordinal);
 
     /// <summary>
     /// Brings the database, the keys and all that is asked on each request in, where this process is going to serve.

@@ -28,10 +28,11 @@ public static partial class OpsModule
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<PublicUrl>();
 
-        // Members that are null are absent, one member has one value, a number is no text, and nothing of ours nests deeply.
+        // Members that are null are absent, where they may be; one member has one value, a number is no text, and nothing of ours nests deeply.
         services.ConfigureHttpJsonOptions(json =>
         {
             json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+            json.SerializerOptions.RespectNullableAnnotations = true;
             json.SerializerOptions.AllowDuplicateProperties = false;
             json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
             json.SerializerOptions.MaxDepth = 16;

@@ -30,7 +30,9 @@ internal sealed class PasswordPolicy(PasswordOptions options)
             return [new("Password contains characters that can't be typed. Use letters, digits, spaces, signs or emoji.", Field, () => Text.Unprintable)];
         }
         if (PasswordText.Length(text) is var length && (length < min || length > max)) return [WrongLength(min, max)];
-        return options.RejectCommon && WhyGuessable(text, email, name) is { } fault ? [fault] : [];
+        if (options.RejectCommon && WhyGuessable(text, email, name) is { } fault) return [fault];
+        // A sign-in takes white space alone for a field that was left empty.
+        return string.IsNullOrWhiteSpace(text) ? [WrongLength(min, max)] : [];
     }
 
     /// <summary>What an acceptable password costs a guesser who knows this person, in bits.</summary>

@@ -100,6 +100,9 @@ public sealed class Brand : IValidatableObject
 
     private const int LargestLogo = 64 * 1024;
 
+    /// <summary>Of this program, whatever it calls itself.</summary>
+    internal static string Version { get; } = typeof(Brand).Assembly.GetName().Version?.ToString(2) ?? "";
+
     [Required, MaxLength(40)]
     [Description("The name that people read on pages, in mails and in authenticator apps.")]
     public string Name { get; set; } = "Gatehouse";
