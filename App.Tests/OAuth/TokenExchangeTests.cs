@@ -75,6 +75,41 @@ public sealed class TokenExchangeTests : IAsyncLifetime
         Assert.Equal("invalid_client", await ErrorAsync(await ExchangeAsync(_user.AccessToken, "billing", Callers.Basic("orders", "wrong"))));
     }
 
+    [Fact] // RFC 8693 section 2.2.2
+    public async Task A_type_that_is_neither_taken_nor_given_is_an_invalid_request()
+    {
+        const string types = "urn:ietf:params:oauth:token-type:";
+        foreach (var type in new[] { types + "id_token", types + "refresh_token", types + "jwt", types + "saml2", types + "saml1", AccessToken.ToUpperInvariant(), AccessToken + " ", "access_token", "nonsense", "urn:openiddict:params:oauth:token-type:state_token" })
+        {
+            await AssertInvalidAsync([("subject_token_type", type)]);
+            await AssertInvalidAsync([("subject_token_type", AccessToken), ("requested_token_type", type)]);
+        }
+
+        foreach (var type in new[] { AccessToken, types + "id_token", types + "jwt", "nonsense", "" })
+        {
+            foreach (var token in new[] { _user.AccessToken, _user.RefreshToken, "nonsense" })
+                await AssertInvalidAsync([("subject_token_type", AccessToken), ("actor_token", token), ("actor_token_type", type)]);
+        }
+
+        await AssertInvalidAsync([]);
+        await AssertInvalidAsync([("subject_token_type", "")]);
+        await AssertInvalidAsync([("subject_token_type", AccessToken), ("actor_token_type", AccessToken)]);
+        foreach (var repeated in new[] { "subject_token_type", "requested_token_type", "actor_token_type" })
+            await AssertInvalidAsync([("subject_token_type", AccessToken), (repeated, AccessToken), (repeated, types + "id_token")]);
+        await AssertInvalidAsync([("subject_token_type", AccessToken), ("subject_token", _user.AccessToken)]); // for the second time
+        Assert.Null(await ErrorOfAsync([("subject_token_type", AccessToken), ("requested_token_type", ""), ("actor_token", ""), ("actor_token_type", "")]));
+
+        async Task AssertInvalidAsync((string, string)[] more) => Assert.Equal(("invalid_request", string.Join('&', more)), (await ErrorOfAsync(more), string.Join('&', more)));
+
+        async Task<string?> ErrorOfAsync((string, string)[] more)
+        {
+            var answer = await _app.PostAsync("/connect/token", Callers.Basic(), [("grant_type", Grant), ("subject_token", _user.AccessToken), ("audience", "billing"), .. more]);
+            if (answer.IsSuccessStatusCode) return null;
+            Assert.True(answer.StatusCode == HttpStatusCode.BadRequest, $"{string.Join('&', more)}: {(int)answer.StatusCode}");
+            return await ErrorAsync(answer);
+        }
+    }
+
     private async Task<HttpResponseMessage> ExchangeAsync(string token, string? audience, string? authorization = null)
     {
         List<(string, string)> form = [("grant_type", Grant), ("subject_token", token), ("subject_token_type", AccessToken)];

@@ -22,8 +22,24 @@ internal static class TokenExchange
     public static void Add(OpenIddictServerBuilder server)
     {
         server.AllowTokenExchangeFlow().DisableAudienceValidation().DisableResourceValidation().IgnoreAudiencePermissions().IgnoreResourcePermissions();
+        server.AddEventHandler<ValidateTokenRequestContext>(h => h.UseInlineHandler(DemandAccessTokens).SetOrder(OpenIddictServerHandlers.Exchange.ValidateAuthentication.Descriptor.Order - 500));
         server.AddEventHandler<ValidateTokenContext>(h => h.UseScopedHandler<ReadSubject>().SetOrder(int.MinValue));
         server.AddEventHandler<HandleTokenRequestContext>(h => h.UseScopedHandler<Exchange>().SetOrder(int.MinValue));
+    }
+
+    // Before any token is read: OpenIddict takes one that isn't of the type it was said to be for a fault of ours.
+    private static ValueTask DemandAccessTokens(ValidateTokenRequestContext context)
+    {
+        var request = context.Request;
+        if (!request.IsTokenExchangeGrantType()) return default;
+        var hasActor = Has(Oidc.Parameters.ActorToken) || Has(Oidc.Parameters.ActorTokenType);
+        var wantsAnother = Has(Oidc.Parameters.RequestedTokenType) && request.RequestedTokenType != Oidc.TokenTypeIdentifiers.AccessToken;
+        if (hasActor || wantsAnother || request.SubjectTokenType != Oidc.TokenTypeIdentifiers.AccessToken)
+            context.Reject(Oidc.Errors.InvalidRequest, "Only the caller acts, and only access tokens are taken and given.");
+        return default;
+
+        // One without a value is as if it weren't there (RFC 6749 section 3.2); one that is repeated is there, though it reads as null.
+        bool Has(string name) => request.GetParameter(name) is { } value && !OpenIddictParameter.IsNullOrEmpty(value);
     }
 
     /// <summary>The subject token is one of ours, and checked where all of them are.</summary>
@@ -62,12 +78,6 @@ internal static class TokenExchange
         {
             if (!context.Request.IsTokenExchangeGrantType()) return;
             var user = context.Transaction.GetProperty<CurrentUser>(Subject)!;
-            if (!string.IsNullOrEmpty(context.Request.ActorToken) || context.Request.RequestedTokenType is not (null or "" or Oidc.TokenTypeIdentifiers.AccessToken))
-            {
-                context.Reject(Oidc.Errors.InvalidRequest, "Only the caller acts, and only access tokens are given.");
-                return;
-            }
-
             // RFC 8693 section 2.1: whom it is for, by its audience or id; a token that everybody takes is nobody's to hand out.
             if (context.Request.GetAudiences() is not [var name] || context.Request.GetResources().Length > 0 || bound.AudienceOf(name) is not { } audience || bound.IsEverybodys(audience))
             {
