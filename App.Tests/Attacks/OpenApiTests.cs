@@ -28,6 +28,10 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
 
         Assert.Equal(mapped, described);
         foreach (var known in new[] { "POST /api/users/signup", "POST /connect/token", "GET /events" }) Assert.Contains(known, mapped);
+        var ids = document.GetProperty("paths").EnumerateObject().SelectMany(p => p.Value.EnumerateObject())
+            .Select(o => o.Value.TryGetProperty("operationId", out var id) ? id.GetString() : null).OfType<string>().ToList();
+        Assert.Contains("Live", ids);
+        Assert.Equal(ids.Distinct(), ids);
     }
 
     [Fact]

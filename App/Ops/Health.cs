@@ -27,6 +27,12 @@ public sealed partial class Health(
     internal static void Map(IEndpointRouteBuilder routes)
     {
         var health = routes.MapGroup("/health").WithTags("Health");
+        // Each is described once for each method, and an operation's id is its alone.
+        health.AddOpenApiOperationTransformer((operation, context, _) =>
+        {
+            if (HttpMethods.IsHead(context.Description.HttpMethod ?? "")) operation.OperationId += "Head";
+            return Task.CompletedTask;
+        });
         health.MapMethods("/live", Methods, static () => TypedResults.Ok(new HealthReport("live")))
             .WithName("Live").WithSummary("The process runs");
         health.MapMethods("/ready", Methods, static async (Health health, CancellationToken ct) =>
