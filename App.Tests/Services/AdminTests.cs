@@ -87,6 +87,42 @@ public sealed class AdminTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Null_where_a_value_belongs_is_refused()
+    {
+        var admin = await AdminAsync();
+        Assert.Equal(HttpStatusCode.Created, (await _app.SendAsync(HttpMethod.Post, Api, admin.AccessToken, json: new { id = "stock" })).StatusCode);
+        foreach (var (method, path, json, field) in new (HttpMethod, string, string, string?)[]
+        {
+            (HttpMethod.Post, "", """{"id":null,"name":"X"}""", null), (HttpMethod.Post, "", """{"name":"X"}""", "id"),
+            (HttpMethod.Post, "", """{"id":"x","scopes":[null]}""", "scopes"), (HttpMethod.Post, "", """{"id":"x","scopes":["a",null]}""", "scopes"),
+            (HttpMethod.Post, "", """{"id":"x","redirectUris":[null]}""", "redirectUris"), (HttpMethod.Put, "/stock/push", """{"url":null,"secret":"0123456789abcdef"}""", null), (HttpMethod.Put, "/stock/push", "{}", "url"),
+        })
+        {
+            var answer = await SendAsync(method, path, json);
+            Assert.True(answer.StatusCode == HttpStatusCode.BadRequest, $"{json}: {(int)answer.StatusCode}");
+            var fault = (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("errors")[0];
+            if (field is not null) Assert.Equal(field, fault.GetProperty("field").GetString());
+        }
+
+        foreach (var body in new[] { "null", "[null]", "" })
+        {
+            Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync(HttpMethod.Post, "", body)).StatusCode);
+            Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync(HttpMethod.Put, "/stock/push", body)).StatusCode);
+        }
+
+        // What may be left out may be null.
+        Assert.Equal(HttpStatusCode.Created, (await SendAsync(HttpMethod.Post, "", """{"id":"x","name":null,"trust":null,"audience":null,"scopes":null,"redirectUris":null}""")).StatusCode);
+        Assert.Equal(HttpStatusCode.NoContent, (await SendAsync(HttpMethod.Put, "/stock/push", """{"url":"https://stock.example","secret":null}""")).StatusCode);
+
+        async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, string json)
+        {
+            using var request = new HttpRequestMessage(method, Api + path) { Content = new StringContent(json, System.Text.Encoding.UTF8, "application/json") };
+            request.Headers.Add("Authorization", "Bearer " + admin.AccessToken);
+            return await _app.Client.SendAsync(request);
+        }
+    }
+
+    [Fact]
     public async Task Nobody_but_an_admin_gets_in()
     {
         var user = await _app.SignUpAsync();

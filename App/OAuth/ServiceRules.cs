@@ -17,11 +17,12 @@ internal static partial class ServiceRules
             yield return new Fault($"A name is 1 to {ServiceDescription.LongestName} characters", nameof(service.Name), () => Sentence.With(Text.BadName, ServiceDescription.LongestName));
         if (service.Audience is { } audience && (audience.Length > 200 || audience.Any(c => c is <= ' ' or > '~')))
             yield return new Fault("An audience is 1 to 200 printable characters without spaces", nameof(service.Audience), () => Text.BadAudience);
-        if (service.Scopes.Count > MostEntries || service.Scopes.Any(s => !Scope().IsMatch(s)))
+        // A list in JSON may hold null, whatever its type says.
+        if (service.Scopes.Count > MostEntries || service.Scopes.Any(s => s is null || !Scope().IsMatch(s)))
             yield return new Fault($"Scopes are at most {MostEntries} names of 1 to 60 characters, as RFC 6749 section 3.3 allows", nameof(service.Scopes));
         if (service.Grants.Any(g => !ServiceDescription.KnownGrants.Contains(g)))
             yield return new Fault($"Grants are of: {string.Join(", ", ServiceDescription.KnownGrants)}", nameof(service.Grants));
-        if (service.RedirectUris.Count > MostEntries || service.RedirectUris.Any(u => !IsRedirect(u)))
+        if (service.RedirectUris.Count > MostEntries || service.RedirectUris.Any(u => u is null || !IsRedirect(u)))
             yield return new Fault("Redirect URIs are https, or http on a loopback address, without a fragment", nameof(service.RedirectUris));
     }
 

@@ -47,7 +47,7 @@ internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretK
 
     public async Task<Outcome> TryAsync(AddServiceRequest request, CurrentUser user, CancellationToken ct)
     {
-        var id = request.Id.Trim();
+        var id = request.Id?.Trim() ?? "";
         if (!Enum.TryParse<TrustMode>(request.Trust ?? nameof(TrustMode.ChecksItself), out var trust) || !Enum.IsDefined(trust))
             return new Outcome.Invalid([new Fault($"Trust is one of: {string.Join(", ", Enum.GetNames<TrustMode>())}", "trust")]);
         var service = new ServiceDescription(

@@ -40,7 +40,7 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
     public Task<Outcome> SetAsync(string id, ChangePushRequest request, CurrentUser user, CancellationToken ct) => RunAsync(id, "service-push-changed", user, async client =>
     {
         // A secret goes only where it was given for: another host must not get it because somebody left the field empty.
-        var url = request.Url.Trim();
+        var url = request.Url?.Trim() ?? "";
         var known = targets.Of(client);
         var kept = known is not null && SameHost(known.Url, url) ? known.Secret : null;
         var target = new PushTarget(url, request.Secret is null ? kept : request.Secret.Trim() is { Length: > 0 } secret ? secret : null);
