@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using App.OAuth;
 using App.Tests.Attacks;
 using App.Tokens;
 using Microsoft.IdentityModel.JsonWebTokens;
@@ -83,7 +84,11 @@ public sealed class TokenEndpointTests : IAsyncLifetime
     [InlineData("grant_type=client_credentials&client_id=orders&client_secret=wrong&scope=admin", false, 401, "invalid_client")]
     [InlineData("grant_type=client_credentials&client_id=nobody&client_secret=" + Callers.Secret, false, 401, "invalid_client")]
     [InlineData("grant_type=client_credentials&client_id=billing&client_secret=" + Callers.Secret, false, 401, "invalid_client")]
-    [InlineData("grant_type=client_credentials&client_id=orders&client_secret=" + Callers.Secret, true, 401, "invalid_client")]
+    [InlineData("grant_type=client_credentials&client_secret=" + Callers.Secret, false, 401, "invalid_client")]
+    [InlineData("grant_type=client_credentials&client_id=orders&client_secret=" + Callers.Secret, true, 400, "invalid_request")]
+    [InlineData("grant_type=client_credentials&client_secret=" + Callers.Secret, true, 400, "invalid_request")]
+    [InlineData("grant_type=client_credentials&client_id=billing", true, 400, "invalid_request")]
+    [InlineData("grant_type=client_credentials&client_id=orders&client_id=orders", true, 400, "invalid_request")]
     [InlineData("grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=eyJhbGciOiJub25lIn0.eyJzdWIiOiJvcmRlcnMifQ.", false, 401, "invalid_client")]
     public async Task A_refusal_is_OAuths_with_our_errors_beside_it(string form, bool basic, int status, string error)
     {
@@ -92,11 +97,50 @@ public sealed class TokenEndpointTests : IAsyncLifetime
         var answer = await _app.Client.SendAsync(request);
         var text = await answer.Content.ReadAsStringAsync();
         Assert.True(status == (int)answer.StatusCode, $"{(int)answer.StatusCode} {text}");
-        if (status == 401) Assert.Contains("Basic realm=\"services\"", answer.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
+        Assert.Equal(status == 401 ? [ServiceHandler.BasicChallenge] : [], answer.Headers.WwwAuthenticate.Select(h => h.ToString()));
         var body = JsonDocument.Parse(text).RootElement;
         Assert.Equal(error, body.GetProperty("error").GetString());
         Assert.NotEmpty(body.GetProperty("errors")[0].GetProperty("message").GetString()!);
         Assert.False(body.TryGetProperty("access_token", out _));
+    }
+
+    [Fact] // RFC 6749 section 5.2, RFC 7617 section 2
+    public async Task A_header_that_proves_nothing_is_asked_for_anew_at_every_route_in_the_same_words()
+    {
+        var user = await _app.SignUpAsync();
+        var own = await _app.ServiceTokenAsync();
+        foreach (var header in new[] { Callers.Basic("orders", ""), Callers.Basic("", Callers.Secret), Callers.Basic("", ""), Callers.Basic("orders", "wrong"), "Basic orders", "Basic !", "Basic ", "Basic " + Convert.ToBase64String("orders"u8),
+            "Basic " + Convert.ToBase64String([0xff, 0xfe]), "Basic " + new string('A', 4000), "Bearer x", "Bearer " + user.AccessToken, "Bearer " + own, "Digest username=\"orders\"", "nonsense" })
+        {
+            var answer = await _app.PostAsync(TokenPath, header, ("grant_type", "client_credentials"));
+            var said = $"{header}: {await answer.Content.ReadAsStringAsync()}";
+            Assert.True(answer.StatusCode == HttpStatusCode.Unauthorized, said);
+            Assert.Equal([ServiceHandler.BasicChallenge], answer.Headers.WwwAuthenticate.Select(h => h.ToString()));
+            Assert.True(answer.Headers.CacheControl?.NoStore, said);
+            var refusal = await Answers.JsonAsync(answer);
+            Assert.Equal(("invalid_client", "application/json"), (refusal.GetProperty("error").GetString(), answer.Content.Headers.ContentType?.MediaType));
+            Assert.Equal(["Not authorized"], Answers.Faults(refusal));
+            foreach (var path in header.EndsWith(own, StringComparison.Ordinal) ? [] : new[] { "/connect/introspect", "/events/poll", "/events/ack" })
+                Assert.Contains(ServiceHandler.BasicChallenge, (await _app.PostTextAsync(path, "{}", "application/json", ("Authorization", header))).Headers.WwwAuthenticate.Select(h => h.ToString()));
+        }
+
+        Assert.Contains(ServiceHandler.BasicChallenge, (await _app.PostAsync("/connect/revoke", Callers.Basic("orders", "wrong"), ("token", "x"))).Headers.WwwAuthenticate.Select(h => h.ToString()));
+    }
+
+    [Theory] // RFC 6749 section 2.3
+    [InlineData("client_id", "billing", 400), InlineData("client_secret", Callers.Secret, 400), InlineData("client_id", "orders", 200), InlineData("client_id", "", 200), InlineData("client_secret", "", 200)]
+    public async Task A_service_says_who_it_is_in_one_way_alone(string name, string value, int status)
+    {
+        var bearer = "Bearer " + await _app.ServiceTokenAsync();
+        foreach (var (path, header) in new[] { (TokenPath, Callers.Basic()), ("/connect/introspect", Callers.Basic()), ("/connect/introspect", bearer), ("/connect/revoke", Callers.Basic()), ("/connect/revoke", bearer) })
+        {
+            var answer = await _app.PostAsync(path, header, ("grant_type", "client_credentials"), ("token", "x"), (name, value));
+            Assert.True(status == (int)answer.StatusCode, $"{path}: {(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync()}");
+            if (status == 200) continue;
+            var refusal = await Answers.JsonAsync(answer);
+            Assert.Equal("invalid_request", refusal.GetProperty("error").GetString());
+            Assert.Equal([ServiceHandler.OneWayAlone], Answers.Faults(refusal));
+        }
     }
 
     [Theory]

@@ -28,8 +28,12 @@ internal sealed record OAuthRefusal(
     [property: JsonPropertyName("error_description")] string ErrorDescription,
     [property: JsonPropertyName("errors")] IReadOnlyList<Fault> Errors)
 {
-    public static JsonHttpResult<OAuthRefusal> InvalidRequest(string sentence) =>
-        TypedResults.Json(new OAuthRefusal("invalid_request", sentence, [new Fault(sentence)]), statusCode: StatusCodes.Status400BadRequest);
+    public static JsonHttpResult<OAuthRefusal> InvalidRequest(string sentence) => Of("invalid_request", sentence, StatusCodes.Status400BadRequest);
+
+    public static JsonHttpResult<OAuthRefusal> InvalidClient() => Of("invalid_client", "Not authorized", StatusCodes.Status401Unauthorized);
+
+    private static JsonHttpResult<OAuthRefusal> Of(string error, string sentence, int status) =>
+        TypedResults.Json(new OAuthRefusal(error, sentence, [new Fault(sentence)]), statusCode: status);
 }
 
 /// <summary>What a token is worth now (RFC 7662 section 2.2). Every member but <c>active</c> is absent where it is false, or the token has none.</summary>

@@ -4,6 +4,7 @@ using App.Events;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Primitives;
 
 namespace App.OAuth;
 
@@ -17,23 +18,45 @@ internal sealed class ServiceHandler(
 {
     public new const string Scheme = "Service";
 
+    /// <summary>How a service that didn't prove who it is is asked to, at whichever route: RFC 7617 section 2 demands a realm.</summary>
+    public const string BasicChallenge = "Basic realm=\"services\", charset=\"UTF-8\"";
+
+    /// <summary>RFC 6749 section 2.3.</summary>
+    public const string OneWayAlone = "A service says and proves who it is in one way alone";
+
     private const string Basic = "Basic ";
     private const string Bearer = "Bearer ";
     private const int LongestHeader = 2048;
 
     private static readonly AuthenticateResult Refused = AuthenticateResult.Fail("The credentials are not good.");
 
+    private bool _twoWays;
+
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         var header = Request.Headers.Authorization;
         var form = Request.Path.StartsWithSegments("/connect", StringComparison.OrdinalIgnoreCase) ? await ConnectForm.ReadAsync(Context) : null;
-        var inForm = form?["client_secret"] is { Count: > 0 };
+        var inForm = IsInForm(form, "client_secret");
         if (header.Count == 0 && !inForm) return AuthenticateResult.NoResult();
-        if (header.Count > 1 || (header.Count == 1 && inForm)) return Refused;
+        if (header.Count > 1) return Refused;
+        _twoWays = header.Count == 1 && inForm;
+        if (_twoWays) return Refused;
         if (inForm) return form!["client_id"] is [{ } id] && form["client_secret"] is [{ } secret] ? BySecret(id, secret) : Refused;
 
-        var line = header[0] ?? "";
-        if (line.StartsWith(Basic, StringComparison.OrdinalIgnoreCase)) return ByHeader(line);
+        var result = await ByHeaderAsync(header[0] ?? "");
+        _twoWays = result.Succeeded && NamesAnother(form, CallingService.From(result.Principal)!.Id);
+        return _twoWays ? Refused : result;
+    }
+
+    /// <summary>Whether a form has that member; one without a value is as if it weren't there (RFC 6749 section 3.2).</summary>
+    public static bool IsInForm(IFormCollection? form, string member) => form is not null && !StringValues.IsNullOrEmpty(form[member]);
+
+    /// <summary>Whether a form has a <c>client_id</c> that isn't the one that the header proved. The same id in both is said once.</summary>
+    public static bool NamesAnother(IFormCollection? form, string id) => IsInForm(form, "client_id") && form!["client_id"] != id;
+
+    private async ValueTask<AuthenticateResult> ByHeaderAsync(string line)
+    {
+        if (line.StartsWith(Basic, StringComparison.OrdinalIgnoreCase)) return ByBasic(line);
         if (!line.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)) return Refused;
         if (await tokens.CheckAsync(line[Bearer.Length..]) is not var (service, token)) return Refused;
         Context.Features.Set(new CredentialsEnd(DateTimeOffset.FromUnixTimeSeconds(token.ExpiresAt)));
@@ -46,7 +69,7 @@ internal sealed class ServiceHandler(
     // A client that keeps its connection sends the same header again and again, and the server then hands out the very same string.
     // What it proved holds for as long as nothing in the registry has changed: each change makes the services anew.
     // Under HTTP/2 requests share a connection at the same time.
-    private AuthenticateResult ByHeader(string line)
+    private AuthenticateResult ByBasic(string line)
     {
         var connection = HttpProtocol.IsHttp11(Request.Protocol) ? Context.Features.Get<IConnectionItemsFeature>()?.Items : null;
         if (connection is not null && connection.TryGetValue(typeof(Shown), out var held) && held is Shown shown
@@ -62,10 +85,10 @@ internal sealed class ServiceHandler(
         return service.ResultOf(secretId);
     }
 
-    // Both halves are form-encoded before they are joined (RFC 6749 section 2.3.1, appendix B).
-    private static (string Id, string Secret)? ReadBasic(string line)
+    /// <summary>What a header <c>Basic</c> says; null for any other, or one that can't be read. Both halves are form-encoded before they are joined (RFC 6749 section 2.3.1, appendix B).</summary>
+    public static (string Id, string Secret)? ReadBasic(string line)
     {
-        if (line.Length > LongestHeader) return null;
+        if (line.Length > LongestHeader || !line.StartsWith(Basic, StringComparison.OrdinalIgnoreCase)) return null;
         Span<byte> bytes = stackalloc byte[LongestHeader];
         if (!Convert.TryFromBase64Chars(line.AsSpan(Basic.Length).Trim(), bytes, out var length)) return null;
         var text = Encoding.UTF8.GetString(bytes[..length]);
@@ -82,11 +105,16 @@ internal sealed class ServiceHandler(
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
-        var bearer = Request.Headers.Authorization.ToString().StartsWith(Bearer, StringComparison.OrdinalIgnoreCase);
-        Response.Headers.WWWAuthenticate = new([
-            """Basic realm="services", charset="UTF-8" """.TrimEnd(),
-            bearer ? """Bearer error="invalid_token" """.TrimEnd() : "Bearer"]);
         Response.Headers.CacheControl = "no-store";
+        if (_twoWays)
+        {
+            var refused = Problems.BadRequest(OneWayAlone);
+            refused.ProblemDetails.Extensions["error"] = "invalid_request"; // RFC 6749 section 5.2
+            return refused.ExecuteAsync(Context);
+        }
+
+        var bearer = Request.Headers.Authorization.ToString().StartsWith(Bearer, StringComparison.OrdinalIgnoreCase);
+        Response.Headers.WWWAuthenticate = new([BasicChallenge, bearer ? """Bearer error="invalid_token" """.TrimEnd() : "Bearer"]);
         var problem = Problems.NotAuthorized();
         problem.ProblemDetails.Extensions["error"] = bearer ? "invalid_token" : "invalid_client"; // RFC 6749 section 5.2, RFC 6750 section 3.1
         return problem.ExecuteAsync(Context);

@@ -38,7 +38,9 @@ internal static partial class TokenEndpoint
                 server.SetTokenEndpointUris(Path).AllowClientCredentialsFlow().DisableTokenStorage().DisableScopeValidation().IgnoreScopePermissions();
                 TokenExchange.Add(server);
                 RefreshGrant.Add(server);
-                server.UseAspNetCore().DisableTransportSecurityRequirement().SetRealm("services"); // RFC 7617 section 2 demands one
+                server.UseAspNetCore().DisableTransportSecurityRequirement();
+                // Complete asks as our other routes do.
+                server.RemoveEventHandler(OpenIddictServerAspNetCoreHandlers.AttachWwwAuthenticateHeader<ApplyTokenResponseContext>.Descriptor);
                 server.AddEventHandler<ValidateTokenRequestContext>(h => h.UseInlineHandler(DemandGrantedScopes).SetOrder(OpenIddictServerHandlers.Exchange.ValidateEndpointPermissions.Descriptor.Order + 500));
                 server.AddEventHandler<HandleTokenRequestContext>(h => h.UseInlineHandler(SignIn));
                 server.AddEventHandler<GenerateTokenContext>(h => h.UseScopedHandler<MintToken>().SetOrder(int.MinValue));
@@ -56,12 +58,14 @@ internal static partial class TokenEndpoint
     public static async Task<Results<EmptyHttpResult, JsonHttpResult<OAuthRefusal>, ProblemHttpResult>> HandleAsync(HttpContext http, IAuthenticationHandlerProvider handlers)
     {
         // OpenIddict doesn't expect a form that can't be read.
-        if (await ConnectForm.ReadAsync(http) is null && ConnectForm.IsUnread(http))
+        var form = await ConnectForm.ReadAsync(http);
+        if (form is null && ConnectForm.IsUnread(http))
         {
             var refusal = ConnectForm.Refuse(http, ConnectDocs.NoToken);
             return refusal.StatusCode == StatusCodes.Status400BadRequest ? OAuthRefusal.InvalidRequest(refusal.ProblemDetails.Title!) : refusal;
         }
 
+        if (HeaderRefusal(http, form) is { } refused) return refused;
         var handler = (IAuthenticationRequestHandler)(await handlers.GetHandlerAsync(http, OpenIddictServerAspNetCoreDefaults.AuthenticationScheme))!;
         return await handler.HandleRequestAsync() ? TypedResults.Empty : OAuthRefusal.InvalidRequest("Bad request");
     }
@@ -76,6 +80,31 @@ internal static partial class TokenEndpoint
         var principal = new ClaimsPrincipal(identity);
         principal.SetAccessTokenLifetime(expiresIn);
         context.SignIn(principal);
+    }
+
+    // OpenIddict looks past a header that it can't read, and past an id in the form that isn't the header's.
+    private static JsonHttpResult<OAuthRefusal>? HeaderRefusal(HttpContext http, IFormCollection? form)
+    {
+        if (http.Request.Headers.Authorization is not { Count: > 0 } header) return null;
+        var credentials = header is [{ } line] ? ServiceHandler.ReadBasic(line) : null;
+        JsonHttpResult<OAuthRefusal> refusal;
+        if (ServiceHandler.IsInForm(form, "client_secret") || (credentials is var (id, _) && ServiceHandler.NamesAnother(form, id)))
+        {
+            refusal = OAuthRefusal.InvalidRequest(ServiceHandler.OneWayAlone);
+        }
+        else if (credentials is not { Secret.Length: > 0 })
+        {
+            refusal = OAuthRefusal.InvalidClient();
+            http.Response.Headers.WWWAuthenticate = ServiceHandler.BasicChallenge;
+        }
+        else
+        {
+            return null;
+        }
+
+        http.Response.Headers.CacheControl = "no-store";
+        Refused(http.RequestServices.GetRequiredService<ILogger<ServiceRegistry>>(), refusal.Value!.Error);
+        return refusal;
     }
 
     private static ValueTask DemandGrantedScopes(ValidateTokenRequestContext context)
@@ -120,8 +149,9 @@ internal static partial class TokenEndpoint
             Oidc.Errors.UnsupportedGrantType => "There is no such grant here",
             _ => "Bad request",
         };
-        var services = context.Transaction.GetHttpRequest()!.HttpContext.RequestServices;
-        Refused(services.GetRequiredService<ILogger<ServiceRegistry>>(), context.Response.Error);
+        var http = context.Transaction.GetHttpRequest()!.HttpContext;
+        if (context.Response.Error == Oidc.Errors.InvalidClient) http.Response.Headers.WWWAuthenticate = ServiceHandler.BasicChallenge;
+        Refused(http.RequestServices.GetRequiredService<ILogger<ServiceRegistry>>(), context.Response.Error);
         context.Response.ErrorDescription = sentence;
         context.Response["errors"] = JsonSerializer.SerializeToElement(new[] { new { message = sentence } });
         return default;
@@ -130,13 +160,14 @@ internal static partial class TokenEndpoint
     [LoggerMessage(6002, LogLevel.Information, "A request for a token was refused: {Error}")]
     private static partial void Refused(ILogger logger, string error);
 
-    // OpenIddict finds no fault with the client where it didn't identify itself in exactly one way; section 5.2 does.
+    // OpenIddict finds no fault with a client that doesn't say who it is, or doesn't prove it; section 5.2 does.
     private static string InvalidBecause(ApplyTokenResponseContext context)
     {
         // Asked of the request itself: OpenIddict has put what the header said beside what the form did.
         var http = context.Transaction.GetHttpRequest()!;
-        var inForm = http.HasFormContentType && !string.IsNullOrEmpty(http.Form["client_secret"]);
-        if (http.Headers.Authorization.Count > 0 == inForm) return Oidc.Errors.InvalidClient;
+        var form = http.HasFormContentType ? http.Form : null;
+        var proves = http.Headers.Authorization.Count > 0 || (ServiceHandler.IsInForm(form, "client_id") && ServiceHandler.IsInForm(form, "client_secret"));
+        if (!proves) return Oidc.Errors.InvalidClient;
         return context.Request?.HasScope(Oidc.Scopes.OfflineAccess) == true ? Oidc.Errors.InvalidScope : Oidc.Errors.InvalidRequest;
     }
 
