@@ -6,7 +6,7 @@ using static Microsoft.Playwright.Assertions;
 namespace App.E2E.Journeys;
 
 /// <summary>The other language, whose words are longer: every page on a phone, light and dark, and what scripts and circuits say.</summary>
-[Collection(InBrowserToo.Name)]
+[Collection(InBrowser.Name)]
 public sealed class GermanTests(Browser browser)
 {
     private static readonly string[] Open = [Pages.Home, Pages.SignIn, Pages.SignUp, "/account/forgot", "/account/reset", "/no/such/page", "/dev/ui"];
