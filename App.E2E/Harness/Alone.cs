@@ -26,3 +26,6 @@ public sealed class Replicas;
 
 [CollectionDefinition("Rolling restart", DisableParallelization = true)]
 public sealed class RollingRestart;
+
+[CollectionDefinition("Start", DisableParallelization = true)]
+public sealed class Start;

@@ -41,6 +41,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         var seen = new HashSet<string>();
         await foreach (var (method, template, answer) in ProvokeAsync())
         {
+            if ((int)answer.StatusCode == 401) Assert.True(answer.Headers.WwwAuthenticate.Count > 0, $"{method} {template} is 401 without a challenge"); // RFC 9110 section 15.5.2
             using (answer)
             {
                 var name = $"{method} {template} {(int)answer.StatusCode}";

@@ -127,6 +127,13 @@ public sealed class TokenEndpointTests : IAsyncLifetime
         Assert.Contains(ServiceHandler.BasicChallenge, (await _app.PostAsync("/connect/revoke", Callers.Basic("orders", "wrong"), ("token", "x"))).Headers.WwwAuthenticate.Select(h => h.ToString()));
     }
 
+    [Fact]
+    public async Task What_somebody_in_between_puts_beside_credentials_in_the_form_is_passed_over()
+    {
+        var answer = await _app.PostAsync(TokenPath, "Bearer of-a-mesh", ("grant_type", "client_credentials"), ("client_id", "orders"), ("client_secret", Callers.Secret));
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+    }
+
     [Theory] // RFC 6749 section 2.3
     [InlineData("client_id", "billing", 400), InlineData("client_secret", Callers.Secret, 400), InlineData("client_id", "orders", 200), InlineData("client_id", "", 200), InlineData("client_secret", "", 200)]
     public async Task A_service_says_who_it_is_in_one_way_alone(string name, string value, int status)

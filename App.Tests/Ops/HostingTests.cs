@@ -25,6 +25,20 @@ public sealed class HostingTests : IDisposable
         Assert.DoesNotContain(lines, l => l.StartsWith("   at ", StringComparison.Ordinal));
     }
 
+    [Theory] // as the configuration reads them
+    [InlineData("")]
+    [InlineData("--urls http://127.0.0.1:5080")]
+    [InlineData("--urls http://127.0.0.1:5080 Issuer=https://id.test /Lab:Enabled=true")]
+    [InlineData("--lab --environment Production")]
+    [InlineData("/urls http://127.0.0.1:5080 --ConnectionStrings:Default=Data.Source=x.db")]
+    [InlineData("--nonsense", 1)]
+    [InlineData("--lab -x", 2)]
+    [InlineData("--Issuer --lab", 1)]
+    [InlineData("--Issuer=https://id.test stray", 2)]
+    [InlineData("-x=1", 1)]
+    public void A_word_on_the_command_line_is_a_setting_or_is_found(string words, int? place = null) =>
+        Assert.Equal(place, Launch.FindStray(words.Split(' ', StringSplitOptions.RemoveEmptyEntries)));
+
     [Fact]
     public async Task A_secrets_folder_that_is_missing_is_one_line()
     {

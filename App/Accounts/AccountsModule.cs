@@ -38,18 +38,18 @@ internal static class AccountsModule
         users.MapPost("/signup", SignUp.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).RequireRateLimiting(RateLimits.Credentials)
             .TakesJson<SignUpRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);
         users.MapPost("/signin", SignIn.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).RequireRateLimiting(RateLimits.Credentials)
-            .Challenges().TakesJson<SignInRequest>().ProducesProblem(400).ProducesProblem(401).ProducesProblem(413).ProducesProblem(429);
+            .TakesJson<SignInRequest>().ProducesProblem(400).ProducesProblem(401).ProducesProblem(413).ProducesProblem(429);
         users.MapPost("/signin/mfa", SignInSecondStep.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).RequireRateLimiting(RateLimits.Credentials)
-            .Challenges().TakesJson<SecondStepRequest>().ProducesProblem(400).ProducesProblem(401).ProducesProblem(413).ProducesProblem(429);
+            .TakesJson<SecondStepRequest>().ProducesProblem(400).ProducesProblem(401).ProducesProblem(413).ProducesProblem(429);
         users.MapPost("/signout", SignOut.HandleAsync);
         BusyRoute.On(users.MapGet("/currentuser", ReadCurrentUser.Handle).Produces<CurrentUserAnswer>(), routes.ServiceProvider);
 
         routes.MapPost("/api/sessions/current/proof", ProveAgain.HandleAsync).WithTags("Sessions").RequireAuthorization().RequireRateLimiting(RateLimits.Credentials)
-            .Challenges().ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);
+            .ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);
 
         routes.MapPost("/ui/password-strength", SetPassword.JudgeAsync).AllowAnonymous().DisableAntiforgery().ExcludeFromDescription().RequireRateLimiting(RateLimits.Judgements);
         routes.MapPost("/api/tokens", IssueTokens.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).WithTags("Tokens").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials)
-            .Challenges().ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);
+            .ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);
     }
 
     // For the description only: the framework's Accepts would answer 415 to what the course's API answers with its two errors.

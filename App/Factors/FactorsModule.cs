@@ -40,7 +40,7 @@ internal static class FactorsModule
     public static void MapFactors(this IEndpointRouteBuilder routes)
     {
         var passkeys = routes.MapGroup("/api/passkeys").WithTags("Passkeys");
-        passkeys.MapPost("/sign-in/begin", UsePasskey.BeginSignInAsync).AllowAnonymous().Challenges().ProducesProblem(400).ProducesProblem(401);
+        passkeys.MapPost("/sign-in/begin", UsePasskey.BeginSignInAsync).AllowAnonymous().ProducesProblem(400).ProducesProblem(401);
         passkeys.MapPost("/sign-in/finish", UsePasskey.FinishSignInAsync).AllowAnonymous().WithMetadata(new NewSession(), WritesLetters.Mark)
             .RequireRateLimiting(App.Ops.RateLimits.Credentials).ProducesProblem(400).ProducesProblem(429);
 

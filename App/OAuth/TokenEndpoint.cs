@@ -88,7 +88,10 @@ internal static partial class TokenEndpoint
         if (http.Request.Headers.Authorization is not { Count: > 0 } header) return null;
         var credentials = header is [{ } line] ? ServiceHandler.ReadBasic(line) : null;
         JsonHttpResult<OAuthRefusal> refusal;
-        if (ServiceHandler.IsInForm(form, "client_secret") || (credentials is var (id, _) && ServiceHandler.NamesAnother(form, id)))
+        var inForm = ServiceHandler.IsInForm(form, "client_secret");
+        // Something in between may have put its own beside a service's.
+        if (inForm && credentials is null) return null;
+        if (inForm || (credentials is var (id, _) && ServiceHandler.NamesAnother(form, id)))
         {
             refusal = OAuthRefusal.InvalidRequest(ServiceHandler.OneWayAlone);
         }

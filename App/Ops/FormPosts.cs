@@ -23,7 +23,7 @@ internal static class FormPosts
         var request = http.Request;
         // The course's routes take anything that isn't JSON for no body at all, and read what is by themselves.
         if (request.Path.StartsWithSegments("/api/users", StringComparison.OrdinalIgnoreCase)) return true;
-        // Whoever asks about a token is answered about anything that they send, however large or broken.
+        // In OAuth's words, each by itself.
         if (request.Path.StartsWithSegments("/connect", StringComparison.OrdinalIgnoreCase)) return true;
         if (!IsKnownCharset(request.ContentType)) return false;
         if (!HttpMethods.IsPost(request.Method)) return true;

@@ -5,7 +5,7 @@ internal static partial class Launch
 {
     private const string Usage = "Without a command it serves, and --Section:Key=value is a setting. The commands:";
 
-    /// <summary>Says what there is to be done, or what this is, and does nothing: no setting is looked at, nothing is made.</summary>
+    /// <summary>Says what there is to be done, or what this is, and does nothing: no setting is judged, nothing is made.</summary>
     /// <returns>The exit code of the process; null where it has something to do.</returns>
     public static async Task<int?> AnswerAsync(this WebApplication app, string[] args)
     {
@@ -20,25 +20,26 @@ internal static partial class Launch
             default:
                 // Served all the same, it would reconcile the registry by settings that somebody meant to give otherwise.
                 if (IsCommand(args) || FindStray(args) is not { } stray) return null;
-                await app.ListCommandsAsync(Console.Error, $"{stray} is no setting and no command. {Usage}");
+                // By its place: it may be a piece of somebody's secret.
+                await app.ListCommandsAsync(Console.Error, $"Word {stray} on the command line is no setting and no command. {Usage}");
                 return 2;
         }
     }
 
-    /// <returns>The first word that is neither <c>--key=value</c> nor part of <c>--key value</c>, as the configuration reads them.</returns>
-    private static string? FindStray(string[] args)
+    /// <returns>The place, from 1, of the first word that is none of what the configuration reads: <c>--key=value</c>, <c>key=value</c>, <c>--key value</c>, and each with a <c>/</c>.</returns>
+    internal static int? FindStray(string[] args)
     {
         for (var i = 0; i < args.Length; i++)
         {
-            if (args[i] == Hosting.LabSwitch || (IsKey(args[i]) && args[i].Contains('=', StringComparison.Ordinal))) continue;
-            if (!IsKey(args[i]) || i + 1 == args.Length || IsKey(args[i + 1])) return args[i];
+            if (args[i] == Hosting.LabSwitch || (args[i].Contains('=', StringComparison.Ordinal) && (IsKey(args[i]) || !args[i].StartsWith('-')))) continue;
+            if (!IsKey(args[i]) || i + 1 == args.Length || IsKey(args[i + 1])) return i + 1;
             i++;
         }
 
         return null;
     }
 
-    private static bool IsKey(string arg) => arg.StartsWith("--", StringComparison.Ordinal);
+    private static bool IsKey(string arg) => arg.StartsWith("--", StringComparison.Ordinal) || arg.StartsWith('/');
 
     /// <summary>
     /// Brings the database, the keys and all that is asked on each request in, where this process is going to serve.

@@ -33,7 +33,16 @@ internal sealed class SecurityHeaders(RequestDelegate next)
     public Task InvokeAsync(HttpContext http)
     {
         Write(http);
+        if (ApiPaths.Contain(http.Request.Path)) http.Response.OnStarting(Challenge, http.Response);
         return next(http);
+    }
+
+    // Each 401 says how else one proves who one is (RFC 9110 section 15.5.2), also where a password or a code was wrong.
+    private static Task Challenge(object state)
+    {
+        var answer = (HttpResponse)state;
+        if (answer.StatusCode == StatusCodes.Status401Unauthorized && answer.Headers.WWWAuthenticate.Count == 0) answer.Headers.WWWAuthenticate = "Bearer";
+        return Task.CompletedTask;
     }
 
     /// <summary>Also called again after an error has emptied the answer.</summary>

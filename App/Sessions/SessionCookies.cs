@@ -86,9 +86,9 @@ internal sealed class SessionCookies(CookieNames names)
     private void Replace(HttpContext http, params (string Name, string Value)[] ours)
     {
         var others = http.Response.Headers.SetCookie.Where(line => !Array.Exists(ours, cookie => line!.StartsWith(cookie.Name + "=", StringComparison.Ordinal)));
-        // Cookies from before a Domain was set would stand beside the new ones and contradict them. They go first: there are clients that take both for one.
+        // Cookies from before a Domain was set would stand beside the new ones and contradict them. Whoever shows none has none of those.
         var former = names.Domain is null ? [] : ours.Where(cookie => Bears(http.Request, cookie.Name)).Select(cookie => $"{cookie.Name}={Expired}; httponly");
-        http.Response.Headers.SetCookie = new StringValues([.. former, .. ours.Select(cookie => $"{cookie.Name}={cookie.Value}"), .. others]);
+        http.Response.Headers.SetCookie = new StringValues([.. ours.Select(cookie => $"{cookie.Name}={cookie.Value}"), .. former, .. others]);
     }
 
     private static bool Bears(HttpRequest request, string name) =>

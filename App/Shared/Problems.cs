@@ -80,15 +80,6 @@ public static class Problems
         return Create(503, new Fault("The service is busy. Try again in a moment."));
     }
 
-    /// <summary>Lets each 401 of a route say how else one proves who one is (RFC 9110 section 15.5.2).</summary>
-    public static RouteHandlerBuilder Challenges(this RouteHandlerBuilder route) => route.AddEndpointFilter(async (context, next) =>
-    {
-        var answer = await next(context);
-        if (((answer as INestedHttpResult)?.Result ?? answer) is IStatusCodeHttpResult { StatusCode: StatusCodes.Status401Unauthorized } && context.HttpContext.Response.Headers.WWWAuthenticate.Count == 0)
-            context.HttpContext.Response.Headers.WWWAuthenticate = "Bearer";
-        return answer;
-    });
-
     /// <summary>For what the framework refuses by status alone (413, 415, 431, 500, …): nothing about the cause leaves the process.</summary>
     public static ProblemHttpResult ForStatus(int status) => Create(status, new Fault(status switch
     {
