@@ -5,6 +5,9 @@ namespace App.E2E.Harness;
 /// <summary>A Chromium for a collection of journeys, and the service that they visit.</summary>
 public sealed class Browser : IAsyncLifetime
 {
+    // Once a run: where it can't be installed, nobody waits for that again.
+    private static readonly Lazy<Task<string>> Program = new(FindAsync);
+
     private IPlaywright? _playwright;
     private IBrowser? _chromium;
     private Service? _service;
@@ -14,7 +17,7 @@ public sealed class Browser : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        var path = await FindAsync();
+        var path = await Program.Value;
         _playwright = await Playwright.CreateAsync();
         Assertions.SetDefaultExpectTimeout(10_000);
         _chromium = await _playwright.Chromium.LaunchAsync(new()

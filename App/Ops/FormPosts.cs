@@ -23,7 +23,7 @@ internal static class FormPosts
         var request = http.Request;
         // The course's routes take anything that isn't JSON for no body at all, and read what is by themselves.
         if (request.Path.StartsWithSegments("/api/users", StringComparison.OrdinalIgnoreCase)) return true;
-        // In OAuth's words, each by itself.
+        // Each of these answers what it can't read in OAuth's words.
         if (request.Path.StartsWithSegments("/connect", StringComparison.OrdinalIgnoreCase)) return true;
         if (!IsKnownCharset(request.ContentType)) return false;
         if (!HttpMethods.IsPost(request.Method)) return true;
