@@ -21,7 +21,7 @@ using App.Tokens;
 
 try
 {
-    var builder = Hosting.CreateBuilder(args);
+    var builder = Hosting.CreateBuilder(args).WithHeadStart();
     builder.AddOps();
     builder.Services
         .AddData().AddFrame().AddMail()

@@ -3,6 +3,8 @@ using App.Data;
 using App.Shared;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Migrations;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -66,6 +68,25 @@ public sealed class SchemaMigrationTests : IDisposable
         await running.DisposeAsync();
         await SchemaMigration.RunAsync(db, CancellationToken.None);
         Assert.Empty(await db.Database.GetPendingMigrationsAsync());
+    }
+
+    [Fact]
+    public async Task A_database_that_lacks_the_newest_migration_alone_gets_it_and_one_that_has_all_is_left_as_it_is()
+    {
+        await using var services = Unprepared();
+        await using var scope = services.CreateAsyncScope();
+        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+        await File.WriteAllBytesAsync(Database, []);
+        await db.GetService<IMigrator>().MigrateAsync(db.Database.GetMigrations().SkipLast(1).Last());
+        Assert.Single(await db.Database.GetPendingMigrationsAsync());
+
+        await SchemaMigration.RunAsync(db, CancellationToken.None);
+        Assert.Empty(await db.Database.GetPendingMigrationsAsync());
+
+        await using var file = Open();
+        var version = await Column(file, "PRAGMA schema_version");
+        await SchemaMigration.RunAsync(db, CancellationToken.None);
+        Assert.Equal(version, await Column(file, "PRAGMA schema_version"));
     }
 
     [Fact] // A running program's file can't be opened for writing, and neither can any on a volume that is read-only: nobody will ever let go of it.

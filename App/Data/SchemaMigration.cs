@@ -1,5 +1,7 @@
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Migrations;
 
 namespace App.Data;
 
@@ -25,10 +27,19 @@ internal static class SchemaMigration
         // Only where there is none: closing the file gives up whatever locks this process holds on it.
         if (connection.Mode == SqliteOpenMode.ReadWrite && !File.Exists(file)) await File.WriteAllBytesAsync(file, [], ct);
         // So that nobody who reads waits for one who writes. It stays with the file; EF Core does it only for files that it creates itself.
-        await db.Database.ExecuteSqlRawAsync("PRAGMA journal_mode = WAL", ct);
-        if (!(await db.Database.GetPendingMigrationsAsync(ct)).Any()) return;
+        await db.WriteAsync("PRAGMA journal_mode = WAL", ct);
+        if (await IsUpToDateAsync(db, ct)) return;
         await ForgetStaleLockAsync(db, ct);
         await db.Database.MigrateAsync(ct);
+    }
+
+    // As GetPendingMigrations, without all that EF Core puts together to write a script: that is most of a start with nothing to do.
+    private static async Task<bool> IsUpToDateAsync(AppDb db, CancellationToken ct)
+    {
+        if (!await db.ExistsAsync("SELECT 1 FROM sqlite_master WHERE name = '__EFMigrationsHistory'", ct)) return false;
+        var applied = new HashSet<string>(StringComparer.Ordinal);
+        await db.ReadAsync("""SELECT "MigrationId" FROM "__EFMigrationsHistory" """, row => applied.Add(row.GetString(0)), ct);
+        return db.GetService<IMigrationsAssembly>().Migrations.Keys.All(applied.Contains);
     }
 
     private static async Task<FileStream> LockAsync(string path, CancellationToken ct)

@@ -32,16 +32,20 @@ internal sealed partial class FollowLog(
     private bool _apart;
 
     /// <summary>Reads every revocation still in force, also if the clock should be ahead now. Must have returned before the first request is accepted.</summary>
+    private const string CatchUp = """
+        UPDATE "EventCounter" SET "Value" = (SELECT MAX("Cursor") FROM "SecurityEventLog") WHERE "Value" < (SELECT MAX("Cursor") FROM "SecurityEventLog")
+        """;
+
     public async Task LoadAsync(CancellationToken ct)
     {
         await using var scope = scopes.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         // A log from before the counter, or one that was restored without it: cursors go on from where they were.
-        var last = await db.SecurityEvents.MaxAsync(e => (long?)e.Cursor, ct) ?? 0;
-        await db.EventCounter.Where(c => c.Value < last).ExecuteUpdateAsync(set => set.SetProperty(c => c.Value, last), ct);
+        await db.WriteAsync(CatchUp, ct);
 
         // The mark first: what is written after it is the follower's.
-        var newest = await db.EventCounter.Select(c => c.Value).SingleAsync(ct);
+        var newest = 0L;
+        await db.ReadAsync("""SELECT "Value" FROM "EventCounter" """, row => newest = row.GetInt64(0), ct);
         var horizon = time.GetUtcNow() - RevocationIndex.Slack;
         await foreach (var entry in db.SecurityEvents.AsNoTracking().Where(e => e.ExpiresAt > horizon).AsAsyncEnumerable().WithCancellation(ct))
             index.Apply(entry);

@@ -57,7 +57,7 @@ internal static partial class Launch
     {
         if (IsCommand(args)) return await CommandAsync(app, args[0], [.. args.Skip(1).TakeWhile(a => !a.StartsWith("--", StringComparison.Ordinal))]);
 
-        _ = ((IEndpointRouteBuilder)app).DataSources.Sum(source => source.Endpoints.Count);
+        FirstPage.Begin(app);
         await prepared;
         app.Lifetime.ApplicationStarted.Register(() => Ready(app.Logger, app.Services.GetRequiredService<Brand>().Name, string.Join(", ", app.Urls)));
         await ServeAsync(app);

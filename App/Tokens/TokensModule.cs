@@ -67,12 +67,11 @@ internal static partial class TokensModule
             SharedSecret(services.GetRequiredService<ILogger<SigningKeyRing>>());
             await DemandMasterKeyAsync(services, ct);
         }
-        else
-        {
-            await using var scope = services.CreateAsyncScope();
-            await scope.ServiceProvider.GetRequiredService<SigningKeys>().EnsureAsync(ct);
-        }
 
+        await ring.LoadAsync(ct);
+        if (ring.IsLoaded) return;
+        await using var scope = services.CreateAsyncScope();
+        await scope.ServiceProvider.GetRequiredService<SigningKeys>().EnsureAsync(ct);
         await ring.LoadAsync(ct);
     }
 
