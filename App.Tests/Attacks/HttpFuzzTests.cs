@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Mail;
 using System.Text;
 using System.Text.Json;
 
@@ -17,7 +19,7 @@ public sealed class HttpFuzzTests : IAsyncLifetime
     public async Task No_body_breaks_a_route_that_takes_one()
     {
         var user = await _app.SignUpAsync();
-        var before = await State.OfAsync(_app, "Sessions", "Audit", "sqlite_sequence");
+        var before = await StateAsync();
         var noise = new Noise(11);
         var good = JsonSerializer.Serialize(new { email = user.Email, password = "", name = "Ada", refresh_token = user.RefreshToken });
         await noise.EachAsync(Bodies, async () =>
@@ -32,12 +34,18 @@ public sealed class HttpFuzzTests : IAsyncLifetime
             request.Content.Headers.TryAddWithoutValidation("Content-Type", noise.Chance(8) ? Line(noise.Text(12)) : "application/json");
             using var answer = await _app.Client.SendAsync(request);
             var text = await answer.Content.ReadAsStringAsync();
-            Assert.True((int)answer.StatusCode is 200 or (>= 400 and < 500), $"{(int)answer.StatusCode} to {Convert.ToBase64String(bytes)}");
+            if (answer.StatusCode == HttpStatusCode.Created && IsSignUp(bytes)) before = await StateAsync(); // once in a million a wound makes the token the password
+            else Assert.True((int)answer.StatusCode is 200 or (>= 400 and < 500), $"{(int)answer.StatusCode} to {Convert.ToBase64String(bytes)}");
             if ((int)answer.StatusCode >= 400) Assert.NotEmpty(Answers.Faults(JsonDocument.Parse(text).RootElement));
         });
 
         // A wound may leave the refresh token whole: that renewal is the one thing that may have happened.
-        Assert.Equal(before, await State.OfAsync(_app, "Sessions", "Audit", "sqlite_sequence"));
+        Assert.Equal(before, await StateAsync());
+
+        Task<string> StateAsync() => State.OfAsync(_app, "Sessions", "Audit", "sqlite_sequence");
+
+        static bool IsSignUp(byte[] json) => JsonDocument.Parse(json).RootElement is var body
+            && MailAddress.TryCreate(body.GetProperty("email").GetString(), out _) && body.GetProperty("password").GetString() is { Length: >= 15 and <= 128 };
     }
 
     [Fact]
