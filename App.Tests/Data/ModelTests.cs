@@ -10,7 +10,7 @@ namespace App.Tests.Data;
 /// <summary>The model, its migrations and the script for SQL Server say the same. Contexts come from the app: only there is the schema version set.</summary>
 public sealed class ModelTests(SharedApp shared) : IClassFixture<SharedApp>
 {
-    private const string Rewrite = "UPDATE_EXPECTED";
+    internal const string Rewrite = "UPDATE_EXPECTED";
     private static readonly string Expected = Repository.PathOf("App.Tests", "Data", "sqlserver.sql");
 
     [Fact]

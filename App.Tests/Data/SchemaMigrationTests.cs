@@ -71,6 +71,18 @@ public sealed class SchemaMigrationTests : IDisposable
     }
 
     [Fact]
+    public async Task An_empty_database_is_made_by_one_script_into_what_all_migrations_make_of_it()
+    {
+        var path = Repository.PathOf("App", "Migrations", "Sqlite", "Schema.sql");
+        var migrated = await MadeByAsync(db => db.GetService<IMigrator>().MigrateAsync());
+        if (Environment.GetEnvironmentVariable(ModelTests.Rewrite) is { Length: > 0 }) await File.WriteAllTextAsync(path, migrated);
+        Assert.True(
+            migrated == await File.ReadAllTextAsync(path),
+            $"The migrations for SQLite changed. Run the tests with {ModelTests.Rewrite}=1, look at the difference in App/Migrations/Sqlite/Schema.sql, and commit it.");
+        Assert.Equal(migrated, await MadeByAsync(db => SchemaMigration.RunAsync(db, CancellationToken.None)));
+    }
+
+    [Fact]
     public async Task A_database_that_lacks_the_newest_migration_alone_gets_it_and_one_that_has_all_is_left_as_it_is()
     {
         await using var services = Unprepared();
@@ -147,6 +159,27 @@ public sealed class SchemaMigrationTests : IDisposable
         await step.RunAsync(services, CancellationToken.None);
     }
 
+    /// <summary>Makes a database, and says by which statements it is made again: its tables and indexes, and their rows.</summary>
+    private async Task<string> MadeByAsync(Func<AppDb, Task> make)
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(_folder, Guid.NewGuid().ToString())).FullName;
+        var file = Path.Combine(folder, "gatehouse.db");
+        await File.WriteAllBytesAsync(file, []);
+        await using (var services = Unprepared(("DataDir", folder)))
+        await using (var scope = services.CreateAsyncScope())
+            await make(scope.ServiceProvider.GetRequiredService<AppDb>());
+
+        await using var db = Open(file);
+        var statements = await Column(db, "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid");
+        foreach (var table in await Column(db, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY rowid"))
+        {
+            var columns = await Column(db, $"SELECT name FROM pragma_table_info('{table}') ORDER BY cid");
+            statements.AddRange(await Column(db, $"""SELECT 'INSERT INTO "{table}" VALUES (' || {string.Join(" || ', ' || ", columns.Select(c => $"quote(\"{c}\")"))} || ')' FROM "{table}" ORDER BY rowid"""));
+        }
+
+        return string.Concat(statements.Select(statement => statement + ";\n")).ReplaceLineEndings("\n");
+    }
+
     private TestApp Start()
     {
         var app = TestApp.Start(("DataDir", _folder));
@@ -159,7 +192,7 @@ public sealed class SchemaMigrationTests : IDisposable
     {
         var services = new ServiceCollection();
         services.AddSingleton<IConfiguration>(new ConfigurationBuilder()
-            .AddInMemoryCollection(settings.Append(("DataDir", _folder)).Select(s => KeyValuePair.Create(s.Item1, s.Item2)))
+            .AddInMemoryCollection(settings.Append(("DataDir", _folder)).DistinctBy(s => s.Item1).Select(s => KeyValuePair.Create(s.Item1, s.Item2)))
             .Build());
         services.AddSettings<HostSettings>("");
         services.AddLogging();
@@ -167,9 +200,9 @@ public sealed class SchemaMigrationTests : IDisposable
         return services.BuildServiceProvider();
     }
 
-    private SqliteConnection Open()
+    private SqliteConnection Open(string? file = null)
     {
-        var connection = new SqliteConnection($"Data Source={Database};Pooling=False");
+        var connection = new SqliteConnection($"Data Source={file ?? Database};Pooling=False");
         connection.Open();
         return connection;
     }
