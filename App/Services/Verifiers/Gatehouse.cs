@@ -32,7 +32,7 @@ public sealed class GatehouseOptions
 }
 
 public sealed record GatehouseStats(bool Connected, long? Cursor, double? FeedAgeSeconds, int RevocationsHeld,
-    IReadOnlyDictionary<string, int> Refusals, int Introspections, string? LastError);
+    IReadOnlyDictionary<string, int> Refusals, int Introspections, string? LastError); // null: nothing yet
 
 /// <summary>Why a token isn't good: one of a few fixed words, fit for a metric's label; it quotes no token.</summary>
 public sealed class Refused(string reason) : Exception($"token refused: {reason}") { public string Reason => reason; }
@@ -57,11 +57,11 @@ public static class GatehouseExtensions
 public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundService
 {
     private static readonly JsonSerializerOptions Strict = new(JsonSerializerOptions.Strict)
-    { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, UnmappedMemberHandling = default }; // others are skipped
+    { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, UnmappedMemberHandling = default }; // unknown ones are skipped
     private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false })
     {
         BaseAddress = new((options.Url ?? options.Issuer).TrimEnd('/') + "/"), // it may be below a path
-        Timeout = TimeSpan.FromSeconds(5),
+        Timeout = TimeSpan.FromSeconds(5), // for any answer
         DefaultRequestHeaders = { { "Authorization", "Basic " + Convert.ToBase64String(Encoding.ASCII.GetBytes(
             $"{Uri.EscapeDataString(options.ClientId!)}:{Uri.EscapeDataString(options.ClientSecret!)}")) } },
     };
@@ -89,7 +89,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
     {
         if (ReadCredentials(message.Request.Headers) is not { } token) return; // nobody, and some endpoint may be open
         byte[][] parts = [.. token.Split('.').Select(Base64UrlEncoder.DecodeBytes)]; // RFC 7515, 8725, 9068
-        var spelling = string.Join('.', parts.Select(Base64UrlEncoder.Encode)); // one token has one
+        var spelling = string.Join('.', parts.Select(Base64UrlEncoder.Encode)); // one token has one, and it is short
         if (token.Length > 8192 || spelling != token || parts.Length != 3) throw new Refused("malformed");
         var (header, claims, jwt) = (Read<Header>(parts[0]), Read<Claims>(parts[1]), new JsonWebToken(token));
         if (header is not { Alg: "ES256", Typ: "at+jwt", Crit.ValueKind: 0 }) throw new Refused("header");
