@@ -1,15 +1,11 @@
 // Gatehouse verifier for ASP.NET Core 10: checks access tokens in this process, hears of sign-outs within moments.
 // One file, yours to keep and to change. It needs the package Microsoft.AspNetCore.Authentication.JwtBearer 10.
-//
 //   builder.Services.AddAuthentication().AddGatehouse(o => (o.Issuer, o.Audience) = ("https://id.test", "orders"));
 //   app.MapGet("/orders", (ClaimsPrincipal user) => user.FindFirst("email")!.Value).RequireAuthorization();
 #nullable enable
-using System.Buffers.Text;
 using System.Collections.Concurrent;
-using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
@@ -35,9 +31,8 @@ public sealed class GatehouseOptions
     public TimeProvider Time { get; set; } = TimeProvider.System; // the clock that tokens are judged by
 }
 
-public sealed record GatehouseStats(
-    bool Connected, long? Cursor, double? FeedAgeSeconds, int RevocationsHeld, // null before the first snapshot
-    IReadOnlyDictionary<string, int> Refusals, int Introspections, string? LastError);
+public sealed record GatehouseStats(bool Connected, long? Cursor, double? FeedAgeSeconds, int RevocationsHeld,
+    IReadOnlyDictionary<string, int> Refusals, int Introspections, string? LastError); // null: nothing yet
 
 /// <summary>Why a token isn't good: one of a few fixed words, fit for a metric's label; it quotes no token.</summary>
 public sealed class Refused(string reason) : Exception($"token refused: {reason}") { public string Reason => reason; }
@@ -51,6 +46,7 @@ public static class GatehouseExtensions
         setUp(options);
         if (options is { Issuer: "" } or { Audience: "" } or { ClientSecret: null or "" } or { StaleAfter.Ticks: <= 0 })
             throw new ArgumentException("Gatehouse needs Issuer, Audience, ClientSecret, and a StaleAfter above 0.");
+        options.ClientId ??= options.Audience;
         var gate = new GatehouseVerifier(options);
         auth.Services.AddSingleton(gate).AddHostedService(_ => gate);
         return auth.AddJwtBearer(jwt => jwt.Events = new() { OnMessageReceived = gate.JudgeAsync });
@@ -60,197 +56,141 @@ public static class GatehouseExtensions
 /// <summary>Follows one Gatehouse for one service, and judges tokens by what it has heard.</summary>
 public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundService
 {
-    private const int Skew = 30, Slack = 900; // s by which two clocks may differ, and by which one may jump
-    private const int LongestLife = 3600, LongestToken = 8192; // s that a token of ours may live, and its characters
-    private const int Patience = 5, Silence = 12; // s for an answer or the first snapshot; between words of the feed
-    private const int KeysAge = 300, KeysPause = 30; // s until keys are fetched anew; between fetches for unknown ones
-    private static readonly JsonSerializerOptions Typed = new(JsonSerializerOptions.Strict)
-        { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip };
-    private static readonly JsonDocumentOptions Unique = new() { AllowDuplicateProperties = false };
+    private static readonly JsonSerializerOptions Strict = new(JsonSerializerOptions.Strict)
+    { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, UnmappedMemberHandling = default }; // unknown ones are skipped
     private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false })
     {
         BaseAddress = new((options.Url ?? options.Issuer).TrimEnd('/') + "/"), // it may be below a path
-        DefaultRequestHeaders = { Authorization = Basic(options.ClientId ?? options.Audience, options.ClientSecret!) },
-        Timeout = TimeSpan.FromSeconds(Patience),
+        Timeout = TimeSpan.FromSeconds(5), // for any answer
+        DefaultRequestHeaders = { { "Authorization", "Basic " + Convert.ToBase64String(Encoding.ASCII.GetBytes(
+            $"{Uri.EscapeDataString(options.ClientId!)}:{Uri.EscapeDataString(options.ClientSecret!)}")) } },
     };
+    private readonly Regex _cookie = new($@"(?<![^;,])\s*{Regex.Escape(options.Cookie)}=([^;,\s]*)\s*(?![^;,])");
     private readonly ConcurrentDictionary<string, (long NotBefore, long Expires)> _revoked = new(); // by id
-    private readonly ConcurrentDictionary<string, int> _refusals = new();
-    private readonly SemaphoreSlim _fetching = new(1), _acknowledging = new(1);
-    private readonly CancellationTokenSource _ready = new(Patience * 1000); // or once the first snapshot is here
-    private Dictionary<string, JsonWebKey> _keys = [];
-    private double _freshAt, _hintAt, _keysAt = double.NegativeInfinity, _missAt = double.NegativeInfinity; // by Clock
-    private long? _cursor, _acknowledged;
-    private int _introspections;
-    private bool _connected;
-    private string? _lastError;
-
-    private static double Clock => Environment.TickCount64 / 1000.0;
+    private readonly ConcurrentDictionary<string, int> _refusals = new(); // by reason
+    private readonly SemaphoreSlim _following = new(1), _fetching = new(1), _acknowledging = new(1);
+    private long _startedAt = Environment.TickCount64, _freshAt, _hintAt, _keysAt = -1, _missAt = -30_000, _pause; // ms
+    private Dictionary<string, AsymmetricSignatureProvider> _keys = []; // by id
+    private (bool Connected, long? Cursor, long? Acknowledged, int Introspections, string? LastError) _state;
     private long Now => options.Time.GetUtcNow().ToUnixTimeSeconds();
-    private double? FeedAge => _cursor is null ? null : Clock - _freshAt;
-    public GatehouseStats Stats() =>
-        new(_connected, _cursor, FeedAge, _revoked.Count, _refusals.ToDictionary(), _introspections, _lastError);
+    private double? FeedAge => _freshAt == 0 ? null : (Environment.TickCount64 - _freshAt) / 1000.0;
+    public GatehouseStats Stats() => new(_state.Connected, _state.Cursor, FeedAge, _revoked.Count,
+        _refusals.ToDictionary(), _state.Introspections, _state.LastError);
 
-    // Whoever bears a good token is let in here, and all others are refused: to JwtBearer is left what it answers them.
-    internal async Task JudgeAsync(MessageReceivedContext message)
+    internal async Task JudgeAsync(MessageReceivedContext message) // to JwtBearer is left what it answers the refused
     {
-        var fault = "malformed"; // should anything break
-        try
-        {
-            if (ReadCredentials(message.Request) is not { } token) return; // nobody, and some endpoint may be open
-            var (keyId, claims) = ReadStrictly(token);
-            await Task.Delay(-1, _ready.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (!_keys.ContainsKey(keyId)) await RunAsync(_fetching, () => FetchKeysAsync(keyId));
-            var key = _keys.GetValueOrDefault(keyId) ?? throw new Refused("unknown_key");
-            var verdict = await new JsonWebTokenHandler().ValidateTokenAsync(token, new() // what isn't yet judged
-            {
-                IssuerSigningKey = key, ValidAlgorithms = ["ES256"], ValidateIssuer = false, ValidateLifetime = false,
-                ValidAudience = options.Audience, IgnoreTrailingSlashWhenValidatingAudience = false,
-                NameClaimType = "name", RoleClaimType = "roles",
-            });
-            if (verdict.Exception is SecurityTokenInvalidAudienceException) throw new Refused("audience");
-            if (!verdict.IsValid) throw new Refused("signature");
-            foreach (var (who, id) in new[] { ("key", keyId), ("session", claims.Sid), ("user", claims.Sub) })
-                if (claims.Iat <= _revoked.GetValueOrDefault(id).NotBefore) throw new Refused(who + "_revoked");
-            var isStale = !(FeedAge <= options.StaleAfter.TotalSeconds);
-            if (isStale && options.WhenStale == WhenStale.Refuse) throw new Refused("stale");
-            if (isStale && options.WhenStale == WhenStale.Introspect)
-            {
-                fault = "introspection_failed";
-                Interlocked.Increment(ref _introspections);
-                using var form = new FormUrlEncodedContent([new("token", token)]);
-                using var answer = (await _http.PostAsync("connect/introspect", form)).EnsureSuccessStatusCode();
-                var told = await answer.Content.ReadFromJsonAsync<JsonElement>(); // it is for this request alone
-                if (!told.GetProperty("active").GetBoolean()) throw new Refused("inactive");
-            }
-            message.Principal = new(verdict.ClaimsIdentity);
-            message.Properties.ExpiresUtc = verdict.SecurityToken.ValidTo; // this and the next as JwtBearer does
-            message.Properties.StoreTokens([new() { Name = "access_token", Value = token }]);
-            message.Success();
-        }
-        catch (Exception e)
-        {
-            var refused = e as Refused ?? new Refused(fault);
-            _refusals.AddOrUpdate(refused.Reason, 1, (_, count) => count + 1);
-            message.Fail(refused);
-        }
+        try { await CheckAsync(message); }
+        catch (Refused refused) { message.Fail(refused); }
+        catch { message.Fail(new Refused(message.Principal is null ? "malformed" : "introspection_failed")); }
+        if (message.Result?.Failure is Refused why) _refusals.AddOrUpdate(why.Reason, 1, (_, count) => count + 1);
     }
 
-    // The feed: a snapshot of all revocations in force, then each new one, and a heartbeat every 5 s.
+    private async Task CheckAsync(MessageReceivedContext message) // its form, its signature, what is heard of it
+    {
+        if (ReadCredentials(message.Request.Headers) is not { } token) return; // nobody, and some endpoint may be open
+        byte[][] parts = [.. token.Split('.').Select(Base64UrlEncoder.DecodeBytes)]; // RFC 7515, 8725, 9068
+        var spelling = string.Join('.', parts.Select(Base64UrlEncoder.Encode)); // one token has one, and it is short
+        if (token.Length > 8192 || spelling != token || parts.Length != 3) throw new Refused("malformed");
+        var (header, claims, jwt) = (Read<Header>(parts[0]), Read<Claims>(parts[1]), new JsonWebToken(token));
+        if (header is not { Alg: "ES256", Typ: "at+jwt", Crit.ValueKind: 0 }) throw new Refused("header");
+        if (claims.Iss != options.Issuer) throw new Refused("issuer");
+        if (!jwt.Audiences.Contains(options.Audience)) throw new Refused("audience");
+        if (claims.Sub == "" || claims.Id != claims.Sub || claims.Exp > claims.Iat + 3600) throw new Refused("claims");
+        if (claims.Exp <= Math.Max(claims.Iat, claims.Nbf)) throw new Refused("claims");
+        if (claims.Exp + 30 <= Now) throw new Refused("expired"); // clocks may differ by so many seconds
+        if (Math.Max(claims.Iat, claims.Nbf) - 30 > Now) throw new Refused("not_yet_valid");
+
+        while (FeedAge is null && Environment.TickCount64 < _startedAt + 5000) await Task.Delay(20); // for the snapshot
+        if (!_keys.ContainsKey(header.Kid)) await RunAsync(_fetching, () => FetchKeysAsync(header.Kid));
+        var key = _keys.GetValueOrDefault(header.Kid) ?? throw new Refused("unknown_key");
+        var signed = Encoding.ASCII.GetBytes(token[..token.LastIndexOf('.')]);
+        if (!key.Verify(signed, parts[2])) throw new Refused("signature");
+        foreach (var (who, id) in new[] { ("key", header.Kid), ("session", claims.Sid), ("user", claims.Sub) })
+            if (claims.Iat <= _revoked.GetValueOrDefault(id).NotBefore) throw new Refused(who + "_revoked");
+        message.Principal = new(new CaseSensitiveClaimsIdentity(jwt.Claims, "Bearer", "name", "roles"));
+        message.Properties.ExpiresUtc = jwt.ValidTo; // this and the next as JwtBearer does
+        message.Properties.StoreTokens([new() { Name = "access_token", Value = token }]);
+        if (!(FeedAge <= options.StaleAfter.TotalSeconds) && options.WhenStale != WhenStale.Accept)
+        {
+            if (options.WhenStale == WhenStale.Refuse) throw new Refused("stale");
+            Interlocked.Increment(ref _state.Introspections); // the answer is for this request alone
+            var answer = await _http.PostAsync("connect/introspect", new FormUrlEncodedContent([new("token", token)]));
+            var told = await answer.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<JsonElement>();
+            if (!told.GetProperty("active").GetBoolean()) throw new Refused("inactive");
+        }
+        message.Success();
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stop)
     {
-        for (var pause = 0; !stop.IsCancellationRequested; pause = Math.Min(2000, (2 * pause) + 100))
-        {
-            try
-            {
-                await Task.Delay(pause * Random.Shared.Next(50, 101) / 100, stop);
-                using var silence = CancellationTokenSource.CreateLinkedTokenSource(stop);
-                var path = $"events?instance={options.Instance}&cursor={_cursor}";
-                using var feed = await _http.GetStreamAsync(path, silence.Token);
-                var (chunk, line) = (new byte[8192], new MemoryStream());
-                for (var read = 1; read > 0;)
-                {
-                    silence.CancelAfter(Silence * 1000); // whatever comes: a snapshot is one line, and may take longer
-                    read = await feed.ReadAsync(chunk, silence.Token);
-                    foreach (var one in chunk.AsSpan(0, read))
-                        if (one != '\n') line.WriteByte(one);
-                        else Receive(line);
-                }
-            }
-            catch (Exception e) { _lastError = e.Message; }
-            if (_connected) pause = 0;
-            _connected = false;
-        }
+        while (!stop.IsCancellationRequested) await RunAsync(_following, () => FollowAsync(stop));
+        await RunAsync(_acknowledging, () => AcknowledgeAsync(leaving: true));
     }
 
-    private void Receive(MemoryStream line) // what is held is never forgiven
+    private async Task FollowAsync(CancellationToken stop) // a snapshot, each new event, and a heartbeat every 5 s
     {
-        var text = line.GetBuffer().AsSpan(0, (int)line.Length);
-        line.SetLength(0);
-        if (!text.StartsWith("data:"u8)) return;
-        var message = JsonSerializer.Deserialize<Message>(text[5..], JsonSerializerOptions.Web)!;
+        (_pause, _state.Connected) = (_state.Connected ? 100 : Math.Min(2000, (2 * _pause) + 100), false);
+        await Task.Delay(TimeSpan.FromMilliseconds(_pause * (0.5 + (Random.Shared.NextDouble() / 2))), stop);
+        using var feed = await _http.GetStreamAsync($"events?instance={options.Instance}&cursor={_state.Cursor}", stop);
+        var (chunk, line) = (new byte[8192], new MemoryStream()); // a snapshot is one line and may take minutes
+        while (await feed.ReadAsync(chunk, stop).AsTask().WaitAsync(TimeSpan.FromSeconds(12), stop) is > 0 and var read)
+            foreach (var one in chunk.AsSpan(0, read))
+                if (one != '\n') line.WriteByte(one);
+                else { Receive(line.GetBuffer().AsSpan(0, (int)line.Length)); line.SetLength(0); }
+    }
+
+    private void Receive(ReadOnlySpan<byte> line) // what is held is never forgiven
+    {
+        if (!line.StartsWith("data:"u8)) return;
+        var message = JsonSerializer.Deserialize<Message>(line[5..], JsonSerializerOptions.Web)!;
         foreach (var e in message.Events ?? [message])
         {
-            if (e.Kid is not null) _hintAt = Clock;
+            if (e.Kid is not null) _hintAt = Environment.TickCount64;
             if ((e.Kid ?? e.Sid ?? e.Sub) is not { } id || (e.Kid is not null && e.Reason != "revoked")) continue;
             var until = (e.Kid ?? e.Sid) is null ? e.NotBefore : long.MaxValue;
             if (until >= _revoked.GetValueOrDefault(id).NotBefore) _revoked[id] = (until, e.Expires);
         }
-        if (message.Type is null) // a snapshot or a heartbeat: nothing is missing up to here
-        {
-            _freshAt = Clock;
-            foreach (var gone in _revoked.Where(held => held.Value.Expires < Now - Slack)) _revoked.TryRemove(gone);
-        }
-        (_cursor, _connected) = (message.Cursor, true);
+        (_state.Cursor, _state.Connected) = (message.Cursor, true);
         if (_fetching.CurrentCount > 0) _ = RunAsync(_fetching, () => FetchKeysAsync());
-        _ = RunAsync(_acknowledging, AcknowledgeAsync);
-        _ = _ready.CancelAsync();
+        _ = RunAsync(_acknowledging, () => AcknowledgeAsync());
+        if (message.Type is not null) return; // else a snapshot or a heartbeat: nothing is missing up to here
+        _freshAt = Environment.TickCount64;
+        foreach (var gone in _revoked.Where(held => held.Value.Expires < Now - 900)) _revoked.TryRemove(gone);
     }
 
-    // Each errand is in nobody's way and one at a time. What fails is tried again at the next heartbeat.
-    private async Task RunAsync(SemaphoreSlim turn, Func<Task> errand)
+    private async Task RunAsync(SemaphoreSlim turn, Func<Task> errand) // one at a time; what fails is tried again
     {
         await turn.WaitAsync();
-        try { await errand(); } catch (Exception e) { _lastError = e.Message; } finally { turn.Release(); }
+        try { await errand(); } catch (Exception e) { _state.LastError = e.Message; } finally { turn.Release(); }
     }
 
     private async Task FetchKeysAsync(string? missing = null) // all, so that the next is here before its first use
     {
-        var now = Clock;
-        var isDue = missing is null ? _keysAt <= _hintAt || now - _keysAt > KeysAge
-            : !_keys.ContainsKey(missing) && now - _missAt > KeysPause;
-        if (!isDue) return;
-        if (missing is not null) _missAt = now;
-        var published = new JsonWebKeySet(await _http.GetStringAsync(".well-known/jwks.json")).Keys;
-        _keys = published.Where(key => key.Crv == "P-256").ToDictionary(key => key.Kid);
-        _keysAt = now;
+        var now = Environment.TickCount64;
+        if (missing is not null && !_keys.ContainsKey(missing) && now > _missAt + 30_000) _missAt = _hintAt = now;
+        if (_keysAt >= _hintAt && now < _keysAt + 300_000) return;
+        var all = new JsonWebKeySet(await _http.GetStringAsync(".well-known/jwks.json")).Keys.Where(k => k.Kty == "EC");
+        (_keys, _keysAt) = (all.ToDictionary(k => k.Kid, k => new AsymmetricSignatureProvider(k, "ES256")), now);
     }
 
-    private async Task AcknowledgeAsync() // what is applied by now
+    private async Task AcknowledgeAsync(bool leaving = false) // what is applied by now
     {
-        var body = new { cursor = _cursor, instance = options.Instance };
-        if (body.cursor == _acknowledged) return;
-        using var answer = (await _http.PostAsJsonAsync("events/ack", body)).EnsureSuccessStatusCode();
-        _acknowledged = body.cursor;
+        var (cursor, instance) = (_state.Cursor ?? 0, options.Instance);
+        if (cursor == _state.Acknowledged && !leaving) return;
+        (await _http.PostAsJsonAsync("events/ack", new { cursor, instance, leaving })).EnsureSuccessStatusCode();
+        _state.Acknowledged = cursor;
     }
 
-    // The bearer token decides alone (RFC 6750 section 2.1); without one, the cookie's: base64 of {"jwt":"…"}.
-    private string? ReadCredentials(HttpRequest request)
+    private string? ReadCredentials(IHeaderDictionary headers) // a bearer token, else a cookie: base64 of {"jwt":"…"}
     {
-        var authorization = request.Headers.Authorization.ToString();
-        if (authorization.Contains("bearer", StringComparison.OrdinalIgnoreCase))
-            return authorization.StartsWith("bearer ", StringComparison.OrdinalIgnoreCase) ? authorization[7..] : "";
-        var pairs = request.Headers.Cookie.ToString().Split([';', ',']).Select(pair => pair.Trim().Split('=', 2));
-        var values = pairs.Where(pair => pair[0] == options.Cookie).Select(pair => pair.Last()).Distinct().ToList();
-        if (values is not [var value]) return values.Count == 0 ? null : ""; // two that differ: a sign of tampering
-        var utf8 = Convert.FromBase64String(value);
-        return Convert.ToBase64String(utf8) == value ? Read<Cookie>(utf8).Jwt : "";
+        var bearer = Regex.Match(headers.Authorization.ToString(), "(?is)^bearer (.*)|bearer");
+        if (bearer.Success) return bearer.Groups[1].Value; // it decides alone (RFC 6750 section 2.1)
+        var values = _cookie.Matches(headers.Cookie.ToString()).Select(one => one.Groups[1].Value).Distinct().ToList();
+        return values.Count == 0 ? null : Read<Cookie>(Convert.FromBase64String(values.Single())).Jwt; // two: tampering
     }
 
-    // The strict form: RFC 7515 section 3.1, RFC 8725 sections 2.6, 3.1, 3.10, 3.11, RFC 9068 section 2.
-    private (string KeyId, Claims Claims) ReadStrictly(string token)
-    {
-        if (token.Length > LongestToken || token.Split('.') is not { Length: 3 } parts) throw new Refused("malformed");
-        byte[][] decoded = [.. parts.Select(part => Base64Url.DecodeFromChars(part))];
-        var spelling = string.Join('.', decoded.Select(part => Base64Url.EncodeToString(part)));
-        if (spelling != token) throw new Refused("malformed"); // one token has one spelling
-        var (header, claims) = (Read<Header>(decoded[0]), Read<Claims>(decoded[1]));
-        var begins = Math.Max(claims.Iat, claims.Nbf);
-        if (header is not { Alg: "ES256", Typ: "at+jwt", Crit.ValueKind: 0 }) throw new Refused("header");
-        if (claims.Iss != options.Issuer) throw new Refused("issuer");
-        if (claims.Sub == "" || claims.Id != claims.Sub) throw new Refused("claims");
-        if (claims.Exp + Skew <= Now) throw new Refused("expired");
-        if (begins - Skew > Now) throw new Refused("not_yet_valid");
-        if (claims.Exp <= begins || claims.Exp - claims.Iat > LongestLife) throw new Refused("claims");
-        return (header.Kid, claims);
-    }
-
-    // One JSON object in UTF-8 in which no member is named twice, at any depth, with what T has, and in its types.
-    private static T Read<T>(byte[] utf8) =>
-        JsonElement.Parse(new UTF8Encoding(false, true).GetString(utf8), Unique).Deserialize<T>(Typed)!;
-
-    private static AuthenticationHeaderValue Basic(string id, string secret) => new("Basic", Convert.ToBase64String(
-        Encoding.ASCII.GetBytes($"{Uri.EscapeDataString(id)}:{Uri.EscapeDataString(secret)}"))); // RFC 6749, 2.3.1
-
+    private static T Read<T>(byte[] utf8) => JsonSerializer // one object, no member twice at any depth, T's types
+        .Deserialize<JsonElement>(new UTF8Encoding(false, true).GetString(utf8), Strict).Deserialize<T>(Strict)!;
     private sealed record Cookie(string Jwt);
     private sealed record Header(string Alg, string Typ, string Kid, JsonElement Crit = default);
     private sealed record Claims(string Iss, string Sub, string Id, string Sid, long Iat, long Exp, long Nbf = 0);
