@@ -13,12 +13,10 @@ import (
 	"crypto/elliptic"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"math/big"
-	"math/rand"
 	"net/http"
 	"net/url"
 	"os"
@@ -32,12 +30,10 @@ import (
 	"github.com/golang-jwt/jwt/v4"
 )
 
-const (
-	skew, slack           = 30, 900                           // s by which two clocks may differ, and one may jump
-	longestLife, maxToken = 3600, 8192                        // s that a token may live, and its characters
-	patience, silence     = 5 * time.Second, 12 * time.Second // for an answer; between words of the feed
-	keysAge, keysPause    = 5 * time.Minute, 30 * time.Second // between fetches of keys; for the sake of unknown ones
-)
+const skew, slack = 30, 900                                  // s by which two clocks may differ, and one may jump
+const maxLife, maxToken = 3600, 8192                         // s that a token may live, and its characters
+const patience, silence = 5 * time.Second, 12 * time.Second  // for an answer; between words of the feed
+const keysAge, keysPause = 5 * time.Minute, 30 * time.Second // between fetches of keys; of those nobody knows
 
 // Options of a service. Issuer and Audience have no default.
 type Options struct {
@@ -67,15 +63,13 @@ type Gatehouse struct {
 	open, ready          context.Context // ready is done with the first snapshot, or when patience is at its end
 	end, beReady         context.CancelFunc
 	feed                 *http.Request    // the next one
-	keys, freshAt        atomic.Value     // a keySet and a time.Time
+	keys, freshAt        atomic.Value     // a map[string]*ecdsa.PublicKey by id, and a time.Time
 	fetching, acking, mu sync.Mutex       // who needs a key waits for the fetch under way; mu is of revoked and stats
 	keysDue, missDue     time.Time        // until then none are fetched in the background, or because one is unknown
 	acked, failures      int64            // the newest cursor that is acknowledged; of the feed, in a row
 	revoked              map[string]entry // by id
 	stats                Stats
 }
-
-type keySet map[string]*ecdsa.PublicKey
 
 type claimsKey struct{}
 
@@ -103,7 +97,7 @@ func New(o Options) (*Gatehouse, error) {
 	feed, err := http.NewRequest("GET", o.URL+"/events?instance="+url.QueryEscape(o.Instance), nil)
 	known := map[string]bool{"": true, "introspect": true, "refuse": true, "accept": true}[o.WhenStale]
 	if err != nil || o.Issuer == "" || o.Audience == "" || o.ClientSecret == "" || !known || o.StaleAfter < 0 {
-		return nil, errors.New("gatehouse needs Issuer, Audience, ClientSecret; URL, WhenStale, StaleAfter in bounds")
+		return nil, fmt.Errorf("gatehouse needs Issuer, Audience, ClientSecret; URL, WhenStale, StaleAfter in bounds")
 	}
 	feed.SetBasicAuth(url.QueryEscape(o.ClientID), url.QueryEscape(o.ClientSecret)) // RFC 6749 section 2.3.1
 	g := &Gatehouse{Options: o, feed: feed, acked: -1, revoked: map[string]entry{}}
@@ -116,10 +110,7 @@ func New(o Options) (*Gatehouse, error) {
 
 // Close ends the following and says goodbye, so that this instance isn't waited for. Call it on SIGTERM, after
 // http.Server.Shutdown.
-func (g *Gatehouse) Close() {
-	g.end()
-	g.acknowledge()
-}
+func (g *Gatehouse) Close() { g.end(); g.acknowledge(true) }
 
 // Stats is a copy.
 func (g *Gatehouse) Stats() (s Stats) {
@@ -161,28 +152,56 @@ func (g *Gatehouse) Verify(token string) (map[string]any, error) {
 	return g.Authenticate(&http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}})
 }
 
+// Three segments, of which the last is spelled in the one way that 64 bytes have.
+var tokenForm = regexp.MustCompile(`^([\w-]+)\.([\w-]+)\.[\w-]{85}[AQgw]$`)
+
 // Authenticate returns the claims of the request's token, or a Refused.
 func (g *Gatehouse) Authenticate(r *http.Request) (claims map[string]any, err error) {
 	defer func() {
 		if failure := recover(); failure != nil {
-			err = failure.(Refused) // anything else is a bug, and panics anew
+			claims, err = nil, failure.(Refused) // anything else is a bug, and panics anew
 			g.locked(func() { g.stats.Refusals[string(failure.(Refused))]++ })
 		}
 	}()
 	token := readCredentials(r, either(g.Cookie, "session"))
-	kid, claims := readToken(token, g.Issuer, g.Audience, float64(g.Now().Unix()))
+
+	// The strict form: RFC 7515 section 3.1, RFC 8725 sections 2.6, 3.1, 3.10, 3.11, RFC 9068 section 2. What isn't
+	// there or is of another type reads as "" or 0, and no rule lets that pass.
+	parts := tokenForm.FindStringSubmatch(token)
+	refuse(parts == nil || len(token) > maxToken, "malformed")
+	header, claims := readObject(base64.RawURLEncoding, parts[1]), readObject(base64.RawURLEncoding, parts[2])
+	kid, sub, sid := as[string](header["kid"]), as[string](claims["sub"]), as[string](claims["sid"])
+	_, critical := header["crit"]
+	refuse(header["alg"] != "ES256" || header["typ"] != "at+jwt" || kid == "" || critical, "header")
+	refuse(claims["iss"] != g.Issuer, "issuer")
+	ours := claims["aud"] == g.Audience
+	for _, one := range as[[]any](claims["aud"]) {
+		ours = ours || one == g.Audience
+	}
+	refuse(!ours, "audience")
+	now, iat, exp := float64(g.Now().Unix()), as[float64](claims["iat"]), as[float64](claims["exp"])
+	nbf, named := claims["nbf"]
+	begins := math.Max(iat, as[float64](nbf))
+	refuse(sub == "" || sid == "" || claims["id"] != sub || named && as[float64](nbf) == 0, "claims")
+	refuse(exp+skew <= now, "expired")
+	refuse(begins-skew > now, "not_yet_valid")
+	refuse(exp <= begins || exp-iat > maxLife || math.Mod(iat, 1)+math.Mod(exp, 1)+math.Mod(begins, 1) > 0, "claims")
+
+	// The signature.
 	<-g.ready.Done()
-	if as[keySet](g.keys.Load())[kid] == nil {
+	if as[map[string]*ecdsa.PublicKey](g.keys.Load())[kid] == nil {
 		g.fetchKeys(&g.missDue, false)
 	}
-	k := as[keySet](g.keys.Load())[kid]
+	k := as[map[string]*ecdsa.PublicKey](g.keys.Load())[kid]
 	refuse(k == nil, "unknown_key")
 	_, err = jwt.NewParser(jwt.WithoutClaimsValidation()).Parse(token, func(*jwt.Token) (any, error) { return k, nil })
 	refuse(err != nil, "signature")
+
+	// What has been heard of since it was issued; and if nothing could be, what is done then.
 	g.locked(func() {
-		for who, id := range map[string]any{"key": kid, "session": claims["sid"], "user": claims["sub"]} {
-			held, found := g.revoked[id.(string)]
-			refuse(found && (who != "user" || as[float64](claims["iat"]) <= held.NotBefore), Refused(who+"_revoked"))
+		for who, id := range map[string]string{"key": kid, "session": sid, "user": sub} {
+			held, found := g.revoked[id]
+			refuse(found && (who != "user" || iat <= held.NotBefore), Refused(who+"_revoked"))
 		}
 	})
 	if g.feedAge() > either(g.StaleAfter, 15*time.Second) && g.WhenStale != "accept" {
@@ -195,22 +214,20 @@ func (g *Gatehouse) Authenticate(r *http.Request) (claims map[string]any, err er
 	return claims, nil
 }
 
-type jwk struct{ Kid, Crv, X, Y string }
-
 // Takes all that are published, so that the next one is here before its first use: now, or if it is time to.
 func (g *Gatehouse) fetchKeys(due *time.Time, now bool) {
 	g.fetching.Lock()
 	defer g.fetching.Unlock()
 	if now || time.Now().After(*due) {
 		*due, g.keysDue = time.Now().Add(keysPause), time.Time{} // if it fails, again at the next heartbeat
-		published, err := ask[struct{ Keys []jwk }](g, "GET", "/.well-known/jwks.json", "", "")
-		keys := keySet{}
+		published, err := ask[struct{ Keys []map[string]any }](g, "GET", "/.well-known/jwks.json", "", "")
+		keys := map[string]*ecdsa.PublicKey{}
 		for _, k := range published.Keys {
-			x, _ := base64.RawURLEncoding.DecodeString(k.X)
-			y, _ := base64.RawURLEncoding.DecodeString(k.Y)
+			x, _ := base64.RawURLEncoding.DecodeString(as[string](k["x"]))
+			y, _ := base64.RawURLEncoding.DecodeString(as[string](k["y"]))
 			key := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(x), Y: new(big.Int).SetBytes(y)}
-			if k.Crv == "P-256" && key.IsOnCurve(key.X, key.Y) {
-				keys[k.Kid] = key
+			if k["crv"] == "P-256" && key.IsOnCurve(key.X, key.Y) {
+				keys[as[string](k["kid"])] = key
 			}
 		}
 		if err == nil {
@@ -221,7 +238,7 @@ func (g *Gatehouse) fetchKeys(due *time.Time, now bool) {
 	g.beReady()
 }
 
-// A redirect is an error: nobody elsewhere is shown our credentials.
+// As RoundTrip follows no redirect, nobody elsewhere is shown our credentials. New has seen that the URL can be parsed.
 func ask[T any](g *Gatehouse, method, path, kind, body string) (answer T, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -229,7 +246,7 @@ func ask[T any](g *Gatehouse, method, path, kind, body string) (answer T, err er
 	r.Header = http.Header{"Authorization": g.feed.Header["Authorization"], "Content-Type": {"application/" + kind}}
 	response, err := http.DefaultTransport.RoundTrip(r)
 	if err == nil && response.StatusCode >= 300 {
-		err = errors.New(path + " answered " + response.Status)
+		err = fmt.Errorf("%s answered %s", path, response.Status)
 	}
 	if err == nil {
 		err = json.NewDecoder(response.Body).Decode(&answer)
@@ -251,7 +268,8 @@ func (g *Gatehouse) follow() {
 		}
 		cancel()
 		g.locked(func() { g.stats.Connected, g.stats.LastError = false, err.Error() })
-		time.Sleep(time.Duration((1 + rand.Float64()) * math.Min(1e9, 5e7*math.Pow(2, float64(g.failures)))))
+		// From 50 ms to 1 s, or by the clock's chance up to twice that.
+		time.Sleep(time.Duration(math.Min(1, math.Exp2(float64(g.failures))/20) * float64(1e9+time.Now().Nanosecond())))
 	}
 }
 
@@ -261,13 +279,13 @@ type pulse struct{ *time.Timer }
 func (p pulse) Write(some []byte) (int, error) { p.Reset(silence); return len(some), nil }
 
 func (g *Gatehouse) listen(response *http.Response, alive io.Writer) (err error) {
-	for feed := bufio.NewReader(io.TeeReader(response.Body, alive)); response.StatusCode == 200 && err == nil; {
+	for feed := bufio.NewReader(io.TeeReader(response.Body, alive)); err == nil; {
 		line, message := []byte(nil), entry{}
 		if line, err = feed.ReadBytes('\n'); err == nil && bytes.HasPrefix(line, []byte("data:")) {
 			if err = json.Unmarshal(line[5:], &message); err == nil {
 				g.locked(func() { g.apply(message) })
 				go g.fetchKeys(&g.keysDue, message.Kid != "" || message.Events != nil)
-				go g.acknowledge()
+				go g.acknowledge(false)
 			}
 		}
 	}
@@ -302,11 +320,11 @@ func (g *Gatehouse) apply(message entry) {
 }
 
 // Acknowledges the newest, whatever it was when this began to wait; what fails is tried again at the next heartbeat.
-func (g *Gatehouse) acknowledge() {
+func (g *Gatehouse) acknowledge(leaving bool) {
 	g.acking.Lock()
 	defer g.acking.Unlock()
-	cursor, leaving := g.Stats().Cursor, g.open.Err() != nil
-	if cursor != g.acked || leaving {
+	cursor, over := g.Stats().Cursor, g.open.Err() != nil
+	if leaving || cursor != g.acked && !over {
 		body := fmt.Sprintf(`{"cursor":%d,"instance":%q,"leaving":%t}`, cursor, g.Instance, leaving)
 		if _, err := ask[any](g, "POST", "/events/ack", "json", body); err == nil || err == io.EOF {
 			g.acked = cursor
@@ -327,35 +345,6 @@ func readCredentials(r *http.Request, name string) string {
 		refuse(other.Name == name && other.Value != cookie.Value, "malformed") // two that differ: a sign of tampering
 	}
 	return as[string](readObject(base64.StdEncoding, cookie.Value)["jwt"])
-}
-
-// Three segments, of which the last is spelled in the one way that 64 bytes have.
-var tokenForm = regexp.MustCompile(`^([\w-]+)\.([\w-]+)\.[\w-]{85}[AQgw]$`)
-
-// The strict form: RFC 7515 section 3.1, RFC 8725 sections 2.6, 3.1, 3.10, 3.11, RFC 9068 section 2. What isn't there
-// or is of another type reads as "" or 0, and no rule lets that pass.
-func readToken(token, issuer, audience string, now float64) (kid string, claims map[string]any) {
-	parts := tokenForm.FindStringSubmatch(token)
-	refuse(parts == nil || len(token) > maxToken, "malformed")
-	header, claims := readObject(base64.RawURLEncoding, parts[1]), readObject(base64.RawURLEncoding, parts[2])
-	kid, sub, sid := as[string](header["kid"]), as[string](claims["sub"]), as[string](claims["sid"])
-	_, critical := header["crit"]
-	refuse(header["alg"] != "ES256" || header["typ"] != "at+jwt" || kid == "" || critical, "header")
-	refuse(claims["iss"] != issuer, "issuer")
-	ours := claims["aud"] == audience
-	for _, one := range as[[]any](claims["aud"]) {
-		ours = ours || one == audience
-	}
-	refuse(!ours, "audience")
-	iat, exp := as[float64](claims["iat"]), as[float64](claims["exp"])
-	nbf, named := claims["nbf"]
-	begins := math.Max(iat, as[float64](nbf))
-	refuse(sub == "" || sid == "" || claims["id"] != sub || named && as[float64](nbf) == 0, "claims")
-	refuse(math.Mod(iat, 1)+math.Mod(exp, 1)+math.Mod(begins, 1) > 0, "claims")
-	refuse(exp+skew <= now, "expired")
-	refuse(begins-skew > now, "not_yet_valid")
-	refuse(exp <= begins || exp-iat > longestLife, "claims")
-	return kid, claims
 }
 
 // One JSON object in UTF-8 in which no member is named twice, at any depth: of two, encoding/json keeps only the last.
