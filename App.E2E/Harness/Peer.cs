@@ -53,6 +53,13 @@ internal sealed class Peer : IAsyncDisposable
         return new Peer(process, int.Parse(port, CultureInfo.InvariantCulture));
     }
 
+    /// <summary>Asks it to stop, as a deployment does, and waits until it has.</summary>
+    public async Task StopAsync()
+    {
+        await Tool.RunAsync("kill", ["-TERM", $"{_process.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
+        await _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
+    }
+
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();

@@ -65,6 +65,10 @@ internal sealed class StandIn : IAsyncDisposable
     public ConcurrentQueue<string?> Resumed { get; } = new();
     public ConcurrentQueue<long> Acknowledged { get; } = new();
 
+    /// <summary>Instances that have opened the feed, and those that have said goodbye.</summary>
+    public ConcurrentQueue<string> Instances { get; } = new();
+    public ConcurrentQueue<string> Left { get; } = new();
+
     /// <summary>Adds to the feed and tells whoever listens; returns the cursor.</summary>
     public Task<long> WriteAsync(string type, params (string Name, JsonNode Value)[] members) => WriteAsync(TimeSpan.FromHours(1), type, members);
 
@@ -154,7 +158,9 @@ internal sealed class StandIn : IAsyncDisposable
             else if (path == "/connect/introspect") await response.OutputStream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(new { active = Active }));
             else if (path == "/events/ack")
             {
-                Acknowledged.Enqueue((await JsonNode.ParseAsync(request.InputStream))!["cursor"]!.GetValue<long>());
+                var ack = (await JsonNode.ParseAsync(request.InputStream))!;
+                if (ack["leaving"]?.GetValue<bool>() == true) Left.Enqueue(ack["instance"]!.GetValue<string>());
+                else Acknowledged.Enqueue(ack["cursor"]!.GetValue<long>());
                 if (HangsAcks) return;
                 response.StatusCode = 204;
             }
@@ -193,6 +199,7 @@ internal sealed class StandIn : IAsyncDisposable
     {
         var resume = request.Headers["Last-Event-ID"] ?? request.QueryString["cursor"] switch { "" => null, var cursor => cursor };
         Resumed.Enqueue(resume);
+        Instances.Enqueue(request.QueryString["instance"] ?? "");
         response.ContentType = "text/event-stream";
         response.SendChunked = true;
         var text = "";

@@ -91,6 +91,18 @@ public sealed class VerifierFaultTests : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Languages))]
+    public async Task A_process_that_is_told_to_stop_says_goodbye_under_the_name_that_it_has_read_by(string language)
+    {
+        await using var peer = await StartAsync(language);
+        await AppliedAsync(await _gatehouse.WriteAsync("session-revoked", ("sub", _user), ("sid", _session)));
+
+        await peer.StopAsync();
+
+        Assert.Equal(_gatehouse.Instances.Distinct(), _gatehouse.Left);
+    }
+
+    [Theory]
+    [MemberData(nameof(Languages))]
     public async Task What_is_over_is_held_until_no_clock_can_be_behind_it_and_then_forgotten(string language)
     {
         await using var peer = await StartAsync(language);

@@ -14,3 +14,4 @@ app.get('/stats', (req, res) => res.json(gate.stats()));
 app.get('/', gate, (req, res) => res.json({ id: req.user.sub, email: req.user.email }));
 
 const server = app.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`));
+process.once('SIGTERM', () => gate.close().finally(() => process.exit()));

@@ -7,6 +7,7 @@ using App.Events;
 using App.Sessions;
 using App.Tests.Push;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace App.Tests.Events;
 
@@ -107,6 +108,48 @@ public sealed class ConvergenceTests : IAsyncLifetime
             (new { cursor = 1, instance = "(poll)" }, HttpStatusCode.BadRequest),
             (new { cursor = 3 }, HttpStatusCode.NoContent),
         }) Assert.Equal(status, (await Feed.PostAsync(_app, "/events/ack", json)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Nobody_waits_for_an_instance_that_has_said_goodbye()
+    {
+        await AckAsync("orders", 0, "old");
+        await AckAsync("orders", 0, "new");
+        await AckAsync("orders", 0, "old", leaving: true);
+        await EndAsync();
+        await AckAsync("orders", 1, "new");
+        Assert.Equal("""{"applied":1,"services":1,"seconds":0,"behind":[]}""", (await ViewAsync()).GetProperty("convergence").GetRawText());
+        Assert.Equal(["NEW"], (await FeedAsync()).Instances.Select(i => i.Instance));
+
+        // The last one of a service: it holds no token that it could accept.
+        await AckAsync("orders", 1, "new", leaving: true);
+        Assert.False((await ViewAsync()).TryGetProperty("convergence", out _));
+    }
+
+    [Fact]
+    public async Task What_is_heard_late_of_an_instance_that_has_left_is_an_echo_and_what_comes_later_is_its_return()
+    {
+        await AckAsync("orders", 0, "a");
+        await EndAsync();
+        await AckAsync("orders", 0, "a", leaving: true);
+        _app.Time.Advance(TimeSpan.FromMilliseconds(500));
+        await AckAsync("orders", 1, "a"); // said before, to another replica
+        _app.Get<FeedContacts>().Seen(new CallingService("orders", null), "a"); // a stream that isn't closed yet
+        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+        Assert.Null(await FeedOrNoneAsync());
+
+        _app.Time.Advance(TimeSpan.FromSeconds(2));
+        await AckAsync("orders", 0, "a"); // says nothing new: still an echo
+        Assert.Null(await FeedOrNoneAsync());
+        await AckAsync("orders", 1, "a"); // another process under the old name, which reads by other means than the feed
+        Assert.Equal(1, Assert.Single((await FeedAsync()).Instances).Applied);
+
+        await AckAsync("orders", 1, "a", leaving: true);
+        await using var feed = await Feed.OpenAsync(_app, "orders", "?instance=a"); // at once
+        Assert.Equal("snapshot", (await feed.NextAsync())!.Event);
+        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+        await EndMoreAsync(1);
+        Assert.Equal((0L, 2), Assert.Single((await FeedAsync()).Instances) is var one ? (one.Applied, one.Behind) : default);
     }
 
     [Fact]
@@ -279,10 +322,18 @@ public sealed class ConvergenceTests : IAsyncLifetime
         IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
     }
 
-    private async Task AckAsync(string service, long cursor, string? instance = null)
+    private async Task AckAsync(string service, long cursor, string? instance = null, bool leaving = false)
     {
-        Assert.Equal(HttpStatusCode.NoContent, (await Feed.PostAsync(_app, "/events/ack", new { cursor, instance }, service)).StatusCode);
+        Assert.Equal(HttpStatusCode.NoContent, (await Feed.PostAsync(_app, "/events/ack", new { cursor, instance, leaving }, service)).StatusCode);
         await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+    }
+
+    private async Task<FeedView> FeedAsync() => (await FeedOrNoneAsync())!;
+
+    private async Task<FeedView?> FeedOrNoneAsync()
+    {
+        await using var scope = _app.Services.CreateAsyncScope();
+        return await scope.ServiceProvider.GetRequiredService<Convergence>().OfServiceAsync("orders", null, CancellationToken.None);
     }
 
     private Task<HttpResponseMessage> EndAsync() => _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{_gone.SessionId}", bearer: _here.AccessToken);

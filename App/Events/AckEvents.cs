@@ -13,6 +13,12 @@ public sealed class AckRequest
     /// <summary>Which instance of the service speaks; 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_' and '-'.</summary>
     [MaxLength(64)]
     public string? Instance { get; set; }
+
+    /// <summary>
+    /// True where the instance accepts no tokens from now on, because it stops: nobody waits for it any more. It counts again once it opens
+    /// the feed, or acknowledges something later than a second after.
+    /// </summary>
+    public bool Leaving { get; set; }
 }
 
 /// <summary>A verifier says what it has applied; from that we know who refuses a token already. It speaks for its own service alone.</summary>
@@ -23,9 +29,9 @@ internal sealed class AckEvents(EventFeed feed, FeedContacts contacts)
     {
         if (request.Cursor is not >= 0) return Problems.Invalid([new Fault("cursor must be a whole number, 0 or more", "cursor")]);
         if (!FeedContacts.IsName(request.Instance ?? "")) return Problems.Invalid([new Fault("instance must be 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_' and '-'", "instance")]);
-        return await ack.TryAsync(service, request.Instance ?? "", request.Cursor.Value, ct)
-            ? TypedResults.NoContent()
-            : Problems.Invalid([new Fault("cursor was never given out", "cursor")]);
+        if (!await ack.TryAsync(service, request.Instance ?? "", request.Cursor.Value, ct)) return Problems.Invalid([new Fault("cursor was never given out", "cursor")]);
+        if (request.Leaving) ack.Left(service, request.Instance ?? "");
+        return TypedResults.NoContent();
     }
 
     public async Task<bool> TryAsync(CallingService service, string instance, long cursor, CancellationToken ct)
@@ -34,4 +40,6 @@ internal sealed class AckEvents(EventFeed feed, FeedContacts contacts)
         contacts.Applied(service, instance, cursor);
         return true;
     }
+
+    private void Left(CallingService service, string instance) => contacts.Left(service, instance);
 }

@@ -29,7 +29,8 @@ internal sealed record ServiceBehind(string Service, double Seconds);
 
 /// <summary>
 /// Answers for one entry of the log which services have applied it. A service counts while it was in contact within the life of an access
-/// token: one that has been away for longer holds no token that is still good. It has applied when each of its instances has.
+/// token: one that has been away for longer holds no token that is still good. It has applied when each of its instances has; one that has
+/// said goodbye counts no more.
 /// </summary>
 internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, TimeProvider time)
 {
@@ -41,7 +42,7 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
     {
         var now = time.GetUtcNow();
         var since = now - tokens.Lifetime;
-        var readers = await db.FeedReaders.AsNoTracking().Where(r => r.ContactAt > since).ToListAsync(ct);
+        var readers = await db.FeedReaders.AsNoTracking().Where(r => r.ContactAt > since && r.Applied < long.MaxValue).ToListAsync(ct);
         var services = readers.Where(r => text.Concerns(entry, r.Audience)).GroupBy(r => r.Service).OrderBy(s => s.Key, StringComparer.Ordinal).ToList();
         if (services.Count == 0) return null;
 
@@ -71,7 +72,7 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
     {
         var now = time.GetUtcNow();
         var since = now - TimeSpan.FromDays(1);
-        var readers = await db.FeedReaders.AsNoTracking().Where(r => r.Service == service && r.ContactAt > since).OrderByDescending(r => r.ContactAt).Take(MostShown).ToListAsync(ct);
+        var readers = await db.FeedReaders.AsNoTracking().Where(r => r.Service == service && r.ContactAt > since && r.Applied < long.MaxValue).OrderByDescending(r => r.ContactAt).Take(MostShown).ToListAsync(ct);
         if (readers.Count == 0) return null;
         var newest = await db.EventCounter.Select(c => c.Value).SingleAsync(ct);
         var entries = await db.SecurityEvents.AsNoTracking().OrderByDescending(e => e.Cursor).Take(MostCounted).ToListAsync(ct);

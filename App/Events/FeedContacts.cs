@@ -18,6 +18,9 @@ internal sealed partial class FeedContacts(
     private static readonly TimeSpan Remembered = TimeSpan.FromHours(1);
     private const int MostMeasured = 1000;
 
+    // What another replica was told before a reader left may be written down after it.
+    private static readonly TimeSpan Echo = TimeSpan.FromSeconds(1);
+
     // Of one service. Of more, the one that was silent for the longest is forgotten: whoever makes up names fills no memory and no table.
     internal const int MostNames = 1000;
 
@@ -36,7 +39,10 @@ internal sealed partial class FeedContacts(
     public static bool IsName(string instance) => Name().IsMatch(instance);
 
     /// <summary>The reader opens its feed here: what was committed before took its time for other reasons.</summary>
-    public void Began(CallingService service, string instance) => Note(service, instance, 0, begins: true);
+    public void Began(CallingService service, string instance) => Note(service, instance, 0, isThere: true);
+
+    /// <summary>The reader stops, and accepts no tokens any more.</summary>
+    public void Left(CallingService service, string instance) => Note(service, instance, 0, isThere: false);
 
     /// <summary>Since when the service polls here.</summary>
     public DateTimeOffset PollsSince(CallingService service) => _polls.GetOrAdd(service.Id, _ => time.GetUtcNow());
@@ -60,7 +66,7 @@ internal sealed partial class FeedContacts(
         await _one.WaitAsync(ct);
         try
         {
-            var notes = new List<(Reader Reader, DateTimeOffset ContactAt, List<(long Cursor, DateTimeOffset At)> Acks)>();
+            var notes = new List<(Reader Reader, Heard Heard)>();
             var idleSince = time.GetUtcNow() - Remembered;
             if (_readers.Count > MostNames)
             {
@@ -69,7 +75,7 @@ internal sealed partial class FeedContacts(
 
             foreach (var (key, reader) in _readers)
             {
-                if (reader.Take() is var (contact, acks)) notes.Add((reader, contact, acks));
+                if (reader.Take() is { } heard) notes.Add((reader, heard));
                 else if (reader.ContactAt < idleSince) _readers.TryRemove(key, out _);
             }
 
@@ -80,7 +86,7 @@ internal sealed partial class FeedContacts(
             }
             catch
             {
-                foreach (var (reader, contact, acks) in notes) reader.GiveBack(contact, acks);
+                foreach (var (reader, heard) in notes) reader.GiveBack(heard);
                 throw;
             }
         }
@@ -120,7 +126,7 @@ internal sealed partial class FeedContacts(
         base.Dispose();
     }
 
-    private async Task SaveAsync(List<(Reader Reader, DateTimeOffset ContactAt, List<(long Cursor, DateTimeOffset At)> Acks)> notes, CancellationToken ct)
+    private async Task SaveAsync(List<(Reader Reader, Heard Heard)> notes, CancellationToken ct)
     {
         await using var scope = scopes.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
@@ -128,17 +134,20 @@ internal sealed partial class FeedContacts(
         var services = notes.Select(n => n.Reader.Service.Id).Distinct().ToList();
         var known = await db.FeedReaders.Where(r => services.Contains(r.Service)).ToDictionaryAsync(r => (r.Service, r.Instance), ct);
         var applied = new List<(Reader Reader, long From, long To, DateTimeOffset At)>();
-        foreach (var (reader, contact, acks) in notes)
+        foreach (var (reader, (contact, acks, isThere)) in notes)
         {
             if (!known.TryGetValue((reader.Service.Id, reader.Instance), out var row))
                 db.FeedReaders.Add(known[(reader.Service.Id, reader.Instance)] = row = new FeedReader { Service = reader.Service.Id, Instance = reader.Instance });
             row.Audience = reader.Service.Audience;
-            if (contact > row.ContactAt) row.ContactAt = contact;
+            if (row.HasLeft && (isThere == true || acks.Any(a => a.At > row.ContactAt + Echo))) row.Return();
+            if (contact > row.ContactAt && !row.HasLeft) row.ContactAt = contact;
             foreach (var (cursor, at) in acks.Where(a => a.Cursor > row.Applied))
             {
                 applied.Add((reader, row.Applied, cursor, at));
                 row.Acknowledge(cursor, at);
             }
+
+            if (isThere == false) row.Leave();
         }
 
         db.RemoveRange(known.Values.Where(r => r.IsInstance).GroupBy(r => r.Service).SelectMany(own => own.OrderByDescending(r => r.ContactAt).Skip(MostNames)));
@@ -149,14 +158,14 @@ internal sealed partial class FeedContacts(
         foreach (var (reader, from, to, at) in applied) Measure(Between(reader.Service.Audience, from, to), reader.Service.Id, reader.Since, at);
     }
 
-    private void Note(CallingService service, string instance, long cursor, bool begins = false)
+    private void Note(CallingService service, string instance, long cursor, bool? isThere = null)
     {
         // One spelling: SQL Server tells keys apart without case, and two that it finds alike would block all others.
         instance = instance.ToUpperInvariant();
         var now = time.GetUtcNow();
         // Whoever has events pushed opens nothing: we are the ones who come, with what is due.
         var reader = _readers.GetOrAdd((service.Id, instance), _ => new Reader(service, instance, instance == FeedReader.Push ? DateTimeOffset.MinValue : now));
-        reader.Note(service, now, cursor, begins);
+        reader.Note(service, now, cursor, isThere);
         Signal();
     }
 
@@ -185,11 +194,13 @@ internal sealed partial class FeedContacts(
     [LoggerMessage(2521, LogLevel.Warning, "What services have applied can't be written down and will be tried again: {Cause}")]
     private partial void NotWritten(string cause);
 
+    /// <param name="IsThere">True where it has begun since, false where it has left, null where neither was said.</param>
+    private sealed record Heard(DateTimeOffset ContactAt, List<(long Cursor, DateTimeOffset At)> Acks, bool? IsThere);
+
     private sealed class Reader(CallingService service, string instance, DateTimeOffset since)
     {
         private readonly Lock _turn = new();
-        private List<(long Cursor, DateTimeOffset At)> _acks = [];
-        private DateTimeOffset? _contact;
+        private Heard? _heard;
 
         public CallingService Service { get; private set; } = service;
         public string Instance => instance;
@@ -198,34 +209,31 @@ internal sealed partial class FeedContacts(
         /// <summary>Since when it is connected.</summary>
         public DateTimeOffset Since { get; private set; } = since;
 
-        public void Note(CallingService now, DateTimeOffset at, long cursor, bool begins)
+        public void Note(CallingService now, DateTimeOffset at, long cursor, bool? isThere)
         {
             lock (_turn)
             {
-                (Service, _contact, ContactAt) = (now, at, at);
-                if (begins) Since = at;
-                if (cursor > (_acks is [.., var last] ? last.Cursor : 0)) _acks.Add((cursor, at));
+                (Service, ContactAt) = (now, at);
+                if (isThere == true) Since = at;
+                var acks = _heard?.Acks ?? [];
+                if (cursor > (acks is [.., var last] ? last.Cursor : 0)) acks.Add((cursor, at));
+                _heard = new Heard(at, acks, isThere ?? _heard?.IsThere);
             }
         }
 
-        public (DateTimeOffset Contact, List<(long Cursor, DateTimeOffset At)> Acks)? Take()
+        public Heard? Take()
         {
             lock (_turn)
             {
-                if (_contact is not { } contact) return null;
-                var acks = _acks;
-                (_contact, _acks) = (null, []);
-                return (contact, acks);
+                var heard = _heard;
+                _heard = null;
+                return heard;
             }
         }
 
-        public void GiveBack(DateTimeOffset contact, List<(long, DateTimeOffset)> acks)
+        public void GiveBack(Heard heard)
         {
-            lock (_turn)
-            {
-                _contact ??= contact;
-                _acks.InsertRange(0, acks);
-            }
+            lock (_turn) _heard = _heard is { } later ? later with { Acks = [.. heard.Acks, .. later.Acks], IsThere = later.IsThere ?? heard.IsThere } : heard;
         }
     }
 }

@@ -39,6 +39,14 @@ internal sealed class FeedReader : IEntityTypeConfiguration<FeedReader>
     /// <summary>The last acknowledgements, <c>cursor@milliseconds</c> since 1970, the oldest first.</summary>
     public string Acks { get; set; } = "";
 
+    /// <summary>It accepts no tokens any more, so that nothing is left for it to apply.</summary>
+    public bool HasLeft => Applied == long.MaxValue;
+
+    public void Leave() => Applied = long.MaxValue;
+
+    /// <summary>It is there again, and begins anew.</summary>
+    public void Return() => (Applied, Acks) = (0, "");
+
     /// <summary>Takes an acknowledgement in; an older one than is known changes nothing.</summary>
     public void Acknowledge(long cursor, DateTimeOffset at)
     {

@@ -9,13 +9,10 @@ import { hostname } from 'node:os';
 import { compactVerify, importJWK } from 'jose';
 
 const SKEW = 30, SLACK = 900; // s by which two clocks may differ, and by which one may jump
-const LONGEST_LIFE = 3600; // s that a token of ours may live
-const LONGEST_TOKEN = 8192; // characters
+const LONGEST_LIFE = 3600, LONGEST_TOKEN = 8192; // s that a token of ours may live, and its characters
 const START_WITHIN = 5000; // ms that the first tokens wait for the snapshot; past that the feed counts as stale
-const SILENCE = 12_000; // ms without data after which the feed is opened anew
-const ANSWER_WITHIN = 5000; // ms for any other request to Gatehouse
-const KEYS_AGE = 300_000; // ms after which the keys are fetched again in the background
-const KEYS_PAUSE = 30_000; // ms between two fetches that unknown key ids in tokens may cause
+const SILENCE = 12_000, ANSWER_WITHIN = 5000; // ms without data before the feed is opened anew; for any other answer
+const KEYS_AGE = 300_000, KEYS_PAUSE = 30_000; // ms between fetches of keys: all in the background; for unknown ids
 
 /** Why a token isn't good: `reason` is one of a few fixed words, fit for a metric's label; it quotes no token. */
 export class Refused extends Error {}
@@ -23,7 +20,7 @@ const refuse = (reason) => { throw Object.assign(new Refused(`token refused: ${r
 
 /**
  * Express middleware: sets `req.user` and `req.currentUser` to the token's claims, or answers 401 (RFC 6750 section 3).
- * On it are `verify(token)`, which gives the claims or throws a {@link Refused}, `stats()` and `close()`.
+ * It has `verify(token)`, which gives the claims or throws a {@link Refused}, `stats()`, and for a stop `close()`.
  */
 export function gatehouse({
   issuer, // Gatehouse's public address: the `iss` of its tokens, exactly
@@ -37,9 +34,9 @@ export function gatehouse({
   cookie = 'session', // name of the session cookie
   now = () => Date.now() / 1000, // s since 1970
 } = {}) {
-  if (!issuer || !audience || !clientSecret) throw new TypeError('Gatehouse needs issuer, audience and clientSecret.');
-  if (!['introspect', 'refuse', 'accept'].includes(whenStale) || !(staleAfter > 0))
-    throw new TypeError('Gatehouse: whenStale or staleAfter is out of bounds.');
+  const inBounds = ['introspect', 'refuse', 'accept'].includes(whenStale) && staleAfter > 0;
+  if (!issuer || !audience || !clientSecret || !inBounds)
+    throw new TypeError('Gatehouse needs issuer, audience and clientSecret; whenStale and staleAfter in bounds.');
   const credentials = [clientId, clientSecret].map(encodeURIComponent).join(':'); // RFC 6749 section 2.3.1
   const authorization = `Basic ${Buffer.from(credentials).toString('base64')}`;
   const state = { connected: false, cursor: null, refusals: {}, introspections: 0, lastError: null };
@@ -98,19 +95,18 @@ export function gatehouse({
     acknowledging = acknowledging.then(() => new Promise(setImmediate)).then(acknowledge).catch(failed); // tried again
     if (performance.now() - keysAt > KEYS_AGE) fetchKeys();
   }
-  async function acknowledge() {
+  async function acknowledge(leaving) {
     const { cursor } = state; // the newest, a turn after it was asked for: what has arrived is applied first
-    if (cursor === acknowledged) return;
+    if (cursor === acknowledged && !leaving) return;
     const headers = { 'content-type': 'application/json' };
-    await ask('/events/ack', { headers, body: JSON.stringify({ cursor, instance }) });
+    await ask('/events/ack', { headers, body: JSON.stringify({ cursor: cursor ?? 0, instance, leaving }) });
     acknowledged = cursor;
   }
   async function follow(failures = 0) {
     connection = new AbortController();
     const silence = setTimeout(() => connection.abort(new Error('the feed fell silent')), SILENCE);
     try {
-      const resume = state.cursor === null ? {} : { 'last-event-id': `${state.cursor}` };
-      const { body } = await ask(`/events?instance=${instance}`, { headers: resume, signal: connection.signal });
+      const { body } = await ask(`/events?instance=${instance}&cursor=${state.cursor ?? ''}`, connection);
       let rest = '', utf8 = new TextDecoder();
       for await (const chunk of body) {
         silence.refresh();
@@ -155,7 +151,11 @@ export function gatehouse({
   return Object.assign(middleware, {
     verify: (token) => counted(check(token)),
     stats: () => ({ ...structuredClone(state), feedAgeSeconds: feedAge(), revocationsHeld: revoked.size }),
-    close: () => { closed = true; connection.abort(); },
+    close() { // at the end says goodbye: no sign-out waits for this process any more
+      closed = true;
+      connection.abort();
+      return acknowledge(true).catch(failed);
+    },
   });
 }
 

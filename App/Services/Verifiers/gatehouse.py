@@ -5,6 +5,7 @@ One file, yours to keep and to change. It needs PyJWT 2 with cryptography (Debia
     gate = Gatehouse("https://id.example.com", "orders")  # GATEHOUSE_CLIENT_SECRET is in the environment
     claims = gate.authenticate(request.headers)           # or gate.verify(token); raises Refused
 """
+import atexit
 import base64
 import json
 import os
@@ -12,8 +13,8 @@ import random
 import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import KW_ONLY, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import KW_ONLY, dataclass, field
 from threading import Event, Thread
 from time import monotonic, time
 from urllib import parse, request
@@ -25,16 +26,13 @@ LONGEST_LIFE, LONGEST_TOKEN = 3600, 8192  # s that a token of ours may live, and
 SILENCE, PATIENCE = 12, 5  # s without data before the feed is opened anew; for any answer, and for the first snapshot
 KEYS_AGE, KEYS_PAUSE = 300, 30  # s after which keys are fetched again, and between two fetches for unknown key ids
 NEVER, ALWAYS = float("-inf"), float("inf")
+HANDLERS = [request.ProxyHandler, request.HTTPHandler, request.HTTPSHandler, request.HTTPDefaultErrorHandler,
+            request.HTTPErrorProcessor]  # none follows a redirect: nobody elsewhere is shown our credentials
 
 
 class Refused(Exception):
     """Why a token isn't good: `reason` is one of a few fixed words, fit for a metric's label; it quotes no token."""
     reason = property(lambda self: self.args[0])
-
-
-class Unmoved(request.HTTPRedirectHandler):
-    def redirect_request(self, *_):
-        """A redirect is an error: nobody elsewhere is shown our credentials."""
 
 
 @dataclass(eq=False, repr=False)
@@ -44,8 +42,8 @@ class Gatehouse:
     audience: str  # the `aud` that tokens for this service bear
     _: KW_ONLY
     url: str = None  # where Gatehouse is reached from here; by default the issuer
-    client_id: str = None  # this service's id; by default GATEHOUSE_CLIENT_ID or else the audience
-    client_secret: str = None  # by default GATEHOUSE_CLIENT_SECRET
+    client_id: str = field(default_factory=lambda: os.environ.get("GATEHOUSE_CLIENT_ID"))  # or else the audience
+    client_secret: str = field(default_factory=lambda: os.environ.get("GATEHOUSE_CLIENT_SECRET"))
     when_stale: str = "introspect"  # what happens past `stale_after`: "introspect" (RFC 7662), "refuse" or "accept"
     stale_after: float = 15  # s since the feed's last word, above 0; below 6 the heartbeat itself looks late
     instance: str = None  # this process among its replicas, 1 to 64 of A-Za-z0-9_.-; by default host name and process
@@ -54,31 +52,31 @@ class Gatehouse:
 
     def __post_init__(self):
         self.instance = self.instance or re.sub("[^A-Za-z0-9_.-]", "-", f"{socket.gethostname()}-{os.getpid()}")[-64:]
-        client_id = self.client_id or os.environ.get("GATEHOUSE_CLIENT_ID") or self.audience
-        client_secret = self.client_secret or os.environ.get("GATEHOUSE_CLIENT_SECRET")
         in_bounds = self.when_stale in ("introspect", "refuse", "accept") and self.stale_after > 0
-        if not (self.issuer and self.audience and client_secret and in_bounds):
+        if not (self.issuer and self.audience and self.client_secret and in_bounds):
             raise ValueError("Gatehouse needs issuer, audience and client_secret; when_stale, stale_after in bounds")
-        credentials = ":".join(parse.quote(part, safe="") for part in (client_id, client_secret))  # RFC 6749, 2.3.1
-        self._basic = {"Authorization": "Basic " + base64.b64encode(credentials.encode()).decode()}
-        self._opener, (self._fetching, self._acking) = request.build_opener(Unmoved), map(ThreadPoolExecutor, (1, 1))
+        words = (parse.quote(word, safe="") for word in (self.client_id or self.audience, self.client_secret))
+        basic = "Basic " + base64.b64encode(":".join(words).encode()).decode()  # RFC 6749 section 2.3.1
+        self._opener, (self._fetching, self._acking) = request.OpenerDirector(), map(ThreadPoolExecutor, (1, 1))
+        self._opener.addheaders = [("Authorization", basic)]
+        for handler in HANDLERS:
+            self._opener.add_handler(handler())
         self._keys, self._revoked = {}, {}  # by id; tokens issued up to the first time are refused, until the second
         self._began, self._fresh_at, self._keys_at, self._miss_at = monotonic(), NEVER, NEVER, NEVER
         self._ready, self._over, self._acknowledged = Event(), Event(), None
-        self.close = self._over.set  # ends the following
         self._stats = {"connected": False, "cursor": None, "introspections": 0, "lastError": None, "refusals": {}}
         Thread(target=self._follow, name="gatehouse", daemon=True).start()
+        atexit.register(self.close)
 
     def authenticate(self, headers):
         """The claims of the caller with these headers, a mapping or a list of pairs; raises Refused."""
-        # The bearer token decides alone (RFC 6750 section 2.1), else the cookie's: base64 of {"jwt": "..."}.
         given = [(name.lower(), value) for name, value in getattr(headers, "items", lambda: headers)()]
         authorization, cookies = (",".join(v for k, v in given if k == name) for name in ("authorization", "cookie"))
-        if "bearer" in authorization.lower():
+        if "bearer" in authorization.lower():  # it decides alone (RFC 6750 section 2.1)
             return self.verify(authorization[7:] if authorization[:7].lower() == "bearer " else None)
         values = {v.strip() for v in re.findall(rf"(?:^|[;,])\s*{re.escape(self.cookie)}=([^;,]*)", cookies)}
         self._refuse("malformed" if values else "missing", when=len(values) != 1)  # two that differ: tampering
-        with self._refusing("malformed"):
+        with self._refusing("malformed"):  # base64 of {"jwt": "..."}
             return self.verify(self._read_object(base64.b64decode(values.pop(), validate=True)).get("jwt"))
 
     def verify(self, token):
@@ -99,6 +97,12 @@ class Gatehouse:
             self._refuse("inactive", when=active is not True)
         return claims
 
+    def close(self):
+        """Ends the following and says goodbye: no sign-out waits for this process any more. Python does it at exit."""
+        self._over.set()
+        with suppress(Exception):  # a courtesy
+            self._acknowledge(leaving=True)
+
     def stats(self):
         age = monotonic() - self._fresh_at if self._ready.is_set() else None
         return json.loads(json.dumps({**self._stats, "feedAgeSeconds": age, "revocationsHeld": len(self._revoked)}))
@@ -117,16 +121,14 @@ class Gatehouse:
             raise
 
     def _ask(self, path, body=None, wait=PATIENCE, **headers):
-        asked = request.Request((self.url or self.issuer) + path, body, {**self._basic, **headers})
-        return self._opener.open(asked, timeout=wait)
+        return self._opener.open(request.Request((self.url or self.issuer) + path, body, headers), timeout=wait)
 
-    def _follow(self):
+    def _follow(self, pause=0):
         """The feed: a snapshot of all revocations in force, then each new one, and a heartbeat every 5 s."""
-        pause = 0
         while not self._over.wait(pause * random.uniform(0.5, 1)):
             try:
-                resume = {"Last-Event-ID": str(self._stats["cursor"])} if self._ready.is_set() else {}
-                with self._ask(f"/events?instance={self.instance}", wait=SILENCE, **resume) as stream:
+                path = f"/events?instance={self.instance}&cursor={self._stats['cursor'] or ''}"
+                with self._ask(path, wait=SILENCE) as stream:
                     for line in iter(lambda: b"" if self._over.is_set() else stream.readline(), b""):
                         if line.startswith(b"data:"):
                             self._receive(json.loads(line[5:]))
@@ -151,10 +153,10 @@ class Gatehouse:
         self._fetching.submit(self._fetch_keys)
         self._ready.set()
 
-    def _acknowledge(self):
-        cursor = self._stats["cursor"]  # the newest, whatever it was when this was asked for
-        if cursor != self._acknowledged:
-            body = json.dumps({"cursor": cursor, "instance": self.instance}).encode()
+    def _acknowledge(self, leaving=False):
+        cursor = self._stats["cursor"] or 0  # the newest, whatever it was when this was asked for
+        if leaving or cursor != self._acknowledged:
+            body = json.dumps({"cursor": cursor, "instance": self.instance, "leaving": leaving}).encode()
             self._ask("/events/ack", body, **{"Content-Type": "application/json"}).close()
             self._acknowledged = cursor
 
@@ -172,12 +174,11 @@ class Gatehouse:
 
     def _read_token(self, token):
         """The strict form, spelled the one way: RFC 7515 (3.1), RFC 8725 (2.6, 3.1, 3.10, 3.11), RFC 9068 (2)."""
-        self._refuse("malformed", when=not isinstance(token, str) or len(token) > LONGEST_TOKEN)
         with self._refusing("malformed"):
-            header, claims, _ = parts = [base64.urlsafe_b64decode(part + "==") for part in token.split(".")]
-            header, claims = self._read_object(header), self._read_object(claims)
-        spelling = b".".join(map(base64.urlsafe_b64encode, parts)).replace(b"=", b"")
-        self._refuse("malformed", when=spelling.decode() != token)
+            parts = [base64.urlsafe_b64decode(part + "==") for part in token[:LONGEST_TOKEN].split(".")]
+            spelling = b".".join(map(base64.urlsafe_b64encode, parts)).replace(b"=", b"").decode()
+            self._refuse("malformed", when=spelling != token)
+            header, claims = map(self._read_object, parts[:-1])
         kid, typed = header.get("kid"), (header.get("alg"), header.get("typ")) == ("ES256", "at+jwt")
         self._refuse("header", when=not typed or not isinstance(kid, str) or "crit" in header)
         aud, sub, sid, iat, exp = (claims.get(name) for name in ("aud", "sub", "sid", "iat", "exp"))
@@ -185,10 +186,9 @@ class Gatehouse:
         self._refuse("issuer", when=claims.get("iss") != self.issuer)
         self._refuse("audience", when=self.audience not in (aud if isinstance(aud, list) else [aud]))
         self._refuse("claims", when=[type(value) for value in (sub, sid, iat, exp, nbf)] != [str, str, int, int, int])
-        self._refuse("claims", when=not sub or claims.get("id") != sub)
         self._refuse("expired", when=exp + SKEW <= self.now())
         self._refuse("not_yet_valid", when=max(iat, nbf) - SKEW > self.now())
-        self._refuse("claims", when=exp <= max(iat, nbf) or exp - iat > LONGEST_LIFE)
+        self._refuse("claims", when=not sub or claims.get("id") != sub or not max(iat, nbf) < exp <= iat + LONGEST_LIFE)
         return kid, claims
 
     def _read_object(self, utf8):

@@ -1,13 +1,16 @@
 import express from 'express';
 import { gatehouse } from './gatehouse.mjs';
 
-const app = express();
-app.use(gatehouse({
+const gate = gatehouse({
   issuer: '{issuer}',
   audience: '{audience}',
   clientId: '{client_id}',
-}));
+});
+
+const app = express();
+app.use(gate);
 
 app.get('/', (req, res) => res.json({ hello: req.user.email }));
 
-app.listen(process.env.PORT);
+const server = app.listen(process.env.PORT);
+process.once('SIGTERM', () => server.close(() => gate.close()));

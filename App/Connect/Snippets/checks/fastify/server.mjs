@@ -13,3 +13,4 @@ app.addHook('onRequest', (request, reply, done) => gate(request.raw, reply.raw, 
 app.get('/', (request) => ({ hello: request.raw.user.email }));
 
 await app.listen({ port: process.env.PORT });
+process.once('SIGTERM', () => app.close().then(gate.close));
