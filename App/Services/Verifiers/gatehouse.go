@@ -37,13 +37,16 @@ const keysAge, keysPause = 5 * time.Minute, 30 * time.Second // between fetches 
 
 // Options of a service. Issuer and Audience have no default.
 type Options struct {
-	Issuer, Audience       string           // Gatehouse's public address, the iss of its tokens; the aud of ours
-	URL                    string           // where Gatehouse is reached from here; by default the issuer
-	ClientID, ClientSecret string           // by default GATEHOUSE_CLIENT_ID or the audience; GATEHOUSE_CLIENT_SECRET
-	WhenStale              string           // past StaleAfter: "introspect" (RFC 7662; the default), "refuse", "accept"
-	StaleAfter             time.Duration    // since the feed's last word; 15 s by default; a heartbeat comes every 5 s
-	Instance, Cookie       string           // this process among its replicas; the session cookie, by default "session"
-	Now                    func() time.Time // the clock that tokens are judged by
+	Issuer       string           // Gatehouse's public address: the iss of its tokens, exactly
+	Audience     string           // the aud that tokens for this service bear
+	URL          string           // where Gatehouse is reached from here; by default the issuer
+	ClientID     string           // this service's id; by default GATEHOUSE_CLIENT_ID or else the audience
+	ClientSecret string           // by default GATEHOUSE_CLIENT_SECRET
+	WhenStale    string           // past StaleAfter: "introspect" (RFC 7662; the default), "refuse" or "accept"
+	StaleAfter   time.Duration    // since the feed's last word; 15 s by default; below 6 s the heartbeat looks late
+	Instance     string           // this process among its replicas; by default its id and the host's name
+	Cookie       string           // name of the session cookie; by default "session"
+	Now          func() time.Time // the clock that tokens are judged by
 }
 
 // Stats is what there is to see of a verifier; FeedAge is in seconds, centuries of them before the first snapshot.
@@ -108,8 +111,8 @@ func New(o Options) (*Gatehouse, error) {
 	return g, nil
 }
 
-// Close ends the following and says goodbye, so that this instance isn't waited for. Call it on SIGTERM, after
-// http.Server.Shutdown.
+// Close ends the following and says goodbye, so that no sign-out waits for this instance any more. Call it on SIGTERM,
+// after http.Server.Shutdown.
 func (g *Gatehouse) Close() { g.end(); g.acknowledge(true) }
 
 // Stats is a copy.
@@ -163,13 +166,11 @@ func (g *Gatehouse) Authenticate(r *http.Request) (claims map[string]any, err er
 			g.locked(func() { g.stats.Refusals[string(failure.(Refused))]++ })
 		}
 	}()
-	token := readCredentials(r, either(g.Cookie, "session"))
-
 	// The strict form: RFC 7515 section 3.1, RFC 8725 sections 2.6, 3.1, 3.10, 3.11, RFC 9068 section 2. What isn't
 	// there or is of another type reads as "" or 0, and no rule lets that pass.
-	parts := tokenForm.FindStringSubmatch(token)
-	refuse(parts == nil || len(token) > maxToken, "malformed")
-	header, claims := readObject(base64.RawURLEncoding, parts[1]), readObject(base64.RawURLEncoding, parts[2])
+	jws := tokenForm.FindStringSubmatch(readCredentials(r, either(g.Cookie, "session")))
+	refuse(jws == nil || len(jws[0]) > maxToken, "malformed")
+	header, claims := readObject(base64.RawURLEncoding, jws[1]), readObject(base64.RawURLEncoding, jws[2])
 	kid, sub, sid := as[string](header["kid"]), as[string](claims["sub"]), as[string](claims["sid"])
 	_, critical := header["crit"]
 	refuse(header["alg"] != "ES256" || header["typ"] != "at+jwt" || kid == "" || critical, "header")
@@ -194,7 +195,7 @@ func (g *Gatehouse) Authenticate(r *http.Request) (claims map[string]any, err er
 	}
 	k := as[map[string]*ecdsa.PublicKey](g.keys.Load())[kid]
 	refuse(k == nil, "unknown_key")
-	_, err = jwt.NewParser(jwt.WithoutClaimsValidation()).Parse(token, func(*jwt.Token) (any, error) { return k, nil })
+	_, err = jwt.NewParser(jwt.WithoutClaimsValidation()).Parse(jws[0], func(*jwt.Token) (any, error) { return k, nil })
 	refuse(err != nil, "signature")
 
 	// What has been heard of since it was issued; and if nothing could be, what is done then.
@@ -207,14 +208,14 @@ func (g *Gatehouse) Authenticate(r *http.Request) (claims map[string]any, err er
 	if g.feedAge() > either(g.StaleAfter, 15*time.Second) && g.WhenStale != "accept" {
 		refuse(g.WhenStale == "refuse", "stale")
 		g.locked(func() { g.stats.Introspections++ }) // the answer is for this request alone
-		told, err := ask[map[string]any](g, "POST", "/connect/introspect", "x-www-form-urlencoded", "token="+token)
+		told, err := ask[map[string]any](g, "POST", "/connect/introspect", "x-www-form-urlencoded", "token="+jws[0])
 		refuse(err != nil, "introspection_failed")
 		refuse(told["active"] != true, "inactive")
 	}
 	return claims, nil
 }
 
-// Takes all that are published, so that the next one is here before its first use: now, or if it is time to.
+// Takes all keys that are published, so that the next one is here before its first use: now, or if it is time to.
 func (g *Gatehouse) fetchKeys(due *time.Time, now bool) {
 	g.fetching.Lock()
 	defer g.fetching.Unlock()
@@ -319,7 +320,7 @@ func (g *Gatehouse) apply(message entry) {
 	}
 }
 
-// Acknowledges the newest, whatever it was when this began to wait; what fails is tried again at the next heartbeat.
+// Acknowledges what is applied by now, and nothing after the goodbye; what fails is tried again at the next heartbeat.
 func (g *Gatehouse) acknowledge(leaving bool) {
 	g.acking.Lock()
 	defer g.acking.Unlock()
