@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
 
 	"orders/gatehouse"
@@ -25,6 +27,13 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	go func() {
+		<-stop
+		gate.Close()
+		os.Exit(0)
+	}()
 	http.HandleFunc("/stats", func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(gate.Stats()) })
 	http.Handle("/", gate.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		claims := gatehouse.ClaimsOf(r.Context())

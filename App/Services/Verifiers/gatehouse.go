@@ -13,11 +13,10 @@ import (
 	"crypto/elliptic"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"math/rand"
+	"math/big"
 	"net/http"
 	"net/url"
 	"os"
@@ -31,12 +30,10 @@ import (
 	"github.com/golang-jwt/jwt/v4"
 )
 
-const (
-	skew, slack           = 30, 900                           // s by which two clocks may differ, and one may jump
-	longestLife, maxToken = 3600, 8192                        // s that a token may live, and its characters
-	patience, silence     = 5 * time.Second, 12 * time.Second // for an answer; between words of the feed
-	keysAge, keysPause    = 5 * time.Minute, 30 * time.Second // between fetches of keys; for the sake of unknown ones
-)
+const skew, slack = 30, 900                                  // s by which two clocks may differ, and one may jump
+const maxLife, maxToken = 3600, 8192                         // s that a token may live, and its characters
+const patience, silence = 5 * time.Second, 12 * time.Second  // for an answer; between words of the feed
+const keysAge, keysPause = 5 * time.Minute, 30 * time.Second // between fetches of keys; of those nobody knows
 
 // Options of a service. Issuer and Audience have no default.
 type Options struct {
@@ -47,12 +44,12 @@ type Options struct {
 	ClientSecret string           // by default GATEHOUSE_CLIENT_SECRET
 	WhenStale    string           // past StaleAfter: "introspect" (RFC 7662; the default), "refuse" or "accept"
 	StaleAfter   time.Duration    // since the feed's last word; 15 s by default; below 6 s the heartbeat looks late
-	Instance     string           // this process among its replicas; by default host name and process id
+	Instance     string           // this process among its replicas; by default its id and the host's name
 	Cookie       string           // name of the session cookie; by default "session"
 	Now          func() time.Time // the clock that tokens are judged by
 }
 
-// Stats is what there is to see of a verifier; FeedAge is in seconds, negative before the first snapshot.
+// Stats is what there is to see of a verifier; FeedAge is in seconds, centuries of them before the first snapshot.
 type Stats struct {
 	Connected       bool           `json:"connected"`
 	Cursor          int64          `json:"cursor"`
@@ -66,107 +63,83 @@ type Stats struct {
 // Gatehouse follows one Gatehouse for one service. Its methods may be called from any goroutine.
 type Gatehouse struct {
 	Options
-	Close             context.CancelFunc
-	open, ready       context.Context // ready is done with the first snapshot, or when patience is at its end
-	beReady           context.CancelFunc
-	errands, fetching sync.Mutex   // one of each at a time; whoever needs a key waits for the fetch that is under way
-	keysDue, missDue  time.Time    // until then none are fetched in the background, or because one is unknown
-	keys              atomic.Value // a keySet
-	acknowledged      int64
-	mu                sync.Mutex            // of all below
-	revoked           map[string]revocation // by id
-	freshAt           time.Time
-	stats             Stats
+	open, ready          context.Context // ready is done with the first snapshot, or when patience is at its end
+	end, beReady         context.CancelFunc
+	feed                 *http.Request    // the next one
+	keys, freshAt        atomic.Value     // a map[string]*ecdsa.PublicKey by id, and a time.Time
+	fetching, acking, mu sync.Mutex       // who needs a key waits for the fetch under way; mu is of revoked and stats
+	keysDue, missDue     time.Time        // until then none are fetched in the background, or because one is unknown
+	acked, failures      int64            // the newest cursor that is acknowledged; of the feed, in a row
+	revoked              map[string]entry // by id
+	stats                Stats
 }
 
-type keySet map[string]*ecdsa.PublicKey
-
-type revocation struct{ notBefore, expires int64 } // refuses tokens issued up to notBefore; held until expires
+type claimsKey struct{}
 
 // Refused says why a token isn't good: one of a few fixed words, fit for a metric's label; it never quotes the token.
 type Refused string
 
 func (reason Refused) Error() string { return "token refused: " + string(reason) }
 
-// Inside this file a refusal is a panic, caught in judge; so each rule is one line.
+// Inside this file a refusal is a panic, caught in Authenticate; so each rule is one line.
 func refuse(when bool, reason Refused) {
 	if when {
 		panic(reason)
 	}
 }
 
-// New starts to follow the feed; Close ends that.
+// New starts to follow the feed.
 func New(o Options) (*Gatehouse, error) {
 	host, _ := os.Hostname()
-	o.URL = either(o.URL, o.Issuer)
-	o.ClientID = either(o.ClientID, os.Getenv("GATEHOUSE_CLIENT_ID"), o.Audience)
-	o.ClientSecret = either(o.ClientSecret, os.Getenv("GATEHOUSE_CLIENT_SECRET"))
-	o.WhenStale = either(o.WhenStale, "introspect")
-	o.StaleAfter = either(o.StaleAfter, 15*time.Second)
-	o.Cookie = either(o.Cookie, "session")
-	o.Instance = either(o.Instance, fmt.Sprintf("%d-%.50s", os.Getpid(), host))
-	o.Instance = regexp.MustCompile(`[^A-Za-z0-9_.-]`).ReplaceAllString(o.Instance, "-")
+	name := regexp.MustCompile(`[^\w.-]`).ReplaceAllString(fmt.Sprintf("%d-%.50s", os.Getpid(), host), "-")
+	o.URL, o.ClientID = either(o.URL, o.Issuer), either(o.ClientID, os.Getenv("GATEHOUSE_CLIENT_ID"), o.Audience)
+	o.ClientSecret, o.Instance = either(o.ClientSecret, os.Getenv("GATEHOUSE_CLIENT_SECRET")), either(o.Instance, name)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	mode := map[string]bool{"introspect": true, "refuse": true, "accept": true}
-	if o.Issuer == "" || o.Audience == "" || o.ClientSecret == "" || !mode[o.WhenStale] || o.StaleAfter < 0 {
-		return nil, errors.New("gatehouse needs Issuer, Audience and ClientSecret; WhenStale, StaleAfter in bounds")
+	feed, err := http.NewRequest("GET", o.URL+"/events?instance="+url.QueryEscape(o.Instance), nil)
+	known := map[string]bool{"": true, "introspect": true, "refuse": true, "accept": true}[o.WhenStale]
+	if err != nil || o.Issuer == "" || o.Audience == "" || o.ClientSecret == "" || !known || o.StaleAfter < 0 {
+		return nil, fmt.Errorf("gatehouse needs Issuer, Audience, ClientSecret; URL, WhenStale, StaleAfter in bounds")
 	}
-	g := &Gatehouse{Options: o, acknowledged: -1, revoked: map[string]revocation{}}
+	feed.SetBasicAuth(url.QueryEscape(o.ClientID), url.QueryEscape(o.ClientSecret)) // RFC 6749 section 2.3.1
+	g := &Gatehouse{Options: o, feed: feed, acked: -1, revoked: map[string]entry{}}
 	g.stats.Refusals = map[string]int{}
-	g.keys.Store(keySet{})
-	g.open, g.Close = context.WithCancel(context.Background())
+	g.open, g.end = context.WithCancel(context.Background())
 	g.ready, g.beReady = context.WithTimeout(g.open, patience)
 	go g.follow()
 	return g, nil
 }
 
-func either[T comparable](values ...T) (found T) {
-	for i := 0; i < len(values) && found == *new(T); i++ {
-		found = values[i]
-	}
-	return found
-}
+// Close ends the following and says goodbye, so that no sign-out waits for this instance any more. Call it on SIGTERM,
+// after http.Server.Shutdown.
+func (g *Gatehouse) Close() { g.end(); g.acknowledge(true) }
 
 // Stats is a copy.
-func (g *Gatehouse) Stats() Stats {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	stats := g.stats
-	stats.FeedAge, stats.RevocationsHeld, stats.Refusals = -1, len(g.revoked), map[string]int{}
-	if !g.freshAt.IsZero() {
-		stats.FeedAge = time.Since(g.freshAt).Seconds()
-	}
-	for reason, count := range g.stats.Refusals {
-		stats.Refusals[reason] = count
-	}
-	return stats
+func (g *Gatehouse) Stats() (s Stats) {
+	g.locked(func() {
+		s = g.stats
+		s.FeedAge, s.RevocationsHeld, s.Refusals = g.feedAge().Seconds(), len(g.revoked), map[string]int{}
+		for reason, count := range g.stats.Refusals {
+			s.Refusals[reason] = count
+		}
+	})
+	return s
 }
 
-func (g *Gatehouse) locked(do func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	do()
-}
+func (g *Gatehouse) feedAge() time.Duration { return time.Since(as[time.Time](g.freshAt.Load())) }
 
-type claimsKey struct{}
-
-// ClaimsOf returns the claims that Middleware has found, nil outside it.
-func ClaimsOf(ctx context.Context) map[string]any {
-	claims, _ := ctx.Value(claimsKey{}).(map[string]any)
-	return claims
-}
+func (g *Gatehouse) locked(do func()) { g.mu.Lock(); defer g.mu.Unlock(); do() }
 
 // Middleware hands on the good requests and answers the others 401 (RFC 6750 section 3) as problem+json.
 func (g *Gatehouse) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		claims, err := g.judge(func() string { return readCredentials(r, g.Cookie) })
+		claims, err := g.Authenticate(r)
 		if err == nil {
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), claimsKey{}, claims)))
 			return
 		}
-		challenge := fmt.Sprintf(`Bearer error="invalid_token", error_description="%s"`, string(err.(Refused)))
+		challenge := `Bearer error="invalid_token", error_description="` + string(err.(Refused)) + `"`
 		w.Header().Set("WWW-Authenticate", challenge)
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusUnauthorized)
@@ -174,277 +147,227 @@ func (g *Gatehouse) Middleware(next http.Handler) http.Handler {
 	})
 }
 
+// ClaimsOf returns the claims that Middleware has found, nil outside it.
+func ClaimsOf(ctx context.Context) map[string]any { return as[map[string]any](ctx.Value(claimsKey{})) }
+
 // Verify returns the token's claims, or a Refused.
 func (g *Gatehouse) Verify(token string) (map[string]any, error) {
-	return g.judge(func() string { return token })
+	return g.Authenticate(&http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}})
 }
 
-func (g *Gatehouse) judge(read func() string) (claims map[string]any, err error) {
+// Three segments, of which the last is spelled in the one way that 64 bytes have.
+var tokenForm = regexp.MustCompile(`^([\w-]+)\.([\w-]+)\.[\w-]{85}[AQgw]$`)
+
+// Authenticate returns the claims of the request's token, or a Refused.
+func (g *Gatehouse) Authenticate(r *http.Request) (claims map[string]any, err error) {
 	defer func() {
 		if failure := recover(); failure != nil {
-			reason := failure.(Refused) // anything else is a bug, and panics anew
-			g.locked(func() { g.stats.Refusals[string(reason)]++ })
-			err = reason
+			claims, err = nil, failure.(Refused) // anything else is a bug, and panics anew
+			g.locked(func() { g.stats.Refusals[string(failure.(Refused))]++ })
 		}
 	}()
-	return g.check(read()), nil
-}
+	// The strict form: RFC 7515 section 3.1, RFC 8725 sections 2.6, 3.1, 3.10, 3.11, RFC 9068 section 2. What isn't
+	// there or is of another type reads as "" or 0, and no rule lets that pass.
+	jws := tokenForm.FindStringSubmatch(readCredentials(r, either(g.Cookie, "session")))
+	refuse(jws == nil || len(jws[0]) > maxToken, "malformed")
+	header, claims := readObject(base64.RawURLEncoding, jws[1]), readObject(base64.RawURLEncoding, jws[2])
+	kid, sub, sid := as[string](header["kid"]), as[string](claims["sub"]), as[string](claims["sid"])
+	_, critical := header["crit"]
+	refuse(header["alg"] != "ES256" || header["typ"] != "at+jwt" || kid == "" || critical, "header")
+	refuse(claims["iss"] != g.Issuer, "issuer")
+	ours := claims["aud"] == g.Audience
+	for _, one := range as[[]any](claims["aud"]) {
+		ours = ours || one == g.Audience
+	}
+	refuse(!ours, "audience")
+	now, iat, exp := float64(g.Now().Unix()), as[float64](claims["iat"]), as[float64](claims["exp"])
+	nbf, named := claims["nbf"]
+	begins := math.Max(iat, as[float64](nbf))
+	refuse(sub == "" || sid == "" || claims["id"] != sub || named && as[float64](nbf) == 0, "claims")
+	refuse(exp+skew <= now, "expired")
+	refuse(begins-skew > now, "not_yet_valid")
+	refuse(exp <= begins || exp-iat > maxLife || math.Mod(iat, 1)+math.Mod(exp, 1)+math.Mod(begins, 1) > 0, "claims")
 
-var parser = jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithoutClaimsValidation())
-
-func (g *Gatehouse) check(token string) map[string]any {
-	kid, claims := readToken(token, g.Issuer, g.Audience, g.Now().Unix())
+	// The signature.
 	<-g.ready.Done()
-	key := g.keys.Load().(keySet)[kid]
-	if key == nil {
-		g.fetchKeys(kid, false)
-		key = g.keys.Load().(keySet)[kid]
+	if as[map[string]*ecdsa.PublicKey](g.keys.Load())[kid] == nil {
+		g.fetchKeys(&g.missDue, false)
 	}
-	refuse(key == nil, "unknown_key")
-	_, err := parser.Parse(token, func(*jwt.Token) (any, error) { return key, nil })
+	k := as[map[string]*ecdsa.PublicKey](g.keys.Load())[kid]
+	refuse(k == nil, "unknown_key")
+	_, err = jwt.NewParser(jwt.WithoutClaimsValidation()).Parse(jws[0], func(*jwt.Token) (any, error) { return k, nil })
 	refuse(err != nil, "signature")
-	var stale bool
+
+	// What has been heard of since it was issued; and if nothing could be, what is done then.
 	g.locked(func() {
-		for who, id := range map[string]any{"key": kid, "session": claims["sid"], "user": claims["sub"]} {
-			refuse(wholeNumber(claims["iat"]) <= g.revoked[id.(string)].notBefore, Refused(who+"_revoked"))
+		for who, id := range map[string]string{"key": kid, "session": sid, "user": sub} {
+			held, found := g.revoked[id]
+			refuse(found && (who != "user" || iat <= held.NotBefore), Refused(who+"_revoked"))
 		}
-		stale = time.Since(g.freshAt) > g.StaleAfter && g.WhenStale != "accept"
-		refuse(stale && g.WhenStale == "refuse", "stale")
 	})
-	if stale {
-		g.locked(func() { g.stats.Introspections++ })
-		var answer struct{ Active bool } // for this request alone
-		form := url.Values{"token": {token}}.Encode()
-		err := g.ask("/connect/introspect", "application/x-www-form-urlencoded", form, into(&answer))
+	if g.feedAge() > either(g.StaleAfter, 15*time.Second) && g.WhenStale != "accept" {
+		refuse(g.WhenStale == "refuse", "stale")
+		g.locked(func() { g.stats.Introspections++ }) // the answer is for this request alone
+		told, err := ask[map[string]any](g, "POST", "/connect/introspect", "x-www-form-urlencoded", "token="+jws[0])
 		refuse(err != nil, "introspection_failed")
-		refuse(!answer.Active, "inactive")
+		refuse(told["active"] != true, "inactive")
 	}
-	return claims
+	return claims, nil
 }
 
-// Takes all that are published, so that the next one is here before its first use: now, or if it is time to.
-func (g *Gatehouse) fetchKeys(missing string, now bool) {
+// Takes all keys that are published, so that the next one is here before its first use: now, or if it is time to.
+func (g *Gatehouse) fetchKeys(due *time.Time, now bool) {
 	g.fetching.Lock()
 	defer g.fetching.Unlock()
-	due, pause := &g.keysDue, keysAge
-	if missing != "" {
-		due, pause = &g.missDue, keysPause
-	}
-	if !now && (time.Now().Before(*due) || g.keys.Load().(keySet)[missing] != nil) {
-		return
-	}
-	*due = time.Now().Add(pause)
-	var published struct {
-		Keys []struct{ Kid, Crv, X, Y string }
-	}
-	if g.ask("/.well-known/jwks.json", "", "", into(&published)) != nil {
-		g.keysDue = time.Time{} // again at the next heartbeat
-		return
-	}
-	keys := keySet{}
-	for _, k := range published.Keys {
-		x, _ := base64.RawURLEncoding.DecodeString(k.X)
-		y, _ := base64.RawURLEncoding.DecodeString(k.Y)
-		X, Y := elliptic.Unmarshal(elliptic.P256(), append(append([]byte{4}, x...), y...))
-		if k.Crv == "P-256" && X != nil { // else it is no point of the curve
-			keys[k.Kid] = &ecdsa.PublicKey{Curve: elliptic.P256(), X: X, Y: Y}
+	if now || time.Now().After(*due) {
+		*due, g.keysDue = time.Now().Add(keysPause), time.Time{} // if it fails, again at the next heartbeat
+		published, err := ask[struct{ Keys []map[string]any }](g, "GET", "/.well-known/jwks.json", "", "")
+		keys := map[string]*ecdsa.PublicKey{}
+		for _, k := range published.Keys {
+			x, _ := base64.RawURLEncoding.DecodeString(as[string](k["x"]))
+			y, _ := base64.RawURLEncoding.DecodeString(as[string](k["y"]))
+			key := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(x), Y: new(big.Int).SetBytes(y)}
+			if k["crv"] == "P-256" && key.IsOnCurve(key.X, key.Y) {
+				keys[as[string](k["kid"])] = key
+			}
+		}
+		if err == nil {
+			g.keys.Store(keys)
+			g.keysDue = time.Now().Add(keysAge)
 		}
 	}
-	g.keys.Store(keys)
+	g.beReady()
 }
 
-// A post makes it a POST. The timer ends it all, also the reading of the answer, unless read sets it anew.
-func (g *Gatehouse) ask(path, contentType, post string, read func(io.Reader, *time.Timer) error) (err error) {
-	defer g.locked(func() {
-		if err != nil {
-			g.stats.LastError = err.Error()
-		}
-	})
-	ctx, cancel := context.WithCancel(g.open)
+// As RoundTrip follows no redirect, nobody elsewhere is shown our credentials. New has seen that the URL can be parsed.
+func ask[T any](g *Gatehouse, method, path, kind, body string) (answer T, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	timer := time.AfterFunc(patience, cancel)
-	method := map[bool]string{true: http.MethodGet, false: http.MethodPost}[post == ""]
-	r, err := http.NewRequestWithContext(ctx, method, g.URL+path, strings.NewReader(post))
-	if err != nil {
-		return err
+	r, _ := http.NewRequestWithContext(ctx, method, g.URL+path, strings.NewReader(body))
+	r.Header = http.Header{"Authorization": g.feed.Header["Authorization"], "Content-Type": {"application/" + kind}}
+	response, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil && response.StatusCode >= 300 {
+		err = fmt.Errorf("%s answered %s", path, response.Status)
 	}
-	r.SetBasicAuth(url.QueryEscape(g.ClientID), url.QueryEscape(g.ClientSecret)) // RFC 6749 section 2.3.1
-	r.Header.Set("Content-Type", contentType)
-	response, err := http.DefaultTransport.RoundTrip(r) // a client would follow redirects, credentials and all
-	if err != nil {
-		return err
+	if err == nil {
+		err = json.NewDecoder(response.Body).Decode(&answer)
 	}
-	defer response.Body.Close()
-	if response.StatusCode >= 300 {
-		return fmt.Errorf("%s answered %d", path, response.StatusCode)
+	if err != nil && err != io.EOF { // which is an answer without content
+		g.locked(func() { g.stats.LastError = err.Error() })
 	}
-	return read(response.Body, timer)
-}
-
-func into(answer any) func(io.Reader, *time.Timer) error {
-	return func(body io.Reader, _ *time.Timer) error { return json.NewDecoder(body).Decode(answer) }
+	return answer, err
 }
 
 // The feed: a snapshot of all revocations in force, then each new one, and a heartbeat every 5 s.
 func (g *Gatehouse) follow() {
-	for pause := 0.1; g.open.Err() == nil; pause = math.Min(2, 2*pause) {
-		path := "/events?instance=" + g.Instance
-		if s := g.Stats(); s.FeedAge >= 0 {
-			path += fmt.Sprint("&cursor=", s.Cursor)
+	for ; g.open.Err() == nil; g.failures++ {
+		ctx, cancel := context.WithCancel(g.open)
+		silent := time.AfterFunc(silence, cancel)
+		response, err := http.DefaultTransport.RoundTrip(g.feed.Clone(ctx))
+		if err == nil {
+			err = fmt.Errorf("/events answered %s: %v", response.Status, g.listen(response, pulse{silent}))
 		}
-		g.ask(path, "", "", g.listen)
-		if g.Stats().Connected {
-			pause = 0.1
-		}
-		g.locked(func() { g.stats.Connected = false })
-		time.Sleep(time.Duration((0.5 + rand.Float64()/2) * pause * float64(time.Second)))
+		cancel()
+		g.locked(func() { g.stats.Connected, g.stats.LastError = false, err.Error() })
+		// From 50 ms to 1 s, or by the clock's chance up to twice that.
+		time.Sleep(time.Duration(math.Min(1, math.Exp2(float64(g.failures))/20) * float64(1e9+time.Now().Nanosecond())))
 	}
 }
 
-func (g *Gatehouse) listen(feed io.Reader, silent *time.Timer) error {
-	var line []byte
-	for rest := bufio.NewReader(feed); ; {
-		silent.Reset(silence)
-		part, goesOn, err := rest.ReadLine() // in parts: a snapshot is one line, and may take longer
-		if err != nil {
-			return err
-		}
-		line = append(line, part...)
-		if !goesOn && bytes.HasPrefix(line, []byte("data:")) {
-			var message entry
-			if err := json.Unmarshal(line[5:], &message); err != nil {
-				return err
+// pulse shows that the feed lives, whatever comes: a snapshot is one line, and may take longer than silence.
+type pulse struct{ *time.Timer }
+
+func (p pulse) Write(some []byte) (int, error) { p.Reset(silence); return len(some), nil }
+
+func (g *Gatehouse) listen(response *http.Response, alive io.Writer) (err error) {
+	for feed := bufio.NewReader(io.TeeReader(response.Body, alive)); err == nil; {
+		line, message := []byte(nil), entry{}
+		if line, err = feed.ReadBytes('\n'); err == nil && bytes.HasPrefix(line, []byte("data:")) {
+			if err = json.Unmarshal(line[5:], &message); err == nil {
+				g.locked(func() { g.apply(message) })
+				go g.fetchKeys(&g.keysDue, message.Kid != "" || message.Events != nil)
+				go g.acknowledge(false)
 			}
-			g.locked(func() { g.receive(message) })
-			go g.runErrands(message.Kid != "" || message.Events != nil)
-		}
-		if !goesOn {
-			line = nil
 		}
 	}
+	return err
 }
 
 // An event, or a snapshot, which has Events, or a heartbeat, which has nothing but the Cursor.
 type entry struct {
 	Type, Sub, Sid, Kid, Reason string
-	NotBefore, Expires, Cursor  int64
+	NotBefore, Expires, Cursor  float64
 	Events                      []entry
 }
 
 // What is held is never forgiven.
-func (g *Gatehouse) receive(message entry) {
+func (g *Gatehouse) apply(message entry) {
 	for _, e := range append(message.Events, message) {
-		id, until := either(e.Kid, e.Sid, e.Sub), e.NotBefore
-		if e.Kid+e.Sid != "" {
-			until = math.MaxInt64
-		}
-		if id != "" && (e.Kid == "" || e.Reason == "revoked") && until >= g.revoked[id].notBefore {
-			g.revoked[id] = revocation{until, e.Expires}
+		id := either(e.Kid, e.Sid, e.Sub)
+		if id != "" && (e.Kid == "" || e.Reason == "revoked") && e.NotBefore >= g.revoked[id].NotBefore {
+			g.revoked[id] = e
 		}
 	}
-	g.stats.Cursor, g.stats.Connected = message.Cursor, true
-	if message.Type != "" {
-		return
-	}
-	g.freshAt = time.Now() // a snapshot or a heartbeat: nothing is missing up to here
-	for id, held := range g.revoked {
-		if held.expires+slack < g.Now().Unix() {
-			delete(g.revoked, id)
+	g.stats.Cursor, g.stats.Connected, g.failures = int64(message.Cursor), true, 0
+	g.feed.URL.RawQuery = fmt.Sprintf("instance=%s&cursor=%d", url.QueryEscape(g.Instance), g.stats.Cursor)
+	if message.Type == "" { // a snapshot or a heartbeat: nothing is missing up to here
+		g.freshAt.Store(time.Now())
+		for id, held := range g.revoked {
+			if held.Expires+slack < float64(g.Now().Unix()) {
+				delete(g.revoked, id)
+			}
 		}
 	}
 }
 
-// Fetches keys and acknowledges, in nobody's way and one at a time; what fails is tried again at the next heartbeat.
-func (g *Gatehouse) runErrands(newKeys bool) {
-	g.errands.Lock()
-	defer g.errands.Unlock()
-	g.fetchKeys("", newKeys)
-	g.beReady()
-	cursor := g.Stats().Cursor // the newest, whatever it was when this began to wait
-	body := fmt.Sprintf(`{"cursor":%d,"instance":%q}`, cursor, g.Instance)
-	ignore := func(io.Reader, *time.Timer) error { return nil }
-	if cursor != g.acknowledged && g.ask("/events/ack", "application/json", body, ignore) == nil {
-		g.acknowledged = cursor
+// Acknowledges what is applied by now, and nothing after the goodbye; what fails is tried again at the next heartbeat.
+func (g *Gatehouse) acknowledge(leaving bool) {
+	g.acking.Lock()
+	defer g.acking.Unlock()
+	cursor, over := g.Stats().Cursor, g.open.Err() != nil
+	if leaving || cursor != g.acked && !over {
+		body := fmt.Sprintf(`{"cursor":%d,"instance":%q,"leaving":%t}`, cursor, g.Instance, leaving)
+		if _, err := ask[any](g, "POST", "/events/ack", "json", body); err == nil || err == io.EOF {
+			g.acked = cursor
+		}
 	}
 }
+
+var bearerForm = regexp.MustCompile("(?is)^bearer (.*)|bearer")
 
 // The bearer token, which decides alone (RFC 6750 section 2.1), else the cookie's: base64 of {"jwt":"…"}.
-func readCredentials(r *http.Request, name string) (token string) {
-	authorization := strings.Join(r.Header["Authorization"], ",")
-	if strings.Contains(strings.ToLower(authorization), "bearer") {
-		scheme, token, _ := strings.Cut(authorization, " ")
-		refuse(!strings.EqualFold(scheme, "bearer"), "malformed")
-		return token
+func readCredentials(r *http.Request, name string) string {
+	if bearer := bearerForm.FindStringSubmatch(strings.Join(r.Header["Authorization"], ",")); bearer != nil {
+		return bearer[1]
 	}
-	value := ""
-	for _, cookie := range r.Cookies() {
-		if cookie.Name == name {
-			refuse(value != "" && value != cookie.Value, "malformed") // two that differ: a sign of tampering
-			value = cookie.Value
-		}
+	cookie, err := r.Cookie(name)
+	refuse(err != nil, "missing")
+	for _, other := range r.Cookies() {
+		refuse(other.Name == name && other.Value != cookie.Value, "malformed") // two that differ: a sign of tampering
 	}
-	refuse(value == "", "missing")
-	token, _ = readObject(decode(base64.StdEncoding, value))["jwt"].(string)
-	return token
-}
-
-// The strict form: RFC 7515 section 3.1, RFC 8725 sections 2.6, 3.1, 3.10, 3.11, RFC 9068 section 2.
-func readToken(token, issuer, audience string, now int64) (kid string, claims map[string]any) {
-	parts := strings.Split(token, ".")
-	refuse(len(parts) != 3 || len(token) > maxToken, "malformed")
-	coding := base64.RawURLEncoding
-	header, claims := readObject(decode(coding, parts[0])), readObject(decode(coding, parts[1]))
-	decode(coding, parts[2])
-	kid, named := header["kid"].(string)
-	_, critical := header["crit"]
-	refuse(header["alg"] != "ES256" || header["typ"] != "at+jwt" || !named || critical, "header")
-	refuse(claims["iss"] != issuer, "issuer")
-	audiences, several := claims["aud"].([]any)
-	ours := !several && claims["aud"] == audience
-	for _, one := range audiences {
-		ours = ours || one == audience
-	}
-	refuse(!ours, "audience")
-	sub, _ := claims["sub"].(string)
-	_, named = claims["sid"].(string)
-	refuse(sub == "" || claims["id"] != sub || !named, "claims")
-	iat, exp := wholeNumber(claims["iat"]), wholeNumber(claims["exp"])
-	begins := iat
-	if nbf, named := claims["nbf"]; named && wholeNumber(nbf) > iat {
-		begins = wholeNumber(nbf)
-	}
-	refuse(exp+skew <= now, "expired")
-	refuse(begins-skew > now, "not_yet_valid")
-	refuse(exp <= begins || exp-iat > longestLife, "claims")
-	return kid, claims
-}
-
-// One text, one spelling.
-func decode(base64 *base64.Encoding, text string) []byte {
-	decoded, err := base64.Strict().DecodeString(text)
-	refuse(err != nil || strings.ContainsAny(text, "\r\n"), "malformed")
-	return decoded
-}
-
-// From 0 on.
-func wholeNumber(claim any) int64 {
-	text, _ := claim.(json.Number)
-	number, err := text.Int64()
-	refuse(err != nil || number < 0, "claims")
-	return number
+	return as[string](readObject(base64.StdEncoding, cookie.Value)["jwt"])
 }
 
 // One JSON object in UTF-8 in which no member is named twice, at any depth: of two, encoding/json keeps only the last.
-func readObject(text []byte) (object map[string]any) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	err := decoder.Decode(&object)
-	refuse(err != nil || object == nil || !json.Valid(text) || !utf8.Valid(text), "malformed")
+func readObject(coding *base64.Encoding, text string) (object map[string]any) {
+	decoded, _ := coding.DecodeString(text)
+	err := json.Unmarshal(decoded, &object)
+	refuse(err != nil || object == nil || !utf8.Valid(decoded) || coding.EncodeToString(decoded) != text, "malformed")
 	kept, _ := json.Marshal(object)
-	refuse(countColons(text) != countColons(kept), "malformed")
+	refuse(countColons(decoded) != countColons(kept), "malformed")
 	return object
 }
 
 var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 
 func countColons(text []byte) int { return bytes.Count(quoted.ReplaceAll(text, nil), []byte(":")) }
+
+// as is the value, or if it isn't one of these, their zero value.
+func as[T any](value any) (typed T) { typed, _ = value.(T); return typed }
+
+func either[T comparable](values ...T) (found T) {
+	for i := 0; i < len(values) && found == *new(T); i++ {
+		found = values[i]
+	}
+	return found
+}

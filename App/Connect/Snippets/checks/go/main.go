@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"log"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"{client_id}/gatehouse"
 )
@@ -15,7 +18,18 @@ func main() {
 		log.Fatal(err)
 	}
 	http.Handle("/", gate.Middleware(http.HandlerFunc(hello)))
-	log.Fatal(http.ListenAndServe("localhost:"+os.Getenv("PORT"), nil))
+	server := &http.Server{Addr: "localhost:" + os.Getenv("PORT")}
+	go func() {
+		if err := server.ListenAndServe(); err != http.ErrServerClosed {
+			log.Fatal(err)
+		}
+	}()
+
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	<-stop
+	server.Shutdown(context.Background())
+	gate.Close()
 }
 
 func hello(w http.ResponseWriter, r *http.Request) {
