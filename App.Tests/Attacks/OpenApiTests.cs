@@ -240,10 +240,25 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
             yield return ("POST", rotate, await _app.SendAsync(HttpMethod.Post, services + "/gone/rotate", bearer));
         }
 
+        await foreach (var answer in ProvokePeopleAsync(user with { AccessToken = admin })) yield return answer;
         yield return ("POST", services, await _app.PostTextAsync(services, "{}", "text/plain", ("Authorization", "Bearer " + admin)));
         using var text = new HttpRequestMessage(HttpMethod.Put, services + "/stock/push") { Content = new StringContent("{}") };
         text.Headers.Add("Authorization", "Bearer " + admin);
         yield return ("PUT", push, await _app.Client.SendAsync(text));
+    }
+
+    private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokePeopleAsync(TestUser admin)
+    {
+        const string users = "/api/admin/users", shut = users + "/{id}/lock", open = users + "/{id}/unlock";
+        var user = await _app.SignUpAsync();
+        foreach (var bearer in new[] { null, (await _app.SignUpAsync()).AccessToken, admin.AccessToken })
+        {
+            foreach (var id in new[] { Guid.NewGuid(), admin.Id, user.Id })
+            {
+                yield return ("POST", shut, await _app.SendAsync(HttpMethod.Post, $"{users}/{id}/lock", bearer));
+                yield return ("POST", open, await _app.SendAsync(HttpMethod.Post, $"{users}/{id}/unlock", bearer));
+            }
+        }
     }
 
     private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokeServicesAsync()
