@@ -45,6 +45,15 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await c.App.PostFormAsync("/account/sessions/end-others", "", [], here.Cookies);
         }, Concerned: 2),
         ["everybody, from the command line"] = new("ended-by-admin", async c => await RevokeSessions.EndAllAsync(c.App.Services, ["end-all"], TextWriter.Null, CancellationToken.None), Alone: true, Minutes: 60),
+        ["an admin ends a session"] = new("ended-by-admin", async c =>
+        {
+            for (var i = 0; i < 2; i++) await c.ActAsAdminAsync(HttpMethod.Delete, $"sessions/{c.User.SessionId}");
+        }, ByAdmin: true),
+        ["an admin ends all of somebody's"] = new("ended-by-admin", async c =>
+        {
+            await c.SignInMoreAsync(2);
+            await c.ActAsAdminAsync(HttpMethod.Delete, $"users/{c.User.Id}/sessions", HttpStatusCode.OK);
+        }, Concerned: 3, ByAdmin: true),
         ["refresh reuse"] = new("refresh-reuse", async c =>
         {
             await c.RefreshAsync();
@@ -64,6 +73,7 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await c.UsersAsync("revoke", c.User.Email, "admin");
             await c.UsersAsync("revoke", c.User.Email, "admin");
         }, Concerned: 2),
+        ["role change, by an admin"] = new("roles-changed", async c => await c.ActAsAdminAsync(HttpMethod.Put, $"users/{c.User.Id}/roles/clerk"), ByAdmin: true),
         ["two-step sign-in, turned on"] = new("factor-changed", async c => await c.App.TurnOnTwoStepAsync(c.User)),
         ["two-step sign-in, new recovery codes"] = new("factor-changed", async c => await (await c.App.TurnOnTwoStepAsync(c.User)).ActAsync("codes"), Concerned: 2),
         ["two-step sign-in, turned off twice"] = new("factor-changed", async c =>

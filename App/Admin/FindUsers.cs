@@ -1,0 +1,71 @@
+using App.Accounts;
+using App.Data;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Admin;
+
+/// <param name="Locked">By an admin; nobody signs in to it.</param>
+internal sealed record UserRow(Guid Id, string Email, bool EmailVerified, string? Name, DateTimeOffset CreatedAt, bool Locked, IReadOnlyList<string> Roles);
+
+/// <summary>A page of users, by address.</summary>
+/// <param name="After">Ask with this for those that come next; absent on the last page.</param>
+internal sealed record UserList(IReadOnlyList<UserRow> Users, Guid? After);
+
+/// <summary>
+/// Finds people among however many: by id, or by how the address begins. Each look is a range of the index on addresses, so
+/// that a page costs what it shows.
+/// </summary>
+internal sealed class FindUsers(AppDb db)
+{
+    public const int LongestQuery = 254;
+
+    /// <summary>By address, from <c>query</c> on, which is an id or the beginning of an address; without it, everybody.</summary>
+    public static async Task<Results<Ok<UserList>, ProblemHttpResult>> HandleAsync(FindUsers find, CancellationToken ct, string? query = null, string? after = null, string? take = null)
+    {
+        var asked = new Asked();
+        var (text, from, count) = (asked.Text(query, "query", LongestQuery), asked.Id(after, "after"), asked.Take(take));
+        if (asked.Faults.Count > 0) return Problems.Invalid(asked.Faults);
+        return await find.ListAsync(text, from, count, ct) is { } users ? TypedResults.Ok(users) : Problems.Invalid([new Fault("after must be the id of a user", "after")]);
+    }
+
+    /// <returns>Null where there is nobody (any more) of the id to go on after.</returns>
+    public async Task<UserList?> ListAsync(string? query, Guid? after, int take, CancellationToken ct)
+    {
+        var text = query?.Trim() ?? "";
+        if (Guid.TryParse(text, out var id)) return new UserList(await WithRolesAsync(await db.Users.AsNoTracking().Where(u => u.Id == id).ToListAsync(ct), ct), null);
+        if (EmailAddress.Beginning(text) is not { } prefix) return new UserList([], null);
+
+        var from = after is { } last ? await db.Users.Where(u => u.Id == last).Select(u => u.NormalizedEmail).SingleOrDefaultAsync(ct) : null;
+        if (after is not null && from is null) return null;
+        var found = await From(prefix, from).OrderBy(u => u.NormalizedEmail).Take(take + 1).ToListAsync(ct);
+        var shown = found.Count > take ? found[..take] : found;
+        return new UserList(await WithRolesAsync(shown, ct), found.Count > take ? shown[^1].Id : null);
+    }
+
+#pragma warning disable CA1309, CA1310 // the database compares, by its own column: keys are folded and in binary order
+    private IQueryable<User> From(string prefix, string? after)
+    {
+        var users = db.Users.AsNoTracking();
+        if (prefix.Length > 0) users = users.Where(u => string.Compare(u.NormalizedEmail, prefix) >= 0);
+        if (EndOf(prefix) is { } end) users = users.Where(u => string.Compare(u.NormalizedEmail, end) < 0);
+        return after is null ? users : users.Where(u => string.Compare(u.NormalizedEmail, after) > 0);
+    }
+#pragma warning restore CA1309, CA1310
+
+    // The first text after all that begin so.
+    private static string? EndOf(string prefix)
+    {
+        for (var i = prefix.Length - 1; i >= 0; i--)
+            if (prefix[i] < char.MaxValue && !char.IsSurrogate(prefix[i]) && (char)(prefix[i] + 1) is var next && !char.IsSurrogate(next)) return prefix[..i] + next;
+        return null;
+    }
+
+    private async Task<IReadOnlyList<UserRow>> WithRolesAsync(List<User> users, CancellationToken ct)
+    {
+        var ids = users.ConvertAll(u => u.Id);
+        var roles = await db.UserRoles.Where(r => ids.Contains(r.UserId)).Join(db.Roles, held => held.RoleId, role => role.Id, (held, role) => new { held.UserId, role.Name }).ToListAsync(ct);
+        return users.ConvertAll(u => new UserRow(
+            u.Id, u.Email!, u.EmailConfirmed, u.Name, u.CreatedAt, u.IsLocked, [.. roles.Where(r => r.UserId == u.Id).Select(r => r.Name!).Order(StringComparer.Ordinal)]));
+    }
+}
