@@ -112,13 +112,13 @@ internal static class SessionSql
 
     // The user's row is held until the commit, so that a lock of the account comes either before and is seen here, or after and finds the session.
     // On SQLite whoever writes is alone.
-    private static string Insert(string held) => $"""
+    private const string Hold = """UPDATE "AspNetUsers" SET "LockoutEnd" = "LockoutEnd" WHERE "Id" = @userId AND "LockoutEnd" IS NULL""";
+
+    private const string Insert = """
         INSERT INTO "Sessions" ("Id", "UserId", "StartedAt", "LastSeenAt", "ExpiresAt", "AuthenticatedAt", "Amr", "Address", "UserAgent", "RefreshHash")
         SELECT @id, "Id", @startedAt, @lastSeenAt, @expiresAt, @authenticatedAt, @amr, @address, @userAgent, @refreshHash
-        FROM "AspNetUsers"{held} WHERE "Id" = @userId AND "LockoutEnd" IS NULL
+        FROM "AspNetUsers" WHERE "Id" = @userId AND "LockoutEnd" IS NULL
         """;
-
-    private static readonly string InsertAlone = Insert(""), InsertAmongOthers = Insert(" WITH (UPDLOCK)");
 
     private const string Roles = """SELECT r."Name" FROM "AspNetUserRoles" ur JOIN "AspNetRoles" r ON r."Id" = ur."RoleId" WHERE ur."UserId" = @userId""";
 
@@ -160,10 +160,12 @@ internal static class SessionSql
             await db.WriteAsync(Rotate, ct, ("@id", id), ("@hash", hash), ("@next", next), ("@now", now)) == 1;
 
         /// <returns>False where the account is locked: its sessions have ended, and none begins.</returns>
-        public async Task<bool> InsertAsync(Session session, CancellationToken ct) => await db.WriteAsync(db.Database.IsSqlite() ? InsertAlone : InsertAmongOthers, ct,
-            ("@id", session.Id), ("@userId", session.UserId), ("@startedAt", session.StartedAt), ("@lastSeenAt", session.LastSeenAt),
-            ("@expiresAt", session.ExpiresAt), ("@authenticatedAt", session.AuthenticatedAt), ("@amr", session.Amr),
-            ("@address", session.Address), ("@userAgent", session.UserAgent), ("@refreshHash", session.RefreshHash)) == 1;
+        public async Task<bool> InsertAsync(Session session, CancellationToken ct) =>
+            (db.Database.IsSqlite() || await db.WriteAsync(Hold, ct, ("@userId", session.UserId)) == 1)
+            && await db.WriteAsync(Insert, ct,
+                ("@id", session.Id), ("@userId", session.UserId), ("@startedAt", session.StartedAt), ("@lastSeenAt", session.LastSeenAt),
+                ("@expiresAt", session.ExpiresAt), ("@authenticatedAt", session.AuthenticatedAt), ("@amr", session.Amr),
+                ("@address", session.Address), ("@userAgent", session.UserAgent), ("@refreshHash", session.RefreshHash)) == 1;
 
         public async Task<IReadOnlyList<string>> FindRolesAsync(Guid userId, CancellationToken ct)
         {
