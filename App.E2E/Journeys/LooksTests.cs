@@ -56,6 +56,7 @@ public sealed class LooksTests(Browser browser)
         {
             ("services", "/services"), ("service-new", "/services/new"), ("service", "/services/orders"), ("connect", "/services/orders/connect"), ("connect-gateway", "/services/orders/connect?trust=Gateway"),
             ("token", "/tools/token"),
+            ("admin-users", "/admin/users"), ("admin-user", $"/admin/users/{Credentials.Claims(admin.Credentials.AccessToken)["sub"]}"), ("admin-audit", "/admin/audit"), ("admin-events", "/admin/events"),
         })
         {
             await page.SetViewportSizeAsync(Widths[0], 900);

@@ -38,6 +38,43 @@ public sealed class FindUsersTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
+    public async Task One_is_found_by_how_the_name_begins_after_those_of_that_address_and_once()
+    {
+        var admin = await _app.NewAdminAsync();
+        var byBoth = await NamedAsync("zoe@names.example", "Zoë zoe");
+        var byAddress = await NamedAsync("zoe.b@names.example", "Bob");
+        var byName = new List<Guid>();
+        foreach (var (email, name) in new[] { ("n3@names.example", "ZOE Adams"), ("n1@names.example", "Zoe Brown"), ("n2@names.example", "zoe brown"), ("n0@names.example", "Zoe Zz") }) byName.Add(await NamedAsync(email, name));
+        Guid[] expected = [byAddress, byBoth, .. byName];
+        Assert.Equal(expected, await IdsAsync(admin, "zOe"));
+        for (var take = 1; take < 7; take++)
+        {
+            var seen = new List<Guid>();
+            for (var after = ""; ;)
+            {
+                var page = await ListAsync(admin, $"?query=zoe&take={take}{after}");
+                seen.AddRange(Ids(page));
+                if (!page.TryGetProperty("after", out var next)) break;
+                after = "&after=" + next.GetString();
+            }
+
+            Assert.Equal(expected, seen);
+        }
+
+        Assert.Equal([byBoth], await IdsAsync(admin, "zoe\u0308"));
+        Assert.Equal(2, (await IdsAsync(admin, "zoe b")).Count);
+        Assert.Equal([byName[3]], await IdsAsync(admin, "Zoe Z"));
+        foreach (var nobody in new[] { "zoe%", "zo_", "oe", "zoe@b" }) Assert.Empty(await IdsAsync(admin, nobody));
+
+        async Task<Guid> NamedAsync(string email, string name)
+        {
+            var user = await _app.SignUpAsync(email);
+            await _app.SendAsync(HttpMethod.Post, "/api/account/name", user.AccessToken, json: new { name });
+            return user.Id;
+        }
+    }
+
+    [Fact]
     public async Task Pages_follow_each_other_without_a_gap_and_end()
     {
         var admin = await _app.NewAdminAsync();
@@ -166,7 +203,7 @@ public sealed class FindUsersTests(SharedApp shared) : IClassFixture<SharedApp>
             SELECT printf('%08X-0000-7000-8000-000000000000', i), 'person' || i || '@example.test', 'person' || i || '@example.test', 'p' || i, 'p' || i, 'Person ' || (i % 5000), 1, 0, 0, 0, 0, 0 FROM n
             """));
         var times = new List<string>();
-        foreach (var (query, expected) in new (string?, int)[] { (null, 50), ("person", 50), ("person4999", Math.Min(50, 1 + (many / 4999 > 10 ? 50 : 0))), ("person4999@", 1), ("nobody", 0) })
+        foreach (var (query, expected) in new (string?, int)[] { (null, 50), ("person", 50), ("person4999", Math.Min(50, 1 + (many / 4999 > 10 ? 50 : 0))), ("person4999@", 1), ("PERSON 12", 50), ("person 4999", Math.Min(50, many / 5000)), ("nobody", 0) })
         {
             var best = TimeSpan.MaxValue;
             for (var i = 0; i < 10; i++)
@@ -180,6 +217,8 @@ public sealed class FindUsersTests(SharedApp shared) : IClassFixture<SharedApp>
             times.Add(string.Create(CultureInfo.InvariantCulture, $"{query ?? "(all)"}: {best.TotalMilliseconds:0.0} ms"));
         }
 
+        // With another collation than the search's, the index would serve nothing.
+        Assert.Contains("NOCASE", await app.DbAsync(db => db.Database.SqlQuery<string>($"""SELECT "sql" AS "Value" FROM sqlite_master WHERE "name" = 'NameIndex'""").SingleAsync()), StringComparison.Ordinal);
         if (measured) Assert.Fail($"Among {many}: {string.Join(", ", times)}");
     }
 
