@@ -51,7 +51,7 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
     {
         var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
         var path = $"/admin/users/{user.Id}";
-        Assert.Contains(user.Email, (await PageAsync(admin, path)).QuerySelector("form:has(input[value=lock])")!.ParentElement!.TextContent, StringComparison.Ordinal); // names its object
+        Assert.Contains(user.Email, (await PageAsync(admin, path)).QuerySelector("form:has(button[value=lock])")!.ParentElement!.TextContent, StringComparison.Ordinal); // names its object
 
         var locked = await PostAsync(admin, path, "lock");
         Assert.Contains("is locked", locked.QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
@@ -59,6 +59,8 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         Assert.NotNull(locked.QuerySelector(".empty")); // signed in nowhere
         Assert.Null(await _app.WhoAmIAsync(cookies: user.Cookies));
         Assert.Null((await PageAsync(admin, path)).QuerySelector(".notice"));
+        await PostAsync(admin, path, "lock"); // from another tab, which doesn't know
+        await PostAsync(admin, path, "nonsense");
 
         Assert.Contains("unlocked", (await PostAsync(admin, path, "unlock")).QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
         Assert.NotNull(await _app.SignInAsync(user));
@@ -89,7 +91,14 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         Assert.Contains("no admin", (await PostAsync(admin, path, "withdraw")).QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.Forbidden, (await _app.SendAsync(HttpMethod.Get, "/admin/users", cookies: (await _app.SignInAsync(user)).Cookies)).StatusCode);
         var own = await PageAsync(admin, $"/admin/users/{admin.Id}");
-        foreach (var act in new[] { "lock", "withdraw", "end-all" }) Assert.Null(own.QuerySelector($"input[value={act}]"));
+        foreach (var act in new[] { "lock", "withdraw" })
+        {
+            var refused = await _app.PostFormAsync($"/admin/users/{admin.Id}", "user", [new("act", act)], admin.Cookies);
+            Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+            Assert.Contains("admin", Assert.Single((await refused.PageAsync()).Faults()), StringComparison.Ordinal);
+        }
+
+        foreach (var act in new[] { "lock", "withdraw", "end-all" }) Assert.Null(own.QuerySelector($"button[value={act}]"));
     }
 
     [Fact]
@@ -118,10 +127,10 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         return await answer.PageAsync();
     }
 
-    private async Task<IDocument> PostAsync(TestUser admin, string path, string form, params (string Name, string Value)[] fields)
+    private async Task<IDocument> PostAsync(TestUser admin, string path, string act, params (string Name, string Value)[] fields)
     {
-        var answer = await _app.PostFormAsync(path, form, fields.Select(f => KeyValuePair.Create(f.Name, f.Value)), admin.Cookies);
-        Assert.True(answer.StatusCode == HttpStatusCode.SeeOther, $"{form}: {(int)answer.StatusCode}");
+        var answer = await _app.PostFormAsync(path, "user", fields.Append((Name: "act", Value: act)).Select(f => KeyValuePair.Create(f.Name, f.Value)), admin.Cookies);
+        Assert.True(answer.StatusCode == HttpStatusCode.SeeOther, $"{act}: {(int)answer.StatusCode}");
         Assert.Equal(path, answer.Location());
         return await _app.FollowAsync(answer, admin.Cookies);
     }
