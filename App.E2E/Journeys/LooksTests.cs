@@ -55,8 +55,8 @@ public sealed class LooksTests(Browser browser)
         foreach (var (name, path) in new[]
         {
             ("services", "/services"), ("service-new", "/services/new"), ("service", "/services/orders"), ("connect", "/services/orders/connect"), ("connect-gateway", "/services/orders/connect?trust=Gateway"),
-            ("token", "/tools/token"),
             ("admin-users", "/admin/users"), ("admin-user", $"/admin/users/{Credentials.Claims(admin.Credentials.AccessToken)["sub"]}"), ("admin-audit", "/admin/audit"), ("admin-events", "/admin/events"),
+            ("token", "/tools/token"),
         })
         {
             await page.SetViewportSizeAsync(Widths[0], 900);
