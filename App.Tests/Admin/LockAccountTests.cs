@@ -138,6 +138,36 @@ public sealed class LockAccountTests(OneApp fixture) : IClassFixture<OneApp>
     }
 
     [Fact]
+    public async Task Renewals_and_sign_ins_that_race_with_the_lock_leave_nothing_that_works()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        var sessions = new[] { user, await _app.SignInAsync(user), await _app.SignInAsync(user) };
+        var renewals = sessions.Select(s => _app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = s.RefreshToken })).ToList();
+        var signIns = Enumerable.Range(0, 3).Select(_ => _app.Client.PostAsJsonAsync("/api/tokens", new { email = user.Email, password = user.Password })).ToList();
+        await _app.LockAsync(admin, user);
+        foreach (var answer in await Task.WhenAll([.. renewals, .. signIns]))
+        {
+            if (!answer.IsSuccessStatusCode) continue;
+            var got = await Answers.JsonAsync(answer);
+            Assert.Null(await _app.WhoAmIAsync(bearer: got.GetProperty("access_token").GetString()));
+            await Answers.AssertProblemAsync(await _app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = got.GetProperty("refresh_token").GetString() }), 401, "Not authorized");
+        }
+
+        Assert.False(await _app.DbAsync(db => db.Sessions.AnyAsync(s => s.UserId == user.Id && s.RevokedAt == null)));
+    }
+
+    [Fact] // It can only take more away, and still does; the way to a new password is shut.
+    public async Task A_letter_that_says_it_wasn_t_me_gives_no_new_password_to_a_locked_account()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        var notMe = await _app.NotMeLinkAsync(user);
+        await _app.LockAsync(admin, user);
+        var answer = await _app.PostFormAsync(notMe, "not-me", []);
+        var token = answer.Headers.Location!.OriginalString.Split("token=")[1];
+        await Answers.AssertProblemAsync(await _app.Client.PostAsJsonAsync("/api/users/reset", new { token, password = "seven quiet harbours dreaming" }), 400, "This link has been used or is too old");
+    }
+
+    [Fact]
     public async Task Of_those_who_lock_at_once_one_writes_the_event()
     {
         var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
