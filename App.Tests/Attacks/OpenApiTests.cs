@@ -240,10 +240,44 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
             yield return ("POST", rotate, await _app.SendAsync(HttpMethod.Post, services + "/gone/rotate", bearer));
         }
 
+        await foreach (var answer in ProvokePeopleAsync(user with { AccessToken = admin })) yield return answer;
         yield return ("POST", services, await _app.PostTextAsync(services, "{}", "text/plain", ("Authorization", "Bearer " + admin)));
         using var text = new HttpRequestMessage(HttpMethod.Put, services + "/stock/push") { Content = new StringContent("{}") };
         text.Headers.Add("Authorization", "Bearer " + admin);
         yield return ("PUT", push, await _app.Client.SendAsync(text));
+    }
+
+    private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokePeopleAsync(TestUser admin)
+    {
+        const string users = "/api/admin/users", one = users + "/{id}", shut = one + "/lock", open = one + "/unlock", theirs = one + "/sessions", role = one + "/roles/{role}";
+        const string session = "/api/admin/sessions/{id}", audit = "/api/admin/audit", events = "/api/admin/events";
+        var user = await _app.SignUpAsync();
+        foreach (var bearer in new[] { null, (await _app.SignUpAsync()).AccessToken, admin.AccessToken })
+        {
+            foreach (var query in new[] { "", "?take=x" })
+            {
+                foreach (var list in new[] { users, audit, events }) yield return ("GET", list, await _app.SendAsync(HttpMethod.Get, list + query, bearer));
+            }
+
+            foreach (var id in new[] { Guid.NewGuid(), user.SessionId }) yield return ("DELETE", session, await _app.SendAsync(HttpMethod.Delete, $"/api/admin/sessions/{id}", bearer));
+            foreach (var (id, name) in new[] { (Guid.NewGuid(), "admin"), (admin.Id, "admin"), (user.Id, "clerk"), (user.Id, "No Role") })
+            {
+                yield return ("PUT", role, await _app.SendAsync(HttpMethod.Put, $"{users}/{id}/roles/{name}", bearer));
+                yield return ("DELETE", role, await _app.SendAsync(HttpMethod.Delete, $"{users}/{id}/roles/{name}", bearer));
+            }
+
+            foreach (var id in new[] { Guid.NewGuid(), user.Id })
+            {
+                yield return ("GET", one, await _app.SendAsync(HttpMethod.Get, $"{users}/{id}", bearer));
+                yield return ("DELETE", theirs, await _app.SendAsync(HttpMethod.Delete, $"{users}/{id}/sessions", bearer));
+            }
+
+            foreach (var id in new[] { Guid.NewGuid(), admin.Id, user.Id })
+            {
+                yield return ("POST", shut, await _app.SendAsync(HttpMethod.Post, $"{users}/{id}/lock", bearer));
+                yield return ("POST", open, await _app.SendAsync(HttpMethod.Post, $"{users}/{id}/unlock", bearer));
+            }
+        }
     }
 
     private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokeServicesAsync()

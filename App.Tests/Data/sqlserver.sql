@@ -1095,3 +1095,24 @@ END;
 COMMIT;
 GO
 
+BEGIN TRANSACTION;
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261129213358_UserNames'
+)
+BEGIN
+    CREATE INDEX [NameIndex] ON [AspNetUsers] ([Name], [NormalizedEmail]);
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261129213358_UserNames'
+)
+BEGIN
+    INSERT INTO [__EFMigrationsHistory] ([MigrationId], [ProductVersion])
+    VALUES (N'20261129213358_UserNames', N'10.0.14');
+END;
+
+COMMIT;
+GO
+

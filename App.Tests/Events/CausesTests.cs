@@ -1,8 +1,10 @@
+using System.Net;
 using System.Net.Http.Json;
 using App.Admin;
 using App.Audit;
 using App.Events;
 using App.Sessions;
+using App.Tests.Admin;
 using App.Tests.Data;
 using App.Tests.Factors;
 using App.Tests.OAuth;
@@ -43,6 +45,15 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await c.App.PostFormAsync("/account/sessions/end-others", "", [], here.Cookies);
         }, Concerned: 2),
         ["everybody, from the command line"] = new("ended-by-admin", async c => await RevokeSessions.EndAllAsync(c.App.Services, ["end-all"], TextWriter.Null, CancellationToken.None), Alone: true, Minutes: 60),
+        ["an admin ends a session"] = new("ended-by-admin", async c =>
+        {
+            for (var i = 0; i < 2; i++) await c.ActAsAdminAsync(HttpMethod.Delete, $"sessions/{c.User.SessionId}");
+        }, ByAdmin: true),
+        ["an admin ends all of somebody's"] = new("ended-by-admin", async c =>
+        {
+            await c.SignInMoreAsync(2);
+            await c.ActAsAdminAsync(HttpMethod.Delete, $"users/{c.User.Id}/sessions", HttpStatusCode.OK);
+        }, Concerned: 3, ByAdmin: true),
         ["refresh reuse"] = new("refresh-reuse", async c =>
         {
             await c.RefreshAsync();
@@ -62,6 +73,7 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await c.UsersAsync("revoke", c.User.Email, "admin");
             await c.UsersAsync("revoke", c.User.Email, "admin");
         }, Concerned: 2),
+        ["role change, by an admin"] = new("roles-changed", async c => await c.ActAsAdminAsync(HttpMethod.Put, $"users/{c.User.Id}/roles/clerk"), ByAdmin: true),
         ["two-step sign-in, turned on"] = new("factor-changed", async c => await c.App.TurnOnTwoStepAsync(c.User)),
         ["two-step sign-in, new recovery codes"] = new("factor-changed", async c => await (await c.App.TurnOnTwoStepAsync(c.User)).ActAsync("codes"), Concerned: 2),
         ["two-step sign-in, turned off twice"] = new("factor-changed", async c =>
@@ -93,6 +105,11 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await c.App.PostFormAsync(TestMail.LinkIn(await c.App.Mail.LastToAsync(c.User.Email)), "not-me", []);
         }, Concerned: 2, Also: "password-changed"),
         ["account deleted"] = new("deleted", async c => await c.PostAsync("/api/account/delete", new { password = c.User.Password }), Also: "ended-by-user"),
+        ["account locked"] = new("disabled", async c => await c.ActAsAdminAsync(HttpMethod.Post, $"users/{c.User.Id}/lock"), Also: "ended-by-admin", ByAdmin: true),
+        ["account locked twice, from the command line"] = new("disabled", async c =>
+        {
+            for (var i = 0; i < 2; i++) await c.UsersAsync("lock", c.User.Email);
+        }, Also: "ended-by-admin"),
         ["key rotate"] = new("rotated", async c => await c.KeysAsync("rotate")),
         ["key revoke, current"] = new("revoked", async c => await c.KeysAsync("revoke", await c.KeyAsync(SigningKeyState.Current))),
         ["key revoke, next"] = new("revoked", async c => await c.KeysAsync("revoke", await c.KeyAsync(SigningKeyState.Next))),
@@ -129,6 +146,7 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await browser.FinishAsync("add", handle, new SoftKey { Origin = "https://evil.test" }.Create(options), c.User);
         },
         ["two-step sign-in, begun only"] = async c => await c.App.BeginTwoStepAsync(c.User),
+        ["unlocking what isn't locked"] = async c => await c.UsersAsync("unlock", c.User.Email),
         ["revoke of an unknown key"] = async c => await c.KeysAsync("revoke", "unknown"),
     };
 
@@ -142,7 +160,7 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
     {
         var cause = Doors[name];
         await using var own = cause.Alone ? TestApp.Start() : null;
-        var c = await BeginAsync(own ?? shared.App);
+        var c = await BeginAsync(own ?? shared.App, cause.ByAdmin);
         await cause.RunAsync(c);
 
         var (all, audit) = await SinceAsync(c);
@@ -212,11 +230,12 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Equal(c.User.Email, await c.App.WhoAmIAsync(bearer: c.User.AccessToken));
     }
 
-    private static async Task<Case> BeginAsync(TestApp app)
+    private static async Task<Case> BeginAsync(TestApp app, bool byAdmin = false)
     {
+        var admin = byAdmin ? await app.NewAdminAsync() : null;
         var user = await app.SignUpAsync();
         return new Case(
-            app, user,
+            app, user, admin,
             await app.DbAsync(db => db.SecurityEvents.MaxAsync(e => (long?)e.Cursor)) ?? 0,
             await app.DbAsync(db => db.Audit.MaxAsync(a => a.Id)));
     }
@@ -225,13 +244,13 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
         await c.App.DbAsync(db => db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > c.Cursor).ToListAsync()),
         await c.App.DbAsync(db => db.Audit.AsNoTracking().Where(a => a.Id > c.AuditId).ToListAsync()));
 
-    private sealed record Door(string Reason, Func<Case, Task> RunAsync, int Concerned = 1, string? Also = null, bool Alone = false, int Minutes = 5);
+    private sealed record Door(string Reason, Func<Case, Task> RunAsync, int Concerned = 1, string? Also = null, bool Alone = false, int Minutes = 5, bool ByAdmin = false);
 
     // The life that tokens are minted with, and how far clocks may differ either way.
     private static TimeSpan ConcernedFor(Door cause) =>
         TimeSpan.FromMinutes(Causes.All.Single(known => known.Reason == cause.Reason).Concerns == Concerns.Key ? 60 : cause.Minutes) + (2 * TokenOptions.ClockSkew);
 
-    private sealed record Case(TestApp App, TestUser User, long Cursor, long AuditId)
+    private sealed record Case(TestApp App, TestUser User, TestUser? Admin, long Cursor, long AuditId)
     {
         public async Task<TestUser> SignInMoreAsync(int times)
         {
@@ -255,6 +274,8 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await using var output = new StringWriter();
             Assert.Equal(0, await UserCommands.RunAsync(App.Services, args, output, CancellationToken.None));
         }
+
+        public Task ActAsAdminAsync(HttpMethod method, string path, HttpStatusCode expected = HttpStatusCode.NoContent) => App.ExpectAsync(expected, Admin!, method, "/api/admin/" + path);
 
         public Task<string> KeyAsync(SigningKeyState state) => App.DbAsync(db => db.SigningKeys.Where(k => k.State == state).Select(k => k.Id).SingleAsync());
 

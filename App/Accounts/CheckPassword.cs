@@ -68,7 +68,7 @@ internal static class PasswordSql
     private const string Find = """SELECT "PasswordHash" FROM "AspNetUsers" WHERE "Id" = @id""";
 
     private const string FindUser = """
-        SELECT "Id", "Email", "PasswordHash", "SecurityStamp", "EmailConfirmed", "Name", "TokensNotBefore" FROM "AspNetUsers" WHERE "NormalizedEmail" = @key
+        SELECT "Id", "Email", "PasswordHash", "SecurityStamp", "EmailConfirmed", "Name", "TokensNotBefore", "LockoutEnd" FROM "AspNetUsers" WHERE "NormalizedEmail" = @key
         """;
 
     extension(AppDb db)
@@ -87,6 +87,7 @@ internal static class PasswordSql
                 EmailConfirmed = row.GetBoolean(4),
                 Name = row.TextOrNull(5),
                 TokensNotBefore = row.IsDBNull(6) ? null : row.GetInt64(6),
+                LockoutEnd = row.TimeOrNull(7),
             }, ct, ("@key", email.Key));
             return found;
         }

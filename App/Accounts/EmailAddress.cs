@@ -47,6 +47,16 @@ internal sealed record EmailAddress
         return true;
     }
 
+    /// <summary>How the keys begin of all addresses that begin so; null where none does.</summary>
+    public static string? Beginning(string typed)
+    {
+        if (typed.EnumerateRunes().Any(rune => rune.Value is 0xFFFD or 0xFFFE)) return null;
+        if (TryParse(typed, out var whole)) return whole.Key;
+        var at = typed.IndexOf('@', StringComparison.Ordinal);
+        // Part of a domain that isn't ASCII has no form that the whole one would begin with.
+        return at < 0 ? Fold(typed) : $"{Fold(typed[..at])}@{typed[(at + 1)..].ToLowerInvariant()}";
+    }
+
     private static bool IsLocal(ReadOnlySpan<char> local)
     {
         if (local.IsEmpty || Encoding.UTF8.GetByteCount(local) > MaxLocal) return false;

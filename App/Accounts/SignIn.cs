@@ -83,7 +83,7 @@ internal sealed partial class SignIn(
                 var result = request.Password.Length > LongestPassword
                     ? PasswordVerificationResult.Failed
                     : await passwords.VerifyAsync(user?.PasswordHash, request.Password, ct);
-                outcome = user is null || result == PasswordVerificationResult.Failed
+                outcome = user is null or { IsLocked: true } || result == PasswordVerificationResult.Failed
                     ? new Outcome.Rejected()
                     : await BeginAsync(user, email, counted, request.Password, result, client, replaced, code, ct);
                 if (outcome is not Overtaken) break;
@@ -118,6 +118,7 @@ internal sealed partial class SignIn(
         // Hashing took a while, or waited for its turn: what the token is going to say is read now.
         var verified = user;
         if (await db.FindForSignInAsync(email, ct) is not { } current || current.Id != verified.Id || current.PasswordHash != verified.PasswordHash) return new Overtaken();
+        if (current.IsLocked) return new Outcome.Rejected();
         user = current;
         if (renewed is not null)
         {
@@ -129,6 +130,7 @@ internal sealed partial class SignIn(
         var due = await factor.IsOnAsync(user.Id, ct);
         var challenge = due && code is null ? steps.Begin(user.Id) : null;
         var grant = due ? null : await start.BeginAsync(user, [Amr.Password], client, replaced, ct);
+        if (grant is null && !due) return new Outcome.Rejected();
         if (grant is not null) await devices.TellIfNewAsync(user, grant.User.SessionId, client, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);

@@ -92,7 +92,7 @@ internal sealed partial class SignInSecondStep(
         if (spent == SecondFactor.Spent.Nothing) return new SignIn.Outcome.WrongCode();
         if (challenge is not null && !await steps.FinishAsync(challenge, user.Id, ct)) return new SignIn.Outcome.Rejected();
         await guesses.ForgetAsync(devices.GuessesOf(client, GuessKey(user.Id), user), ct);
-        var grant = await start.BeginAsync(user, [Amr.Password, Amr.Code, Amr.Several], client, replaced, ct);
+        if (await start.BeginAsync(user, [Amr.Password, Amr.Code, Amr.Several], client, replaced, ct) is not { } grant) return new SignIn.Outcome.Rejected();
         if (spent == SecondFactor.Spent.RecoveryCode) await factor.NoteRecoveryAsync(user.Id, grant.User.SessionId, client.Address, ct);
         await devices.TellIfNewAsync(user, grant.User.SessionId, client, ct);
         await db.SaveChangesAsync(ct);

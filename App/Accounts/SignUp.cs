@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using App.Audit;
@@ -123,7 +124,7 @@ internal sealed partial class SignUp(
             db.Users.Add(user);
             if (!confirmed) outbox.AskToConfirm(user);
             audit.Add("signed-up", user.Id, address: client.Address);
-            var grant = await start.BeginAsync(user, ["pwd"], client, replaced, ct);
+            var grant = await start.BeginAsync(user, ["pwd"], client, replaced, ct) ?? throw new UnreachableException();
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             Made(user.Id);

@@ -1,3 +1,4 @@
+using App.Sessions;
 
 namespace App.Admin;
 
@@ -7,13 +8,34 @@ internal static class AdminModule
     public static IServiceCollection AddAdmin(this IServiceCollection services)
     {
         services.AddScoped<ChangeRole>();
+        services.AddScoped<LockAccount>();
+        services.AddScoped<FindUsers>();
+        services.AddScoped<ShowUser>();
+        services.AddScoped<EndTheirSessions>();
+        services.AddScoped<ListAudit>();
+        services.AddScoped<ListEvents>();
         services.AddSingleton(new Command("users", UserCommands.Usage, UserCommands.RunAsync));
         return services;
     }
 
     public static void MapAdmin(this IEndpointRouteBuilder routes)
     {
-        var keys = routes.MapGroup("/api/admin/keys").WithTags("Admin").RequireAuthorization(Roles.Admin).ProducesProblem(401).ProducesProblem(403);
+        var admin = routes.MapGroup("/api/admin").WithTags("Admin").RequireAuthorization(Roles.Admin).ProducesProblem(401).ProducesProblem(403);
+
+        var users = admin.MapGroup("/users");
+        users.MapGet("", FindUsers.HandleAsync).ProducesProblem(400);
+        users.MapGet("/{id}", ShowUser.HandleAsync).ById().ProducesProblem(404);
+        users.MapDelete("/{id}/sessions", EndTheirSessions.HandleAllAsync).ById().ProducesProblem(404);
+        users.MapPut("/{id}/roles/{role}", ChangeRole.HandleGrantAsync).ById().ProducesProblem(400).ProducesProblem(404);
+        users.MapDelete("/{id}/roles/{role}", ChangeRole.HandleRevokeAsync).ById().ProducesProblem(400).ProducesProblem(404).ProducesProblem(409);
+        users.MapPost("/{id}/lock", LockAccount.HandleLockAsync).ById().ProducesProblem(404).ProducesProblem(409);
+        users.MapPost("/{id}/unlock", LockAccount.HandleUnlockAsync).ById().ProducesProblem(404);
+
+        admin.MapDelete("/sessions/{id}", EndTheirSessions.HandleOneAsync).ById().ProducesProblem(404);
+        admin.MapGet("/audit", ListAudit.HandleAsync).ProducesProblem(400);
+        admin.MapGet("/events", ListEvents.HandleAsync).ProducesProblem(400);
+
+        var keys = admin.MapGroup("/keys");
         keys.MapGet("", ManageKeys.ListAsync);
         keys.MapPost("/rotate", ManageKeys.RotateAsync);
         keys.MapPost("/{id}/revoke", ManageKeys.RevokeAsync).ProducesProblem(404);

@@ -1,14 +1,16 @@
+using System.Text.RegularExpressions;
 using App.Audit;
 using App.Data;
 using App.Events;
 using App.Profile;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Admin;
 
 /// <summary>A person is given a role, or loses it. What their tokens say is then out of date, and whoever follows the events is told so.</summary>
-internal sealed class ChangeRole(AppDb db, ILookupNormalizer normalizer, SecurityEventLog events, AuditLog audit, TimeProvider time)
+internal sealed partial class ChangeRole(AppDb db, ILookupNormalizer normalizer, SecurityEventLog events, AuditLog audit, TimeProvider time)
 {
     public enum Outcome
     {
@@ -18,18 +20,52 @@ internal sealed class ChangeRole(AppDb db, ILookupNormalizer normalizer, Securit
 
         /// <summary>Nobody would be left to look after the service.</summary>
         OnlyAdmin,
+
+        /// <summary>The role by which the caller does it.</summary>
+        Oneself,
+    }
+
+    private const int LongestRole = 40;
+
+    /// <summary>204 also where it is so already. What the tokens in use say is out of date at once; the next say it.</summary>
+    public static Task<Results<NoContent, ProblemHttpResult>> HandleGrantAsync(Guid id, string role, CurrentUser admin, ChangeRole change, CancellationToken ct) =>
+        HandleAsync(id, role, granted: true, admin, change, ct);
+
+    /// <summary>The same for a role that is taken back. 409 for the only admin, and for the caller's own role of admin.</summary>
+    public static Task<Results<NoContent, ProblemHttpResult>> HandleRevokeAsync(Guid id, string role, CurrentUser admin, ChangeRole change, CancellationToken ct) =>
+        HandleAsync(id, role, granted: false, admin, change, ct);
+
+    private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(Guid id, string role, bool granted, CurrentUser admin, ChangeRole change, CancellationToken ct)
+    {
+        if (!Name().IsMatch(role)) return Problems.Invalid([new Fault($"A role is made of lower-case letters, digits and hyphens, {LongestRole} at most", "role")]);
+        return await change.RunAsync(id, role, granted, admin, ct) switch
+        {
+            Outcome.NoSuchUser => Problems.NotFound(),
+            Outcome.OnlyAdmin => Problems.OnlyAdmin(),
+            Outcome.Oneself => Problems.Oneself(),
+            _ => TypedResults.NoContent(),
+        };
     }
 
     public async Task<Outcome> RunAsync(string email, string role, bool granted, CancellationToken ct)
     {
         var key = normalizer.NormalizeEmail(email);
+        return await db.Users.Where(u => u.NormalizedEmail == key).Select(u => (Guid?)u.Id).SingleOrDefaultAsync(ct) is { } id
+            ? await RunAsync(id, role, granted, null, ct)
+            : Outcome.NoSuchUser;
+    }
+
+    /// <param name="admin">Who does it; null for the command line.</param>
+    public async Task<Outcome> RunAsync(Guid id, string role, bool granted, CurrentUser? admin, CancellationToken ct)
+    {
         await using var transaction = await db.BeginWriteAsync(ct);
-        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == key, ct) is not { } user) return Outcome.NoSuchUser;
+        if (!await db.Users.AnyAsync(u => u.Id == id, ct)) return Outcome.NoSuchUser;
         var name = role.ToUpperInvariant();
         var known = await db.Roles.SingleOrDefaultAsync(r => r.NormalizedName == name, ct);
-        var held = known is null ? null : await db.UserRoles.SingleOrDefaultAsync(r => r.UserId == user.Id && r.RoleId == known.Id, ct);
+        var held = known is null ? null : await db.UserRoles.SingleOrDefaultAsync(r => r.UserId == id && r.RoleId == known.Id, ct);
         if (held is not null == granted) return Outcome.AlreadySo;
-        if (held is not null && role == Roles.Admin && await db.IsOnlyAdminAsync(user.Id, ct)) return Outcome.OnlyAdmin;
+        if (held is not null && role == Roles.Admin && await db.IsOnlyAdminAsync(id, ct)) return Outcome.OnlyAdmin;
+        if (held is not null && role == Roles.Admin && admin?.Id == id) return Outcome.Oneself;
 
         if (held is not null)
         {
@@ -38,13 +74,17 @@ internal sealed class ChangeRole(AppDb db, ILookupNormalizer normalizer, Securit
         else
         {
             if (known is null) db.Roles.Add(known = new IdentityRole<Guid>(role) { Id = Guid.CreateVersion7(time.GetUtcNow()), NormalizedName = name });
-            db.UserRoles.Add(new IdentityUserRole<Guid> { UserId = user.Id, RoleId = known.Id });
+            db.UserRoles.Add(new IdentityUserRole<Guid> { UserId = id, RoleId = known.Id });
         }
 
-        await events.UserChangedAsync(Causes.RolesChanged, user.Id, ct);
-        audit.Add(granted ? "role-granted" : "role-revoked", user.Id, detail: role);
+        await events.UserChangedAsync(Causes.RolesChanged, id, ct);
+        audit.Add(granted ? "role-granted" : "role-revoked", id, detail: Doer.Of(admin, role));
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return Outcome.Changed;
     }
+
+    // One spelling each: what is held would otherwise depend on who looks, and how.
+    [GeneratedRegex(@"\A[a-z0-9][a-z0-9-]{0,39}\z")]
+    private static partial Regex Name();
 }

@@ -24,6 +24,8 @@ public abstract class AppDb(DbContextOptions options)
             user.Property(u => u.Language).HasMaxLength(20);
             // One account per address: Identity's own index isn't unique.
             user.HasIndex(u => u.NormalizedEmail).HasDatabaseName("EmailIndex").IsUnique();
+            // People are looked for by how their name begins. On SQLite its migration makes it without regard to case, which the model can't say.
+            user.HasIndex(u => new { u.Name, u.NormalizedEmail }).HasDatabaseName("NameIndex");
         });
         builder.ApplyConfigurationsFromAssembly(typeof(AppDb).Assembly);
     }

@@ -16,6 +16,9 @@ public sealed class User : IdentityUser<Guid>
 
     /// <summary>Seconds since 1970: tokens issued then or before are refused, and new ones are minted with a later <c>iat</c>. Null until something made that necessary.</summary>
     public long? TokensNotBefore { get; set; }
+
+    /// <summary>By an admin: nobody gets in with this account until one unlocks it. In Identity's column for locks that end by themselves, of which there are none here.</summary>
+    public bool IsLocked => LockoutEnd is not null;
 }
 
 internal static class UserLanguage

@@ -32,7 +32,7 @@ internal static class Causes
     public static readonly Cause EmailChanged = new("email-changed", EventTypes.IdentifierChanged, Concerns.User);
     public static readonly Cause FactorChanged = new("factor-changed", EventTypes.CredentialChange, Concerns.User);
     public static readonly Cause RolesChanged = new("roles-changed", EventTypes.TokenClaimsChange, Concerns.User);
-    public static readonly Cause Disabled = new("disabled", EventTypes.AccountDisabled, Concerns.User, Exists: false);
+    public static readonly Cause Disabled = new("disabled", EventTypes.AccountDisabled, Concerns.User);
     public static readonly Cause Deleted = new("deleted", EventTypes.AccountPurged, Concerns.User);
     public static readonly Cause KeyRotated = new("rotated", EventTypes.SigningKeyChanged, Concerns.Key);
     public static readonly Cause KeyRevoked = new("revoked", EventTypes.SigningKeyChanged, Concerns.Key);

@@ -72,6 +72,9 @@ internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFact
         for (var i = 0; i < 40 && SignsWithWhatItRevokes(entry); i++) await Task.Delay(25, ct);
     }
 
+    /// <summary>Seconds since 1970, rounded up: rather remembered a second longer than forgotten too soon.</summary>
+    public static long ExpiresOf(LoggedEvent entry) => entry.ExpiresAt.AddTicks(TimeSpan.TicksPerSecond - 1).ToUnixTimeSeconds();
+
     public static void Write(Utf8JsonWriter json, LoggedEvent entry, string? set = null)
     {
         json.WriteStartObject();
@@ -81,8 +84,7 @@ internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFact
         if (entry.SessionId is { } session) json.WriteString("sid", session);
         if (entry.KeyId is { } key) json.WriteString("kid", key);
         if (entry.NotBefore is { } notBefore) json.WriteNumber("notBefore", notBefore);
-        // Rounded up: rather remembered a second longer than forgotten too soon.
-        json.WriteNumber("expires", entry.ExpiresAt.AddTicks(TimeSpan.TicksPerSecond - 1).ToUnixTimeSeconds());
+        json.WriteNumber("expires", ExpiresOf(entry));
         json.WriteString("reason", entry.Reason);
         if (set is not null) json.WriteString("set", set);
         json.WriteEndObject();

@@ -84,7 +84,7 @@ internal sealed partial class UsePasskey(
             if (second && !await steps.FinishAsync(request.Challenge!, user.Id, ct)) return null;
             List<string> amr = [passkey.IsBackedUp ? Amr.SyncedKey : Amr.DeviceKey, Amr.Several];
             if (second) amr.Insert(0, Amr.Password);
-            var grant = await start.BeginAsync(user, amr, Client.Of(http), replaced, ct);
+            if (await start.BeginAsync(user, amr, Client.Of(http), replaced, ct) is not { } grant) return null;
             await devices.TellIfNewAsync(user, grant.User.SessionId, Client.Of(http), ct);
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);

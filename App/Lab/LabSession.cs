@@ -19,7 +19,7 @@ internal sealed class LabSession(AppDb db, StartSession start, EndSession end, S
         await using var transaction = await db.BeginWriteAsync(ct);
         if (!await db.Sessions.Living(time.GetUtcNow(), options).AnyAsync(s => s.Id == user.SessionId && s.UserId == user.Id, ct)) return null;
         if (await db.Users.SingleOrDefaultAsync(u => u.Id == user.Id, ct) is not { } person) return null;
-        var grant = await start.BeginAsync(person, user.Amr, Program, [], ct);
+        if (await start.BeginAsync(person, user.Amr, Program, [], ct) is not { } grant) return null;
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return grant;

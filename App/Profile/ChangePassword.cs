@@ -76,6 +76,7 @@ internal sealed class ChangePassword(AppDb db, CheckPassword check, PasswordPoli
         if (await db.FindLifeAsync(caller.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
         await set.InUnitOfWorkAsync(user, hash, client, caller.SessionId, endOthers: !request.KeepOthers, ct);
         var grant = bearer ? null : await start.BeginAsync(user, caller.Amr, client, [caller.SessionId], ct);
+        if (grant is null && !bearer) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return new Outcome.Changed(grant);

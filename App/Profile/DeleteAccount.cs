@@ -101,7 +101,9 @@ internal static class LastAdmin
             var name = Roles.Admin.ToUpperInvariant();
             if (await db.Roles.Where(r => r.NormalizedName == name && db.UserRoles.Any(held => held.RoleId == r.Id && held.UserId == userId))
                 .ExecuteUpdateAsync(set => set.SetProperty(r => r.ConcurrencyStamp, stamp), ct) == 0) return false;
-            return !await db.UserRoles.AnyAsync(held => held.UserId != userId && db.Roles.Any(r => r.Id == held.RoleId && r.NormalizedName == name), ct);
+            // Who is locked looks after nothing.
+            return !await db.UserRoles.AnyAsync(held => held.UserId != userId && db.Roles.Any(r => r.Id == held.RoleId && r.NormalizedName == name)
+                && db.Users.Any(u => u.Id == held.UserId && u.LockoutEnd == null), ct);
         }
     }
 }

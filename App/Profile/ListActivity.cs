@@ -33,12 +33,15 @@ internal sealed class ListActivity(AppDb db, TimeProvider time)
     public static async Task<Ok<ActivityList>> HandleAsync(CurrentUser user, ListActivity list, CancellationToken ct, long? before = null) =>
         TypedResults.Ok(await list.OfAsync(user, before, ct));
 
-    public async Task<ActivityList> OfAsync(CurrentUser user, long? before, CancellationToken ct)
+    public Task<ActivityList> OfAsync(CurrentUser user, long? before, CancellationToken ct) => OfAsync(user.Id, user, before, ct);
+
+    /// <summary>Somebody's, as an admin sees it.</summary>
+    public async Task<ActivityList> OfAsync(Guid userId, CurrentUser user, long? before, CancellationToken ct)
     {
         var now = time.GetUtcNow();
-        var rows = await db.Audit.AsNoTracking().Where(a => a.UserId == user.Id && (before == null || a.Id < before)).OrderByDescending(a => a.Id).Take(PageSize + 1).ToListAsync(ct);
+        var rows = await db.Audit.AsNoTracking().Where(a => a.UserId == userId && (before == null || a.Id < before)).OrderByDescending(a => a.Id).Take(PageSize + 1).ToListAsync(ct);
         var ids = rows.Select(r => r.SessionId).OfType<Guid>().Distinct().ToList();
-        var sessions = await db.Sessions.AsNoTracking().Where(s => s.UserId == user.Id && ids.Contains(s.Id)).ToDictionaryAsync(s => s.Id, ct);
+        var sessions = await db.Sessions.AsNoTracking().Where(s => s.UserId == userId && ids.Contains(s.Id)).ToDictionaryAsync(s => s.Id, ct);
         var entries = rows.Take(PageSize).Select(r => View(r, r.SessionId is { } id ? sessions.GetValueOrDefault(id) : null, user, now));
         return new ActivityList([.. entries], rows.Count > PageSize ? rows[PageSize - 1].Id : null);
     }

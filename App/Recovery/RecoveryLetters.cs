@@ -31,11 +31,11 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
     private static Draft Of(string kind, Func<RecoveryLetters, string, CancellationToken, Task<AddressedLetter?>> write) =>
         new(kind, (services, details, ct) => write(services.GetRequiredService<RecoveryLetters>(), details, ct));
 
-    // To the address of the account, whatever was typed.
+    // To the address of the account, whatever was typed; to a locked one no more than to one that isn't there.
     private async Task<AddressedLetter?> ResetAsync(string asked, CancellationToken ct)
     {
         var (key, returnUrl) = asked.Split('\n') is [var first, var second] ? (first, second) : (asked, null);
-        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == key, ct) is not { } user) return null;
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == key, ct) is not { IsLocked: false } user) return null;
         using var language = new LanguageOf(user.Language);
         var token = links.Add(SetPassword.ResetLink, user.Id, ResetLasts);
         audit.Add("reset-asked", user.Id);

@@ -63,7 +63,7 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
     {
         ArgumentNullException.ThrowIfNull(request);
         if (await links.FindAsync(SetPassword.ResetLink, request.Token, ct) is not { } link) return new Outcome.LinkOver();
-        if (await db.Users.SingleOrDefaultAsync(u => u.Id == link.UserId, ct) is not { } user) return new Outcome.LinkOver();
+        if (await db.Users.SingleOrDefaultAsync(u => u.Id == link.UserId, ct) is not { IsLocked: false } user) return new Outcome.LinkOver();
         if (request.Email is not null && (!EmailAddress.TryParse(request.Email, out var email) || email.Key != user.NormalizedEmail)) return new Outcome.LinkOver();
         if (policy.Check(request.Password, user.Email!, user.Name, await StaysOnAsync(user.Id, ct)) is { Count: > 0 } faults) return new Outcome.Invalid(faults);
         var hash = await passwords.HashAsync(request.Password, ct);

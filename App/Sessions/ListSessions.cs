@@ -30,10 +30,13 @@ internal sealed class ListSessions(AppDb db, Convergence convergence, SessionOpt
     public static async Task<Results<Ok<SessionView>, ProblemHttpResult>> HandleOneAsync(Guid id, CurrentUser user, ListSessions list, CancellationToken ct) =>
         await list.OneAsync(user, id, ct) is { } session ? TypedResults.Ok(session) : Problems.NotFound();
 
-    public async Task<IReadOnlyList<SessionView>> OfAsync(CurrentUser user, CancellationToken ct)
+    public Task<IReadOnlyList<SessionView>> OfAsync(CurrentUser user, CancellationToken ct) => OfAsync(user.Id, user, ct);
+
+    /// <summary>Somebody's, as an admin sees them.</summary>
+    public async Task<IReadOnlyList<SessionView>> OfAsync(Guid userId, CurrentUser user, CancellationToken ct)
     {
         var rows = await db.Sessions.AsNoTracking().Living(time.GetUtcNow(), options)
-            .Where(s => s.UserId == user.Id)
+            .Where(s => s.UserId == userId)
             .OrderByDescending(s => s.Id == user.SessionId).ThenByDescending(s => s.LastSeenAt)
             .Take(Most)
             .ToListAsync(ct);

@@ -110,9 +110,14 @@ internal static class SessionSql
         WHERE "Id" = @id AND "RefreshHash" = @hash AND "RevokedAt" IS NULL
         """;
 
+    // The user's row is held until the commit, so that a lock of the account comes either before and is seen here, or after and finds the session.
+    // On SQLite whoever writes is alone.
+    private const string Hold = """UPDATE "AspNetUsers" SET "LockoutEnd" = "LockoutEnd" WHERE "Id" = @userId AND "LockoutEnd" IS NULL""";
+
     private const string Insert = """
         INSERT INTO "Sessions" ("Id", "UserId", "StartedAt", "LastSeenAt", "ExpiresAt", "AuthenticatedAt", "Amr", "Address", "UserAgent", "RefreshHash")
-        VALUES (@id, @userId, @startedAt, @lastSeenAt, @expiresAt, @authenticatedAt, @amr, @address, @userAgent, @refreshHash)
+        SELECT @id, "Id", @startedAt, @lastSeenAt, @expiresAt, @authenticatedAt, @amr, @address, @userAgent, @refreshHash
+        FROM "AspNetUsers" WHERE "Id" = @userId AND "LockoutEnd" IS NULL
         """;
 
     private const string Roles = """SELECT r."Name" FROM "AspNetUserRoles" ur JOIN "AspNetRoles" r ON r."Id" = ur."RoleId" WHERE ur."UserId" = @userId""";
@@ -154,10 +159,13 @@ internal static class SessionSql
         public async Task<bool> RotateAsync(Guid id, byte[] hash, byte[] next, DateTimeOffset now, CancellationToken ct) =>
             await db.WriteAsync(Rotate, ct, ("@id", id), ("@hash", hash), ("@next", next), ("@now", now)) == 1;
 
-        public Task InsertAsync(Session session, CancellationToken ct) => db.WriteAsync(Insert, ct,
-            ("@id", session.Id), ("@userId", session.UserId), ("@startedAt", session.StartedAt), ("@lastSeenAt", session.LastSeenAt),
-            ("@expiresAt", session.ExpiresAt), ("@authenticatedAt", session.AuthenticatedAt), ("@amr", session.Amr),
-            ("@address", session.Address), ("@userAgent", session.UserAgent), ("@refreshHash", session.RefreshHash));
+        /// <returns>False where the account is locked: its sessions have ended, and none begins.</returns>
+        public async Task<bool> InsertAsync(Session session, CancellationToken ct) =>
+            (db.Database.IsSqlite() || await db.WriteAsync(Hold, ct, ("@userId", session.UserId)) == 1)
+            && await db.WriteAsync(Insert, ct,
+                ("@id", session.Id), ("@userId", session.UserId), ("@startedAt", session.StartedAt), ("@lastSeenAt", session.LastSeenAt),
+                ("@expiresAt", session.ExpiresAt), ("@authenticatedAt", session.AuthenticatedAt), ("@amr", session.Amr),
+                ("@address", session.Address), ("@userAgent", session.UserAgent), ("@refreshHash", session.RefreshHash)) == 1;
 
         public async Task<IReadOnlyList<string>> FindRolesAsync(Guid userId, CancellationToken ct)
         {

@@ -62,6 +62,9 @@ public static class Problems
     /// <summary>Nobody would be left to look after the service. The member <c>code</c> is <c>only_admin</c>.</summary>
     public static ProblemHttpResult OnlyAdmin() => Create(409, new Fault("This is the only admin. Make somebody else one first.")).WithCode("only_admin");
 
+    /// <summary>An admin would take from themself what they do it by. The member <c>code</c> is <c>oneself</c>.</summary>
+    public static ProblemHttpResult Oneself() => Create(409, new Fault("This is your own account. Another admin can do it.")).WithCode("oneself");
+
     public static ProblemHttpResult Forbidden() => Create(403, new Fault("Forbidden"));
 
     public static ProblemHttpResult CrossOrigin() => Create(403, new Fault("Cross-origin request refused"));

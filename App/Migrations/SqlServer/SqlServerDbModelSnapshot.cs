@@ -176,6 +176,9 @@ namespace App.Migrations.SqlServer
                         .HasDatabaseName("UserNameIndex")
                         .HasFilter("[NormalizedUserName] IS NOT NULL");
 
+                    b.HasIndex("Name", "NormalizedEmail")
+                        .HasDatabaseName("NameIndex");
+
                     b.ToTable("AspNetUsers", (string)null);
                 });
 

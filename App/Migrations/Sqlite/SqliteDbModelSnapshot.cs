@@ -165,6 +165,9 @@ namespace App.Migrations.Sqlite
                         .IsUnique()
                         .HasDatabaseName("UserNameIndex");
 
+                    b.HasIndex("Name", "NormalizedEmail")
+                        .HasDatabaseName("NameIndex");
+
                     b.ToTable("AspNetUsers", (string)null);
                 });
 

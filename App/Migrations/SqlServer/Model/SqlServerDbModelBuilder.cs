@@ -11,7 +11,7 @@ namespace App.Migrations.SqlServer.Model
     public partial class SqlServerDbModel
     {
         private SqlServerDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("7829c25c-e064-44b8-9080-7ffe9d877fd9"), entityTypeCount: 34)
+            : base(skipDetectChanges: false, modelId: new Guid("d3224c8c-673b-4248-ba42-fdd2eeb4ecd5"), entityTypeCount: 34)
         {
         }
 

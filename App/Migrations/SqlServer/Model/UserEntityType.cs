@@ -21,7 +21,7 @@ namespace App.Migrations.SqlServer.Model
                 typeof(User),
                 baseEntityType,
                 propertyCount: 19,
-                unnamedIndexCount: 2,
+                unnamedIndexCount: 3,
                 keyCount: 1);
 
             var id = runtimeEntityType.AddProperty(
@@ -201,6 +201,10 @@ namespace App.Migrations.SqlServer.Model
                 unique: true);
             index0.AddAnnotation("Relational:Filter", "[NormalizedUserName] IS NOT NULL");
             index0.AddAnnotation("Relational:Name", "UserNameIndex");
+
+            var index1 = runtimeEntityType.AddIndex(
+                new[] { name, normalizedEmail });
+            index1.AddAnnotation("Relational:Name", "NameIndex");
 
             return runtimeEntityType;
         }

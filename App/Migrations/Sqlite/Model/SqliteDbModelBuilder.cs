@@ -11,7 +11,7 @@ namespace App.Migrations.Sqlite.Model
     public partial class SqliteDbModel
     {
         private SqliteDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("2e055482-abfe-4772-a00e-b5fd9aeed2af"), entityTypeCount: 34)
+            : base(skipDetectChanges: false, modelId: new Guid("6f392561-5763-4eca-ab31-f9a1205d2718"), entityTypeCount: 34)
         {
         }
 

@@ -21,7 +21,7 @@ namespace App.Migrations.Sqlite.Model
                 typeof(User),
                 baseEntityType,
                 propertyCount: 19,
-                unnamedIndexCount: 2,
+                unnamedIndexCount: 3,
                 keyCount: 1);
 
             var id = runtimeEntityType.AddProperty(
@@ -182,6 +182,10 @@ namespace App.Migrations.Sqlite.Model
                 new[] { normalizedUserName },
                 unique: true);
             index0.AddAnnotation("Relational:Name", "UserNameIndex");
+
+            var index1 = runtimeEntityType.AddIndex(
+                new[] { name, normalizedEmail });
+            index1.AddAnnotation("Relational:Name", "NameIndex");
 
             return runtimeEntityType;
         }

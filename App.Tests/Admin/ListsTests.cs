@@ -1,0 +1,99 @@
+using System.Text.Json;
+using App.Admin;
+using App.Audit;
+using App.Events;
+using App.Tests.Attacks;
+using App.Tests.Data;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Tests.Admin;
+
+/// <summary>The audit and the event log in an admin's hands.</summary>
+public sealed class ListsTests(SharedApp shared) : IClassFixture<SharedApp>
+{
+    private readonly TestApp _app = shared.App;
+
+    [Fact]
+    public async Task The_audit_is_read_newest_first_by_person_and_by_action_page_by_page()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        for (var i = 0; i < 3; i++) await _app.SignInAsync(user);
+        await _app.LockAsync(admin, user);
+        var all = await GetAsync(admin, $"/api/admin/audit?user={user.Id}");
+        Assert.Equal(["account-locked", "session-ended", "session-ended", "session-ended", "session-ended", "signed-in", "signed-in", "signed-in", "signed-in", "signed-up"], Actions(all));
+        Assert.Equal($"by {admin.Id}", all.GetProperty("entries")[0].GetProperty("detail").GetString());
+
+        var seen = new List<long>();
+        for (var before = ""; ;)
+        {
+            var page = await GetAsync(admin, $"/api/admin/audit?user={user.Id}&action=signed-in&take=3{before}");
+            seen.AddRange(page.GetProperty("entries").EnumerateArray().Select(e => e.GetProperty("id").GetInt64()));
+            if (!page.TryGetProperty("before", out var next)) break;
+            before = "&before=" + next.GetInt64();
+        }
+
+        Assert.Equal(4, seen.Count);
+        Assert.Equal(seen.OrderDescending(), seen);
+        Assert.Contains(user.Id, (await GetAsync(admin, "/api/admin/audit?action=account-locked")).GetProperty("entries").EnumerateArray().Select(e => e.GetProperty("user").GetGuid()));
+        Assert.Empty(Actions(await GetAsync(admin, "/api/admin/audit?action=%25")));
+        Assert.DoesNotContain(user.Email, all.GetRawText(), StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact] // A rare action among very many rows: each answer is quick, and says where to go on.
+    public async Task What_is_rare_is_found_over_several_pages()
+    {
+        await using var app = TestApp.Start();
+        var admin = await app.NewAdminAsync();
+        var rare = await app.DbAsync(db => db.Audit.MinAsync(a => a.Id));
+        await app.DbAsync(db => db.Database.ExecuteSqlAsync($"""
+            INSERT INTO "Audit" ("At", "Action") WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {Asked.MostLooked}) SELECT 0, 'signed-in' FROM n
+            """));
+        var first = await app.ScopedAsync((ListAudit list) => list.RunAsync(null, "signed-up", null, 50, CancellationToken.None));
+        Assert.Empty(first.Entries);
+        var second = await app.ScopedAsync((ListAudit list) => list.RunAsync(null, "signed-up", first.Before, 50, CancellationToken.None));
+        Assert.Equal((rare, null), (Assert.Single(second.Entries).Id, second.Before));
+        Assert.NotNull(admin);
+    }
+
+    [Fact]
+    public async Task The_events_are_read_in_their_order_as_the_feed_tells_them()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        var from = await _app.DbAsync(db => db.EventCounter.Select(c => c.Value).SingleAsync());
+        await _app.LockAsync(admin, user);
+        var log = await GetAsync(admin, $"/api/admin/events?after={from}");
+        Assert.Equal(["account-disabled", "session-revoked"], Types(log).Order());
+        var disabled = log.GetProperty("events").EnumerateArray().Single(e => e.GetProperty("type").GetString() == "account-disabled");
+        Assert.Equal((user.Id, "disabled"), (disabled.GetProperty("sub").GetGuid(), disabled.GetProperty("reason").GetString()));
+        Assert.True(disabled.GetProperty("notBefore").GetInt64() > 0 && disabled.GetProperty("expires").GetInt64() > 0);
+        Assert.False(disabled.TryGetProperty("set", out _) || disabled.TryGetProperty("sid", out _));
+
+        Assert.Equal(["account-disabled"], Types(await GetAsync(admin, $"/api/admin/events?user={user.Id}&type=account-disabled")));
+        var one = await GetAsync(admin, $"/api/admin/events?after={from}&take=1");
+        var two = await GetAsync(admin, $"/api/admin/events?after={one.GetProperty("after").GetInt64()}&take=1");
+        Assert.Equal(Types(log), [.. Types(one), .. Types(two)]);
+        var end = await GetAsync(admin, $"/api/admin/events?after={two.GetProperty("after").GetInt64()}");
+        Assert.Equal((0, two.GetProperty("after").GetInt64()), (Types(end).Count, end.GetProperty("after").GetInt64()));
+    }
+
+    [Theory]
+    [InlineData("audit?user=x", "user"), InlineData("audit?before=-1", "before"), InlineData("audit?take=1000", "take"), InlineData("audit?action=12345678901234567890123456789012345678901", "action")]
+    [InlineData("events?user=", "user"), InlineData("events?after=x", "after"), InlineData("events?take=0", "take"), InlineData("events?type=nonsense", "type"), InlineData("events?after=99999999999999999999", "after")]
+    public async Task What_makes_no_sense_is_refused_by_its_name(string query, string field)
+    {
+        var admin = await _app.NewAdminAsync();
+        var problem = await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Get, "/api/admin/" + query, admin.AccessToken), 400);
+        Assert.Equal(field, Assert.Single(problem.GetProperty("errors").EnumerateArray()).GetProperty("field").GetString());
+    }
+
+    private async Task<JsonElement> GetAsync(TestUser admin, string path)
+    {
+        var answer = await _app.SendAsync(HttpMethod.Get, path, admin.AccessToken);
+        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
+        return await Answers.JsonAsync(answer);
+    }
+
+    private static List<string?> Actions(JsonElement page) => [.. page.GetProperty("entries").EnumerateArray().Select(e => e.GetProperty("action").GetString())];
+
+    private static List<string?> Types(JsonElement page) => [.. page.GetProperty("events").EnumerateArray().Select(e => e.GetProperty("type").GetString())];
+}

@@ -1,0 +1,137 @@
+using System.Net;
+using AngleSharp.Dom;
+using App.Tests.Accounts;
+using App.Tests.Data;
+
+namespace App.Tests.Admin;
+
+/// <summary>The operator's pages about people, as a browser without script meets them.</summary>
+public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedApp>
+{
+    private readonly TestApp _app = shared.App;
+
+    [Fact]
+    public async Task The_pages_are_for_admins_and_lead_to_each_other()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        foreach (var path in new[] { "/admin/users", $"/admin/users/{user.Id}", "/admin/audit", "/admin/events" })
+        {
+            Assert.StartsWith("/account/sign-in?returnUrl=", (await _app.SendAsync(HttpMethod.Get, path)).Location(), StringComparison.Ordinal);
+            Assert.Equal(HttpStatusCode.Forbidden, (await _app.SendAsync(HttpMethod.Get, path, cookies: user.Cookies)).StatusCode);
+            var page = await PageAsync(admin, path);
+            Assert.Equal("/" + string.Join('/', path.Split('/')[1..3]), page.QuerySelector(".side [aria-current=page]")!.GetAttribute("href"));
+        }
+
+        Assert.Contains((await PageAsync(admin, "/account")).QuerySelectorAll(".side a"), a => a.GetAttribute("href") == "/admin/users");
+        Assert.DoesNotContain((await PageAsync(user, "/account")).QuerySelectorAll(".side a"), a => a.GetAttribute("href")!.StartsWith("/admin", StringComparison.Ordinal));
+    }
+
+    [Fact] // ATTACKS 72
+    public async Task Somebody_is_looked_for_and_what_they_call_themselves_stays_text()
+    {
+        var admin = await _app.NewAdminAsync();
+        var eve = await _app.SignUpAsync("eve@look.example");
+        await _app.SendAsync(HttpMethod.Post, "/api/account/name", eve.AccessToken, json: new { name = "<script>alert(1)</script>" });
+        foreach (var query in new[] { "eve@lo", eve.Id.ToString() })
+        {
+            var found = Assert.Single((await PageAsync(admin, "/admin/users?query=" + query)).QuerySelectorAll(".list a"));
+            Assert.Equal($"/admin/users/{eve.Id}", found.GetAttribute("href"));
+        }
+
+        var page = await PageAsync(admin, $"/admin/users/{eve.Id}");
+        Assert.Contains("<script>alert(1)</script>", page.QuerySelector(".facts")!.TextContent, StringComparison.Ordinal);
+        Assert.NotNull((await PageAsync(admin, "/admin/users?query=nobody-of-this-name")).QuerySelector(".empty"));
+        Assert.NotNull((await PageAsync(admin, $"/admin/users?query=%22%3E%3Cb%3E&after={Guid.NewGuid()}")).QuerySelector(".empty"));
+        foreach (var nobody in new[] { Guid.NewGuid().ToString(), "nonsense" })
+            Assert.Equal(HttpStatusCode.NotFound, (await _app.SendAsync(HttpMethod.Get, "/admin/users/" + nobody, cookies: admin.Cookies)).StatusCode);
+    }
+
+    [Fact]
+    public async Task An_account_is_locked_and_unlocked_and_the_page_says_so_once()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        var path = $"/admin/users/{user.Id}";
+        Assert.Contains(user.Email, (await PageAsync(admin, path)).QuerySelector("form:has(button[value=lock])")!.ParentElement!.TextContent, StringComparison.Ordinal); // names its object
+
+        var locked = await PostAsync(admin, path, "lock");
+        Assert.Contains("is locked", locked.QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
+        Assert.NotNull(locked.QuerySelector(".tag.bad"));
+        Assert.NotNull(locked.QuerySelector(".empty")); // signed in nowhere
+        Assert.Null(await _app.WhoAmIAsync(cookies: user.Cookies));
+        Assert.Null((await PageAsync(admin, path)).QuerySelector(".notice"));
+        await PostAsync(admin, path, "lock"); // from another tab, which doesn't know
+        await PostAsync(admin, path, "nonsense");
+
+        Assert.Contains("unlocked", (await PostAsync(admin, path, "unlock")).QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
+        Assert.NotNull(await _app.SignInAsync(user));
+    }
+
+    [Fact]
+    public async Task Sessions_are_ended_one_by_one_and_all_at_once_and_only_theirs()
+    {
+        var (admin, user, other) = (await _app.NewAdminAsync(), await _app.SignUpAsync(), await _app.SignUpAsync());
+        var (second, third) = (await _app.SignInAsync(user), await _app.SignInAsync(user));
+        var path = $"/admin/users/{user.Id}";
+        Assert.Equal(3, (await PageAsync(admin, path)).QuerySelectorAll("button[name=session]").Length);
+        await PostAsync(admin, path, "end", ("session", second.SessionId.ToString()));
+        await PostAsync(admin, path, "end", ("session", other.SessionId.ToString()));
+        Assert.Null(await _app.WhoAmIAsync(cookies: second.Cookies));
+        foreach (var alive in new[] { third, other }) Assert.Equal(alive.Email, await _app.WhoAmIAsync(cookies: alive.Cookies));
+        await PostAsync(admin, path, "end-all");
+        foreach (var over in new[] { user, third }) Assert.Null(await _app.WhoAmIAsync(cookies: over.Cookies));
+    }
+
+    [Fact]
+    public async Task Somebody_becomes_an_admin_and_is_none_again_and_nobody_does_it_to_themself()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        var path = $"/admin/users/{user.Id}";
+        Assert.Contains("an admin now", (await PostAsync(admin, path, "grant")).QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Get, "/admin/users", cookies: (await _app.SignInAsync(user)).Cookies)).StatusCode);
+        Assert.Contains("no admin", (await PostAsync(admin, path, "withdraw")).QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.Forbidden, (await _app.SendAsync(HttpMethod.Get, "/admin/users", cookies: (await _app.SignInAsync(user)).Cookies)).StatusCode);
+        var own = await PageAsync(admin, $"/admin/users/{admin.Id}");
+        foreach (var act in new[] { "lock", "withdraw" })
+        {
+            var refused = await _app.PostFormAsync($"/admin/users/{admin.Id}", "user", [new("act", act)], admin.Cookies);
+            Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+            Assert.Contains("admin", Assert.Single((await refused.PageAsync()).Faults()), StringComparison.Ordinal);
+        }
+
+        foreach (var act in new[] { "lock", "withdraw", "end-all" }) Assert.Null(own.QuerySelector($"button[value={act}]"));
+    }
+
+    [Fact]
+    public async Task Audit_and_events_show_what_happened_and_filter_it()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        await _app.LockAsync(admin, user);
+        Assert.Equal(["account-locked"], Names(await PageAsync(admin, $"/admin/audit?user={user.Id}&action=account-locked")));
+        Assert.Contains("signed-up", Names(await PageAsync(admin, $"/admin/audit?user={user.Id}")));
+        Assert.NotNull((await PageAsync(admin, "/admin/audit?user=nonsense&before=x")).QuerySelector(".empty"));
+
+        var events = await PageAsync(admin, "/admin/events");
+        Assert.Equal(["account-disabled", "session-revoked"], Names(events)[..2].Order());
+        var filtered = await PageAsync(admin, "/admin/events?type=account-disabled");
+        Assert.Equal(["account-disabled"], Names(filtered).Distinct());
+        Assert.Equal("account-disabled", filtered.QuerySelector("option[selected]")!.GetAttribute("value"));
+        Assert.NotNull((await PageAsync(admin, "/admin/events?type=nonsense")).QuerySelector(".empty"));
+    }
+
+    private static List<string> Names(IDocument page) => [.. page.QuerySelectorAll(".list b").Select(b => b.TextContent)];
+
+    private async Task<IDocument> PageAsync(TestUser user, string path)
+    {
+        var answer = await _app.SendAsync(HttpMethod.Get, path, cookies: user.Cookies);
+        Assert.True(answer.StatusCode == HttpStatusCode.OK, $"{path}: {(int)answer.StatusCode}");
+        return await answer.PageAsync();
+    }
+
+    private async Task<IDocument> PostAsync(TestUser admin, string path, string act, params (string Name, string Value)[] fields)
+    {
+        var answer = await _app.PostFormAsync(path, "user", fields.Append((Name: "act", Value: act)).Select(f => KeyValuePair.Create(f.Name, f.Value)), admin.Cookies);
+        Assert.True(answer.StatusCode == HttpStatusCode.SeeOther, $"{act}: {(int)answer.StatusCode}");
+        Assert.Equal(path, answer.Location());
+        return await _app.FollowAsync(answer, admin.Cookies);
+    }
+}

@@ -1,0 +1,44 @@
+using App.Audit;
+using App.Data;
+using App.Events;
+using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Admin;
+
+/// <summary>An admin ends a session of somebody's, or all of them. They may sign in again at once: to keep them out is what a lock is for.</summary>
+internal sealed class EndTheirSessions(AppDb db, RevokeSessions revoke, AuditLog audit)
+{
+    /// <summary>Ends all of a person's sessions, the caller's own included where it is them.</summary>
+    public static async Task<Results<Ok<EndedSessions>, ProblemHttpResult>> HandleAllAsync(Guid id, CurrentUser admin, EndTheirSessions end, CancellationToken ct) =>
+        await end.AllAsync(id, admin, ct) is { } count ? TypedResults.Ok(new EndedSessions(count)) : Problems.NotFound();
+
+    /// <summary>Ends one session, whosever it is. 204 also where it had ended already.</summary>
+    public static async Task<Results<NoContent, ProblemHttpResult>> HandleOneAsync(Guid id, CurrentUser admin, EndTheirSessions end, CancellationToken ct) =>
+        await end.OneAsync(id, admin, ct) is not null ? TypedResults.NoContent() : Problems.NotFound();
+
+    /// <returns>How many; null where there is no such person.</returns>
+    public async Task<int?> AllAsync(Guid userId, CurrentUser admin, CancellationToken ct)
+    {
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (!await db.Users.AnyAsync(u => u.Id == userId, ct)) return null;
+        var ended = await revoke.InUnitOfWorkAsync(s => s.UserId == userId, Causes.EndedByAdmin, ct);
+        if (ended.Count > 0) audit.Add("sessions-ended", userId, detail: Doer.Of(admin));
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return ended.Count;
+    }
+
+    /// <returns>Whose it was; null where there is no such session.</returns>
+    public async Task<Guid?> OneAsync(Guid sessionId, CurrentUser admin, CancellationToken ct)
+    {
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (await db.Sessions.Where(s => s.Id == sessionId).Select(s => (Guid?)s.UserId).SingleOrDefaultAsync(ct) is not { } owner) return null;
+        var ended = await revoke.InUnitOfWorkAsync(s => s.Id == sessionId, Causes.EndedByAdmin, ct);
+        if (ended.Count > 0) audit.Add("sessions-ended", owner, sessionId, detail: Doer.Of(admin));
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return owner;
+    }
+}

@@ -1,0 +1,50 @@
+using App.Audit;
+using App.Data;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Admin;
+
+/// <summary>One row of the audit.</summary>
+/// <param name="Action">A verb in the past, such as <c>signed-in</c>.</param>
+/// <param name="User">Whom it is about; for what an admin did to services, the admin.</param>
+/// <param name="Detail">What the action alone doesn't say; for what an admin did to somebody's account, who it was.</param>
+internal sealed record AuditView(long Id, DateTimeOffset At, string Action, Guid? User, Guid? Session, string? Address, string? Detail);
+
+/// <summary>A page of the audit, the newest first.</summary>
+/// <param name="Before">Ask with this for what came before; absent on the last page. With a filter a page may hold fewer, or none, and yet go on.</param>
+internal sealed record AuditList(IReadOnlyList<AuditView> Entries, long? Before);
+
+/// <summary>The audit, for admins: everybody's, or one person's, or one kind of thing.</summary>
+internal sealed class ListAudit(AppDb db)
+{
+    public const int LongestAction = 40;
+
+    public static async Task<Results<Ok<AuditList>, ProblemHttpResult>> HandleAsync(
+        ListAudit list, CancellationToken ct, string? user = null, string? action = null, string? before = null, string? take = null)
+    {
+        var asked = new Asked();
+        var (whose, what, from, count) = (asked.Id(user, "user"), asked.Text(action, "action", LongestAction), asked.Number(before, "before"), asked.Take(take));
+        return asked.Faults.Count > 0 ? Problems.Invalid(asked.Faults) : TypedResults.Ok(await list.RunAsync(whose, what, from, count, ct));
+    }
+
+    public async Task<AuditList> RunAsync(Guid? user, string? action, long? before, int take, CancellationToken ct)
+    {
+        var rows = db.Audit.AsNoTracking().Where(a => before == null || a.Id < before);
+        long? floor = null;
+        if (user is not null)
+        {
+            rows = rows.Where(a => a.UserId == user);
+        }
+        else if (!string.IsNullOrEmpty(action))
+        {
+            floor = await rows.OrderByDescending(a => a.Id).Skip(Asked.MostLooked - 1).Select(a => (long?)a.Id).FirstOrDefaultAsync(ct);
+            if (floor is { } lowest) rows = rows.Where(a => a.Id >= lowest);
+        }
+
+        if (!string.IsNullOrEmpty(action)) rows = rows.Where(a => a.Action == action);
+        var found = await rows.OrderByDescending(a => a.Id).Take(take + 1).ToListAsync(ct);
+        var next = found.Count > take ? found[take - 1].Id : floor;
+        return new AuditList([.. found.Take(take).Select(a => new AuditView(a.Id, a.At, a.Action, a.UserId, a.SessionId, a.Address, a.Detail))], next);
+    }
+}

@@ -1,0 +1,59 @@
+using App.Data;
+using App.Events;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Admin;
+
+/// <summary>An entry of the log as the feed's JSON has it, unsigned.</summary>
+/// <param name="Sub">The user.</param>
+/// <param name="Sid">The session; absent where the event concerns all of the user's, or a key.</param>
+/// <param name="Kid">The signing key.</param>
+/// <param name="NotBefore">Seconds since 1970: the user's tokens issued then or before are refused.</param>
+/// <param name="Expires">Seconds since 1970: when the last token that it concerns has expired.</param>
+/// <param name="Reason">Why, in a word.</param>
+internal sealed record EventView(long Cursor, string Type, Guid? Sub, Guid? Sid, string? Kid, long? NotBefore, long Expires, string Reason, DateTimeOffset At);
+
+/// <param name="After">Ask with this for what comes next. With a filter there may be fewer entries, or none, and yet more to come: the end is where it stays the same.</param>
+internal sealed record EventList(IReadOnlyList<EventView> Events, long After);
+
+/// <summary>The event log, for admins, as far back as it is kept: an hour beyond the life of the tokens.</summary>
+internal sealed class ListEvents(AppDb db)
+{
+    public static async Task<Results<Ok<EventList>, ProblemHttpResult>> HandleAsync(
+        ListEvents list, CancellationToken ct, string? after = null, string? type = null, string? user = null, string? take = null)
+    {
+        var asked = new Asked();
+        var (from, whose, count) = (asked.Number(after, "after") ?? 0, asked.Id(user, "user"), asked.Take(take));
+        var faults = type is null || EventTypes.All.Contains(type) ? asked.Faults : [.. asked.Faults, new Fault($"type must be one of {string.Join(", ", EventTypes.All)}", "type")];
+        return faults.Count > 0 ? Problems.Invalid(faults) : TypedResults.Ok(await list.RunAsync(from, type, whose, count, ct));
+    }
+
+    /// <summary>In the order of the log.</summary>
+    public async Task<EventList> RunAsync(long after, string? type, Guid? user, int take, CancellationToken ct)
+    {
+        var rows = db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > after);
+        var seen = await rows.OrderBy(e => e.Cursor).Skip(Asked.MostLooked - 1).Select(e => (long?)e.Cursor).FirstOrDefaultAsync(ct) ?? await rows.MaxAsync(e => (long?)e.Cursor, ct) ?? after;
+        var found = await Filter(rows.Where(e => e.Cursor <= seen), type, user).OrderBy(e => e.Cursor).Take(take + 1).ToListAsync(ct);
+        return new EventList(View(found, take), found.Count > take ? found[take - 1].Cursor : seen);
+    }
+
+    /// <summary>The newest first.</summary>
+    /// <returns>Also where to go on, if there is more.</returns>
+    public async Task<(IReadOnlyList<EventView> Events, long? Before)> RecentAsync(long? before, string? type, Guid? user, int take, CancellationToken ct)
+    {
+        var rows = db.SecurityEvents.AsNoTracking().Where(e => before == null || e.Cursor < before);
+        var seen = await rows.OrderByDescending(e => e.Cursor).Skip(Asked.MostLooked - 1).Select(e => (long?)e.Cursor).FirstOrDefaultAsync(ct);
+        var found = await Filter(rows.Where(e => seen == null || e.Cursor >= seen), type, user).OrderByDescending(e => e.Cursor).Take(take + 1).ToListAsync(ct);
+        return (View(found, take), found.Count > take ? found[take - 1].Cursor : seen);
+    }
+
+    private static IQueryable<LoggedEvent> Filter(IQueryable<LoggedEvent> rows, string? type, Guid? user)
+    {
+        if (!string.IsNullOrEmpty(type)) rows = rows.Where(e => e.Type == type);
+        return user is null ? rows : rows.Where(e => e.UserId == user);
+    }
+
+    private static IReadOnlyList<EventView> View(List<LoggedEvent> rows, int take) => [.. rows.Take(take).Select(e => new EventView(
+        e.Cursor, e.Type, e.UserId, e.SessionId, e.KeyId, e.NotBefore, EntryText.ExpiresOf(e), e.Reason, e.OccurredAt))];
+}

@@ -1,0 +1,91 @@
+using App.Accounts;
+using App.Audit;
+using App.Data;
+using App.Events;
+using App.Profile;
+using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Admin;
+
+/// <summary>
+/// An account is locked: all of its sessions end, every token is refused, and until it is unlocked whoever tries to get in is told what
+/// somebody with a wrong password is told.
+/// </summary>
+internal sealed class LockAccount(
+    AppDb db, ILookupNormalizer normalizer, RevokeSessions revoke, SecurityEventLog events, LooseEnds looseEnds, GuessLimits guesses, AuditLog audit)
+{
+    public enum Outcome
+    {
+        /// <summary>Also where it was so already.</summary>
+        Done,
+        NoSuchUser,
+
+        /// <summary>Nobody would be left to look after the service.</summary>
+        OnlyAdmin,
+
+        /// <summary>The admin's own account.</summary>
+        Oneself,
+    }
+
+    /// <summary>Ends every session of the person, and keeps them out until the account is unlocked. 409 for the only admin, and for the caller's own account.</summary>
+    public static async Task<Results<NoContent, ProblemHttpResult>> HandleLockAsync(Guid id, CurrentUser admin, LockAccount account, CancellationToken ct) =>
+        await account.RunAsync(id, locked: true, admin, ct) switch
+        {
+            Outcome.Done => TypedResults.NoContent(),
+            Outcome.OnlyAdmin => Problems.OnlyAdmin(),
+            Outcome.Oneself => Problems.Oneself(),
+            _ => Problems.NotFound(),
+        };
+
+    /// <summary>The person may sign in again, with what they had before.</summary>
+    public static async Task<Results<NoContent, ProblemHttpResult>> HandleUnlockAsync(Guid id, CurrentUser admin, LockAccount account, CancellationToken ct) =>
+        await account.RunAsync(id, locked: false, admin, ct) is Outcome.Done ? TypedResults.NoContent() : Problems.NotFound();
+
+    public async Task<Outcome> RunAsync(string email, bool locked, CancellationToken ct)
+    {
+        var key = normalizer.NormalizeEmail(email);
+        return await db.Users.Where(u => u.NormalizedEmail == key).Select(u => (Guid?)u.Id).SingleOrDefaultAsync(ct) is { } id
+            ? await RunAsync(id, locked, null, ct)
+            : Outcome.NoSuchUser;
+    }
+
+    /// <param name="admin">Who does it; null for the command line.</param>
+    public async Task<Outcome> RunAsync(Guid id, bool locked, CurrentUser? admin, CancellationToken ct)
+    {
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (locked && await db.IsOnlyAdminAsync(id, ct)) return Outcome.OnlyAdmin;
+        if (locked && admin?.Id == id) return Outcome.Oneself;
+
+        // First the user's row: a session that begins meanwhile finds it changed, or is found below. And of two who lock at once one finds nothing to do.
+        DateTimeOffset? until = locked ? DateTimeOffset.MaxValue : null;
+        if (await db.Users.Where(u => u.Id == id && u.LockoutEnd == null == locked).ExecuteUpdateAsync(set => set.SetProperty(u => u.LockoutEnd, until), ct) == 0)
+            return await db.Users.AnyAsync(u => u.Id == id, ct) ? Outcome.Done : Outcome.NoSuchUser;
+
+        if (locked)
+        {
+            // Open pages follow their session, everybody else the account.
+            await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.EndedByAdmin, ct);
+            await events.UserChangedAsync(Causes.Disabled, id, ct);
+            await looseEnds.OfPasswordAsync(id, ct);
+        }
+        else
+        {
+            // What its owner tried meanwhile was refused however right it was.
+            await guesses.ForgetAsync(await db.Users.Where(u => u.Id == id).Select(u => u.NormalizedEmail!).SingleAsync(ct), ct);
+        }
+
+        audit.Add(locked ? "account-locked" : "account-unlocked", id, detail: Doer.Of(admin));
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return Outcome.Done;
+    }
+}
+
+/// <summary>The detail of an audit row about somebody else's account: what the action doesn't say, and which admin did it.</summary>
+internal static class Doer
+{
+    public static string? Of(CurrentUser? admin, string? what = null) => admin is null ? what : $"{what} by {admin.Id}".TrimStart();
+}

@@ -1,0 +1,37 @@
+using App.Data;
+using App.Factors;
+using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+
+namespace App.Admin;
+
+/// <summary>With what a person signs in; never the thing itself.</summary>
+/// <param name="Password">Whether there is one.</param>
+/// <param name="SecondStep">Whether a password alone isn't enough.</param>
+/// <param name="App">Whether an authenticator app is connected.</param>
+/// <param name="RecoveryCodes">How many are left.</param>
+internal sealed record FactorsView(bool Password, bool SecondStep, bool App, int RecoveryCodes, int Passkeys);
+
+/// <param name="Locked">By an admin; nobody signs in to it.</param>
+/// <param name="Sessions">The living ones, the most recently seen first.</param>
+internal sealed record UserView(
+    Guid Id, string Email, bool EmailVerified, string? Name, DateTimeOffset CreatedAt, bool Locked, IReadOnlyList<string> Roles, FactorsView Factors, IReadOnlyList<SessionView> Sessions);
+
+/// <summary>One person, as an admin sees them.</summary>
+internal sealed class ShowUser(AppDb db, RecoveryCodes recovery, ListSessions sessions)
+{
+    public static async Task<Results<Ok<UserView>, ProblemHttpResult>> HandleAsync(Guid id, CurrentUser admin, ShowUser show, CancellationToken ct) =>
+        await show.TryAsync(id, admin, ct) is { } user ? TypedResults.Ok(user) : Problems.NotFound();
+
+    /// <returns>Null where there is nobody of that id.</returns>
+    public async Task<UserView?> TryAsync(Guid id, CurrentUser admin, CancellationToken ct)
+    {
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id, ct) is not { } user) return null;
+        var step = await db.Authenticators.AsNoTracking().SingleOrDefaultAsync(a => a.UserId == id, ct);
+        var factors = new FactorsView(
+            user.PasswordHash is not null, step is not null, step is { HasApp: true }, await recovery.LeftAsync(id, ct), await db.Passkeys.CountAsync(p => p.UserId == id, ct));
+        var roles = (await db.FindRolesAsync(id, ct)).Order(StringComparer.Ordinal);
+        return new UserView(user.Id, user.Email!, user.EmailConfirmed, user.Name, user.CreatedAt, user.IsLocked, [.. roles], factors, await sessions.OfAsync(id, admin, ct));
+    }
+}
