@@ -357,6 +357,8 @@ CREATE TABLE "TokenLives" (
     "Seconds" INTEGER NOT NULL CONSTRAINT "PK_TokenLives" PRIMARY KEY,
     "AliveUntil" INTEGER NOT NULL
 );
+CREATE INDEX "NameIndex" ON "AspNetUsers" ("Name" COLLATE NOCASE, "NormalizedEmail")
+;
 INSERT INTO "__EFMigrationsHistory" VALUES ('20261123154701_Initial', '10.0.14');
 INSERT INTO "__EFMigrationsHistory" VALUES ('20261125130457_FeedAndServices', '10.0.14');
 INSERT INTO "__EFMigrationsHistory" VALUES ('20261125142757_PushReceivers', '10.0.14');
@@ -365,5 +367,6 @@ INSERT INTO "__EFMigrationsHistory" VALUES ('20261125152423_MailAndFactors', '10
 INSERT INTO "__EFMigrationsHistory" VALUES ('20261129084801_UserLanguage', '10.0.14');
 INSERT INTO "__EFMigrationsHistory" VALUES ('20261129160041_TokenLives', '10.0.14');
 INSERT INTO "__EFMigrationsHistory" VALUES ('20261129183623_ChangedClaims', '10.0.14');
+INSERT INTO "__EFMigrationsHistory" VALUES ('20261129213354_UserNames', '10.0.14');
 INSERT INTO "EventCounter" VALUES (1, 0, 0);
 INSERT INTO "RegistryVersion" VALUES (1, 0);
