@@ -45,6 +45,9 @@ public sealed class FindUsersTests(SharedApp shared) : IClassFixture<SharedApp>
         var byAddress = await NamedAsync("zoe.b@names.example", "Bob");
         var byName = new List<Guid>();
         foreach (var (email, name) in new[] { ("n3@names.example", "ZOE Adams"), ("n1@names.example", "Zoe Brown"), ("n2@names.example", "zoe brown"), ("n0@names.example", "Zoe Zz") }) byName.Add(await NamedAsync(email, name));
+        var smiling = await NamedAsync("n5@names.example", "\U0001F600 Anna");
+        await NamedAsync("n6@names.example", "\U0001F60E Berta");
+        Assert.Equal([smiling], await IdsAsync(admin, "\U0001F600"));
         Guid[] expected = [byAddress, byBoth, .. byName];
         Assert.Equal(expected, await IdsAsync(admin, "zOe"));
         for (var take = 1; take < 7; take++)
@@ -154,6 +157,16 @@ public sealed class FindUsersTests(SharedApp shared) : IClassFixture<SharedApp>
         {
             foreach (var method in new[] { HttpMethod.Put, HttpMethod.Delete }) Assert.Equal(["role"], await FieldsAsync(admin, $"{Users}/{user.Id}/roles/{name}", method));
         }
+    }
+
+    [Fact]
+    public async Task Nobody_has_more_roles_than_fit_a_cookie()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        for (var role = 0; role < 20; role++) await _app.ExpectAsync(HttpStatusCode.NoContent, admin, HttpMethod.Put, $"{Users}/{user.Id}/roles/r{role}");
+        await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Put, $"{Users}/{user.Id}/roles/r20", admin.AccessToken), 400, "Nobody has more than 20 roles / role");
+        await _app.ExpectAsync(HttpStatusCode.NoContent, admin, HttpMethod.Delete, $"{Users}/{user.Id}/roles/r0");
+        await _app.ExpectAsync(HttpStatusCode.NoContent, admin, HttpMethod.Put, $"{Users}/{user.Id}/roles/r20");
     }
 
     [Fact] // ATTACKS 158

@@ -17,6 +17,42 @@ public sealed class LockAccountTests(OneApp fixture) : IClassFixture<OneApp>
 {
     private readonly TestApp _app = fixture.App;
 
+    [Fact] // A request may take minutes to arrive, and has been let in before.
+    public async Task What_was_asked_before_the_lock_and_arrives_after_it_changes_nothing()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        await _app.LockAsync(admin, user);
+        var (caller, client) = (user.AsCaller(), new Client("192.0.2.7", ""));
+        var before = await State.OfAsync(_app);
+
+        Assert.IsType<App.Profile.DeleteAccount.Outcome.Refused>(await _app.ScopedAsync((App.Profile.DeleteAccount delete) =>
+            delete.TryAsync(new() { Password = user.Password }, caller, client, CancellationToken.None)));
+        Assert.IsType<App.Profile.ChangeEmail.Outcome.Refused>(await _app.ScopedAsync((App.Profile.ChangeEmail change) =>
+            change.TryAsync(new() { Email = "elsewhere@example.test", Password = user.Password }, caller, client, CancellationToken.None)));
+        Assert.Equal(before, await State.OfAsync(_app));
+    }
+
+    [Fact]
+    public async Task An_admin_who_is_none_any_more_does_nothing_and_of_two_who_lock_each_other_one_stays()
+    {
+        var (one, two) = (await _app.NewAdminAsync(), await _app.NewAdminAsync());
+        await _app.NewAdminAsync(); // so that neither of them is the only one
+        var user = await _app.SignUpAsync();
+        var outcomes = await Task.WhenAll(Task.Run(() => LockAsync(one, two)), Task.Run(() => LockAsync(two, one)));
+        Assert.Equal([LockAccount.Outcome.Done, LockAccount.Outcome.Forbidden], outcomes.Order());
+
+        var gone = (outcomes[0] == LockAccount.Outcome.Done ? two : one).AsCaller();
+        Assert.Equal(LockAccount.Outcome.Forbidden, await _app.ScopedAsync((LockAccount account) => account.RunAsync(user.Id, locked: false, gone, CancellationToken.None)));
+        Assert.Equal(ChangeRole.Outcome.Forbidden, await _app.ScopedAsync((ChangeRole change) => change.RunAsync(user.Id, "admin", true, gone, CancellationToken.None)));
+        Assert.Null(await _app.ScopedAsync((EndTheirSessions end) => end.AllAsync(user.Id, gone, CancellationToken.None)));
+        Assert.Null(await _app.ScopedAsync((EndTheirSessions end) => end.OneAsync(user.SessionId, gone, CancellationToken.None)));
+        Assert.IsType<App.Services.AddService.Outcome.Forbidden>(await _app.ScopedAsync((App.Services.AddService add) => add.TryAsync(new() { Id = "late" }, gone, CancellationToken.None)));
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(bearer: user.AccessToken));
+
+        Task<LockAccount.Outcome> LockAsync(TestUser admin, TestUser other) =>
+            _app.ScopedAsync((LockAccount account) => account.RunAsync(other.Id, locked: true, admin.AsCaller(), CancellationToken.None));
+    }
+
     [Fact]
     public async Task No_token_and_no_credential_opens_a_locked_account_and_all_do_again_once_it_is_unlocked()
     {

@@ -23,6 +23,10 @@ internal static class Operators
         Assert.True(answer.StatusCode == status, $"{method} {path}: {(int)answer.StatusCode}, not {(int)status}");
     }
 
+    /// <summary>Who they are to our own code, as their request would have it.</summary>
+    public static CurrentUser AsCaller(this TestUser user) =>
+        new() { Id = user.Id, SessionId = user.SessionId, TokenId = "", Email = user.Email, IssuedAt = 0, ExpiresAt = 0, AuthTime = 0, KeyId = "" };
+
     public static Task LockAsync(this TestApp app, TestUser admin, TestUser user, bool locked = true) =>
         app.ExpectAsync(HttpStatusCode.NoContent, admin, HttpMethod.Post, $"/api/admin/users/{user.Id}/{(locked ? "lock" : "unlock")}");
 }

@@ -9,7 +9,7 @@ using App.Factors;
 using App.OAuth;
 using App.Services;
 using App.Sessions;
-using App.Shared;
+using App.Tests.Admin;
 using App.Tests.OAuth;
 using App.Tokens;
 using Microsoft.AspNetCore.Identity;
@@ -146,7 +146,7 @@ public abstract class StorageContract(StorageContract.Apps apps)
     public async Task A_service_registered_twenty_times_at_two_replicas_is_registered_once_and_known_to_both()
     {
         var id = "s" + Guid.NewGuid().ToString("N");
-        var admin = new CurrentUser { Id = Guid.NewGuid(), SessionId = Guid.NewGuid(), TokenId = "", Email = "", IssuedAt = 0, ExpiresAt = 0, AuthTime = 0, KeyId = "" };
+        var admin = (await One.NewAdminAsync()).AsCaller();
         var outcomes = await Task.WhenAll(Enumerable.Range(0, 20).Select(i =>
             (i % 2 == 0 ? One : Two).ScopedAsync((AddService add) => add.TryAsync(new AddServiceRequest { Id = id }, admin, CancellationToken.None))));
 

@@ -24,5 +24,9 @@ public sealed class FirstPageTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_head_start_comes_to_its_end() => await HeadStart.RunAsync();
+    public async Task The_head_start_has_come_to_its_end_before_the_database_is_asked_for_anything()
+    {
+        await HeadStart.Over; // as it was begun by the first host of this process: what it threw is thrown here
+        Assert.True(HeadStart.Over.IsCompletedSuccessfully);
+    }
 }

@@ -53,8 +53,6 @@ for (var run = 0; run < 3; run++)
     warm.Add(await ours.FirstAnswerAsync("/account/sign-in"));
 }
 var atRest = ours.Megabytes;
-table.Add("cold start, migrated database", $"{warm.Min():0.00} s (of 3: {string.Join(", ", warm.Select(s => s.ToString("0.00", CultureInfo.InvariantCulture)))})", "<= 1.0 s");
-table.Add("cold start, empty database", $"{empty.Min():0.00} s (of 3: {string.Join(", ", empty.Select(s => s.ToString("0.00", CultureInfo.InvariantCulture)))})", "<= 2.0 s");
 
 // Sixteen people: one account alone would be slowed down as one that is being guessed at.
 using var client = new HttpClient(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = new Uri(ours.Address) };
@@ -102,8 +100,16 @@ using (var question = new HttpRequestMessage(HttpMethod.Post, Introspect) { Cont
     File.WriteAllBytes(Path.Combine(bodies, Introspect.Replace('/', '+')), body);
     KeepHeaders(Introspect, told);
 }
-using var floor = new Server(bare, "Floor.dll", ("BODIES", bodies), ("Logging__LogLevel__Default", "Warning"));
-await floor.FirstAnswerAsync(Me);
+var floor = Floor();
+var bareStarts = new List<double> { await floor.FirstAnswerAsync(Me) };
+while (bareStarts.Count < 3)
+{
+    floor.Dispose();
+    floor = Floor();
+    bareStarts.Add(await floor.FirstAnswerAsync(Me));
+}
+table.Add("cold start, migrated database", $"{Seconds(warm)}, {warm.Min() / bareStarts.Min():0.0} times the floor's {Seconds(bareStarts)}", "<= 1.0 s, 5 times");
+table.Add("cold start, empty database", $"{Seconds(empty)}, {empty.Min() / bareStarts.Min():0.0} times the floor's", "<= 2.0 s, 10 times");
 foreach (var (name, path, header, target) in reads) table.Add(name, Wrk.Compare(floor, ours, path, "-H", header), target);
 table.Add("introspection, a service by its secret", Wrk.Compare(floor, ours, Introspect, introspection), ">= 0.60");
 
@@ -111,6 +117,7 @@ if (Environment.GetEnvironmentVariable("READS") is not null)
 {
     // What is asked most, alone: four minutes.
     ours.Dispose();
+    floor.Dispose();
     table.Print();
     return 0;
 }
@@ -131,13 +138,14 @@ await Task.WhenAll(sessions.Select(async session =>
 }));
 
 // Passwords: as many sign-ins as the cores can hash, and nobody else notices. What is compiled on the way is compiled before.
-const int Rounds = 3;
+// Short turns, because the machine's own speed changes from minute to minute.
+const int Rounds = 6;
 SignInsPerSecond(15);
 var (hashes, signIns) = (0.0, 0.0);
 for (var round = 0; round < Rounds; round++)
 {
-    hashes += HashesPerSecond(TimeSpan.FromSeconds(4)) / Rounds;
-    signIns += SignInsPerSecond(5) / Rounds;
+    hashes += HashesPerSecond(TimeSpan.FromSeconds(3)) / Rounds;
+    signIns += SignInsPerSecond(4) / Rounds;
 }
 table.Add("sign-in, 16 at once", $"{signIns:0} /s, {signIns / hashes:0.00} of the hash bound ({hashes:0} /s on {Environment.ProcessorCount} cores)", ">= 0.95");
 var quiet = P99(TimeSpan.FromSeconds(5));
@@ -173,9 +181,14 @@ Wrk.Run(ours.Address + Me, (minted.Count / 3000) + 1, unseen);
 table.Add($"{minted.Count} tokens, each seen before", Wrk.Compare(floor, ours, Me, unseen), "CPU <= 1.5x");
 table.Add("memory at rest / after load", $"{atRest:0} / {afterLoad:0} MB (floor {floor.Megabytes:0} MB after load)", "<= 130 / 190 MB");
 ours.Dispose();
+floor.Dispose();
 table.Print();
 Directory.Delete(data, recursive: true);
 return 0;
+
+Server Floor() => new(bare, "Floor.dll", ("BODIES", bodies), ("Logging__LogLevel__Default", "Warning"));
+
+static string Seconds(List<double> starts) => $"{starts.Min():0.00} s (of 3: {string.Join(", ", starts.Select(s => s.ToString("0.00", CultureInfo.InvariantCulture)))})";
 
 static string Here([CallerFilePath] string path = "") => path;
 

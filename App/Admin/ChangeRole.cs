@@ -23,9 +23,15 @@ internal sealed partial class ChangeRole(AppDb db, ILookupNormalizer normalizer,
 
         /// <summary>The role by which the caller does it.</summary>
         Oneself,
+
+        /// <summary>The caller is no admin any more.</summary>
+        Forbidden,
+
+        /// <summary>A token that names more of them fits no cookie.</summary>
+        TooMany,
     }
 
-    private const int LongestRole = 40;
+    private const int LongestRole = 40, MostRoles = 20;
 
     /// <summary>204 also where it is so already. What the tokens in use say is out of date at once; the next say it.</summary>
     public static Task<Results<NoContent, ProblemHttpResult>> HandleGrantAsync(Guid id, string role, CurrentUser admin, ChangeRole change, CancellationToken ct) =>
@@ -43,6 +49,8 @@ internal sealed partial class ChangeRole(AppDb db, ILookupNormalizer normalizer,
             Outcome.NoSuchUser => Problems.NotFound(),
             Outcome.OnlyAdmin => Problems.OnlyAdmin(),
             Outcome.Oneself => Problems.Oneself(),
+            Outcome.Forbidden => Problems.Forbidden(),
+            Outcome.TooMany => Problems.Invalid([new Fault($"Nobody has more than {MostRoles} roles", "role")]),
             _ => TypedResults.NoContent(),
         };
     }
@@ -59,6 +67,7 @@ internal sealed partial class ChangeRole(AppDb db, ILookupNormalizer normalizer,
     public async Task<Outcome> RunAsync(Guid id, string role, bool granted, CurrentUser? admin, CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
+        if (!await db.IsStillAdminAsync(admin, ct)) return Outcome.Forbidden;
         if (!await db.Users.AnyAsync(u => u.Id == id, ct)) return Outcome.NoSuchUser;
         var name = role.ToUpperInvariant();
         var known = await db.Roles.SingleOrDefaultAsync(r => r.NormalizedName == name, ct);
@@ -73,6 +82,7 @@ internal sealed partial class ChangeRole(AppDb db, ILookupNormalizer normalizer,
         }
         else
         {
+            if (await db.UserRoles.CountAsync(r => r.UserId == id, ct) >= MostRoles) return Outcome.TooMany;
             if (known is null) db.Roles.Add(known = new IdentityRole<Guid>(role) { Id = Guid.CreateVersion7(time.GetUtcNow()), NormalizedName = name });
             db.UserRoles.Add(new IdentityUserRole<Guid> { UserId = id, RoleId = known.Id });
         }

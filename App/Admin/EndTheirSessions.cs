@@ -1,6 +1,7 @@
 using App.Audit;
 using App.Data;
 using App.Events;
+using App.Profile;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
@@ -18,11 +19,11 @@ internal sealed class EndTheirSessions(AppDb db, RevokeSessions revoke, AuditLog
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleOneAsync(Guid id, CurrentUser admin, EndTheirSessions end, CancellationToken ct) =>
         await end.OneAsync(id, admin, ct) is not null ? TypedResults.NoContent() : Problems.NotFound();
 
-    /// <returns>How many; null where there is no such person.</returns>
+    /// <returns>How many; null where there is no such person, or the caller is no admin any more.</returns>
     public async Task<int?> AllAsync(Guid userId, CurrentUser admin, CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
-        if (!await db.Users.AnyAsync(u => u.Id == userId, ct)) return null;
+        if (!await db.IsStillAdminAsync(admin, ct) || !await db.Users.AnyAsync(u => u.Id == userId, ct)) return null;
         var ended = await revoke.InUnitOfWorkAsync(s => s.UserId == userId, Causes.EndedByAdmin, ct);
         if (ended.Count > 0) audit.Add("sessions-ended", userId, detail: Doer.Of(admin));
         await db.SaveChangesAsync(ct);
@@ -30,10 +31,11 @@ internal sealed class EndTheirSessions(AppDb db, RevokeSessions revoke, AuditLog
         return ended.Count;
     }
 
-    /// <returns>Whose it was; null where there is no such session.</returns>
+    /// <returns>Whose it was; null where there is no such session, or the caller is no admin any more.</returns>
     public async Task<Guid?> OneAsync(Guid sessionId, CurrentUser admin, CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
+        if (!await db.IsStillAdminAsync(admin, ct)) return null;
         if (await db.Sessions.Where(s => s.Id == sessionId).Select(s => (Guid?)s.UserId).SingleOrDefaultAsync(ct) is not { } owner) return null;
         var ended = await revoke.InUnitOfWorkAsync(s => s.Id == sessionId, Causes.EndedByAdmin, ct);
         if (ended.Count > 0) audit.Add("sessions-ended", owner, sessionId, detail: Doer.Of(admin));

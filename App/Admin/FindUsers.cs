@@ -1,3 +1,4 @@
+using System.Text;
 using App.Accounts;
 using App.Data;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -55,7 +56,8 @@ internal sealed class FindUsers(AppDb db)
 #pragma warning disable CA1309, CA1310 // the database compares, by its own columns and their order
     private IQueryable<User> Addressed(string prefix, string? end, string? after)
     {
-        var users = db.Users.AsNoTracking();
+        // That there is one is said for SQL Server, whose index has no others and else isn't looked at.
+        var users = db.Users.AsNoTracking().Where(u => u.NormalizedEmail != null);
         if (prefix.Length > 0) users = users.Where(u => string.Compare(u.NormalizedEmail, prefix) >= 0);
         if (end is not null) users = users.Where(u => string.Compare(u.NormalizedEmail, end) < 0);
         if (after is not null) users = users.Where(u => string.Compare(u.NormalizedEmail, after) > 0);
@@ -85,11 +87,16 @@ internal sealed class FindUsers(AppDb db)
     }
 #pragma warning restore CA1309, CA1310
 
-    // The first text after all that begin so.
+    // The first text after all that begin so: the last character that can be raised is, by whole code points.
     private static string? EndOf(string prefix)
     {
-        for (var i = prefix.Length - 1; i >= 0; i--)
-            if (prefix[i] < char.MaxValue && !char.IsSurrogate(prefix[i]) && (char)(prefix[i] + 1) is var next && !char.IsSurrogate(next)) return prefix[..i] + next;
+        var runes = prefix.EnumerateRunes().ToList();
+        for (var i = runes.Count - 1; i >= 0; i--)
+        {
+            var next = runes[i].Value == 0xD7FF ? 0xE000 : runes[i].Value + 1; // past the halves of pairs
+            if (Rune.IsValid(next)) return string.Concat(runes.Take(i)) + new Rune(next);
+        }
+
         return null;
     }
 

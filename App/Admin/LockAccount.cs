@@ -28,6 +28,9 @@ internal sealed class LockAccount(
 
         /// <summary>The admin's own account.</summary>
         Oneself,
+
+        /// <summary>The caller is no admin any more.</summary>
+        Forbidden,
     }
 
     /// <summary>Ends every session of the person, and keeps them out until the account is unlocked. 409 for the only admin, and for the caller's own account.</summary>
@@ -37,12 +40,18 @@ internal sealed class LockAccount(
             Outcome.Done => TypedResults.NoContent(),
             Outcome.OnlyAdmin => Problems.OnlyAdmin(),
             Outcome.Oneself => Problems.Oneself(),
+            Outcome.Forbidden => Problems.Forbidden(),
             _ => Problems.NotFound(),
         };
 
     /// <summary>The person may sign in again, with what they had before.</summary>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleUnlockAsync(Guid id, CurrentUser admin, LockAccount account, CancellationToken ct) =>
-        await account.RunAsync(id, locked: false, admin, ct) is Outcome.Done ? TypedResults.NoContent() : Problems.NotFound();
+        await account.RunAsync(id, locked: false, admin, ct) switch
+        {
+            Outcome.Done => TypedResults.NoContent(),
+            Outcome.Forbidden => Problems.Forbidden(),
+            _ => Problems.NotFound(),
+        };
 
     public async Task<Outcome> RunAsync(string email, bool locked, CancellationToken ct)
     {
@@ -56,6 +65,7 @@ internal sealed class LockAccount(
     public async Task<Outcome> RunAsync(Guid id, bool locked, CurrentUser? admin, CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
+        if (!await db.IsStillAdminAsync(admin, ct)) return Outcome.Forbidden;
         if (locked && await db.IsOnlyAdminAsync(id, ct)) return Outcome.OnlyAdmin;
         if (locked && admin?.Id == id) return Outcome.Oneself;
 

@@ -6,7 +6,7 @@ internal static class UserCommands
     public const string Usage = "users grant | revoke EMAIL admin, or lock | unlock EMAIL";
 
     private const string OnlyAdmin = "Refused: this is the only admin, and nobody would be left to look after the service. Make somebody else one first: App users grant EMAIL admin";
-    private const string Nobody = "There is no account with this e-mail. Sign up first.";
+    private const string Nobody = "There is no account with this e-mail.";
 
     public static async Task<int> RunAsync(IServiceProvider services, string[] args, TextWriter output, CancellationToken ct)
     {
@@ -20,7 +20,7 @@ internal static class UserCommands
                     ChangeRole.Outcome.Changed => "Done. It shows in their next token.",
                     ChangeRole.Outcome.AlreadySo => "It is so already.",
                     ChangeRole.Outcome.OnlyAdmin => OnlyAdmin,
-                    _ => Nobody,
+                    _ => Nobody + " Sign up first.",
                 });
                 return changed is ChangeRole.Outcome.Changed or ChangeRole.Outcome.AlreadySo ? 0 : 1;
             case [("lock" or "unlock") and var verb, var email]:

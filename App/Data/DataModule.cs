@@ -76,6 +76,7 @@ internal static class DataModule
         await using var scope = services.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         var pending = false;
+        await HeadStart.Over.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await StorageSettings.ExplainAsync(db, async () => pending = (await db.Database.GetPendingMigrationsAsync(ct)).Any());
         if (pending)
             throw new SettingsException(["Database:MigrateOnStart is false, and the schema isn't up to date. Run `App migrate` first, or set it to true."]);

@@ -10,15 +10,20 @@ internal static class HeadStart
 {
     private static int _begun;
 
+    /// <summary>
+    /// Nobody asks EF Core for anything before: of two who do so first at the same time, by different options, one finds the one compiled model half made.
+    /// </summary>
+    public static Task Over { get; private set; } = Task.CompletedTask;
+
     public static WebApplicationBuilder WithHeadStart(this WebApplicationBuilder builder)
     {
         var other = string.Equals(builder.Configuration["Database:Provider"], nameof(DatabaseProvider.SqlServer), StringComparison.OrdinalIgnoreCase);
         // Whatever may fail, the start itself meets it, too, and says it.
-        if (!other && Interlocked.Exchange(ref _begun, 1) == 0) _ = Task.Run(RunAsync);
+        if (!other && Interlocked.Exchange(ref _begun, 1) == 0) Over = Task.Run(RunAsync);
         return builder;
     }
 
-    internal static async Task RunAsync()
+    private static async Task RunAsync()
     {
         var options = new DbContextOptionsBuilder<SqliteDb>().UseSqlite("Data Source=:memory:").AddInterceptors(new SqliteConnectionSetup());
         await using var db = new SqliteDb(options.Options);

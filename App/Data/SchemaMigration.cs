@@ -14,6 +14,7 @@ internal static class SchemaMigration
 {
     public static async Task RunAsync(AppDb db, CancellationToken ct)
     {
+        await HeadStart.Over.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (!db.Database.IsSqlite())
         {
             SqlServerPatience.TakeTime(db);

@@ -16,7 +16,7 @@ public sealed class AckRequest
 
     /// <summary>
     /// True where the instance accepts no tokens from now on, because it stops: nobody waits for it any more. It counts again once it opens
-    /// the feed, or acknowledges something later than a second after.
+    /// the feed, or acknowledges something new more than six seconds later. The name must be one process' alone; without one this says nothing.
     /// </summary>
     public bool Leaving { get; set; }
 }
@@ -30,7 +30,7 @@ internal sealed class AckEvents(EventFeed feed, FeedContacts contacts)
         if (request.Cursor is not >= 0) return Problems.Invalid([new Fault("cursor must be a whole number, 0 or more", "cursor")]);
         if (!FeedContacts.IsName(request.Instance ?? "")) return Problems.Invalid([new Fault("instance must be 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_' and '-'", "instance")]);
         if (!await ack.TryAsync(service, request.Instance ?? "", request.Cursor.Value, ct)) return Problems.Invalid([new Fault("cursor was never given out", "cursor")]);
-        if (request.Leaving) ack.Left(service, request.Instance ?? "");
+        if (request is { Leaving: true, Instance.Length: > 0 }) ack.Left(service, request.Instance);
         return TypedResults.NoContent();
     }
 

@@ -18,8 +18,11 @@ internal sealed partial class FeedContacts(
     private static readonly TimeSpan Remembered = TimeSpan.FromHours(1);
     private const int MostMeasured = 1000;
 
-    // What another replica was told before a reader left may be written down after it.
-    private static readonly TimeSpan Echo = TimeSpan.FromSeconds(1);
+    // What was said before a reader left may arrive or be written down after it: as late as a verifier waits for an answer, by a clock that is ahead.
+    private static readonly TimeSpan Echo = TimeSpan.FromSeconds(6);
+
+    // As long as another replica may keep to itself that it has just seen the reader.
+    private static readonly TimeSpan Late = TimeSpan.FromSeconds(1);
 
     // Of one service. Of more, the one that was silent for the longest is forgotten: whoever makes up names fills no memory and no table.
     internal const int MostNames = 1000;
@@ -147,7 +150,8 @@ internal sealed partial class FeedContacts(
                 row.Acknowledge(cursor, at);
             }
 
-            if (isThere == false) row.Leave();
+            // Another process may have begun under its name while this waited to be written.
+            if (isThere == false && row.ContactAt <= contact + Late) row.Leave();
         }
 
         db.RemoveRange(known.Values.Where(r => r.IsInstance).GroupBy(r => r.Service).SelectMany(own => own.OrderByDescending(r => r.ContactAt).Skip(MostNames)));

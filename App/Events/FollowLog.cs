@@ -13,6 +13,10 @@ namespace App.Events;
 internal sealed partial class FollowLog(
     IServiceScopeFactory scopes, RevocationIndex index, EventFeed feed, RedisStream redis, TimeProvider time, ILogger<FollowLog> logger) : BackgroundService
 {
+    private const string CatchUp = """
+        UPDATE "EventCounter" SET "Value" = (SELECT MAX("Cursor") FROM "SecurityEventLog") WHERE "Value" < (SELECT MAX("Cursor") FROM "SecurityEventLog")
+        """;
+
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
 
     private static readonly TimeSpan IntervalWithRedis = TimeSpan.FromMilliseconds(500);
@@ -32,10 +36,6 @@ internal sealed partial class FollowLog(
     private bool _apart;
 
     /// <summary>Reads every revocation still in force, also if the clock should be ahead now. Must have returned before the first request is accepted.</summary>
-    private const string CatchUp = """
-        UPDATE "EventCounter" SET "Value" = (SELECT MAX("Cursor") FROM "SecurityEventLog") WHERE "Value" < (SELECT MAX("Cursor") FROM "SecurityEventLog")
-        """;
-
     public async Task LoadAsync(CancellationToken ct)
     {
         await using var scope = scopes.CreateAsyncScope();
@@ -44,8 +44,9 @@ internal sealed partial class FollowLog(
         await db.WriteAsync(CatchUp, ct);
 
         // The mark first: what is written after it is the follower's.
-        var newest = 0L;
-        await db.ReadAsync("""SELECT "Value" FROM "EventCounter" """, row => newest = row.GetInt64(0), ct);
+        long? counted = null;
+        await db.ReadAsync("""SELECT "Value" FROM "EventCounter" """, row => counted = row.GetInt64(0), ct);
+        var newest = counted ?? throw new InvalidOperationException("The table EventCounter has lost its row.");
         var horizon = time.GetUtcNow() - RevocationIndex.Slack;
         await foreach (var entry in db.SecurityEvents.AsNoTracking().Where(e => e.ExpiresAt > horizon).AsAsyncEnumerable().WithCancellation(ct))
             index.Apply(entry);

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using App.Data;
+using App.Sessions;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Factors;
@@ -136,6 +137,7 @@ internal sealed class TwoStep(
         await using var transaction = await db.BeginWriteAsync(ct);
         // First, because it locks the person's row: what is asked after it stays so.
         await change.NoteAsync(action, user, address, ct);
+        if (await db.FindLifeAsync(user.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Stale();
         if (also is not null && !await also()) return new Outcome.Stale();
         var codes = await recovery.ReplaceAsync(user.Id, ct);
         await db.SaveChangesAsync(ct);

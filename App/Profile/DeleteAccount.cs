@@ -66,6 +66,8 @@ internal sealed partial class DeleteAccount(
 
         await using var transaction = await db.BeginWriteAsync(ct);
         if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Refused(new CheckPassword.Outcome.Wrong());
+        // Ended meanwhile, by a lock perhaps, which must outlast a request that takes its time to arrive.
+        if (await db.FindLifeAsync(caller.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
         if (await links.IsOpenAsync(user.Id, UndoEmail.Link, ct)) return new Outcome.AddressChanged();
         if (await db.IsOnlyAdminAsync(user.Id, ct)) return new Outcome.OnlyAdmin();
 
@@ -88,11 +90,26 @@ internal sealed partial class DeleteAccount(
     private partial void Gone();
 }
 
-/// <summary>Somebody must be left to look after the service, whichever way an admin goes.</summary>
+/// <summary>Who looks after the service, as the database knows it within a transaction.</summary>
 internal static class LastAdmin
 {
     extension(AppDb db)
     {
+        /// <summary>
+        /// Whether they still are what they were when their request came in: an admin who was locked, signed out or relieved of the role
+        /// meanwhile does nothing more. Null is the command line. Of two who lock each other, the second finds it out here.
+        /// </summary>
+        public async Task<bool> IsStillAdminAsync(CurrentUser? admin, CancellationToken ct)
+        {
+            var name = Roles.Admin.ToUpperInvariant();
+            var stamp = Guid.NewGuid().ToString();
+            // The role is touched first, so that what admins do about each other and about roles happens one after the other.
+            await db.Roles.Where(r => r.NormalizedName == name).ExecuteUpdateAsync(set => set.SetProperty(r => r.ConcurrencyStamp, stamp), ct);
+            if (admin is null) return true;
+            return await db.FindLifeAsync(admin.SessionId, ct) is { RevokedAt: null }
+                && await db.Users.AnyAsync(u => u.Id == admin.Id && u.LockoutEnd == null && db.UserRoles.Any(held => held.UserId == u.Id && db.Roles.Any(r => r.Id == held.RoleId && r.NormalizedName == name)), ct);
+        }
+
         /// <summary>In the transaction that would take the role away.</summary>
         public async Task<bool> IsOnlyAdminAsync(Guid userId, CancellationToken ct)
         {

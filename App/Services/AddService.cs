@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using App.Audit;
 using App.Data;
 using App.OAuth;
+using App.Profile;
 using App.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
@@ -32,6 +33,8 @@ internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretK
     {
         public sealed record Added(NewSecret Secret) : Outcome;
         public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
+        /// <summary>The caller is no admin any more.</summary>
+        public sealed record Forbidden : Outcome;
     }
 
     public static async Task<Results<Created<NewSecret>, ProblemHttpResult>> HandleAsync(AddServiceRequest request, CurrentUser user, AddService add, HttpContext http, CancellationToken ct)
@@ -41,6 +44,7 @@ internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretK
         {
             Outcome.Added(var secret) => TypedResults.Created($"/api/admin/services/{secret.ClientId}", secret),
             Outcome.Invalid(var faults) => Problems.Invalid(faults),
+            Outcome.Forbidden => Problems.Forbidden(),
             _ => Problems.NotFound(),
         };
     }
@@ -59,9 +63,15 @@ internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretK
         var secret = ServiceSecret.Generate();
         try
         {
-            var outcome = Taken("There is a service with this id", "id", () => Text.IdTaken);
+            Outcome outcome = Taken("There is a service with this id", "id", () => Text.IdTaken);
             await change.RunAsync(async () =>
             {
+                if (!await db.IsStillAdminAsync(user, ct))
+                {
+                    outcome = new Outcome.Forbidden();
+                    return false;
+                }
+
                 var others = await db.OAuthClients.AsNoTracking().ToListAsync(ct);
                 if (others.Exists(c => c.ClientId == id)) return false;
                 if (ServiceRules.ApartOnlyInCase([tokens.Audience, .. others.SelectMany(c => c.Names), id, service.Audience ?? id]) is not null)

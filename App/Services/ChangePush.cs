@@ -3,6 +3,7 @@ using App.Audit;
 using App.Data;
 using App.Events;
 using App.OAuth;
+using App.Profile;
 using App.Push;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
@@ -83,7 +84,7 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
         Outcome outcome = new Outcome.NotFound();
         await change.RunAsync(async () =>
         {
-            if (await db.FindClientAsync(id, ct) is not { } client) return false;
+            if (!await db.IsStillAdminAsync(user, ct) || await db.FindClientAsync(id, ct) is not { } client) return false;
             outcome = client.Declared ? new Outcome.Invalid([new Fault("This service is declared in the settings. Change its receiver there.", Said: () => Text.DeclaredHere)]) : await decide(client);
             if (outcome is not Outcome.Done) return false;
             client.ConcurrencyToken = Guid.NewGuid().ToString();

@@ -2,6 +2,7 @@ using App.Audit;
 using App.Data;
 using App.Events;
 using App.OAuth;
+using App.Profile;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace App.Services;
@@ -82,7 +83,7 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         Outcome outcome = new Outcome.NotFound();
         await change.RunAsync(async () =>
         {
-            if (await db.FindClientAsync(id, ct) is not { } client) return false;
+            if (!await db.IsStillAdminAsync(user, ct) || await db.FindClientAsync(id, ct) is not { } client) return false;
             outcome = await decide(client);
             if (outcome is not (Outcome.Done or Outcome.Rotated)) return false;
             client.ConcurrencyToken = Guid.NewGuid().ToString();

@@ -14,8 +14,6 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace Gatehouse;
 
-public enum WhenStale { Introspect, Refuse, Accept }
-
 public sealed class GatehouseOptions
 {
     public string Issuer { get; set; } = ""; // Gatehouse's public address: the `iss` of its tokens, exactly
@@ -33,6 +31,7 @@ public sealed class GatehouseOptions
 
 public sealed record GatehouseStats(bool Connected, long? Cursor, double? FeedAgeSeconds, int RevocationsHeld,
     IReadOnlyDictionary<string, int> Refusals, int Introspections, string? LastError); // null: nothing yet
+public enum WhenStale { Introspect, Refuse, Accept }
 
 /// <summary>Why a token isn't good: one of a few fixed words, fit for a metric's label; it quotes no token.</summary>
 public sealed class Refused(string reason) : Exception($"token refused: {reason}") { public string Reason => reason; }
@@ -71,7 +70,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
     private readonly SemaphoreSlim _following = new(1), _fetching = new(1), _acknowledging = new(1);
     private long _startedAt = Environment.TickCount64, _freshAt, _hintAt, _keysAt = -1, _missAt = -30_000, _pause; // ms
     private Dictionary<string, AsymmetricSignatureProvider> _keys = []; // by id
-    private (bool Connected, long? Cursor, long? Acknowledged, int Introspections, string? LastError) _state;
+    private (bool Connected, bool Stopped, long? Cursor, long? Acked, int Introspections, string? LastError) _state;
     private long Now => options.Time.GetUtcNow().ToUnixTimeSeconds();
     private double? FeedAge => _freshAt == 0 ? null : (Environment.TickCount64 - _freshAt) / 1000.0;
     public GatehouseStats Stats() => new(_state.Connected, _state.Cursor, FeedAge, _revoked.Count,
@@ -103,8 +102,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
         while (FeedAge is null && Environment.TickCount64 < _startedAt + 5000) await Task.Delay(20); // for the snapshot
         if (!_keys.ContainsKey(header.Kid)) await RunAsync(_fetching, () => FetchKeysAsync(header.Kid));
         var key = _keys.GetValueOrDefault(header.Kid) ?? throw new Refused("unknown_key");
-        var signed = Encoding.ASCII.GetBytes(token[..token.LastIndexOf('.')]);
-        if (!key.Verify(signed, parts[2])) throw new Refused("signature");
+        if (!key.Verify(Encoding.ASCII.GetBytes(token[..^87]), parts[2])) throw new Refused("signature"); // of 64 bytes
         foreach (var (who, id) in new[] { ("key", header.Kid), ("session", claims.Sid), ("user", claims.Sub) })
             if (claims.Iat <= _revoked.GetValueOrDefault(id).NotBefore) throw new Refused(who + "_revoked");
         message.Principal = new(new CaseSensitiveClaimsIdentity(jwt.Claims, "Bearer", "name", "roles"));
@@ -123,7 +121,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
 
     protected override async Task ExecuteAsync(CancellationToken stop)
     {
-        while (!stop.IsCancellationRequested) await RunAsync(_following, () => FollowAsync(stop));
+        while (!(_state.Stopped = stop.IsCancellationRequested)) await RunAsync(_following, () => FollowAsync(stop));
         await RunAsync(_acknowledging, () => AcknowledgeAsync(leaving: true));
     }
 
@@ -167,18 +165,20 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
     private async Task FetchKeysAsync(string? missing = null) // all, so that the next is here before its first use
     {
         var now = Environment.TickCount64;
-        if (missing is not null && !_keys.ContainsKey(missing) && now > _missAt + 30_000) _missAt = _hintAt = now;
-        if (_keysAt >= _hintAt && now < _keysAt + 300_000) return;
-        var all = new JsonWebKeySet(await _http.GetStringAsync(".well-known/jwks.json")).Keys.Where(k => k.Kty == "EC");
+        if (missing is null && _keysAt >= _hintAt && now < _keysAt + 300_000) return;
+        if (missing is not null && (_keys.ContainsKey(missing) || now <= _missAt + 30_000)) return;
+        _missAt = missing is null ? _missAt : now; // strangers make up ids
+        var published = await _http.GetStringAsync(".well-known/jwks.json");
+        var all = new JsonWebKeySet(published).Keys.Where(k => k.Crv == "P-256");
         (_keys, _keysAt) = (all.ToDictionary(k => k.Kid, k => new AsymmetricSignatureProvider(k, "ES256")), now);
     }
 
     private async Task AcknowledgeAsync(bool leaving = false) // what is applied by now
     {
         var (cursor, instance) = (_state.Cursor ?? 0, options.Instance);
-        if (cursor == _state.Acknowledged && !leaving) return;
+        if (!leaving && (_state.Stopped || cursor == _state.Acked)) return;
         (await _http.PostAsJsonAsync("events/ack", new { cursor, instance, leaving })).EnsureSuccessStatusCode();
-        _state.Acknowledged = cursor;
+        _state.Acked = cursor;
     }
 
     private string? ReadCredentials(IHeaderDictionary headers) // a bearer token, else a cookie: base64 of {"jwt":"…"}

@@ -115,6 +115,10 @@ func New(o Options) (*Gatehouse, error) {
 // after http.Server.Shutdown.
 func (g *Gatehouse) Close() { g.end(); g.acknowledge(true) }
 
+func (g *Gatehouse) isStale() bool {
+	return g.open.Err() != nil || g.feedAge() > either(g.StaleAfter, 15*time.Second)
+}
+
 // Stats is a copy.
 func (g *Gatehouse) Stats() (s Stats) {
 	g.locked(func() {
@@ -205,7 +209,7 @@ func (g *Gatehouse) Authenticate(r *http.Request) (claims map[string]any, err er
 			refuse(found && (who != "user" || iat <= held.NotBefore), Refused(who+"_revoked"))
 		}
 	})
-	if g.feedAge() > either(g.StaleAfter, 15*time.Second) && g.WhenStale != "accept" {
+	if g.isStale() && g.WhenStale != "accept" {
 		refuse(g.WhenStale == "refuse", "stale")
 		g.locked(func() { g.stats.Introspections++ }) // the answer is for this request alone
 		told, err := ask[map[string]any](g, "POST", "/connect/introspect", "x-www-form-urlencoded", "token="+jws[0])
@@ -217,7 +221,11 @@ func (g *Gatehouse) Authenticate(r *http.Request) (claims map[string]any, err er
 
 // Takes all keys that are published, so that the next one is here before its first use: now, or if it is time to.
 func (g *Gatehouse) fetchKeys(due *time.Time, now bool) {
-	g.fetching.Lock()
+	if due == &g.missDue || now {
+		g.fetching.Lock()
+	} else if !g.fetching.TryLock() {
+		return // one is under way, and nobody waits for this one
+	}
 	defer g.fetching.Unlock()
 	if now || time.Now().After(*due) {
 		*due, g.keysDue = time.Now().Add(keysPause), time.Time{} // if it fails, again at the next heartbeat
@@ -264,8 +272,10 @@ func (g *Gatehouse) follow() {
 		ctx, cancel := context.WithCancel(g.open)
 		silent := time.AfterFunc(silence, cancel)
 		response, err := http.DefaultTransport.RoundTrip(g.feed.Clone(ctx))
-		if err == nil {
-			err = fmt.Errorf("/events answered %s: %v", response.Status, g.listen(response, pulse{silent}))
+		if err == nil && response.StatusCode == http.StatusOK {
+			err = g.listen(response, pulse{silent})
+		} else if err == nil {
+			err = fmt.Errorf("/events answered %s", response.Status)
 		}
 		cancel()
 		g.locked(func() { g.stats.Connected, g.stats.LastError = false, err.Error() })

@@ -37,8 +37,7 @@ export function gatehouse({
   const inBounds = ['introspect', 'refuse', 'accept'].includes(whenStale) && staleAfter > 0;
   if (!issuer || !audience || !clientSecret || !inBounds)
     throw new TypeError('Gatehouse needs issuer, audience and clientSecret; whenStale and staleAfter in bounds.');
-  const credentials = [clientId, clientSecret].map(encodeURIComponent).join(':'); // RFC 6749 section 2.3.1
-  const authorization = `Basic ${Buffer.from(credentials).toString('base64')}`;
+  const authorization = `Basic ${btoa([clientId, clientSecret].map(encodeURIComponent).join(':'))}`; // RFC 6749, 2.3.1
   const state = { connected: false, cursor: null, refusals: {}, introspections: 0, lastError: null };
   const failed = (error) => { state.lastError = error.message; };
   async function ask(path, { headers, body, signal = AbortSignal.timeout(ANSWER_WITHIN) } = {}) {
@@ -92,14 +91,16 @@ export function gatehouse({
     }
     Object.assign(state, { connected: true, cursor: message.cursor });
     getReady();
-    acknowledging = acknowledging.then(() => new Promise(setImmediate)).then(acknowledge).catch(failed); // tried again
+    inTurn();
     if (performance.now() - keysAt > KEYS_AGE) fetchKeys();
   }
-  async function acknowledge(leaving) {
-    const { cursor } = state; // the newest, a turn after it was asked for: what has arrived is applied first
-    if (cursor === acknowledged && !leaving) return;
-    const headers = { 'content-type': 'application/json' };
-    await ask('/events/ack', { headers, body: JSON.stringify({ cursor: cursor ?? 0, instance, leaving }) });
+  const inTurn = (leaving) => (acknowledging = acknowledging.then(() => acknowledge(leaving)).catch(failed));
+  async function acknowledge(leaving = false) {
+    await new Promise((done) => setImmediate(done)); // what has arrived is applied first
+    const { cursor } = state;
+    if (!leaving && (closed || cursor === acknowledged)) return;
+    const told = JSON.stringify({ cursor: cursor ?? 0, instance, leaving });
+    await ask('/events/ack', { body: new Blob([told], { type: 'application/json' }) });
     acknowledged = cursor;
   }
   async function follow(failures = 0) {
@@ -129,7 +130,7 @@ export function gatehouse({
     await compactVerify(token, await findKey(kid), { algorithms: ['ES256'] }).catch(() => refuse('signature'));
     for (const [who, id] of Object.entries({ key: kid, session: claims.sid, user: claims.sub })) // no wait after
       if (claims.iat <= revoked.get(`${who} ${id}`)?.notBefore) refuse(`${who}_revoked`);
-    if (feedAge() <= staleAfter || whenStale === 'accept') return claims;
+    if ((!closed && feedAge() <= staleAfter) || whenStale === 'accept') return claims;
     if (whenStale === 'refuse') refuse('stale');
     state.introspections++; // the answer is for this request alone
     const active = await ask('/connect/introspect', { body: new URLSearchParams({ token }) })
@@ -151,10 +152,9 @@ export function gatehouse({
   return Object.assign(middleware, {
     verify: (token) => counted(check(token)),
     stats: () => ({ ...structuredClone(state), feedAgeSeconds: feedAge(), revocationsHeld: revoked.size }),
-    close() { // at the end says goodbye: no sign-out waits for this process any more
-      closed = true;
+    close() { // says goodbye: no sign-out waits for this process any more, and its feed counts as stale
       connection.abort();
-      return acknowledge(true).catch(failed);
+      return inTurn(closed = true);
     },
   });
 }

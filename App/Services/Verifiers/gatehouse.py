@@ -89,7 +89,7 @@ class Gatehouse:
             jwt.api_jws.decode(token, key, algorithms=["ES256"])
         for who, id in (("key", kid), ("session", claims["sid"]), ("user", claims["sub"])):
             self._refuse(f"{who}_revoked", when=claims["iat"] <= self._revoked.get(id, (NEVER,))[0])
-        if monotonic() - self._fresh_at > self.stale_after and self.when_stale != "accept":
+        if (self._over.is_set() or monotonic() - self._fresh_at > self.stale_after) and self.when_stale != "accept":
             self._refuse("stale", when=self.when_stale == "refuse")
             self._stats["introspections"] += 1  # the answer is for this request alone
             with self._refusing("introspection_failed"):
@@ -98,7 +98,7 @@ class Gatehouse:
         return claims
 
     def close(self):
-        """Ends the following and says goodbye: no sign-out waits for this process any more. Python does it at exit."""
+        """Says goodbye, so that no sign-out waits for this process. Done at exit too, but not at a bare SIGTERM."""
         self._over.set()
         with suppress(Exception):  # a courtesy
             self._acknowledge(leaving=True)

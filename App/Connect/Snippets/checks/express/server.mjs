@@ -13,4 +13,7 @@ app.use(gate);
 app.get('/', (req, res) => res.json({ hello: req.user.email }));
 
 const server = app.listen(process.env.PORT);
-process.once('SIGTERM', () => server.close(() => gate.close()));
+process.once('SIGTERM', () => {
+  server.close(() => gate.close());
+  setTimeout(() => server.closeAllConnections(), 10_000).unref();
+});

@@ -3,7 +3,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from gatehouse import Gatehouse, Refused
 
 gate = Gatehouse("{issuer}", "{audience}", client_id="{client_id}")
-app = FastAPI()
+app = FastAPI(on_shutdown=[gate.close])
 
 
 def signed_in(request: Request) -> dict:
