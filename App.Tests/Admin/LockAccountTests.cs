@@ -25,7 +25,7 @@ public sealed class LockAccountTests(OneApp fixture) : IClassFixture<OneApp>
         var (caller, client) = (user.AsCaller(), new Client("192.0.2.7", ""));
         var before = await State.OfAsync(_app);
 
-        Assert.IsType<App.Profile.DeleteAccount.Outcome.Refused>(await _app.ScopedAsync((App.Profile.DeleteAccount delete) =>
+        Assert.IsType<App.Profile.DeleteAccount.Outcome.Ended>(await _app.ScopedAsync((App.Profile.DeleteAccount delete) =>
             delete.TryAsync(new() { Password = user.Password }, caller, client, CancellationToken.None)));
         Assert.IsType<App.Profile.ChangeEmail.Outcome.Refused>(await _app.ScopedAsync((App.Profile.ChangeEmail change) =>
             change.TryAsync(new() { Email = "elsewhere@example.test", Password = user.Password }, caller, client, CancellationToken.None)));

@@ -1,8 +1,8 @@
-using App.Tests.Frame;
 using App.Lab;
 using App.OAuth;
 using App.Services;
 using App.Strategies;
+using App.Tests.Admin;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Lab;
@@ -48,10 +48,10 @@ public sealed class RegisterLabTests : IAsyncLifetime
     [Fact]
     public async Task What_an_admin_removed_or_changed_is_put_right_by_the_next_experiment()
     {
-        var first = await RegisterAsync(_app);
-        await _app.ScopedAsync<ChangeService, ChangeService.Outcome>(service => service.RemoveAsync("lab-asks", FrameHost.Ada, default));
-        await _app.ScopedAsync<ChangeService, ChangeService.Outcome>(service => service.RotateAsync("lab-checks", FrameHost.Ada, default));
-        await _app.ScopedAsync<ChangeService, ChangeService.Outcome>(service => service.WithdrawAsync("lab-checks", FrameHost.Ada, default));
+        var (first, admin) = (await RegisterAsync(_app), (await _app.NewAdminAsync()).AsCaller());
+        await _app.ScopedAsync<ChangeService, ChangeService.Outcome>(service => service.RemoveAsync("lab-asks", admin, default));
+        await _app.ScopedAsync<ChangeService, ChangeService.Outcome>(service => service.RotateAsync("lab-checks", admin, default));
+        await _app.ScopedAsync<ChangeService, ChangeService.Outcome>(service => service.WithdrawAsync("lab-checks", admin, default));
         Assert.Null(_app.Get<ServiceRegistry>().Authenticate(first.Checks.Id, first.Checks.Secret));
 
         Assert.Equal(first, await RegisterAsync(_app));

@@ -82,7 +82,8 @@ internal sealed partial class ChangeRole(AppDb db, ILookupNormalizer normalizer,
         }
         else
         {
-            if (await db.UserRoles.CountAsync(r => r.UserId == id, ct) >= MostRoles) return Outcome.TooMany;
+            // The one by which a service is looked after is always there to be given.
+            if (role != Roles.Admin && await db.UserRoles.CountAsync(r => r.UserId == id, ct) >= MostRoles) return Outcome.TooMany;
             if (known is null) db.Roles.Add(known = new IdentityRole<Guid>(role) { Id = Guid.CreateVersion7(time.GetUtcNow()), NormalizedName = name });
             db.UserRoles.Add(new IdentityUserRole<Guid> { UserId = id, RoleId = known.Id });
         }

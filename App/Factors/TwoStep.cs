@@ -124,9 +124,10 @@ internal sealed class TwoStep(
     {
         if (!await proof.IsGivenAsync(user, ct)) return new Outcome.ProofRequired();
         await using var transaction = await db.BeginWriteAsync(ct);
+        await change.NoteAsync(FactorChange.AuthenticatorRemoved, user, address, ct);
+        if (await db.FindLifeAsync(user.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Stale();
         if (await db.Authenticators.Where(a => a.UserId == user.Id).ExecuteDeleteAsync(ct) == 0) return new Outcome.Stale();
         await recovery.RemoveAsync(user.Id, ct);
-        await change.NoteAsync(FactorChange.AuthenticatorRemoved, user, address, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return new Outcome.Off();

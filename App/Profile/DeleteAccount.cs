@@ -29,6 +29,9 @@ internal sealed partial class DeleteAccount(
     {
         public sealed record Deleted : Outcome;
 
+        /// <summary>The session was ended meanwhile, by a lock perhaps, and nothing was done.</summary>
+        public sealed record Ended : Outcome;
+
         /// <param name="Why">Not <see cref="CheckPassword.Outcome.Right"/>.</param>
         public sealed record Refused(CheckPassword.Outcome Why) : Outcome;
 
@@ -51,6 +54,8 @@ internal sealed partial class DeleteAccount(
                 return Problems.AddressChanged();
             case Outcome.OnlyAdmin:
                 return Problems.OnlyAdmin();
+            case Outcome.Ended:
+                return Problems.NotAuthorized();
             case Outcome.Refused(var why):
                 return CheckPassword.Problem(why, http);
             default:
@@ -66,8 +71,8 @@ internal sealed partial class DeleteAccount(
 
         await using var transaction = await db.BeginWriteAsync(ct);
         if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Refused(new CheckPassword.Outcome.Wrong());
-        // Ended meanwhile, by a lock perhaps, which must outlast a request that takes its time to arrive.
-        if (await db.FindLifeAsync(caller.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
+        // A lock must outlast a request that takes its time to arrive.
+        if (await db.FindLifeAsync(caller.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Ended();
         if (await links.IsOpenAsync(user.Id, UndoEmail.Link, ct)) return new Outcome.AddressChanged();
         if (await db.IsOnlyAdminAsync(user.Id, ct)) return new Outcome.OnlyAdmin();
 

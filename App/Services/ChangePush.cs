@@ -65,7 +65,7 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
     {
         await using (var transaction = await db.BeginWriteAsync(ct))
         {
-            if (await db.FindClientAsync(id, ct) is not { } client) return new Outcome.NotFound();
+            if (!await db.IsStillAdminAsync(user, ct) || await db.FindClientAsync(id, ct) is not { } client) return new Outcome.NotFound();
             var aside = db.UndeliveredEvents.Where(u => u.Service == id);
             if (client.PushUrl is null && !await aside.AnyAsync(ct)) return new Outcome.NotFound();
             await aside.ExecuteUpdateAsync(set => set.SetProperty(u => u.Again, true), ct);

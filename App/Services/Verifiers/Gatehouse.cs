@@ -167,7 +167,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
         var now = Environment.TickCount64;
         if (missing is null && _keysAt >= _hintAt && now < _keysAt + 300_000) return;
         if (missing is not null && (_keys.ContainsKey(missing) || now <= _missAt + 30_000)) return;
-        _missAt = missing is null ? _missAt : now; // strangers make up ids
+        if (missing is not null) _missAt = _hintAt = now; // strangers make up ids
         var published = await _http.GetStringAsync(".well-known/jwks.json");
         var all = new JsonWebKeySet(published).Keys.Where(k => k.Crv == "P-256");
         (_keys, _keysAt) = (all.ToDictionary(k => k.Kid, k => new AsymmetricSignatureProvider(k, "ES256")), now);

@@ -15,5 +15,5 @@ app.get('/', (req, res) => res.json({ hello: req.user.email }));
 const server = app.listen(process.env.PORT);
 process.once('SIGTERM', () => {
   server.close(() => gate.close());
-  setTimeout(() => server.closeAllConnections(), 10_000).unref();
+  setTimeout(() => server.closeAllConnections(), 5000).unref();
 });

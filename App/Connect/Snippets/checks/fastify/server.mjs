@@ -13,4 +13,7 @@ app.addHook('onRequest', (request, reply, done) => gate(request.raw, reply.raw, 
 app.get('/', (request) => ({ hello: request.raw.user.email }));
 
 await app.listen({ port: process.env.PORT });
-process.once('SIGTERM', () => app.close().then(gate.close));
+process.once('SIGTERM', () => {
+  app.close().then(gate.close);
+  setTimeout(() => app.server.closeAllConnections(), 5000).unref();
+});

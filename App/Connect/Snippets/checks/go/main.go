@@ -29,7 +29,7 @@ func main() {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
 	<-stop
-	patience, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	patience, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	server.Shutdown(patience)
 	gate.Close()
