@@ -3,7 +3,7 @@ using Microsoft.EntityFrameworkCore;
 namespace App.Data;
 
 /// <summary>
-/// Half of a start are the types and methods of EF Core and SQLite that the runtime loads and compiles once in a process. One core does that on a
+/// A good part of a start are the types and methods of EF Core and SQLite that the runtime loads and compiles once in a process. One core does that on a
 /// database in memory, by which nothing is decided, while another puts the services together.
 /// </summary>
 internal static class HeadStart

@@ -34,7 +34,7 @@ internal static class SchemaMigration
         await db.Database.MigrateAsync(ct);
     }
 
-    // What all migrations do to an empty database, in a fiftieth of the time. That it is the same, a test sees to.
+    // What all migrations do to an empty database, in one go. That it is the same, a test sees to.
     private static async Task<bool> CreateAsync(AppDb db, CancellationToken ct)
     {
         if (await db.ExistsAsync("SELECT 1 FROM sqlite_master", ct)) return false;
@@ -45,7 +45,7 @@ internal static class SchemaMigration
         return true;
     }
 
-    // As GetPendingMigrations, without all that EF Core puts together to write a script: that is most of a start with nothing to do.
+    // As GetPendingMigrations, without all that EF Core puts together to write scripts, at a start that has none to run.
     private static async Task<bool> IsUpToDateAsync(AppDb db, CancellationToken ct)
     {
         if (!await db.ExistsAsync("SELECT 1 FROM sqlite_master WHERE name = '__EFMigrationsHistory'", ct)) return false;

@@ -42,7 +42,7 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
     {
         var now = time.GetUtcNow();
         var since = now - tokens.Lifetime;
-        var readers = await db.FeedReaders.AsNoTracking().Where(r => r.ContactAt > since && r.Applied < long.MaxValue).ToListAsync(ct);
+        var readers = await db.FeedReaders.AsNoTracking().Where(r => r.ContactAt > since && r.Applied < FeedReader.Everything).ToListAsync(ct);
         var services = readers.Where(r => text.Concerns(entry, r.Audience)).GroupBy(r => r.Service).OrderBy(s => s.Key, StringComparer.Ordinal).ToList();
         if (services.Count == 0) return null;
 
@@ -72,7 +72,7 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
     {
         var now = time.GetUtcNow();
         var since = now - TimeSpan.FromDays(1);
-        var readers = await db.FeedReaders.AsNoTracking().Where(r => r.Service == service && r.ContactAt > since && r.Applied < long.MaxValue).OrderByDescending(r => r.ContactAt).Take(MostShown).ToListAsync(ct);
+        var readers = await db.FeedReaders.AsNoTracking().Where(r => r.Service == service && r.ContactAt > since && r.Applied < FeedReader.Everything).OrderByDescending(r => r.ContactAt).Take(MostShown).ToListAsync(ct);
         if (readers.Count == 0) return null;
         var newest = await db.EventCounter.Select(c => c.Value).SingleAsync(ct);
         var entries = await db.SecurityEvents.AsNoTracking().OrderByDescending(e => e.Cursor).Take(MostCounted).ToListAsync(ct);

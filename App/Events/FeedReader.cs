@@ -17,6 +17,9 @@ internal sealed class FeedReader : IEntityTypeConfiguration<FeedReader>
     // Enough to date whatever was applied lately; what is older was applied at an unknown time.
     private const int Remembered = 64;
 
+    /// <summary>What is applied by who has left: nothing is above it.</summary>
+    public const long Everything = long.MaxValue;
+
     public required string Service { get; set; }
 
     /// <summary>As it calls itself; "" where it has no name.</summary>
@@ -40,9 +43,9 @@ internal sealed class FeedReader : IEntityTypeConfiguration<FeedReader>
     public string Acks { get; set; } = "";
 
     /// <summary>It accepts no tokens any more, so that nothing is left for it to apply.</summary>
-    public bool HasLeft => Applied == long.MaxValue;
+    public bool HasLeft => Applied == Everything;
 
-    public void Leave() => Applied = long.MaxValue;
+    public void Leave() => Applied = Everything;
 
     /// <summary>It is there again, and begins anew.</summary>
     public void Return() => (Applied, Acks) = (0, "");
