@@ -47,7 +47,7 @@ public sealed class ConnectTests(Browser browser)
         await using var there = await browser.NewProfileAsync(at: gatehouse);
         var other = await there.NewPageAsync();
         await other.SignInAsync(ada);
-        await other.OpenLiveAsync(Pages.Sessions);
+        await other.OpenLiveSessionsAsync();
         await other.GetByRole(AriaRole.Button, new() { Name = "End session" }).ClickAsync();
         await Expect(other.Locator(".gone .tag")).ToHaveTextAsync(new System.Text.RegularExpressions.Regex(@"^Signed out everywhere in \d+\.\d s$"));
         Assert.Equal(401, (await service.ReloadAsync())!.Status);

@@ -34,6 +34,7 @@ public sealed class GermanTests(Browser browser)
         var elsewhere = await browser.Service.Client.GetTokensAsync(ada);
         foreach (var path in Mine) await LookAsync(page, path, "mine");
 
+        await page.OpenLiveSessionsAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Alle anderen Sitzungen beenden" }).ClickAsync();
         await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, "de-dialog-360.png") });
         await page.GetByRole(AriaRole.Button, new() { Name = "Beenden", Exact = true }).ClickAsync();

@@ -35,14 +35,12 @@ internal static class Pages
         await page.Locator("main input[type=password]").PressAsync("Enter");
     }
 
-    /// <summary>Opens a page with an island, and returns once its circuit is up.</summary>
-    public static async Task OpenLiveAsync(this IPage page, string path)
+    /// <summary>Opens the sessions page, and returns once its circuit has put its own list in the place of the first HTML's.</summary>
+    public static async Task OpenLiveSessionsAsync(this IPage page)
     {
-        var live = new TaskCompletionSource();
-        page.WebSocket += (_, socket) => socket.FrameReceived += (_, _) => live.TrySetResult();
-        await page.GotoAsync(path);
-        await live.Task.WaitAsync(TimeSpan.FromSeconds(10));
-        await page.WaitForLoadStateAsync(LoadState.NetworkIdle);
+        await page.AddInitScriptAsync("addEventListener('DOMContentLoaded', () => { window.shownFirst = document.querySelector('main .list'); });");
+        await page.GotoAsync(Sessions);
+        await page.WaitForFunctionAsync("() => window.shownFirst?.isConnected === false");
     }
 
     /// <summary>Presses Tab until the focus is on what has this name, or begins with it.</summary>

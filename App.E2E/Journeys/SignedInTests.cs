@@ -71,7 +71,7 @@ public sealed class SignedInTests(Browser browser)
         var ada = Person.New();
         await page.SignUpAsync(ada);
         var other = Credentials.From(await browser.Service.Client.PostSignInAsync(ada));
-        await page.OpenLiveAsync(Pages.Sessions);
+        await page.OpenLiveSessionsAsync();
         await page.TabToAsync("End session: ");
         await page.Keyboard.PressAsync("Enter");
         await Expect(page.Locator(".gone .tag")).ToContainTextAsync("Signed out");
@@ -130,7 +130,7 @@ public sealed class SignedInTests(Browser browser)
         var page = await profile.NewPageAsync();
         var ada = Person.New();
         await page.SignUpAsync(ada);
-        await page.OpenLiveAsync(Pages.Sessions);
+        await page.OpenLiveSessionsAsync();
         var elsewhere = await browser.Service.Client.GetTokensAsync(ada);
 
         var clock = Stopwatch.StartNew();
@@ -147,7 +147,7 @@ public sealed class SignedInTests(Browser browser)
         var page = await profile.NewPageAsync();
         var ada = Person.New();
         await page.SignUpAsync(ada);
-        await page.OpenLiveAsync(Pages.Sessions);
+        await page.OpenLiveSessionsAsync();
 
         await browser.Service.Client.GetTokensAsync(ada);
         await Expect(page.GetByRole(AriaRole.Button, new() { Name = "End session" })).ToHaveCountAsync(1);
