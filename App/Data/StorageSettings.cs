@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Runtime.CompilerServices;
 using Microsoft.Data.SqlClient;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
@@ -51,7 +52,7 @@ internal static class StorageSettings
     {
         try
         {
-            DbConnectionStringBuilder builder = provider == DatabaseProvider.SqlServer ? new SqlConnectionStringBuilder() : new SqliteConnectionStringBuilder();
+            DbConnectionStringBuilder builder = provider == DatabaseProvider.SqlServer ? ForSqlServer() : new SqliteConnectionStringBuilder();
             builder.ConnectionString = text;
             return true;
         }
@@ -60,4 +61,8 @@ internal static class StorageSettings
             return false;
         }
     }
+
+    // Not inlined: where the database is SQLite, SQL Server's client isn't even loaded.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static SqlConnectionStringBuilder ForSqlServer() => new();
 }

@@ -42,9 +42,12 @@ internal sealed partial class RedisStream(EventOptions options, EventFeed feed, 
     /// <summary>Raised when the stream has grown by what this process hasn't read yet. On any thread; must not throw.</summary>
     public event Action? Grown;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    // A method of its own: where there is no Redis, its client isn't even loaded.
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
+        options.Redis is { } redis ? FollowAsync(redis, stoppingToken) : Task.CompletedTask;
+
+    private async Task FollowAsync(string redis, CancellationToken stoppingToken)
     {
-        if (options.Redis is null) return;
         ConnectionMultiplexer? connection = null;
         try
         {
@@ -54,7 +57,7 @@ internal sealed partial class RedisStream(EventOptions options, EventFeed feed, 
                 var changed = feed.Changed;
                 try
                 {
-                    connection ??= await ConnectAsync(options.Redis, stoppingToken);
+                    connection ??= await ConnectAsync(redis, stoppingToken);
                     position = await CatchUpAsync(connection.GetDatabase(), Math.Max(position, Interlocked.Exchange(ref _announced, 0)), stoppingToken);
                     await CompareAsync(position, stoppingToken);
                     if (_saidAway) Back(options.RedisStream, position);

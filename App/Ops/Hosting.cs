@@ -31,7 +31,7 @@ public static class Hosting
         WebApplicationBuilder builder;
         try
         {
-            builder = WebApplication.CreateBuilder(new WebApplicationOptions
+            builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
             {
                 // Settings are read once: a watcher per file would only promise what isn't so.
                 Args = ["--hostBuilder:reloadConfigOnChange=false", .. args.Select(arg => arg == LabSwitch ? "--Lab:Enabled=true" : arg)],
@@ -45,7 +45,8 @@ public static class Hosting
             throw new SettingsException([OneLine(e.InnerException is null ? e.Message : $"{e.Message} {e.InnerException.Message}")]);
         }
 
-        builder.WebHost.ConfigureKestrel(Limit);
+        builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(Limit);
+        if (builder.Environment.IsDevelopment()) builder.WebHost.UseStaticWebAssets();
         builder.Services.Configure<FormOptions>(Limit);
 
         // Otherwise Development throws for bad input what Production answers with a status.
