@@ -35,6 +35,7 @@ public sealed class WithoutScriptTests(Browser browser)
 
         await Expect(page.GetByRole(AriaRole.Button, new() { Name = "End session" })).ToHaveCountAsync(0);
         await Expect(page.Locator("main")).ToContainTextAsync("This device");
+        await Expect(page.Locator(".gone .tag")).ToContainTextAsync("Signed out");
         Assert.Null(await browser.Service.Client.WhoAmIAsync(bearer: elsewhere.AccessToken));
     }
 

@@ -1,3 +1,4 @@
+using System.Net;
 using App.Events;
 using App.Sessions;
 using App.Shared;
@@ -60,6 +61,23 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         cut.Find(".list form").Submit();
         cut.WaitForAssertion(() => Assert.Equal("Signed out here; waiting for billing (0 s behind)", cut.Find(".gone .tag").TextContent), TimeSpan.FromSeconds(10));
         _app.Get<FeedContacts>().Applied(billing, "", 1);
+        cut.WaitForAssertion(() => Assert.Equal("Signed out everywhere in 0.1 s", cut.Find(".gone .tag").TextContent), TimeSpan.FromSeconds(10));
+        Assert.Contains("Signed out everywhere", cut.Find("p[role=status]").TextContent, StringComparison.Ordinal);
+    }
+
+    [Fact] // whoever presses a button before the page is live has sent the form
+    public async Task What_a_form_has_just_ended_is_shown_until_it_is_over_everywhere_and_nobody_elses()
+    {
+        var billing = new CallingService("billing", null);
+        _app.Get<FeedContacts>().Seen(billing, "");
+        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+        var (other, stranger) = (await _app.SignInAsync(_user), await _app.SignUpAsync());
+        foreach (var (id, token) in new[] { (other.SessionId, other.AccessToken), (stranger.SessionId, stranger.AccessToken) })
+            Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{id}", bearer: token)).StatusCode);
+
+        var cut = Open(justEnded: [other.SessionId, stranger.SessionId, _user.SessionId]);
+        Assert.Equal("Signed out here; waiting for billing (0 s behind)", Assert.Single(cut.FindAll(".gone .tag")).TextContent);
+        _app.Get<FeedContacts>().Applied(billing, "", 2);
         cut.WaitForAssertion(() => Assert.Equal("Signed out everywhere in 0.1 s", cut.Find(".gone .tag").TextContent), TimeSpan.FromSeconds(10));
         Assert.Contains("Signed out everywhere", cut.Find("p[role=status]").TextContent, StringComparison.Ordinal);
     }
@@ -209,10 +227,10 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         Assert.Equal(1, passed);
     }
 
-    private IRenderedComponent<SessionsLive> Open(string language = "en")
+    private IRenderedComponent<SessionsLive> Open(string language = "en", params Guid[] justEnded)
     {
         _page.Renderer.SetRendererInfo(new RendererInfo("Server", true));
-        return _page.Render<SessionsLive>(island => island.Add(i => i.Language, language));
+        return _page.Render<SessionsLive>(island => island.Add(i => i.Language, language).Add(i => i.JustEnded, justEnded));
     }
 
     private sealed class Who(CurrentUser? user) : AuthenticationStateProvider

@@ -1,4 +1,5 @@
 using System.Net;
+using App.Events;
 using App.Tests.Accounts;
 
 namespace App.Tests.Sessions;
@@ -45,7 +46,22 @@ public sealed class SessionsPageTests
         Assert.Equal("/account/sessions", answer.Location());
         Assert.Null(await app.WhoAmIAsync(bearer: other.AccessToken));
         Assert.Equal(user.Email, await app.WhoAmIAsync(bearer: third.AccessToken));
-        Assert.Equal("One session was ended.", (await app.FollowAsync(answer, user.Cookies)).QuerySelector(".notice")!.TextContent);
+        var page = await app.FollowAsync(answer, user.Cookies);
+        Assert.Equal("One session was ended.", page.QuerySelector(".notice")!.TextContent);
+        Assert.Equal("Signed out", Assert.Single(page.QuerySelectorAll(".list .gone .tag")).TextContent);
+        Assert.Empty((await (await app.SendAsync(HttpMethod.Get, "/account/sessions", cookies: user.Cookies)).PageAsync()).QuerySelectorAll(".gone"));
+    }
+
+    [Fact]
+    public async Task The_page_that_follows_says_who_is_behind()
+    {
+        await using var app = TestApp.Start();
+        app.Get<FeedContacts>().Seen(new CallingService("billing", null), "");
+        await app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+        var user = await app.SignUpAsync();
+        var other = await app.SignInAsync(user);
+        var page = await app.FollowAsync(await EndAsync(app, user, other.SessionId.ToString()), user.Cookies);
+        Assert.Equal("Signed out here; waiting for billing (0 s behind)", page.QuerySelector(".list .gone .tag")!.TextContent);
     }
 
     [Fact]
@@ -55,7 +71,9 @@ public sealed class SessionsPageTests
         var user = await app.SignUpAsync();
         var (other, third) = (await app.SignInAsync(user), await app.SignInAsync(user));
         var answer = await app.PostFormAsync("/account/sessions/end-others", "", [], user.Cookies);
-        Assert.Equal("2 sessions were ended.", (await app.FollowAsync(answer, user.Cookies)).QuerySelector(".notice")!.TextContent);
+        var page = await app.FollowAsync(answer, user.Cookies);
+        Assert.Equal("2 sessions were ended.", page.QuerySelector(".notice")!.TextContent);
+        Assert.Equal(2, page.QuerySelectorAll(".list .gone").Length);
         Assert.Null(await app.WhoAmIAsync(bearer: other.AccessToken));
         Assert.Null(await app.WhoAmIAsync(bearer: third.AccessToken));
         Assert.Equal(user.Email, await app.WhoAmIAsync(bearer: user.AccessToken));

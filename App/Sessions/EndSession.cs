@@ -42,7 +42,7 @@ internal sealed class EndSession(AppDb db, RevokeSessions revoke, Outbox outbox,
     }
 
     public static async Task<Results<Ok<EndedSessions>, ProblemHttpResult>> HandleOthersAsync(CurrentUser user, EndSession end, HttpContext http, CancellationToken ct) =>
-        await end.OthersAsync(user, ct) is { } count ? TypedResults.Ok(new EndedSessions(count)) : Problems.ProofRequired(http, Session.ProofLasts);
+        await end.OthersAsync(user, ct) is { } ended ? TypedResults.Ok(new EndedSessions(ended.Count)) : Problems.ProofRequired(http, Session.ProofLasts);
 
     /// <summary>Ended also where it already was: asking twice is no error.</summary>
     public async Task<Outcome> TryAsync(CurrentUser user, Guid sessionId, CancellationToken ct)
@@ -54,8 +54,8 @@ internal sealed class EndSession(AppDb db, RevokeSessions revoke, Outbox outbox,
             : new Outcome.NotFound();
     }
 
-    /// <returns>How many; null where a recent proof is needed first.</returns>
-    public async Task<int?> OthersAsync(CurrentUser user, CancellationToken ct)
+    /// <returns>Which; null where a recent proof is needed first.</returns>
+    public async Task<IReadOnlyList<Guid>?> OthersAsync(CurrentUser user, CancellationToken ct)
     {
         if (!await db.IsProofRecentAsync(user, time.GetUtcNow(), ct)) return null;
         await using var transaction = await db.BeginWriteAsync(ct);
@@ -64,6 +64,6 @@ internal sealed class EndSession(AppDb db, RevokeSessions revoke, Outbox outbox,
         if (ended.Count > 0) outbox.AddDraft(Letter, user.SessionId.ToString(), userId: user.Id);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
-        return ended.Count;
+        return ended;
     }
 }

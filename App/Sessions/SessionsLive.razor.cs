@@ -23,13 +23,20 @@ public sealed partial class SessionsLive
     private string? fault;
     private bool over;
 
+    /// <summary>Sessions of this person that a form has just ended: they are shown once more, with where they are refused by now.</summary>
+    [Parameter] public Guid[] JustEnded { get; set; } = [];
+
     protected override IDisposable WatchFor(CurrentUser me) => Watch.Subscribe(me.Id, _ => InvokeAsync(ShowAsync));
 
     protected override async Task OnInitializedAsync()
     {
         await base.OnInitializedAsync();
         await LookAsync();
-        if (RendererInfo.IsInteractive && !over) _ = FollowAsync(Gone);
+        if (over) return;
+        var ended = await ShowEndedAsync();
+        if (!RendererInfo.IsInteractive) return;
+        _ = FollowAsync(Gone);
+        if (ended.Exists(row => row.Waiting)) _ = WatchServicesAsync(ended, Gone);
     }
 
     // What ends is told at once; what begins, or ends by itself, is found by looking.
@@ -82,6 +89,20 @@ public sealed partial class SessionsLive
         rows.InsertRange(rows.Count > 0 ? 1 : 0, living.Where(s => !rows.Exists(r => r.View.Id == s.Id)).Select(s => new Row(s)));
     }
 
+    private async Task<List<Row>> ShowEndedAsync()
+    {
+        var ended = new List<Row>();
+        foreach (var id in JustEnded)
+        {
+            if (await InScopeAsync<ListSessions, SessionView?>(list => list.OneAsync(Me!, id, Gone)) is not { EndedAt: not null } view) continue;
+            ended.Add(new Row(view) { Ended = Text.SignedOut });
+            Show(ended[^1], view);
+        }
+
+        rows.AddRange(ended);
+        return ended;
+    }
+
     private Task EndAsync(Row row) => ActAsync(row, async () =>
     {
         var begun = Clock.GetTimestamp();
@@ -109,7 +130,7 @@ public sealed partial class SessionsLive
     {
         var others = rows.FindAll(r => r is { Ended: null, View.Current: false });
         var begun = Clock.GetTimestamp();
-        if (await InScopeAsync<EndSession, int?>(end => end.OthersAsync(Me!, CancellationToken.None)) is not { } count)
+        if (await InScopeAsync<EndSession, IReadOnlyList<Guid>?>(end => end.OthersAsync(Me!, CancellationToken.None)) is not { Count: var count })
         {
             Nav.NavigateTo(ConfirmFirst, forceLoad: true);
             return;
@@ -148,11 +169,15 @@ public sealed partial class SessionsLive
 
     private async Task ShowServicesAsync(Row row)
     {
-        var view = await InScopeAsync<ListSessions, SessionView?>(list => list.OneAsync(Me!, row.View.Id, Gone));
+        var before = row.Ended;
+        Show(row, await InScopeAsync<ListSessions, SessionView?>(list => list.OneAsync(Me!, row.View.Id, Gone)));
+        if (row is { Waiting: false, Ended: { } ended } && ended != before) said = Sentence.With(Text.Said, row.Name, ended);
+    }
+
+    private static void Show(Row row, SessionView? view)
+    {
         row.Waiting = view?.Convergence is { Behind.Count: > 0 };
-        if (view?.Convergence is not { } convergence) return;
-        row.Ended = SessionWords.Everywhere(convergence);
-        if (!row.Waiting) said = Sentence.With(Text.Said, row.Name, row.Ended);
+        if (view?.Convergence is { } convergence) row.Ended = SessionWords.Everywhere(convergence);
     }
 
     private async Task ActAsync(Row what, Func<Task> act)
