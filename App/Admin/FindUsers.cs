@@ -70,7 +70,7 @@ internal sealed class FindUsers(AppDb db)
     private IQueryable<User> Named(string text, User? after)
     {
         var (users, name, key) = (db.Users.AsNoTracking(), after?.Name, after?.NormalizedEmail);
-        if (!db.Database.IsSqlite())
+        if (!db.IsSqlite)
         {
             users = users.Where(u => u.Name!.StartsWith(text));
             if (name is not null) users = users.Where(u => string.Compare(u.Name, name) > 0 || (u.Name == name && string.Compare(u.NormalizedEmail, key) > 0));

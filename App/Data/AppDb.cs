@@ -14,6 +14,9 @@ public abstract class AppDb(DbContextOptions options)
 {
     public DbSet<DataProtectionKey> DataProtectionKeys => Set<DataProtectionKey>();
 
+    /// <summary>Known by the type: asking EF Core costs 3 µs, which every write would pay.</summary>
+    internal bool IsSqlite => this is SqliteDb;
+
     protected override void OnModelCreating(ModelBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);

@@ -30,7 +30,7 @@ internal sealed class GroupCommit(IServiceScopeFactory scopes)
     /// <exception cref="System.Data.Common.DbException">Nothing was written.</exception>
     public Task<T> RunAsync<T>(AppDb db, Func<AppDb, Task<Step<T>>> look) where T : class
     {
-        if (!db.Database.IsSqlite()) return AloneAsync(db, look);
+        if (!db.IsSqlite) return AloneAsync(db, look);
         var mine = new Work<T>(look, Stopwatch.GetTimestamp());
         lock (_turn)
         {

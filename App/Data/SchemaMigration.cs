@@ -15,7 +15,7 @@ internal static class SchemaMigration
     public static async Task RunAsync(AppDb db, CancellationToken ct)
     {
         await HeadStart.Over.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!db.Database.IsSqlite())
+        if (!db.IsSqlite)
         {
             SqlServerPatience.TakeTime(db);
             await db.Database.MigrateAsync(ct);

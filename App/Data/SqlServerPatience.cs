@@ -24,6 +24,6 @@ internal static class SqlServerPatience
     /// <summary>For as long as this context is in use.</summary>
     public static void TakeTime(AppDb db)
     {
-        if (!db.Database.IsSqlite()) db.Database.SetCommandTimeout(Unhurried);
+        if (!db.IsSqlite) db.Database.SetCommandTimeout(Unhurried);
     }
 }

@@ -28,7 +28,7 @@ internal sealed class WriteTransaction : IAsyncDisposable
     public static async Task<WriteTransaction> BeginAsync(AppDb db, CancellationToken ct, long? asked = null)
     {
         asked ??= Stopwatch.GetTimestamp();
-        var queue = db.Database.IsSqlite() ? Queues.GetOrAdd(db.Database.GetConnectionString()!, _ => new Queue(db.Database.GetDbConnection().DataSource)) : null;
+        var queue = db.IsSqlite ? Queues.GetOrAdd(db.Database.GetConnectionString()!, _ => new Queue(db.Database.GetDbConnection().DataSource)) : null;
         if (queue is not null && !await queue.Gate.WaitAsync(LongestWait, ct)) throw new DatabaseBusyException();
         try
         {

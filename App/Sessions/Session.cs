@@ -161,7 +161,7 @@ internal static class SessionSql
 
         /// <returns>False where the account is locked: its sessions have ended, and none begins.</returns>
         public async Task<bool> InsertAsync(Session session, CancellationToken ct) =>
-            (db.Database.IsSqlite() || await db.WriteAsync(Hold, ct, ("@userId", session.UserId)) == 1)
+            (db.IsSqlite || await db.WriteAsync(Hold, ct, ("@userId", session.UserId)) == 1)
             && await db.WriteAsync(Insert, ct,
                 ("@id", session.Id), ("@userId", session.UserId), ("@startedAt", session.StartedAt), ("@lastSeenAt", session.LastSeenAt),
                 ("@expiresAt", session.ExpiresAt), ("@authenticatedAt", session.AuthenticatedAt), ("@amr", session.Amr),
