@@ -1,4 +1,5 @@
 #:sdk Microsoft.NET.Sdk.Web
+#:property ServerGarbageCollection=false
 
 // What the machine can do at most: Kestrel, one route, and the bytes that Gatehouse answered there, without asking who calls.
 // BODIES names a folder with one file per path, `/` written as `+`, and NAME.headers beside it with the lines to send as headers.
