@@ -19,7 +19,7 @@ internal sealed record Admin(Person Person, Service Gatehouse, Credentials Crede
 
     public static async Task GrantAsync(Service gatehouse, Person person)
     {
-        var (exit, output) = await Tool.TryRunAsync(await gatehouse.CommandAsync("users", "grant", person.Email, "admin"), TimeSpan.FromSeconds(30));
+        var (exit, output) = await Tool.TryRunAsync(await gatehouse.CommandAsync("users", "grant", person.Email, "admin"), TimeSpan.FromMinutes(1));
         Assert.True(exit == 0, output);
     }
 

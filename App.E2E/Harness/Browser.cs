@@ -19,7 +19,7 @@ public sealed class Browser : IAsyncLifetime
     {
         var path = await Program.Value;
         _playwright = await Playwright.CreateAsync();
-        Assertions.SetDefaultExpectTimeout(10_000);
+        Assertions.SetDefaultExpectTimeout(30_000);
         _chromium = await _playwright.Chromium.LaunchAsync(new()
         {
             ExecutablePath = path,
@@ -61,7 +61,7 @@ public sealed class Browser : IAsyncLifetime
             ViewportSize = new() { Width = width, Height = 900 },
             Locale = locale,
         });
-        profile.SetDefaultTimeout(20_000);
+        profile.SetDefaultTimeout(60_000);
         return profile;
     }
 

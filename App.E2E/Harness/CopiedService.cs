@@ -101,7 +101,7 @@ internal sealed class CopiedService : IAsyncDisposable
             }
             catch (SocketException)
             {
-                if (_process.HasExited || clock.Elapsed > TimeSpan.FromMinutes(1)) throw new InvalidOperationException($"The copied service doesn't listen:\n{_log.Text}");
+                if (_process.HasExited || clock.Elapsed > TimeSpan.FromMinutes(3)) throw new InvalidOperationException($"The copied service doesn't listen:\n{_log.Text}");
             }
         }
     }
@@ -119,7 +119,7 @@ internal sealed class CopiedService : IAsyncDisposable
         await OneDotnet.WaitAsync();
         try
         {
-            await Tool.RunAsync("dotnet", ["build", "--nologo", "-v", "quiet", "-p:TreatWarningsAsErrors=true"], folder, TimeSpan.FromMinutes(3));
+            await Tool.RunAsync("dotnet", ["build", "--nologo", "-v", "quiet", "-p:TreatWarningsAsErrors=true"], folder, TimeSpan.FromMinutes(10));
         }
         finally
         {

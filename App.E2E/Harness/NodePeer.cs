@@ -21,7 +21,7 @@ internal sealed class NodePeer : IAsyncDisposable
         var start = new ProcessStartInfo(await NodeAsync(), [script]) { WorkingDirectory = await TheFolder.Value, RedirectStandardOutput = true };
         foreach (var (key, value) in environment) start.Environment[key] = value;
         var process = Process.Start(start) ?? throw new InvalidOperationException("node doesn't start.");
-        var line = await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        var line = await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromMinutes(1));
         if (line?.Split(' ') is not ["listening", var port]) throw new InvalidOperationException($"{script} said \"{line}\" instead of its port.");
         return new NodePeer(process, int.Parse(port, System.Globalization.CultureInfo.InvariantCulture));
     }
@@ -46,7 +46,7 @@ internal sealed class NodePeer : IAsyncDisposable
         var folder = TestRun.NewFolder("peers");
         var source = Path.Combine(TestRun.Root, "App.E2E", "Peers");
         foreach (var file in Directory.GetFiles(source)) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
-        await Tool.RunAsync(npm, ["ci", "--ignore-scripts", "--loglevel=error"], folder, TimeSpan.FromMinutes(2));
+        await Tool.RunAsync(npm, ["ci", "--ignore-scripts", "--loglevel=error"], folder, TimeSpan.FromMinutes(5));
         return folder;
     }
 }

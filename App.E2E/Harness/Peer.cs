@@ -48,7 +48,7 @@ internal sealed class Peer : IAsyncDisposable
         (string, string)[] all = [("ISSUER", issuer), ("AUDIENCE", audience), ("URL", url), ("GATEHOUSE_CLIENT_ID", ClientId), ("GATEHOUSE_CLIENT_SECRET", ClientSecret), .. environment];
         foreach (var (key, value) in all) start.Environment[key] = value;
         var process = Process.Start(start) ?? throw new InvalidOperationException($"{file} doesn't start.");
-        var line = await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30));
+        var line = await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromMinutes(1));
         if (line?.Split(' ') is not ["listening", var port]) throw new InvalidOperationException($"The {language} peer said \"{line}\" instead of its port.");
         return new Peer(process, int.Parse(port, CultureInfo.InvariantCulture));
     }
@@ -56,7 +56,7 @@ internal sealed class Peer : IAsyncDisposable
     /// <summary>Asks it to stop, as a deployment does, and waits until it has.</summary>
     public async Task StopAsync()
     {
-        await Tool.RunAsync("kill", ["-TERM", $"{_process.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
+        await Tool.RunAsync("kill", ["-TERM", $"{_process.Id}"], TestRun.Folder, TimeSpan.FromSeconds(30));
         await _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
     }
 
@@ -90,7 +90,7 @@ internal sealed class Peer : IAsyncDisposable
     {
         var folder = NewFolder("Orders.cs", "Gatehouse.cs");
         await File.WriteAllTextAsync(Path.Combine(folder, "Orders.csproj"), Project);
-        await Tool.RunAsync("dotnet", ["build", "-c", "Release", "-o", "out", "--nologo", "-v", "quiet"], folder, TimeSpan.FromMinutes(3));
+        await Tool.RunAsync("dotnet", ["build", "-c", "Release", "-o", "out", "--nologo", "-v", "quiet"], folder, TimeSpan.FromMinutes(10));
         return ("dotnet", [Path.Combine(folder, "out", "Orders.dll")], folder);
     }
 
@@ -109,7 +109,7 @@ internal sealed class Peer : IAsyncDisposable
         await Tool.FindOrInstallAsync(["/usr/share/gocode/src/github.com/golang-jwt/jwt/token.go"], packages);
         var folder = NewFolder("orders.go", "gatehouse.go", "gatehouse");
         await File.WriteAllTextAsync(Path.Combine(folder, "go.mod"), GoModule + "\n");
-        await Tool.RunAsync("env", ["GOFLAGS=-mod=mod", "GOPROXY=off", "GO111MODULE=on", go, "build", "-o", "orders", "."], folder, TimeSpan.FromMinutes(3));
+        await Tool.RunAsync("env", ["GOFLAGS=-mod=mod", "GOPROXY=off", "GO111MODULE=on", go, "build", "-o", "orders", "."], folder, TimeSpan.FromMinutes(10));
         return (Path.Combine(folder, "orders"), [], folder);
     }
 }

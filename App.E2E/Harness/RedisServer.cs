@@ -28,7 +28,7 @@ internal sealed class RedisServer : IAsyncDisposable
         _process.StandardInput.Close();
         for (var clock = Stopwatch.StartNew(); await TryAskAsync("PING") is not "\"PONG\"";)
         {
-            if (_process.HasExited || clock.Elapsed > TimeSpan.FromSeconds(10)) throw new InvalidOperationException("redis-server doesn't answer.");
+            if (_process.HasExited || clock.Elapsed > TimeSpan.FromSeconds(30)) throw new InvalidOperationException("redis-server doesn't answer.");
             await Task.Delay(20);
         }
     }
@@ -58,6 +58,13 @@ internal sealed class RedisServer : IAsyncDisposable
         return [.. entries.RootElement.EnumerateArray().Select(entry => (entry[0].GetString()!, FieldsOf(entry[1])))];
     }
 
+    /// <summary>How many wait for its announcements.</summary>
+    public async Task<int> ListenersAsync()
+    {
+        using var told = JsonDocument.Parse(await AskAsync("PUBSUB", "NUMSUB", Stream));
+        return told.RootElement[1].GetInt32();
+    }
+
     public ValueTask DisposeAsync()
     {
         Kill();
@@ -67,16 +74,17 @@ internal sealed class RedisServer : IAsyncDisposable
     private static Dictionary<string, string> FieldsOf(JsonElement flat) =>
         flat.EnumerateArray().Select(part => part.GetString()!).Chunk(2).ToDictionary(pair => pair[0], pair => pair[1]);
 
-    private async Task SignalAsync(string signal) => await Tool.RunAsync("/bin/sh", ["-c", $"kill -{signal} {_process!.Id}"], _folder, TimeSpan.FromSeconds(5));
+    private async Task SignalAsync(string signal) => await Tool.RunAsync("/bin/sh", ["-c", $"kill -{signal} {_process!.Id}"], _folder, TimeSpan.FromSeconds(30));
 
     private async Task<string> AskAsync(params string[] command) =>
         await TryAskAsync(command) ?? throw new InvalidOperationException($"redis-cli {string.Join(' ', command)} fails.");
 
+    // An error is none: one that is still loading what it held says so.
     private async Task<string?> TryAskAsync(params string[] command)
     {
         var client = await Tool.FindOrInstallAsync(["redis-cli"], Packages);
-        var start = new ProcessStartInfo(client, ["-p", $"{_port}", "--json", .. command]) { Environment = { ["REDISCLI_AUTH"] = _password } };
-        var (exit, output) = await Tool.TryRunAsync(start, TimeSpan.FromSeconds(10));
+        var start = new ProcessStartInfo(client, ["-p", $"{_port}", "--json", "-e", .. command]) { Environment = { ["REDISCLI_AUTH"] = _password } };
+        var (exit, output) = await Tool.TryRunAsync(start, TimeSpan.FromSeconds(30));
         return exit == 0 ? output.Trim() : null;
     }
 }

@@ -8,6 +8,11 @@ namespace App.E2E.Harness;
 internal sealed class Service : IAsyncDisposable
 {
     private static readonly ConcurrentDictionary<int, Process> Running = new();
+
+    // A signal that nohup or a shell's & has this process ignore, its children ignore as well; env hears it again, and becomes the program.
+    private static readonly Lazy<bool> IsDeaf = new(IgnoresSignals);
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     private readonly Dictionary<string, string> _settings;
     private Process? _process;
     private ProcessLog? _log;
@@ -52,18 +57,18 @@ internal sealed class Service : IAsyncDisposable
     public string Log => _log!.Text;
 
     /// <summary>SIGHUP: what may be changed without a restart is read anew.</summary>
-    public Task HangUpAsync() => Tool.RunAsync("kill", ["-HUP", $"{_process!.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
+    public Task HangUpAsync() => Tool.RunAsync("kill", ["-HUP", $"{_process!.Id}"], TestRun.Folder, Patience);
 
     /// <summary>It holds its connections and answers nobody.</summary>
     public async Task HangAsync()
     {
-        await Tool.RunAsync("kill", ["-STOP", $"{_process!.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
+        await Tool.RunAsync("kill", ["-STOP", $"{_process!.Id}"], TestRun.Folder, Patience);
         // One thread after another stops, and the last may still answer somebody.
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+        using var limit = new CancellationTokenSource(Patience);
         while (!HasStopped(_process.Id)) await Task.Delay(5, limit.Token);
     }
 
-    public Task GoOnAsync() => Tool.RunAsync("kill", ["-CONT", $"{_process!.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
+    public Task GoOnAsync() => Tool.RunAsync("kill", ["-CONT", $"{_process!.Id}"], TestRun.Folder, Patience);
 
     /// <summary>kill -9: no handler runs, nothing is flushed.</summary>
     public void Kill()
@@ -79,7 +84,7 @@ internal sealed class Service : IAsyncDisposable
     public async Task<int> StopAsync()
     {
         var process = _process!;
-        await Tool.RunAsync("kill", ["-TERM", $"{process.Id}"], TestRun.Folder, TimeSpan.FromSeconds(5));
+        await Tool.RunAsync("kill", ["-TERM", $"{process.Id}"], TestRun.Folder, Patience);
         await process.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(1));
         Running.TryRemove(process.Id, out _);
         _process = null;
@@ -116,7 +121,9 @@ internal sealed class Service : IAsyncDisposable
     public static async Task<ProcessStartInfo> CommandAsync(string[] arguments, params (string Key, string Value)[] settings)
     {
         var folder = await TestRun.PublishedAsync();
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(folder, "App.dll"), .. arguments]) { WorkingDirectory = TestRun.Folder };
+        string[] program = ["dotnet", Path.Combine(folder, "App.dll"), .. arguments];
+        if (IsDeaf.Value) program = ["env", "--default-signal=HUP,INT,TERM", .. program];
+        var start = new ProcessStartInfo(program[0], program[1..]) { WorkingDirectory = TestRun.Folder };
         foreach (var key in start.Environment.Keys.Where(key => key.StartsWith("ASPNETCORE_", StringComparison.Ordinal) || key.Contains("__", StringComparison.Ordinal)).ToList())
             start.Environment.Remove(key);
         foreach (var (key, value) in settings) start.Environment[key] = value;
@@ -157,9 +164,18 @@ internal sealed class Service : IAsyncDisposable
                 // Not listening yet, or never again: the exit code says which.
             }
             if (process.HasExited) throw new InvalidOperationException($"The app ended with {process.ExitCode} instead of getting ready:\n{log.Text}");
-            if (clock.Elapsed > TimeSpan.FromMinutes(1)) throw new TimeoutException($"The app isn't ready after a minute:\n{log.Text}");
+            if (clock.Elapsed > TimeSpan.FromMinutes(3)) throw new TimeoutException($"The app isn't ready after three minutes:\n{log.Text}");
             await Task.Delay(50);
         }
+    }
+
+    private static bool IgnoresSignals()
+    {
+        // proc(5): a mask in hexadecimal, signal 1 in its lowest bit.
+        const ulong Hup = 1, Int = 1 << 1, Term = 1 << 14;
+        if (!File.Exists("/proc/self/status")) return false;
+        var ignored = File.ReadLines("/proc/self/status").Single(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)).Split('\t')[1];
+        return (Convert.ToUInt64(ignored, 16) & (Hup | Int | Term)) != 0;
     }
 
     private static bool HasStopped(int process)

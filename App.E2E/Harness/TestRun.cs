@@ -11,8 +11,16 @@ namespace App.E2E.Harness;
 /// <summary>What one run of this project leaves behind: a folder with the published app, data, logs; and the secrets that may be in none of the logs.</summary>
 internal static class TestRun
 {
+    /// <summary>To publish takes a minute; where much else is under way, five.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(15);
+
     private static readonly Lazy<string> TheFolder = new(MakeFolder);
     private static readonly Lazy<Task<string>> ThePublish = new(PublishAsync);
+
+    // Below those that the system gives by itself, to connections and to whoever asks for any: what is free stays free until it is listened on, also while its
+    // service is away. Above those that browsers don't call.
+    private const int FirstPort = 11_000, Ports = 5_000;
+    private static int _ports = Random.Shared.Next(Ports);
 
     /// <summary>Swept by the last collection of the run (<see cref="LogsLast"/>).</summary>
     public static string Folder => TheFolder.Value;
@@ -34,11 +42,23 @@ internal static class TestRun
 
     public static string NewFolder(string name) => Directory.CreateDirectory(Path.Combine(Folder, $"{name}-{Guid.NewGuid():N}")).FullName;
 
+    /// <summary>A port that nobody listens on, and that no other caller is given in this run.</summary>
     public static int FreePort()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        while (true)
+        {
+            var port = FirstPort + ((Interlocked.Increment(ref _ports) & int.MaxValue) % Ports);
+            try
+            {
+                using var listener = new TcpListener(IPAddress.Loopback, port);
+                listener.Start();
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Somebody's: the next one.
+            }
+        }
     }
 
     private static async Task<string> PublishAsync()
@@ -51,12 +71,12 @@ internal static class TestRun
         {
             // As for production: some sixty starts are waited for here, and each would compile it all. Beside the clone, whose own restore and build stay as they are.
             await Tool.RunAsync("dotnet", [.. publish, "-r", RuntimeInformation.RuntimeIdentifier, "--self-contained", "false", "-p:PublishReadyToRun=true", "-p:RunAnalyzers=false",
-                "-p:RestoreLockedMode=false", $"-p:NuGetLockFilePath={Path.Combine(Folder, "app.lock.json")}", "--artifacts-path", Path.Combine(Folder, "build")], Root, TimeSpan.FromMinutes(5));
+                "-p:RestoreLockedMode=false", $"-p:NuGetLockFilePath={Path.Combine(Folder, "app.lock.json")}", "--artifacts-path", Path.Combine(Folder, "build")], Root, Patience);
         }
         catch (InvalidOperationException)
         {
             // Where the compiler for that can't be had, as it was built.
-            await Tool.RunAsync("dotnet", publish, Root, TimeSpan.FromMinutes(5));
+            await Tool.RunAsync("dotnet", publish, Root, Patience);
         }
 
         return folder;

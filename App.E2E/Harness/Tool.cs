@@ -5,6 +5,8 @@ namespace App.E2E.Harness;
 /// <summary>Programs of the machine that the tests need: found, or fetched from Debian, or asked for in one line.</summary>
 internal static class Tool
 {
+    // A mirror that stumbles is asked again, and whoever else installs something is waited for.
+    private const string Again = "-o Acquire::Retries=3 -o DPkg::Lock::Timeout=120";
     private static readonly SemaphoreSlim Installing = new(1);
 
     /// <summary>The first of <paramref name="names"/> on PATH; a name with a slash is taken as it stands.</summary>
@@ -25,7 +27,7 @@ internal static class Tool
         await Installing.WaitAsync();
         try
         {
-            if (Find(names) is null) await RunAsync("/bin/sh", ["-c", $"apt-get update && DEBIAN_FRONTEND=noninteractive {cure}"], "/", TimeSpan.FromMinutes(5));
+            if (Find(names) is null) await RunAsync("/bin/sh", ["-c", $"apt-get {Again} update && DEBIAN_FRONTEND=noninteractive {cure.Replace("apt-get", "apt-get " + Again, StringComparison.Ordinal)}"], "/", TimeSpan.FromMinutes(10));
         }
         finally
         {

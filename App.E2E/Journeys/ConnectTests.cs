@@ -22,7 +22,7 @@ public sealed class ConnectTests(Browser browser)
         await page.SignUpAsync(ada);
         await Admin.GrantAsync(gatehouse, ada);
         // The command is another process: this one hears of the new role within a second.
-        for (var look = 0; look < 30 && (await page.GotoAsync("/services"))?.Status != 200; look++) await Task.Delay(100);
+        for (var look = 0; look < 100 && (await page.GotoAsync("/services"))?.Status != 200; look++) await Task.Delay(100);
         await page.GetByRole(AriaRole.Link, new() { Name = "Connect a service" }).ClickAsync();
         await page.GetByLabel("Id").FillAsync("orders");
         await page.GetByRole(AriaRole.Button, new() { Name = "Register the service" }).ClickAsync();

@@ -56,7 +56,7 @@ public sealed class SignedInTests(Browser browser)
         await page.EvaluateAsync("() => { window.before = document.querySelector('main .list'); }");
 
         late.SetResult();
-        await live.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await live.Task.WaitAsync(TimeSpan.FromSeconds(30));
         await page.WaitForFunctionAsync("() => !window.before.isConnected");
         await Expect(page.Locator("dialog:popover-open")).ToBeVisibleAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "End them" }).ClickAsync();
@@ -110,7 +110,7 @@ public sealed class SignedInTests(Browser browser)
         var ada = Person.New();
         await mine.SignUpAsync(ada);
         await theirs.SignInAsync(ada, $"{Pages.SignIn}?returnUrl={Pages.Sessions}");
-        await mine.GotoAsync(Pages.Sessions);
+        await mine.OpenLiveAsync(Pages.Sessions);
 
         await mine.GetByRole(AriaRole.Button, new() { Name = "End session" }).ClickAsync();
         await theirs.WaitForURLAsync("**/account/sign-in**");

@@ -129,6 +129,8 @@ public sealed class StatesTests(Browser browser)
     /// <summary>The page at hand as it stands, without fetching it again.</summary>
     internal static async Task LookAsync(IPage page, string name)
     {
+        // A press of a button only waits until the next page begins.
+        await page.WaitForLoadStateAsync();
         var was = page.ViewportSize;
         foreach (var (colours, width) in new[] { (ColorScheme.Dark, 360), (ColorScheme.Light, 1440) })
         {

@@ -110,7 +110,7 @@ public sealed partial class WayBackInTests(Browser browser)
     internal static async Task<string> LinkAsync(Service service, string address, string path)
     {
         var client = service.Client;
-        for (var look = 0; look < 200; look++)
+        for (var look = 0; look < 600; look++)
         {
             var list = await client.GetStringAsync("/dev/mail");
             foreach (var id in Letters().Matches(list).Where(m => m.Groups["to"].Value == address).Select(m => m.Groups["id"].Value))

@@ -161,7 +161,8 @@ public sealed class VerifierFaultTests : IAsyncLifetime
     {
         await using var peer = await StartAsync(language, ("WHEN_STALE", "refuse"), ("STALE_AFTER", "1"));
         var token = _gatehouse.Mint(_user, _session);
-        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, token));
+        // A heartbeat that is late on a busy machine is past the limit, too.
+        await UntilAsync(async () => await CallAsync(peer, token) == HttpStatusCode.OK);
 
         _gatehouse.Cut();
         await UntilAsync(async () => await CallAsync(peer, token) == HttpStatusCode.Unauthorized);
@@ -193,10 +194,12 @@ public sealed class VerifierFaultTests : IAsyncLifetime
 
         _gatehouse.CutFeed();
         await UntilAsync(async () => (await StatsAsync(peer))["feedAgeSeconds"]!.GetValue<double>() > 1.2);
+        // Not 0 where a heartbeat was late on a busy machine.
+        var before = (await StatsAsync(peer))["introspections"]!.GetValue<int>();
         Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, token));
         _gatehouse.Active = false;
         Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, token));
-        Assert.Equal(2, (await StatsAsync(peer))["introspections"]!.GetValue<int>());
+        Assert.Equal(before + 2, (await StatsAsync(peer))["introspections"]!.GetValue<int>());
 
         _gatehouse.Active = true;
         _gatehouse.Cut();
@@ -210,6 +213,8 @@ public sealed class VerifierFaultTests : IAsyncLifetime
         await using var peer = await StartAsync(language);
         using var stranger = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         await using var other = new StandIn(("unknown", stranger));
+        // By then the keys were fetched for the snapshot and for the heartbeat behind it.
+        await BeatsAsync(2);
         var fetches = _gatehouse.KeyFetches;
 
         var answers = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => CallAsync(peer, other.Mint(_user, _session))));
@@ -275,7 +280,7 @@ public sealed class VerifierFaultTests : IAsyncLifetime
         await Task.WhenAll(new[] { "node", "dotnet", "python", "go" }.Select(async language =>
         {
             await using var peer = await Peer.StartAsync(language, slow.Url, StandIn.Issuer, StandIn.Audience);
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(25));
+            using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
             while ((await StatsAsync(peer))["revocationsHeld"]!.GetValue<int>() == 0) await Task.Delay(100, limit.Token);
             Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, slow.Mint(_user, _session)));
         }));
@@ -307,7 +312,7 @@ public sealed class VerifierFaultTests : IAsyncLifetime
 
     private static async Task UntilAsync(Func<Task<bool>> holds)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         while (!await holds()) await Task.Delay(10, limit.Token);
     }
 

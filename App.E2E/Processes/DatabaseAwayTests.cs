@@ -77,7 +77,7 @@ public sealed class DatabaseAwayTests(ITestOutputHelper output)
         }
         finally
         {
-            await Tool.RunAsync("umount", [disk], "/", TimeSpan.FromSeconds(10));
+            await Tool.RunAsync("umount", [disk], "/", TimeSpan.FromSeconds(30));
         }
     }
 
@@ -141,7 +141,7 @@ public sealed class DatabaseAwayTests(ITestOutputHelper output)
     private static async Task<string?> MountAsync(string folder)
     {
         if (!OperatingSystem.IsLinux() || Environment.UserName != "root") return "only root may mount a small disk.";
-        var (exit, said) = await Tool.TryRunAsync(new ProcessStartInfo("mount", ["-t", "tmpfs", "-o", "size=16m,mode=0700", "none", folder]), TimeSpan.FromSeconds(10));
+        var (exit, said) = await Tool.TryRunAsync(new ProcessStartInfo("mount", ["-t", "tmpfs", "-o", "size=16m,mode=0700", "none", folder]), TimeSpan.FromSeconds(30));
         return exit == 0 ? null : said;
     }
 
@@ -167,7 +167,7 @@ public sealed class DatabaseAwayTests(ITestOutputHelper output)
     private static async Task<(bool Failed, string Said)> ChangeAsync(string attribute, params string[] files)
     {
         if (Tool.Find("chattr") is not { } chattr) return (true, "There is no chattr.");
-        var (exit, said) = await Tool.TryRunAsync(new ProcessStartInfo(chattr, [attribute, .. files]), TimeSpan.FromSeconds(10));
+        var (exit, said) = await Tool.TryRunAsync(new ProcessStartInfo(chattr, [attribute, .. files]), TimeSpan.FromSeconds(30));
         return (exit != 0, said);
     }
 

@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Buffers.Binary;
+using System.Buffers.Text;
 using System.Collections;
 using System.Text;
 using App.E2E.Harness;
@@ -17,7 +19,7 @@ public sealed class LogTests
         foreach (var log in logs)
         {
             var text = File.ReadAllBytes(log);
-            var token = text.AsSpan().IndexOf("eyJ"u8);
+            var token = TokenIn(text);
             if (token >= 0) Assert.Fail($"{log} holds a token, after: {Before(text, token)}");
             AssertHoldsNoSecret(log, text);
         }
@@ -34,6 +36,23 @@ public sealed class LogTests
         var secret = Encoding.UTF8.GetBytes(TestRun.Secrets.Keys.First());
         foreach (var text in new byte[][] { secret, [1, .. secret], [.. secret, 1] }) Assert.ThrowsAny<Exception>(() => AssertHoldsNoSecret("a text", text));
         AssertHoldsNoSecret("a text", secret.AsSpan(1));
+        foreach (var token in new[] { """{"alg":"ES256","typ":"at+jwt"}""", """{"jwt":"eyJhbGciOiJ"}""", """{"x5t#S256":"x"}""" })
+            Assert.Equal(10, TokenIn(Encoding.ASCII.GetBytes("eyJ, then " + Convert.ToBase64String(Encoding.ASCII.GetBytes(token)))));
+        Assert.Equal(-1, TokenIn("the connection eyJ0vYx3QeyJ8wKZk1rT"u8));
+    }
+
+    // Where a token begins. Its three first letters alone are spelled now and then by what is random; what they begin is an object of JSON.
+    private static int TokenIn(ReadOnlySpan<byte> text)
+    {
+        Span<byte> json = stackalloc byte[12];
+        for (var at = 0; text[at..].IndexOf("eyJ"u8) is >= 0 and var next; at++)
+        {
+            at += next;
+            if (at + 16 > text.Length || Base64.DecodeFromUtf8(text.Slice(at, 16), json, out _, out var read) != OperationStatus.Done) continue;
+            if (!json[..read].ContainsAnyExceptInRange((byte)' ', (byte)'~')) return at;
+        }
+
+        return -1;
     }
 
     // Thousands of secrets in hundreds of files: looked up by their last eight bytes, which are random where first ones tell the time.

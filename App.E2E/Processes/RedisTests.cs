@@ -18,9 +18,10 @@ public sealed class RedisTests(RedisTests.Replicas replicas) : IClassFixture<Red
     [Fact]
     public async Task A_session_ended_at_one_replica_is_refused_at_the_other_within_a_quarter_of_a_second()
     {
-        // The first may come before the connection stands.
         await EndAsync(_a, _b, Without);
         await StreamIsCompleteAsync();
+        // The stream is whole as soon as one of them tells it; after a Redis that was away the other may not hear it yet.
+        for (var clock = Stopwatch.StartNew(); await _redis.ListenersAsync() < 2; await Task.Delay(20)) Assert.True(clock.Elapsed < TimeSpan.FromSeconds(30), "Not both listen.");
         for (var round = 0; round < 10; round++) await EndAsync(_a, _b, WithRedis);
     }
 
@@ -115,9 +116,10 @@ public sealed class RedisTests(RedisTests.Replicas replicas) : IClassFixture<Red
     private static async Task RefusedAsync(Service at, Credentials credentials, TimeSpan limit)
     {
         var clock = Stopwatch.StartNew();
-        while (await at.Client.WhoAmIAsync(bearer: credentials.AccessToken) is not null)
+        // Whoever asks within the limit may be let in, however long the answer takes.
+        for (var asked = clock.Elapsed; await at.Client.WhoAmIAsync(bearer: credentials.AccessToken) is not null; asked = clock.Elapsed)
         {
-            Assert.True(clock.Elapsed < limit, $"Still accepted after {clock.ElapsedMilliseconds} ms.");
+            Assert.True(asked < limit, $"Still accepted after {asked.TotalMilliseconds} ms.");
             await Task.Delay(5);
         }
     }
@@ -186,7 +188,7 @@ public sealed class RedisTests(RedisTests.Replicas replicas) : IClassFixture<Red
     {
         public async Task<JsonNode> NextAsync()
         {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
             while (await Lines.ReadLineAsync(limit.Token) is { } line)
                 if (line.StartsWith("data: ", StringComparison.Ordinal)) return JsonNode.Parse(line["data: ".Length..])!;
             throw new InvalidOperationException("The feed ended.");

@@ -38,9 +38,10 @@ public sealed class ReplicaTests : IAsyncLifetime
             Assert.Equal(HttpStatusCode.OK, ended.StatusCode);
             var clock = Stopwatch.StartNew();
             Assert.Null(await _a.Client.WhoAmIAsync(bearer: credentials.AccessToken));
-            while (await _b.Client.WhoAmIAsync(bearer: credentials.AccessToken) is not null)
+            // Whoever asks within the second may be let in, however long the answer takes.
+            for (var asked = clock.Elapsed; await _b.Client.WhoAmIAsync(bearer: credentials.AccessToken) is not null; asked = clock.Elapsed)
             {
-                Assert.True(clock.Elapsed < TimeSpan.FromSeconds(1), $"Round {round}: still accepted after {clock.ElapsedMilliseconds} ms.");
+                Assert.True(asked < TimeSpan.FromSeconds(1), $"Round {round}: still accepted after {asked.TotalMilliseconds} ms.");
                 await Task.Delay(10);
             }
         }
@@ -62,9 +63,9 @@ public sealed class ReplicaTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, revoked.StatusCode);
         var clock = Stopwatch.StartNew();
         Assert.Null(await _a.Client.WhoAmIAsync(bearer: before));
-        while (await _b.Client.WhoAmIAsync(bearer: before) is not null || await CallAsync(peer, before) != HttpStatusCode.Unauthorized)
+        for (var asked = clock.Elapsed; await _b.Client.WhoAmIAsync(bearer: before) is not null || await CallAsync(peer, before) != HttpStatusCode.Unauthorized; asked = clock.Elapsed)
         {
-            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(1), $"Still accepted after {clock.ElapsedMilliseconds} ms.");
+            Assert.True(asked < TimeSpan.FromSeconds(1), $"Still accepted after {asked.TotalMilliseconds} ms.");
             await Task.Delay(10);
         }
 

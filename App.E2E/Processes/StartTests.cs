@@ -74,7 +74,7 @@ public sealed class StartTests
     public async Task Help_names_the_commands_and_touches_nothing()
     {
         var folder = TestRun.NewFolder("data");
-        var (exit, output) = await Tool.TryRunAsync(await Service.CommandAsync(["--help"], [("DataDir", folder), Production]), TimeSpan.FromSeconds(10));
+        var (exit, output) = await Tool.TryRunAsync(await Service.CommandAsync(["--help"], [("DataDir", folder), Production]), TimeSpan.FromSeconds(30));
         Assert.Equal(0, exit);
         foreach (var command in new[] { "App migrate", "App keys", "App users" }) Assert.Contains(command, output, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(folder));
@@ -89,14 +89,14 @@ public sealed class StartTests
     public async Task A_word_that_is_no_setting_serves_nothing_and_touches_nothing(int exits, params string[] words)
     {
         var folder = TestRun.NewFolder("data");
-        var (exit, output) = await Tool.TryRunAsync(await Service.CommandAsync(words, [("DataDir", folder), Production]), TimeSpan.FromSeconds(10));
+        var (exit, output) = await Tool.TryRunAsync(await Service.CommandAsync(words, [("DataDir", folder), Production]), TimeSpan.FromSeconds(30));
         Assert.Equal(exits, exit);
         Assert.Contains(exits == 0 ? "Gatehouse 1." : "is no setting and no command", output, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(folder));
     }
 
     /// <summary>What only the server itself can find comes after the migration of an empty database.</summary>
-    private enum Found { AtOnce = 5, ByListening = 20 }
+    private enum Found { AtOnce = 15, ByListening = 30 }
 
     private static Task RefusesAsync(string[] named, params (string Key, string Value)[] settings) => RefusesAsync(named, Found.AtOnce, settings);
 

@@ -26,7 +26,7 @@ internal sealed class Balancer : IAsyncDisposable
         using var client = balancer.NewClient();
         for (var clock = Stopwatch.StartNew(); !await IsUpAsync(client); await Task.Delay(50))
         {
-            if (balancer._process.HasExited || clock.Elapsed > TimeSpan.FromSeconds(20)) throw new InvalidOperationException($"{id} doesn't serve:\n{log.Text}");
+            if (balancer._process.HasExited || clock.Elapsed > TimeSpan.FromMinutes(1)) throw new InvalidOperationException($"{id} doesn't serve:\n{log.Text}");
         }
 
         return balancer;

@@ -58,7 +58,7 @@ internal sealed class Front : IAsyncDisposable
         log.Follow(_process);
         for (var clock = Stopwatch.StartNew(); !await ListensAsync(); await Task.Delay(50))
         {
-            if (_process.HasExited || clock.Elapsed > TimeSpan.FromSeconds(30)) throw new InvalidOperationException($"{Id} doesn't listen:\n{log.Text}");
+            if (_process.HasExited || clock.Elapsed > TimeSpan.FromMinutes(1)) throw new InvalidOperationException($"{Id} doesn't listen:\n{log.Text}");
         }
     }
 
@@ -79,25 +79,25 @@ internal sealed class Front : IAsyncDisposable
     }
 
     /// <summary>Lines as they are, for what no client library sends. Returns all that came back until the proxy hung up.</summary>
-    public async Task<string> SendRawAsync(params string[] lines)
-    {
-        using var client = new TcpClient();
-        await client.ConnectAsync(IPAddress.Loopback, Port);
-        var stream = client.GetStream();
-        await stream.WriteAsync(Encoding.Latin1.GetBytes(string.Join("\r\n", lines) + "\r\n\r\n"));
-        using var reader = new StreamReader(stream, Encoding.Latin1);
-        return await reader.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(30));
-    }
+    public Task<string> SendRawAsync(params string[] lines) => SendRawUntilAsync(null, lines);
 
     /// <summary>The same, but only until <paramref name="until"/> has been said.</summary>
-    public async Task<string> SendRawUntilAsync(string until, params string[] lines)
+    public async Task<string> SendRawUntilAsync(string? until, params string[] lines)
     {
         using var client = new TcpClient();
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         await client.ConnectAsync(IPAddress.Loopback, Port, patience.Token);
         var (stream, buffer, answer) = (client.GetStream(), new byte[4096], "");
         await stream.WriteAsync(Encoding.Latin1.GetBytes(string.Join("\r\n", lines) + "\r\n\r\n"), patience.Token);
-        while (!answer.Contains(until, StringComparison.Ordinal) && await stream.ReadAsync(buffer, patience.Token) is > 0 and var read) answer += Encoding.Latin1.GetString(buffer, 0, read);
+        try
+        {
+            while ((until is null || !answer.Contains(until, StringComparison.Ordinal)) && await stream.ReadAsync(buffer, patience.Token) is > 0 and var read) answer += Encoding.Latin1.GetString(buffer, 0, read);
+        }
+        catch (IOException)
+        {
+            // It has hung up with something of ours unread, which comes as a reset.
+        }
+
         return answer;
     }
 

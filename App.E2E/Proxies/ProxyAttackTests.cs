@@ -43,12 +43,13 @@ public sealed partial class ProxyAttackTests(Street street)
         var front = street.Of(id);
         var token = await street.TokenForAsync(id);
         var user = Credentials.Claims(token)["sub"]!.GetValue<string>();
+        // A word longer than any that a token's signature spells now and then.
         foreach (var lines in new string[][]
         {
-            ["X-Auth-User: evil"], ["x-auth-user: evil", "X-AUTH-USER: evil2"], ["X_Auth_User: evil"], ["X-Auth_User: evil"], ["X_Auth-User: evil"], ["X.Auth.User: evil"],
-            ["X-Auth-Roles: evil"], ["X_Auth_Roles: evil"], ["X-Auth-Email: evil@x.test"], ["X-Auth-Session: evil"], ["Remote-User: evil"], ["X-Forwarded-User: evil"],
-            ["X-User: evil"], ["X-Roles: evil"], ["X_User: evil"], ["x.user: evil", "X_USER: evil2"], ["X_Roles: evil"], ["X.Roles: evil"], ["Remote_User: evil"], ["remote.user: evil"],
-            ["X_Forwarded_User: evil"], ["X-Forwarded_User: evil"], ["x_forwarded-user: evil"], ["X.Forwarded.User: evil"], ["X-Auth-Request-User: evil"], ["Connection: X-Auth-User"], ["Connection: close, x-auth-user, Authorization"], ["X-Auth-User : evil"],
+            ["X-Auth-User: villain"], ["x-auth-user: villain", "X-AUTH-USER: villain2"], ["X_Auth_User: villain"], ["X-Auth_User: villain"], ["X_Auth-User: villain"], ["X.Auth.User: villain"],
+            ["X-Auth-Roles: villain"], ["X_Auth_Roles: villain"], ["X-Auth-Email: villain@x.test"], ["X-Auth-Session: villain"], ["Remote-User: villain"], ["X-Forwarded-User: villain"],
+            ["X-User: villain"], ["X-Roles: villain"], ["X_User: villain"], ["x.user: villain", "X_USER: villain2"], ["X_Roles: villain"], ["X.Roles: villain"], ["Remote_User: villain"], ["remote.user: villain"],
+            ["X_Forwarded_User: villain"], ["X-Forwarded_User: villain"], ["x_forwarded-user: villain"], ["X.Forwarded.User: villain"], ["X-Auth-Request-User: villain"], ["Connection: X-Auth-User"], ["Connection: close, x-auth-user, Authorization"], ["X-Auth-User : villain"],
         })
         {
             var answer = await front.SendRawAsync(["GET /orders HTTP/1.1", $"Host: 127.0.0.1:{front.Port}", "Authorization: Bearer " + token, .. lines, "Connection: close"]);
@@ -56,7 +57,7 @@ public sealed partial class ProxyAttackTests(Street street)
             Assert.StartsWith("HTTP/1.1 200 ", answer, StringComparison.Ordinal);
             var arrived = JsonSerializer.Deserialize<Arrived>(answer[answer.IndexOf('{', StringComparison.Ordinal)..(answer.LastIndexOf('}') + 1)])!;
             Assert.Equal(user, arrived.Of("X-Auth-User"));
-            Assert.DoesNotContain(arrived.Headers, h => h[1].Contains("evil", StringComparison.Ordinal));
+            Assert.DoesNotContain(arrived.Headers, h => h[1].Contains("villain", StringComparison.Ordinal));
             Assert.DoesNotContain(arrived.Headers, h => h[0].Equals("Connection", StringComparison.OrdinalIgnoreCase) && h[1].Contains("auth", StringComparison.OrdinalIgnoreCase));
         }
     }

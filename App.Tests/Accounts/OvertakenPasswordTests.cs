@@ -30,11 +30,14 @@ public sealed class OvertakenPasswordTests : IAsyncLifetime
     {
         var user = await _app.SignUpAsync();
         var notMe = await _app.NotMeLinkAsync(user);
+        var started = new TaskCompletionSource();
         var busy = _app.Get<HashingThreads>().RunAsync(() =>
         {
+            started.SetResult();
             _gate.Wait();
             return true;
         }, CancellationToken.None);
+        await started.Task; // until then it would be the one that waits
         var body = new { email = path.EndsWith("/email", StringComparison.Ordinal) ? "evil@example.test" : user.Email, password = path.EndsWith("/password", StringComparison.Ordinal) ? "seven quiet harbours dreaming" : user.Password, currentPassword = user.Password };
         var asked = _app.SendAsync(HttpMethod.Post, path, path.StartsWith("/api/account", StringComparison.Ordinal) ? user.AccessToken : null, json: body);
         while (_app.Get<HashingThreads>().Waiting == 0) await Task.Delay(5);

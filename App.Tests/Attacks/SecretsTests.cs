@@ -1,5 +1,7 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using App.Events;
 using App.Tokens;
 using Microsoft.EntityFrameworkCore;
@@ -7,7 +9,7 @@ using Microsoft.EntityFrameworkCore;
 namespace App.Tests.Attacks;
 
 /// <summary>What must be in no log, no row, no page and no answer (ATTACKS, group KEY; 72).</summary>
-public sealed class SecretsTests : IAsyncLifetime
+public sealed partial class SecretsTests : IAsyncLifetime
 {
     private const string Password = "a secret that is Quite unmistakable";
     private readonly TestApp _app = TestApp.Start();
@@ -54,10 +56,8 @@ public sealed class SecretsTests : IAsyncLifetime
             Assert.DoesNotContain(secret, rows, StringComparison.Ordinal);
         }
 
-        Assert.DoesNotContain("eyJ", metrics, StringComparison.Ordinal);
+        foreach (var text in new[] { metrics, log, rows }) Assert.Empty(TokensIn(text));
         Assert.DoesNotContain(user.Email, metrics, StringComparison.OrdinalIgnoreCase);
-        Assert.DoesNotContain("eyJ", log, StringComparison.Ordinal);
-        Assert.DoesNotContain("eyJ", rows, StringComparison.Ordinal);
         Assert.DoesNotContain(user.Email, log, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("PRIVATE", rows, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain(Convert.ToHexString(System.Buffers.Text.Base64Url.DecodeFromChars(user.RefreshToken).AsSpan(16, 32)), rows, StringComparison.OrdinalIgnoreCase);
@@ -207,4 +207,10 @@ public sealed class SecretsTests : IAsyncLifetime
         using var answer = await _app.SendAsync(HttpMethod.Get, path);
         Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
     }
+    // The three letters that begin a token are spelled now and then by what is random, such as a sealed key; what they begin is an object of JSON.
+    private static IEnumerable<string> TokensIn(string text) =>
+        Head().Matches(text).Select(m => Encoding.Latin1.GetString(Convert.FromBase64String(m.Groups[1].Value))).Where(json => json.All(c => c is >= ' ' and <= '~'));
+
+    [GeneratedRegex("(?=(eyJ[A-Za-z0-9+/]{13}))")]
+    private static partial Regex Head();
 }

@@ -134,8 +134,8 @@ public sealed class SendLettersTests
     [Fact]
     public async Task Where_nobody_listens_letters_wait_and_are_erased_in_time()
     {
-        var port = Free();
-        await using var app = TestApp.Start(("Mail:Host", "127.0.0.1"), ("Mail:Port", $"{port}"), ("Mail:Tls", "None"), ("Mail:From", "a@b.test"), ("Mail:GiveUpAfter", "01:00:00"));
+        using var silent = new SilentPort();
+        await using var app = TestApp.Start(("Mail:Host", "127.0.0.1"), ("Mail:Port", $"{silent.Port}"), ("Mail:Tls", "None"), ("Mail:From", "a@b.test"), ("Mail:GiveUpAfter", "01:00:00"));
         var id = await PutAsync(app, "ada@example.test", "Nobody");
         var other = await PutAsync(app, "bob@example.test", "Nobody either");
         await RunAsync(app);
@@ -294,13 +294,4 @@ public sealed class SendLettersTests
     }
 
     private static MimeMessage Read(string wire) => MimeMessage.Load(new MemoryStream(System.Text.Encoding.UTF8.GetBytes(wire)));
-
-    private static int Free()
-    {
-        var listener = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        var port = ((IPEndPoint)listener.LocalEndpoint).Port;
-        listener.Stop();
-        return port;
-    }
 }

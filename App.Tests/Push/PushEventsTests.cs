@@ -54,9 +54,12 @@ public sealed class PushEventsTests : IAsyncLifetime
     {
         var port = _receiver.Port;
         await _receiver.DisposeAsync();
-        for (var i = 1; i <= 3; i++) await _app.EndSessionAsync();
-        await _app.FailsAsync(2);
-        await _app.Get<PushEvents>().StopAsync(CancellationToken.None);
+        using (new SilentPort(port))
+        {
+            for (var i = 1; i <= 3; i++) await _app.EndSessionAsync();
+            await _app.FailsAsync(2);
+            await _app.Get<PushEvents>().StopAsync(CancellationToken.None);
+        }
 
         _receiver = await Receiver.StartAsync(port);
         await using var restarted = _app.StartReplica(PushApp.Settings(("orders", null, _receiver.Url)));

@@ -196,7 +196,8 @@ public sealed class ResetTests : IAsyncLifetime
         await _app.SendAsync(HttpMethod.Post, "/api/users/forgot", json: new { email = user.Email }, headers: (header, value));
         var letter = (await ResetLettersAsync(user.Email)).Single();
         Assert.StartsWith("/account/reset?token=", TestMail.LinkIn(letter), StringComparison.Ordinal);
-        Assert.DoesNotContain("evil", letter.Text + letter.Html, StringComparison.OrdinalIgnoreCase);
+        // With its dot: a link's token may spell the rest by chance.
+        Assert.DoesNotContain("evil.", letter.Text + letter.Html, StringComparison.OrdinalIgnoreCase);
     }
 
     [Fact] // ATTACKS 72: in HTML mail, a name is text

@@ -164,7 +164,8 @@ public sealed class VerifiedTokensTests
     {
         await using var app = TestApp.Start();
         var user = await app.SignUpAsync();
-        foreach (var text in new[] { "x", user.AccessToken + "x", user.AccessToken[..^3] + "AAA", user.RefreshToken, new string('a', 100_000) })
+        var forged = user.AccessToken[..^10] + (user.AccessToken[^10] == 'A' ? 'B' : 'A') + user.AccessToken[^9..];
+        foreach (var text in new[] { "x", user.AccessToken + "x", forged, user.RefreshToken, new string('a', 100_000) })
         {
             await app.WhoAmIAsync(bearer: text);
             await app.WhoAmIAsync(cookies: "session=" + text);
