@@ -110,7 +110,7 @@ public sealed class SignedInTests(Browser browser)
         var ada = Person.New();
         await mine.SignUpAsync(ada);
         await theirs.SignInAsync(ada, $"{Pages.SignIn}?returnUrl={Pages.Sessions}");
-        await mine.OpenLiveAsync(Pages.Sessions);
+        await mine.OpenLiveSessionsAsync();
 
         await mine.GetByRole(AriaRole.Button, new() { Name = "End session" }).ClickAsync();
         await theirs.WaitForURLAsync("**/account/sign-in**");

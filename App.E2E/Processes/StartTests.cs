@@ -96,7 +96,7 @@ public sealed class StartTests
     }
 
     /// <summary>What only the server itself can find comes after the migration of an empty database.</summary>
-    private enum Found { AtOnce = 15, ByListening = 30 }
+    private enum Found { AtOnce = 5, ByListening = 30 }
 
     private static Task RefusesAsync(string[] named, params (string Key, string Value)[] settings) => RefusesAsync(named, Found.AtOnce, settings);
 
