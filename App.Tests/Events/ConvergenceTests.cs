@@ -49,15 +49,34 @@ public sealed class ConvergenceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_service_counts_while_it_was_in_contact_within_the_life_of_an_access_token_and_only_if_it_is_concerned()
+    public async Task A_service_counts_while_a_token_may_be_good_that_it_could_take_and_only_if_it_is_concerned()
     {
         await AckAsync("billing", 0);
         await AckAsync("bound", 0);
         await EndAsync();
         Assert.Equal(1, (await ViewAsync()).GetProperty("convergence").GetProperty("services").GetInt32());
-        _app.Time.Advance(TimeSpan.FromMinutes(5));
+        _app.Time.Advance(TimeSpan.FromMinutes(6));
         _here = await _app.SignInAsync(_here);
         Assert.False((await ViewAsync()).TryGetProperty("convergence", out _));
+    }
+
+    [Fact] // its line may be cut, and it may go on taking what people bring
+    public async Task A_session_isnt_over_everywhere_while_a_service_is_silent_that_may_take_its_tokens()
+    {
+        await AckAsync("billing", 0);
+        await AckAsync("orders", 0);
+        _app.Time.Advance(TimeSpan.FromHours(1));
+        _here = await _app.SignInAsync(_here);
+        await AckAsync("orders", 0);
+        await EndAsync();
+        await AckAsync("orders", 1);
+        _app.Time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal("""{"applied":1,"services":2,"behind":[{"service":"billing","seconds":60}]}""", (await ViewAsync()).GetProperty("convergence").GetRawText());
+
+        _app.Time.Advance(TimeSpan.FromMinutes(5));
+        await AckAsync("orders", 1);
+        _here = await _app.SignInAsync(_here);
+        Assert.Equal("""{"applied":1,"services":1,"seconds":0,"behind":[]}""", (await ViewAsync()).GetProperty("convergence").GetRawText());
     }
 
     [Fact]

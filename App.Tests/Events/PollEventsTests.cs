@@ -30,6 +30,7 @@ public sealed class PollEventsTests : IAsyncLifetime
         Assert.Equal([1, 2], Cursors(first));
         Assert.True(first.GetProperty("moreAvailable").GetBoolean());
         Assert.Equal([1, 2], Cursors(await Feed.PollAsync(_app, new { maxEvents = 2 })));
+        Assert.True((await Feed.PollAsync(_app, new { maxEvents = 0 })).GetProperty("moreAvailable").GetBoolean());
 
         // Out of turn: the second alone, then the first with the fourth.
         Assert.Equal([1, 3, 4, 5], Cursors(await Feed.PollAsync(_app, new { ack = new[] { Jti(first, 2) } })));
@@ -42,7 +43,9 @@ public sealed class PollEventsTests : IAsyncLifetime
         }));
 
         // maxEvents 0 only acknowledges (RFC 8936 section 2.4).
-        Assert.Empty(Cursors(await Feed.PollAsync(_app, new { maxEvents = 0, ack = new[] { Jti(rest, 3), Jti(rest, 5) } })));
+        var none = await Feed.PollAsync(_app, new { maxEvents = 0, ack = new[] { Jti(rest, 3), Jti(rest, 5) } });
+        Assert.Empty(Cursors(none));
+        Assert.False(none.GetProperty("moreAvailable").GetBoolean());
         Assert.Empty(Cursors(await Feed.PollAsync(_app, new { returnImmediately = true })));
     }
 

@@ -1,7 +1,9 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using App.Data;
 using App.Events;
+using App.OAuth;
 using App.Tests.Attacks;
 using App.Tests.Tokens;
 using Microsoft.EntityFrameworkCore;
@@ -164,6 +166,20 @@ public sealed class IntrospectTests : IAsyncLifetime
         Assert.True(await _app.IsActiveAsync(token));
         Assert.Equal(HttpStatusCode.OK, (await _app.PostAsync("/connect/revoke", Callers.Basic(), ("token", token))).StatusCode);
         Assert.False(await _app.IsActiveAsync(token));
+    }
+
+    [Fact] // a clock that jumps ahead, and is set right
+    public async Task A_revoked_token_of_a_service_stays_so_however_the_clock_jumps()
+    {
+        var (token, other) = (await _app.ServiceTokenAsync(), await _app.ServiceTokenAsync());
+        await _app.PostAsync("/connect/revoke", Callers.Basic(), ("token", token));
+        _app.Time.SetWall(TimeSpan.FromMinutes(10));
+        await _app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None);
+        await _app.DbAsync(db => db.RegistryVersion.ExecuteUpdateAsync(set => set.SetProperty(v => v.Version, v => v.Version + 1)));
+        await _app.Get<ServiceRegistry>().CatchUpAsync(CancellationToken.None);
+        _app.Time.SetWall(TimeSpan.FromMinutes(-10));
+        Assert.False(await _app.IsActiveAsync(token));
+        Assert.True(await _app.IsActiveAsync(other));
     }
 
     private static async Task AssertRefusedAsync(HttpResponseMessage answer)

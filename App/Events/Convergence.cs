@@ -28,20 +28,23 @@ internal sealed record InstanceView(string Instance, DateTimeOffset ContactAt, l
 internal sealed record ServiceBehind(string Service, double Seconds);
 
 /// <summary>
-/// Answers for one entry of the log which services have applied it. A service counts while it was in contact within the life of an access
-/// token: one that has been away for longer holds no token that is still good. It has applied when each of its instances has; one that has
-/// said goodbye counts no more.
+/// Answers for one entry of the log which services have applied it. A service has when each of its instances has. One that hasn't been heard of
+/// for a while may have lost its line alone, and go on taking the tokens that people bring it: it counts for as long as a token that the entry
+/// concerns may be good, and after that, like all, while it was in contact within the life of an access token. One that has said goodbye counts no more.
 /// </summary>
 internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, TimeProvider time)
 {
     private const int MostShown = 100;
     private const int MostCounted = 1000;
 
+    // Whoever hasn't been heard of for longer isn't there any more.
+    private static readonly TimeSpan Remembered = TimeSpan.FromDays(1);
+
     /// <returns>Null where no service is concerned.</returns>
     public async Task<ConvergenceView?> OfAsync(LoggedEvent entry, CancellationToken ct)
     {
         var now = time.GetUtcNow();
-        var since = now - tokens.Lifetime;
+        var since = now - (now < entry.ExpiresAt ? Remembered : tokens.Lifetime);
         var readers = await db.FeedReaders.AsNoTracking().Where(r => r.ContactAt > since && r.Applied < FeedReader.Everything).ToListAsync(ct);
         var services = readers.Where(r => text.Concerns(entry, r.Audience)).GroupBy(r => r.Service).OrderBy(s => s.Key, StringComparer.Ordinal).ToList();
         if (services.Count == 0) return null;
@@ -71,7 +74,7 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
     public async Task<FeedView?> OfServiceAsync(string service, string? audience, CancellationToken ct)
     {
         var now = time.GetUtcNow();
-        var since = now - TimeSpan.FromDays(1);
+        var since = now - Remembered;
         var readers = await db.FeedReaders.AsNoTracking().Where(r => r.Service == service && r.ContactAt > since && r.Applied < FeedReader.Everything).OrderByDescending(r => r.ContactAt).Take(MostShown).ToListAsync(ct);
         if (readers.Count == 0) return null;
         var newest = await db.EventCounter.Select(c => c.Value).SingleAsync(ct);

@@ -59,9 +59,10 @@ internal sealed partial class PollEvents(
         if (request.SetErrs is { Count: > 0 } refused) Refused(service.Id, refused.Count, CodeOf(refused.First().Value));
         var reader = await ReadAsync(service, request, ct);
         var most = Math.Min(request.MaxEvents ?? Most, Most);
-        if (most == 0) return new PollAnswer(new Dictionary<string, string>(), false);
-        var again = await db.UndeliveredEvents.AsNoTracking().Where(u => u.Service == service.Id && u.Again).OrderBy(u => u.Cursor).Take(most).ToListAsync(ct);
-        var room = most - again.Count;
+        var again = await db.UndeliveredEvents.AsNoTracking().Where(u => u.Service == service.Id && u.Again).OrderBy(u => u.Cursor).Take(most + 1).ToListAsync(ct);
+        var room = Math.Max(0, most - again.Count);
+        // Asked for none, as with an acknowledgement alone: only whether there are some (RFC 8936 section 2.3).
+        if (most == 0) return new PollAnswer(new Dictionary<string, string>(), again.Count > 0 || await DueAsync(reader, service, 1, ct) is { Count: > 0 });
 
         using var end = CancellationTokenSource.CreateLinkedTokenSource(ct, lifetime.ApplicationStopping, live.Until(service));
         end.CancelAfter(LongestWait);
@@ -75,8 +76,8 @@ internal sealed partial class PollEvents(
                 var audience = text.AudienceOf(service);
                 foreach (var entry in found.Take(room)) await text.SettleAsync(entry.Event, ct);
                 var sets = found.Take(room).ToDictionary(e => e.Event.Id.ToString(), e => text.Set(e, audience));
-                foreach (var one in again) sets[one.EventId.ToString()] = text.Sign(Encoding.UTF8.GetBytes(one.Payload));
-                return new PollAnswer(sets, found.Count > room);
+                foreach (var one in again.Take(most)) sets[one.EventId.ToString()] = text.Sign(Encoding.UTF8.GetBytes(one.Payload));
+                return new PollAnswer(sets, found.Count > room || again.Count > most);
             }
 
             try

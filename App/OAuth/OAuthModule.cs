@@ -24,7 +24,7 @@ internal static class OAuthModule
         services.AddScoped<RevokeToken>();
         services.AddSingleton(new StartStep(BeginAsync, ServingOnly: true));
         services.AddHostedService<FollowRegistry>();
-        services.AddSingleton(new Sweep((db, now, ct) => db.ForgetAsync(db.RevokedTokens.Where(t => t.ExpiresAt < now - TokenOptions.ClockSkew).OrderBy(t => t.ExpiresAt), ct)));
+        services.AddSingleton(new Sweep((db, now, ct) => db.ForgetAsync(db.RevokedTokens.Where(t => t.ExpiresAt < now - RevocationIndex.Slack).OrderBy(t => t.ExpiresAt), ct)));
         services.AddSingleton(new DiscoveryPart(Discovery.Describe));
         services.AddAuthentication().AddScheme<AuthenticationSchemeOptions, ServiceHandler>(ServiceHandler.Scheme, null);
         services.AddAuthorizationBuilder()

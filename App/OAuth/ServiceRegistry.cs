@@ -69,8 +69,9 @@ internal sealed class ServiceRegistry(IServiceScopeFactory scopes, ServiceSecret
             var version = await db.RegistryVersion.Select(v => v.Version).SingleAsync(ct);
             if (!always && version == _now.Version) return;
             var clients = await db.OAuthClients.AsNoTracking().ToListAsync(ct);
-            var now = time.GetUtcNow() - Tokens.TokenOptions.ClockSkew;
-            var revoked = await db.RevokedTokens.Where(t => t.ExpiresAt > now).Select(t => t.Id).ToListAsync(ct);
+            // Past their end by as much as a clock may jump: none comes back when it is set right.
+            var horizon = time.GetUtcNow() - RevocationIndex.Slack;
+            var revoked = await db.RevokedTokens.Where(t => t.ExpiresAt > horizon).Select(t => t.Id).ToListAsync(ct);
             var known = _now.Services;
             var services = clients.ToFrozenDictionary(c => c.ClientId!, c => new RegisteredService(c, known.GetValueOrDefault(c.ClientId!)?.Contact ?? new Contact()), StringComparer.Ordinal);
             _now = new Snapshot(
