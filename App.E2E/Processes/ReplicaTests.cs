@@ -28,7 +28,7 @@ public sealed class ReplicaTests : IAsyncLifetime
     [Fact]
     public async Task A_session_ended_at_one_replica_is_refused_at_the_other_within_a_second_and_introspected_as_over()
     {
-        var secret = await (await Admin.NewAsync(_a)).AddServiceAsync("billing", "AsksUs");
+        var secret = await (await Admin.NewAsync(_a)).AddServiceAsync("billing", "Asks");
         for (var round = 0; round < 10; round++)
         {
             var ada = Person.New();
