@@ -92,7 +92,7 @@ public sealed class LockAccountTests(OneApp fixture) : IClassFixture<OneApp>
         Assert.True(disabled.NotBefore >= user.Claims.GetProperty("iat").GetInt64());
         Assert.Equal(2, events.Count(e => e.Reason == "ended-by-admin"));
         var audit = await _app.DbAsync(db => db.Set<App.Audit.AuditEntry>().AsNoTracking().Where(a => a.Id > audited && a.UserId == user.Id).OrderBy(a => a.Id).ToListAsync());
-        Assert.Equal($"by {admin.Id}", Assert.Single(audit, a => a.Action == "account-locked").Detail);
+        Assert.Equal(admin.Id, Assert.Single(audit, a => a.Action == "account-locked").ActorId);
         Assert.Equal(2, audit.Count(a => a is { Action: "session-ended", Detail: "ended-by-admin" }));
         Assert.Single(audit, a => a.Action == GuessLimits.Refused);
 
