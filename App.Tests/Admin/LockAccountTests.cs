@@ -116,6 +116,7 @@ public sealed class LockAccountTests(OneApp fixture) : IClassFixture<OneApp>
         await Answers.AssertProblemAsync(await SignInAsync(user), 400, "Invalid credentials");
         await Answers.AssertProblemAsync(await _app.Client.PostAsJsonAsync("/api/tokens", new { email = user.Email, password = user.Password, code = twoStep.Codes[0] }), 401, "Invalid credentials");
         await _app.LockAsync(admin, user, locked: false);
+        await Answers.AssertProblemAsync(await twoStep.AnswerAsync(challenge, twoStep.Code(1)), 401, "Invalid credentials");
         // The code that was refused isn't spent.
         Assert.Equal(HttpStatusCode.OK, (await _app.Client.PostAsJsonAsync("/api/tokens", new { email = user.Email, password = user.Password, code = twoStep.Codes[0] })).StatusCode);
     }

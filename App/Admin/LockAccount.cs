@@ -79,10 +79,11 @@ internal sealed class LockAccount(
             // Open pages follow their session, everybody else the account.
             await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.EndedByAdmin, ct, actor: admin?.Id);
             await events.UserChangedAsync(Causes.Disabled, id, ct);
-            await looseEnds.OfPasswordAsync(id, ct);
+            await looseEnds.OfLockAsync(id, ct);
         }
         else
         {
+            await looseEnds.OfUnlockAsync(id, ct);
             // What its owner tried meanwhile was refused however right it was.
             await guesses.ForgetAsync(await db.Users.Where(u => u.Id == id).Select(u => u.NormalizedEmail!).SingleAsync(ct), ct);
         }

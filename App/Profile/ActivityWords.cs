@@ -45,7 +45,7 @@ internal static class ActivityWords
         FactorChange.PasskeyRemoved => Text.DidRemovePasskey,
         FactorChange.PasskeyRenamed => Sentence.With(Text.DidRenamePasskey, detail),
         SecondFactor.RecoveryCodeUsed => Sentence.With(Text.DidUseCode, detail),
-        GuessLimits.Refused => detail?.Split('|')[0] == Amr.Code ? Text.DidRefuseCode : Text.DidRefuse,
+        GuessLimits.Refused => Refused(detail?.Split('|')[0]),
         GuessLimits.LockedOut => Locked(detail!.Split(' ', '|')),
         "proved-again" => Text.DidProve,
         "account-deleted" => Text.DidDeleteAccount,
@@ -60,6 +60,13 @@ internal static class ActivityWords
         "signing-key-rotated" => Sentence.With(Text.DidRotateKey, detail),
         "signing-key-revoked" => Sentence.With(Text.DidRevokeKey, detail),
         _ => Sentence.With(Text.DidOther, action),
+    };
+
+    private static string Refused(string? what) => what switch
+    {
+        Amr.Code => Text.DidRefuseCode,
+        not null when what.EndsWith(RefusedSignIn.AtLocked, StringComparison.Ordinal) => Text.DidRefuseLocked,
+        _ => Text.DidRefuse,
     };
 
     private static string Locked(string[] detail) =>
