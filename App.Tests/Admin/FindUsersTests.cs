@@ -135,8 +135,8 @@ public sealed class FindUsersTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Equal(2, (await Answers.JsonAsync(all)).GetProperty("ended").GetInt32());
         Assert.Null(await _app.WhoAmIAsync(cookies: third.Cookies));
         Assert.NotNull(await _app.SignInAsync(user)); // they aren't locked
-        var said = await _app.DbAsync(db => db.Set<App.Audit.AuditEntry>().Where(a => a.UserId == user.Id && a.Action == "sessions-ended").OrderBy(a => a.Id).Select(a => new { a.SessionId, a.Detail }).ToListAsync());
-        Assert.Equal([new { SessionId = (Guid?)second.SessionId, Detail = (string?)$"by {admin.Id}" }, new { SessionId = (Guid?)null, Detail = (string?)$"by {admin.Id}" }], said);
+        var said = await _app.DbAsync(db => db.Set<App.Audit.AuditEntry>().Where(a => a.UserId == user.Id && a.Action == "sessions-ended").OrderBy(a => a.Id).Select(a => new { a.SessionId, a.ActorId }).ToListAsync());
+        Assert.Equal([new { SessionId = (Guid?)second.SessionId, ActorId = (Guid?)admin.Id }, new { SessionId = (Guid?)null, ActorId = (Guid?)admin.Id }], said);
         foreach (var path in new[] { $"/api/admin/sessions/{Guid.NewGuid()}", "/api/admin/sessions/x", $"{Users}/{Guid.NewGuid()}/sessions" }) await _app.ExpectAsync(HttpStatusCode.NotFound, admin, HttpMethod.Delete, path);
     }
 
@@ -149,8 +149,8 @@ public sealed class FindUsersTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Equal("clerk", (await _app.SignInAsync(user)).Claims.GetProperty("roles")[0].GetString());
         for (var i = 0; i < 2; i++) await _app.ExpectAsync(HttpStatusCode.NoContent, admin, HttpMethod.Delete, $"{Users}/{user.Id}/roles/clerk");
         Assert.False((await _app.SignInAsync(user)).Claims.TryGetProperty("roles", out _));
-        var said = await _app.DbAsync(db => db.Set<App.Audit.AuditEntry>().Where(a => a.UserId == user.Id && a.Action.StartsWith("role-")).OrderBy(a => a.Id).Select(a => $"{a.Action} {a.Detail}").ToListAsync());
-        Assert.Equal([$"role-granted clerk by {admin.Id}", $"role-revoked clerk by {admin.Id}"], said);
+        var said = await _app.DbAsync(db => db.Set<App.Audit.AuditEntry>().Where(a => a.UserId == user.Id && a.Action.StartsWith("role-")).OrderBy(a => a.Id).Select(a => $"{a.Action} {a.Detail} {a.ActorId}").ToListAsync());
+        Assert.Equal([$"role-granted clerk {admin.Id}", $"role-revoked clerk {admin.Id}"], said);
 
         await _app.ExpectAsync(HttpStatusCode.NotFound, admin, HttpMethod.Put, $"{Users}/{Guid.NewGuid()}/roles/clerk");
         foreach (var name in new[] { "Admin", "ADMIN", "a b", "-", "%C3%A4", new string('a', 41) })

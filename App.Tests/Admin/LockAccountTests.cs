@@ -92,7 +92,7 @@ public sealed class LockAccountTests(OneApp fixture) : IClassFixture<OneApp>
         Assert.True(disabled.NotBefore >= user.Claims.GetProperty("iat").GetInt64());
         Assert.Equal(2, events.Count(e => e.Reason == "ended-by-admin"));
         var audit = await _app.DbAsync(db => db.Set<App.Audit.AuditEntry>().AsNoTracking().Where(a => a.Id > audited && a.UserId == user.Id).OrderBy(a => a.Id).ToListAsync());
-        Assert.Equal($"by {admin.Id}", Assert.Single(audit, a => a.Action == "account-locked").Detail);
+        Assert.Equal(admin.Id, Assert.Single(audit, a => a.Action == "account-locked").ActorId);
         Assert.Equal(2, audit.Count(a => a is { Action: "session-ended", Detail: "ended-by-admin" }));
         Assert.Single(audit, a => a.Action == GuessLimits.Refused);
 
@@ -116,6 +116,7 @@ public sealed class LockAccountTests(OneApp fixture) : IClassFixture<OneApp>
         await Answers.AssertProblemAsync(await SignInAsync(user), 400, "Invalid credentials");
         await Answers.AssertProblemAsync(await _app.Client.PostAsJsonAsync("/api/tokens", new { email = user.Email, password = user.Password, code = twoStep.Codes[0] }), 401, "Invalid credentials");
         await _app.LockAsync(admin, user, locked: false);
+        await Answers.AssertProblemAsync(await twoStep.AnswerAsync(challenge, twoStep.Code(1)), 401, "Invalid credentials");
         // The code that was refused isn't spent.
         Assert.Equal(HttpStatusCode.OK, (await _app.Client.PostAsJsonAsync("/api/tokens", new { email = user.Email, password = user.Password, code = twoStep.Codes[0] })).StatusCode);
     }

@@ -1,7 +1,15 @@
 using System.Net;
 using App.Admin;
+using App.Audit;
+using App.Data;
+using App.Events;
 using App.Shared;
 using App.Tests.Attacks;
+using App.Tokens;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace App.Tests.Admin;
 
@@ -49,6 +57,31 @@ public sealed class ManageKeysTests : IAsyncLifetime
         Assert.All(answers, a => Assert.Equal(HttpStatusCode.OK, a.StatusCode));
         var all = (await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Get, Keys, _admin))).EnumerateArray().Select(k => k.GetProperty("state").GetString()).ToList();
         Assert.Equal((1, 1), (all.Count(s => s == "current"), all.Count(s => s == "next")));
+    }
+
+    [Fact]
+    public async Task An_admin_who_is_none_any_more_changes_no_key_and_one_who_is_stands_in_the_audit()
+    {
+        var (gone, admin) = (await _app.NewAdminAsync(), await _app.NewAdminAsync());
+        await _app.GrantAsync(gone, granted: false);
+        var (current, next) = (await IdAsync("current"), await IdAsync("next"));
+        // As a request that was let in before, and takes its time.
+        await using (var scope = _app.Services.CreateAsyncScope())
+        {
+            var (db, keys) = (scope.ServiceProvider.GetRequiredService<AppDb>(), scope.ServiceProvider.GetRequiredService<SigningKeys>());
+            Assert.Equal(403, Status((await ManageKeys.RotateAsync(gone.AsCaller(), db, keys, _app.Get<SigningKeyRing>(), CancellationToken.None)).Result));
+            foreach (var key in new[] { current, next })
+                Assert.Equal(403, Status((await ManageKeys.RevokeAsync(key, gone.AsCaller(), db, keys, CancellationToken.None)).Result));
+        }
+
+        Assert.Equal((current, next), (await IdAsync("current"), await IdAsync("next")));
+        Assert.Equal(0, await _app.DbAsync(db => db.SecurityEvents.CountAsync(e => e.KeyId != null)));
+        await _app.ExpectAsync(HttpStatusCode.OK, admin, HttpMethod.Post, Keys + "/rotate");
+        await _app.ExpectAsync(HttpStatusCode.OK, admin, HttpMethod.Post, $"{Keys}/{current}/revoke");
+        Assert.Equal([("signing-key-rotated", current, admin.Id), ("signing-key-revoked", current, admin.Id)],
+            (await _app.DbAsync(db => db.Audit.AsNoTracking().Where(a => a.Action.StartsWith("signing-key-")).OrderBy(a => a.Id).ToListAsync())).Select(a => (a.Action, a.Detail, a.ActorId)));
+
+        static int? Status(IResult answer) => (answer as ProblemHttpResult)?.StatusCode;
     }
 
     private async Task<string> IdAsync(string state) => (await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Get, Keys, _admin)))

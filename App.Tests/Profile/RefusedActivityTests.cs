@@ -4,6 +4,7 @@ using App.Accounts;
 using App.Audit;
 using App.Factors;
 using App.Tests.Accounts;
+using App.Tests.Admin;
 using App.Tests.Attacks;
 using App.Tests.Factors;
 using Microsoft.EntityFrameworkCore;
@@ -82,6 +83,38 @@ public sealed class RefusedActivityTests : IAsyncLifetime
 
         var page = await (await _app.SendAsync(HttpMethod.Get, "/account/activity", cookies: signedIn.Cookies)).PageAsync();
         Assert.Equal(["Recovery code used, 9 left", "Signed in", "Sign-in refused: right password, wrong code"], page.QuerySelectorAll(".list > li b").Select(b => b.TextContent).Take(3));
+    }
+
+    [Fact]
+    public async Task A_passkey_or_a_second_step_tried_at_a_locked_account_is_told_as_a_password_is()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        var (browser, key) = (new PasskeyBrowser(_app), new SoftKey());
+        await browser.AddAsync(key, user);
+        var ada = await _app.TurnOnTwoStepAsync(await _app.SignInAsync(user));
+        var challenge = await ada.ChallengeAsync();
+        var (handle, options) = await browser.BeginAsync("sign-in", challenge: challenge);
+        await _app.LockAsync(admin, user);
+
+        for (var i = 0; i < 2; i++)
+        {
+            await Answers.AssertProblemAsync(await ada.AnswerAsync(challenge, ada.Codes[0]), 401, "Invalid credentials");
+            await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Post, "/api/passkeys/sign-in/begin", json: new { challenge }), 401, "Invalid credentials");
+            await Answers.AssertProblemAsync(await browser.FinishAsync("sign-in", handle, key.Get(options), challenge: challenge), 400, "Invalid credentials");
+            await Answers.AssertProblemAsync(await browser.SignInAsync(key), 400, "Invalid credentials");
+        }
+
+        string[] expected = ["sign-in-refused otp locked|program|A program|", "sign-in-refused hwk locked|program|A program|"];
+        Assert.Equal(expected, await RowsAsync(user.Id));
+        _app.Time.Advance(TimeSpan.FromMinutes(15));
+        await Answers.AssertProblemAsync(await browser.SignInAsync(key), 400, "Invalid credentials");
+        Assert.Equal([.. expected, expected[1]], await RowsAsync(user.Id));
+
+        await _app.LockAsync(await _app.SignInAsync(admin), user, locked: false);
+        var signedIn = await TestUser.ReadAsync(_app, await browser.SignInAsync(key), user.Email, user.Password);
+        Assert.Equal(3, (await RowsAsync(user.Id)).Count);
+        var page = await (await _app.SendAsync(HttpMethod.Get, "/account/activity", cookies: signedIn.Cookies)).PageAsync();
+        Assert.Equal(3, page.QuerySelectorAll(".list b").Count(b => b.TextContent == "Sign-in refused: the account was locked"));
     }
 
     [Fact] // Whoever is signed in guesses there: the row names their session.

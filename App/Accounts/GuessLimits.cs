@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using App.Audit;
 using App.Data;
+using App.Factors;
 using App.Passwords;
 using App.Sessions;
 
@@ -18,7 +19,7 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
     public const int Allowed = 10;
 
     /// <summary>What the owner of the account reads afterwards: once for a series of wrong ones at sign-in, and once for each lock. However many are made, the rows are few.</summary>
-    public const string Refused = "sign-in-refused", LockedOut = "locked-out";
+    public const string Refused = RefusedSignIn.Action, LockedOut = "locked-out";
 
     private static readonly TimeSpan Window = TimeSpan.FromMinutes(15);
     private static readonly TimeSpan FirstLock = TimeSpan.FromMinutes(1);
@@ -148,6 +149,6 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
 /// <param name="SessionId">Of somebody who was signed in already; null at sign-in.</param>
 internal sealed record WrongGuess(Guid? UserId, string Method, Client Client, Guid? SessionId = null)
 {
-    /// <summary>With the device, as far as no session remembers it: its names are ours, or a word of letters and digits.</summary>
-    public string With(string what) => SessionId is null && Device.Parse(Client.UserAgent) is var device ? $"{what}|{device.Kind}|{device.Browser}|{device.Os}" : what;
+    /// <summary>With the device, as far as no session remembers it.</summary>
+    public string With(string what) => SessionId is null ? RefusedSignIn.With(what, Client) : what;
 }

@@ -18,11 +18,23 @@ internal sealed class LooseEnds(OneTimeLinks links, Outbox outbox, SecondSteps s
     /// <summary>The password isn't what it was, or soon won't be. "This wasn't me" stays: it can only take more away.</summary>
     public async Task OfPasswordAsync(Guid userId, CancellationToken ct)
     {
+        await OfLockAsync(userId, ct);
+        await steps.EndAsync(userId, ct);
+    }
+
+    /// <summary>
+    /// The account is being locked. A second step that is due leads nowhere, and is known for its five minutes all the same, so that its owner
+    /// can be told of who tries it.
+    /// </summary>
+    public async Task OfLockAsync(Guid userId, CancellationToken ct)
+    {
         // First the draft: where one is being written just now, this waits until its link is there to be withdrawn.
         await outbox.WithdrawDraftsAsync(userId, NewEmail, ct);
         await links.WithdrawAsync(userId, [SetPassword.ResetLink, NewEmail], ct);
-        await steps.EndAsync(userId, ct);
     }
+
+    /// <summary>The account is being unlocked: what was due before the lock isn't any more.</summary>
+    public Task OfUnlockAsync(Guid userId, CancellationToken ct) => steps.EndAsync(userId, ct);
 
     /// <summary>The address isn't what it was: whoever reads the letters sent there must not open the account by them.</summary>
     public async Task OfAddressAsync(Guid userId, CancellationToken ct)

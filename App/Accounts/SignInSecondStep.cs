@@ -21,7 +21,7 @@ public sealed class SecondStepRequest
 /// its challenges exactly as wrong passwords are, so that asking for a new challenge gives nobody new tries, and the owner's own device counts apart.
 /// </summary>
 internal sealed partial class SignInSecondStep(
-    AppDb db, GuessLimits guesses, SecondFactor factor, SecondSteps steps, StartSession start, KnownDevices devices, ILogger<SignInSecondStep> logger)
+    AppDb db, GuessLimits guesses, SecondFactor factor, SecondSteps steps, StartSession start, KnownDevices devices, RefusedSignIn refused, ILogger<SignInSecondStep> logger)
 {
     public static async Task<Results<Ok<SignedInUser>, ProblemHttpResult>> HandleAsync(
         HttpContext http, HeldSessions held, SignInSecondStep secondStep, SessionCookies cookies, CancellationToken ct)
@@ -44,6 +44,12 @@ internal sealed partial class SignInSecondStep(
 
         if (await steps.OwnerAsync(request.Challenge, ct) is not { } owner) return new SignIn.Outcome.Rejected();
         if (await db.Users.SingleOrDefaultAsync(u => u.Id == owner, ct) is not { } user) return new SignIn.Outcome.Rejected();
+        if (user.IsLocked)
+        {
+            await refused.NoteAtLockedAsync(user.Id, Amr.Code, client, ct);
+            return new SignIn.Outcome.Rejected();
+        }
+
         return await CountedAsync(user, client, async () =>
             !await steps.CountTryAsync(request.Challenge, ct) ? new SignIn.Outcome.Rejected()
             : await SpendAsync(user, request.Code, request.Challenge, client, replaced, ct), ct);

@@ -89,7 +89,7 @@ internal sealed partial class ChangeRole(AppDb db, ILookupNormalizer normalizer,
         }
 
         await events.UserChangedAsync(Causes.RolesChanged, id, ct);
-        audit.Add(granted ? "role-granted" : "role-revoked", id, detail: Doer.Of(admin, role));
+        audit.Add(granted ? "role-granted" : "role-revoked", id, detail: role, actor: admin?.Id);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return Outcome.Changed;

@@ -24,8 +24,8 @@ internal sealed class EndTheirSessions(AppDb db, RevokeSessions revoke, AuditLog
     {
         await using var transaction = await db.BeginWriteAsync(ct);
         if (!await db.IsStillAdminAsync(admin, ct) || !await db.Users.AnyAsync(u => u.Id == userId, ct)) return null;
-        var ended = await revoke.InUnitOfWorkAsync(s => s.UserId == userId, Causes.EndedByAdmin, ct);
-        if (ended.Count > 0) audit.Add("sessions-ended", userId, detail: Doer.Of(admin));
+        var ended = await revoke.InUnitOfWorkAsync(s => s.UserId == userId, Causes.EndedByAdmin, ct, actor: admin.Id);
+        if (ended.Count > 0) audit.Add("sessions-ended", userId, actor: admin.Id);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return ended.Count;
@@ -37,8 +37,8 @@ internal sealed class EndTheirSessions(AppDb db, RevokeSessions revoke, AuditLog
         await using var transaction = await db.BeginWriteAsync(ct);
         if (!await db.IsStillAdminAsync(admin, ct)) return null;
         if (await db.Sessions.Where(s => s.Id == sessionId).Select(s => (Guid?)s.UserId).SingleOrDefaultAsync(ct) is not { } owner) return null;
-        var ended = await revoke.InUnitOfWorkAsync(s => s.Id == sessionId, Causes.EndedByAdmin, ct);
-        if (ended.Count > 0) audit.Add("sessions-ended", owner, sessionId, detail: Doer.Of(admin));
+        var ended = await revoke.InUnitOfWorkAsync(s => s.Id == sessionId, Causes.EndedByAdmin, ct, actor: admin.Id);
+        if (ended.Count > 0) audit.Add("sessions-ended", owner, sessionId, actor: admin.Id);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return owner;

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using App.Audit;
 using App.Data;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -8,8 +9,10 @@ namespace App.Admin;
 /// <summary>One row of the audit.</summary>
 /// <param name="Action">A verb in the past, such as <c>signed-in</c>.</param>
 /// <param name="User">Whom it is about; for what an admin did to services, the admin.</param>
-/// <param name="Detail">What the action alone doesn't say; for what an admin did to somebody's account, who it was.</param>
-internal sealed record AuditView(long Id, DateTimeOffset At, string Action, Guid? User, Guid? Session, string? Address, string? Detail);
+/// <param name="Detail">What the action alone doesn't say; in rows of older making also which admin did it.</param>
+/// <param name="Actor">The admin who did it; absent where the user did it themself, or the command line, or nobody.</param>
+/// <param name="Who">The same for pages, with the address.</param>
+internal sealed record AuditView(long Id, DateTimeOffset At, string Action, Guid? User, Guid? Session, string? Address, string? Detail, Guid? Actor, [property: JsonIgnore] Actor? Who);
 
 /// <summary>A page of the audit, the newest first.</summary>
 /// <param name="Before">Ask with this for what came before; absent on the last page. With a filter a page may hold fewer, or none, and yet go on.</param>
@@ -45,6 +48,7 @@ internal sealed class ListAudit(AppDb db)
         if (!string.IsNullOrEmpty(action)) rows = rows.Where(a => a.Action == action);
         var found = await rows.OrderByDescending(a => a.Id).Take(take + 1).ToListAsync(ct);
         var next = found.Count > take ? found[take - 1].Id : floor;
-        return new AuditList([.. found.Take(take).Select(a => new AuditView(a.Id, a.At, a.Action, a.UserId, a.SessionId, a.Address, a.Detail))], next);
+        var actors = await Actor.OfAsync(db, found, ct);
+        return new AuditList([.. found.Take(take).Select(a => new AuditView(a.Id, a.At, a.Action, a.UserId, a.SessionId, a.Address, a.Detail, a.ActorId, actors.GetValueOrDefault(a.Id)))], next);
     }
 }

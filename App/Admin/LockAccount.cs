@@ -77,25 +77,20 @@ internal sealed class LockAccount(
         if (locked)
         {
             // Open pages follow their session, everybody else the account.
-            await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.EndedByAdmin, ct);
+            await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.EndedByAdmin, ct, actor: admin?.Id);
             await events.UserChangedAsync(Causes.Disabled, id, ct);
-            await looseEnds.OfPasswordAsync(id, ct);
+            await looseEnds.OfLockAsync(id, ct);
         }
         else
         {
+            await looseEnds.OfUnlockAsync(id, ct);
             // What its owner tried meanwhile was refused however right it was.
             await guesses.ForgetAsync(await db.Users.Where(u => u.Id == id).Select(u => u.NormalizedEmail!).SingleAsync(ct), ct);
         }
 
-        audit.Add(locked ? "account-locked" : "account-unlocked", id, detail: Doer.Of(admin));
+        audit.Add(locked ? "account-locked" : "account-unlocked", id, actor: admin?.Id);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return Outcome.Done;
     }
-}
-
-/// <summary>The detail of an audit row about somebody else's account: what the action doesn't say, and which admin did it.</summary>
-internal static class Doer
-{
-    public static string? Of(CurrentUser? admin, string? what = null) => admin is null ? what : $"{what} by {admin.Id}".TrimStart();
 }

@@ -1,3 +1,5 @@
+using App.Data;
+using App.Profile;
 using App.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -18,16 +20,28 @@ internal static class ManageKeys
         .Select(k => new KeyView(k.Id, k.State.ToString().ToLowerInvariant(), k.CreatedAt, k.ActivatedAt, k.EndedAt)));
 
     /// <summary>The next key signs; the current one verifies until its last token has expired. Of two admins at the same moment both are told of the one rotation.</summary>
-    public static async Task<Ok<KeysChanged>> RotateAsync(SigningKeys keys, SigningKeyRing ring, CancellationToken ct) =>
-        TypedResults.Ok(new KeysChanged(await keys.RotateAsync(ct) is SigningKeys.Outcome.Done(var current) ? current : ring.Signing.Key.KeyId));
+    public static async Task<Results<Ok<KeysChanged>, ProblemHttpResult>> RotateAsync(CurrentUser admin, AppDb db, SigningKeys keys, SigningKeyRing ring, CancellationToken ct) =>
+        await keys.RotateAsync(ct, By(admin, db, ct)) switch
+        {
+            SigningKeys.Outcome.Done(var current) => TypedResults.Ok(new KeysChanged(current)),
+            SigningKeys.Outcome.Forbidden => Problems.Forbidden(),
+            _ => TypedResults.Ok(new KeysChanged(ring.Signing.Key.KeyId)),
+        };
 
     /// <summary>Every token of this key is refused from now on, everywhere; if it was the current one, the next takes over. 404 for a key that isn't there or is revoked already.</summary>
-    public static async Task<Results<Ok<KeysChanged>, ProblemHttpResult>> RevokeAsync(string id, SigningKeys keys, CancellationToken ct)
+    public static async Task<Results<Ok<KeysChanged>, ProblemHttpResult>> RevokeAsync(string id, CurrentUser admin, AppDb db, SigningKeys keys, CancellationToken ct)
     {
         SigningKeys.Outcome outcome;
         // Somebody else changed the keys at the same moment: what was wanted is still to be done.
-        do outcome = await keys.RevokeAsync(id, ct);
+        do outcome = await keys.RevokeAsync(id, ct, By(admin, db, ct));
         while (outcome is SigningKeys.Outcome.Overtaken);
-        return outcome is SigningKeys.Outcome.Done(var current) ? TypedResults.Ok(new KeysChanged(current)) : Problems.NotFound();
+        return outcome switch
+        {
+            SigningKeys.Outcome.Done(var current) => TypedResults.Ok(new KeysChanged(current)),
+            SigningKeys.Outcome.Forbidden => Problems.Forbidden(),
+            _ => Problems.NotFound(),
+        };
     }
+
+    private static SigningKeys.ByAdmin By(CurrentUser admin, AppDb db, CancellationToken ct) => new(admin.Id, () => db.IsStillAdminAsync(admin, ct));
 }

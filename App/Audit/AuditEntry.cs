@@ -20,6 +20,9 @@ internal sealed class AuditEntry : IEntityTypeConfiguration<AuditEntry>
     /// <summary>What the action alone doesn't say, such as why a session ended.</summary>
     public string? Detail { get; set; }
 
+    /// <summary>The admin who did it. Null where the person did it themself, or the command line, or nobody.</summary>
+    public Guid? ActorId { get; set; }
+
     void IEntityTypeConfiguration<AuditEntry>.Configure(EntityTypeBuilder<AuditEntry> builder)
     {
         builder.ToTable("Audit");

@@ -18,15 +18,17 @@ internal sealed class AuditLog(AppDb db, TimeProvider time)
 
     private static readonly TimeSpan Fold = TimeSpan.FromMinutes(1);
 
-    public void Add(string action, Guid? userId = null, Guid? sessionId = null, string? address = null, string? detail = null) =>
+    /// <param name="actor">The admin who did it to somebody else's account, or to a key.</param>
+    public void Add(string action, Guid? userId = null, Guid? sessionId = null, string? address = null, string? detail = null, Guid? actor = null) =>
         db.Audit.Add(new AuditEntry
         {
             At = time.GetUtcNow(),
-            Action = action,
+            Action = AuditActions.Known(action),
             UserId = userId,
             SessionId = sessionId,
             Address = address,
             Detail = detail,
+            ActorId = actor,
         });
 
     /// <summary>The same for what somebody may do as often as they like: all of it within a minute is one row, which tells the last.</summary>
@@ -40,9 +42,9 @@ internal sealed class AuditLog(AppDb db, TimeProvider time)
 
     /// <summary>The same, at once and in the caller's transaction: for what happens with every sign-in, where the context would be half of the price.</summary>
     public Task WriteAsync(string action, Guid userId, Guid sessionId, string address, string detail, CancellationToken ct) =>
-        db.WriteAsync(Insert, ct, ("@at", time.GetUtcNow()), ("@action", action), ("@userId", userId), ("@sessionId", sessionId), ("@address", address), ("@detail", detail));
+        db.WriteAsync(Insert, ct, ("@at", time.GetUtcNow()), ("@action", AuditActions.Known(action)), ("@userId", userId), ("@sessionId", sessionId), ("@address", address), ("@detail", detail));
 
     /// <summary>The same where there may be no such person: how long it takes tells nobody whether there is.</summary>
     public Task WriteOfAsync(string action, Guid? userId, Guid? sessionId, string address, string detail, CancellationToken ct) =>
-        db.WriteAsync(InsertOf, ct, ("@at", time.GetUtcNow()), ("@action", action), ("@userId", userId ?? Guid.Empty), ("@sessionId", sessionId), ("@address", address), ("@detail", detail));
+        db.WriteAsync(InsertOf, ct, ("@at", time.GetUtcNow()), ("@action", AuditActions.Known(action)), ("@userId", userId ?? Guid.Empty), ("@sessionId", sessionId), ("@address", address), ("@detail", detail));
 }

@@ -18,6 +18,7 @@ internal static class FactorsModule
         services.AddScoped<SecondFactor>();
         services.AddScoped<SecondSteps>();
         services.AddSingleton(SecondSteps.Sweep);
+        services.AddScoped<RefusedSignIn>();
         services.AddScoped<TwoStep>();
         services.AddScoped<IPasskeyHandler<User>, PasskeyHandler<User>>();
         services.AddOptions<IdentityPasskeyOptions>().Configure<PublicUrl>(Configure);

@@ -38,15 +38,18 @@ internal sealed record PasskeyUser(string Email, Guid Id);
 /// no credentials, whoever asks, so that they tell nobody who has an account.
 /// </summary>
 internal sealed partial class UsePasskey(
-    AppDb db, IPasskeyHandler<User> webAuthn, PasskeyCeremonies ceremonies, SecondSteps steps, StartSession start, KnownDevices devices, RecentProof proof, TimeProvider time, ILogger<UsePasskey> logger)
+    AppDb db, IPasskeyHandler<User> webAuthn, PasskeyCeremonies ceremonies, SecondSteps steps, StartSession start, KnownDevices devices, RecentProof proof, RefusedSignIn refused, TimeProvider time, ILogger<UsePasskey> logger)
 {
     private const string ToSignIn = "sign-in", ToConfirm = "confirm";
 
-    public static async Task<Results<Ok<PasskeyOptions>, ProblemHttpResult>> BeginSignInAsync(PasskeySignInBeginRequest request, UsePasskey use, HttpContext http, CancellationToken ct)
+    public static async Task<Results<Ok<PasskeyOptions>, ProblemHttpResult>> BeginSignInAsync(
+        PasskeySignInBeginRequest request, UsePasskey use, RefusedSignIn refused, HttpContext http, CancellationToken ct)
     {
         if (request.Challenge is null) return await use.BeginAsync(null, ToSignIn, null, http);
         if (await use.OwnerAsync(request.Challenge, ct) is not { } owner) return Problems.InvalidCredentials(401);
-        return await use.BeginAsync(owner, ToSignIn, request.Challenge, http);
+        if (!owner.IsLocked) return await use.BeginAsync(owner, ToSignIn, request.Challenge, http);
+        await refused.NoteAtLockedAsync(owner.Id, Amr.DeviceKey, Client.Of(http), ct);
+        return Problems.InvalidCredentials(401);
     }
 
     public static async Task<Results<Ok<PasskeyUser>, ProblemHttpResult>> FinishSignInAsync(
@@ -75,21 +78,28 @@ internal sealed partial class UsePasskey(
     private async Task<Grant?> SignInAsync(PasskeyAnswerRequest request, IReadOnlyList<Guid> replaced, HttpContext http, CancellationToken ct)
     {
         if (await VerifyAsync(request, ToSignIn, request.Challenge, http) is not var (ceremony, user, passkey)) return null;
-        var second = request.Challenge is not null;
-        return await OnceAsync(async () =>
+        var (second, locked, method) = (request.Challenge is not null, user.IsLocked, passkey.IsBackedUp ? Amr.SyncedKey : Amr.DeviceKey);
+        var begun = await OnceAsync(async () =>
         {
             await using var transaction = await db.BeginWriteAsync(ct);
             ceremonies.Use(ceremony);
             if (!await CountAsync(user, passkey, ct)) return null;
             if (second && !await steps.FinishAsync(request.Challenge!, user.Id, ct)) return null;
-            List<string> amr = [passkey.IsBackedUp ? Amr.SyncedKey : Amr.DeviceKey, Amr.Several];
+            List<string> amr = [method, Amr.Several];
             if (second) amr.Insert(0, Amr.Password);
-            if (await start.BeginAsync(user, amr, Client.Of(http), replaced, ct) is not { } grant) return null;
+            if (await start.BeginAsync(user, amr, Client.Of(http), replaced, ct) is not { } grant)
+            {
+                locked = true;
+                return null;
+            }
+
             await devices.TellIfNewAsync(user, grant.User.SessionId, Client.Of(http), ct);
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             return grant;
         });
+        if (begun is null && locked) await refused.NoteAtLockedAsync(user.Id, method, Client.Of(http), ct);
+        return begun;
     }
 
     private async Task<bool> ConfirmAsync(PasskeyAnswerRequest request, CurrentUser caller, HttpContext http, CancellationToken ct)

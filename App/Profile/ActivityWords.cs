@@ -8,16 +8,19 @@ namespace App.Profile;
 /// <summary>The audit's verbs as people say them. What is new in the audit is named as it stands there until it has words here.</summary>
 internal static class ActivityWords
 {
-    public static string Of(ActivityView entry) => entry.Action switch
+    public static string Of(ActivityView entry) => Of(entry.Action, entry.Detail);
+
+    public static string Of(string action, string? detail) => action switch
     {
         "signed-up" => Text.DidSignUp,
         "signed-in" => Text.DidSignIn,
-        "session-ended" => entry.Detail switch
+        "session-ended" => detail switch
         {
             "sign-out" => Text.DidSignOut,
             "replaced" => Text.DidReplace,
             "refresh-reuse" => Text.DidReuse,
             "disowned" => Text.DidDisownSession,
+            "ended-by-admin" => Text.DidEndOneByAdmin,
             _ => Text.DidEnd,
         },
         "password-changed" => Text.DidChangePassword,
@@ -29,8 +32,8 @@ internal static class ActivityWords
         "name-changed" => Text.DidChangeName,
         "data-taken" => Text.DidTakeData,
         "disowned" => Text.DidDisown,
-        "role-granted" => Text.DidGetRole,
-        "role-revoked" => Text.DidLoseRole,
+        "role-granted" => Sentence.With(Text.DidGetRole, detail),
+        "role-revoked" => Sentence.With(Text.DidLoseRole, detail),
         "account-locked" => Text.DidLockAccount,
         "account-unlocked" => Text.DidUnlockAccount,
         "sessions-ended" => Text.DidEndByAdmin,
@@ -40,12 +43,30 @@ internal static class ActivityWords
         FactorChange.CodesRemoved => Text.DidRemoveCodes,
         FactorChange.PasskeyAdded => Text.DidAddPasskey,
         FactorChange.PasskeyRemoved => Text.DidRemovePasskey,
-        FactorChange.PasskeyRenamed => Sentence.With(Text.DidRenamePasskey, entry.Detail),
-        SecondFactor.RecoveryCodeUsed => Sentence.With(Text.DidUseCode, entry.Detail),
-        GuessLimits.Refused => entry.Detail == Amr.Code ? Text.DidRefuseCode : Text.DidRefuse,
-        GuessLimits.LockedOut => Locked(entry.Detail!.Split(' ')),
+        FactorChange.PasskeyRenamed => Sentence.With(Text.DidRenamePasskey, detail),
+        SecondFactor.RecoveryCodeUsed => Sentence.With(Text.DidUseCode, detail),
+        GuessLimits.Refused => Refused(detail?.Split('|')[0]),
+        GuessLimits.LockedOut => Locked(detail!.Split(' ', '|')),
         "proved-again" => Text.DidProve,
-        _ => Sentence.With(Text.DidOther, entry.Action),
+        "account-deleted" => Text.DidDeleteAccount,
+        "service-created" => Sentence.With(Text.DidAddService, detail),
+        "service-changed" => Sentence.With(Text.DidChangeService, detail),
+        "service-removed" => Sentence.With(Text.DidRemoveService, detail),
+        "service-secret-rotated" => Sentence.With(Text.DidRotateSecret, detail),
+        "service-secret-withdrawn" => Sentence.With(Text.DidWithdrawSecret, detail),
+        "service-push-changed" => Sentence.With(Text.DidChangePush, detail),
+        "service-push-removed" => Sentence.With(Text.DidRemovePush, detail),
+        "service-push-retried" => Sentence.With(Text.DidRetryPush, detail),
+        "signing-key-rotated" => Sentence.With(Text.DidRotateKey, detail),
+        "signing-key-revoked" => Sentence.With(Text.DidRevokeKey, detail),
+        _ => Sentence.With(Text.DidOther, action),
+    };
+
+    private static string Refused(string? what) => what switch
+    {
+        Amr.Code => Text.DidRefuseCode,
+        not null when what.EndsWith(RefusedSignIn.AtLocked, StringComparison.Ordinal) => Text.DidRefuseLocked,
+        _ => Text.DidRefuse,
     };
 
     private static string Locked(string[] detail) =>

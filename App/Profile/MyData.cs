@@ -57,7 +57,8 @@ internal sealed class MyData(AppDb db, CheckPassword check, IEnumerable<Personal
             s.Address,
             s.UserAgent,
         }).ToListAsync(ct)),
-        new("activity", async (db, id, ct) => await db.Audit.Where(a => a.UserId == id).OrderBy(a => a.Id).Select(a => new { a.At, a.Action, a.SessionId, a.Address, a.Detail }).ToListAsync(ct),
+        new("activity", async (db, id, ct) => (await db.Audit.AsNoTracking().Where(a => a.UserId == id).OrderBy(a => a.Id).ToListAsync(ct))
+            .Select(a => new { a.At, a.Action, By = Actor.By(a), a.SessionId, a.Address, Detail = Actor.DetailForOwner(a) }),
             (db, id, ct) => db.Audit.Where(a => a.UserId == id).ExecuteDeleteAsync(ct)),
         new("letters", async (db, id, ct) => await db.Outbox.Where(l => l.UserId == id).OrderBy(l => l.CreatedAt).Select(l => new { l.CreatedAt, l.SentAt }).ToListAsync(ct),
             (db, id, ct) => db.Outbox.Where(l => l.UserId == id).ExecuteDeleteAsync(ct)),

@@ -53,7 +53,8 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
     }
 
     /// <summary>The same, inside a transaction of the caller's, who saves and commits.</summary>
-    public async Task<IReadOnlyList<Guid>> InUnitOfWorkAsync(Expression<Func<Session, bool>> which, Cause cause, CancellationToken ct)
+    /// <param name="actor">The admin who does it to somebody else.</param>
+    public async Task<IReadOnlyList<Guid>> InUnitOfWorkAsync(Expression<Func<Session, bool>> which, Cause cause, CancellationToken ct, Guid? actor = null)
     {
         var now = time.GetUtcNow();
         var alive = await db.Sessions.AsNoTracking().Where(which).Where(s => s.RevokedAt == null).Select(s => new { s.Id, s.UserId }).ToListAsync(ct);
@@ -65,7 +66,7 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
                 .ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedAt, now).SetProperty(s => s.RevokedBecause, cause.Reason), ct);
             if (changed == 0) continue;
             events.SessionRevoked(cause, session.UserId, session.Id);
-            audit.Add("session-ended", session.UserId, session.Id, detail: cause.Reason);
+            audit.Add("session-ended", session.UserId, session.Id, detail: cause.Reason, actor: actor);
             ended.Add(session.Id);
         }
 

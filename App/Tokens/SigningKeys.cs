@@ -25,7 +25,13 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
 
         /// <summary>Another process was faster; the keys are as it left them.</summary>
         public sealed record Overtaken : Outcome;
+
+        /// <summary>The caller is no admin any more.</summary>
+        public sealed record Forbidden : Outcome;
     }
+
+    /// <summary>An admin who does it, and whether they may still do so: asked within the transaction. Without one it is the command line, or the schedule.</summary>
+    public sealed record ByAdmin(Guid Id, Func<Task<bool>> MayStillAsync);
 
     public async Task<IReadOnlyList<SigningKey>> ListAsync(CancellationToken ct) =>
         await db.SigningKeys.AsNoTracking().OrderByDescending(k => k.CreatedAt).ToListAsync(ct);
@@ -38,20 +44,20 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
         var current = Create(SigningKeyState.Current, now);
         current.ActivatedAt = now;
         db.SigningKeys.AddRange(current, Create(SigningKeyState.Next, now));
-        await SaveAsync(current.Id, ct);
+        await SaveAsync(current.Id, null, ct);
     }
 
     /// <summary>The next key signs from now on; the current one retires; a new next one is published.</summary>
-    public async Task<Outcome> RotateAsync(CancellationToken ct)
+    public async Task<Outcome> RotateAsync(CancellationToken ct, ByAdmin? by = null)
     {
         var (current, next) = await ReadPairAsync(ct);
         if (current is null || next is null) return new Outcome.NotFound();
-        Promote(current, SigningKeyState.Retired, next, Causes.KeyRotated);
-        return await SaveAsync(next.Id, ct);
+        Promote(current, SigningKeyState.Retired, next, Causes.KeyRotated, by);
+        return await SaveAsync(next.Id, by, ct);
     }
 
     /// <summary>Tokens signed by this key are refused at once, everywhere. If it was the current one, the next takes over.</summary>
-    public async Task<Outcome> RevokeAsync(string keyId, CancellationToken ct)
+    public async Task<Outcome> RevokeAsync(string keyId, CancellationToken ct, ByAdmin? by = null)
     {
         var (current, next) = await ReadPairAsync(ct);
         var key = await db.SigningKeys.SingleOrDefaultAsync(k => k.Id == keyId && k.State != SigningKeyState.Revoked, ct);
@@ -59,30 +65,30 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
 
         if (key == current)
         {
-            Promote(current, SigningKeyState.Revoked, next, Causes.KeyRevoked);
-            return await SaveAsync(next.Id, ct);
+            Promote(current, SigningKeyState.Revoked, next, Causes.KeyRevoked, by);
+            return await SaveAsync(next.Id, by, ct);
         }
 
         if (key == next) db.SigningKeys.Add(Create(SigningKeyState.Next, time.GetUtcNow()));
-        End(key, SigningKeyState.Revoked, Causes.KeyRevoked);
-        return await SaveAsync(current.Id, ct);
+        End(key, SigningKeyState.Revoked, Causes.KeyRevoked, by);
+        return await SaveAsync(current.Id, by, ct);
     }
 
-    private void Promote(SigningKey current, SigningKeyState end, SigningKey next, Cause cause)
+    private void Promote(SigningKey current, SigningKeyState end, SigningKey next, Cause cause, ByAdmin? by)
     {
-        End(current, end, cause);
+        End(current, end, cause, by);
         next.State = SigningKeyState.Current;
         next.ActivatedAt = time.GetUtcNow();
         db.SigningKeys.Add(Create(SigningKeyState.Next, time.GetUtcNow()));
     }
 
-    private void End(SigningKey key, SigningKeyState end, Cause cause)
+    private void End(SigningKey key, SigningKeyState end, Cause cause, ByAdmin? by)
     {
         key.State = end;
         key.EndedAt = time.GetUtcNow();
         key.PrivateKey = null;
         ended.Add((key.Id, cause));
-        audit.Add("signing-key-" + cause.Reason, detail: key.Id);
+        audit.Add("signing-key-" + cause.Reason, detail: key.Id, actor: by?.Id);
     }
 
     private async Task<(SigningKey? Current, SigningKey? Next)> ReadPairAsync(CancellationToken ct)
@@ -91,11 +97,17 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
         return (pair.Find(k => k.State == SigningKeyState.Current), pair.Find(k => k.State == SigningKeyState.Next));
     }
 
-    private async Task<Outcome> SaveAsync(string currentKeyId, CancellationToken ct)
+    private async Task<Outcome> SaveAsync(string currentKeyId, ByAdmin? by, CancellationToken ct)
     {
         try
         {
             await using var transaction = await db.BeginWriteAsync(ct);
+            if (by is not null && !await by.MayStillAsync())
+            {
+                db.ChangeTracker.Clear();
+                return new Outcome.Forbidden();
+            }
+
             foreach (var (keyId, cause) in ended) events.SigningKeyChanged(cause, keyId);
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);

@@ -70,6 +70,9 @@ namespace App.Migrations.SqlServer
                         .HasMaxLength(40)
                         .HasColumnType("nvarchar(40)");
 
+                    b.Property<Guid?>("ActorId")
+                        .HasColumnType("uniqueidentifier");
+
                     b.Property<string>("Address")
                         .HasMaxLength(64)
                         .HasColumnType("nvarchar(64)");

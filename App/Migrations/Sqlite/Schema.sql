@@ -39,7 +39,7 @@ CREATE TABLE "Audit" (
     "SessionId" TEXT NULL,
     "Address" TEXT NULL,
     "Detail" TEXT NULL
-);
+, "ActorId" TEXT NULL);
 CREATE TABLE "DataProtectionKeys" (
     "Id" INTEGER NOT NULL CONSTRAINT "PK_DataProtectionKeys" PRIMARY KEY AUTOINCREMENT,
     "FriendlyName" TEXT NULL,
@@ -368,5 +368,6 @@ INSERT INTO "__EFMigrationsHistory" VALUES ('20261129084801_UserLanguage', '10.0
 INSERT INTO "__EFMigrationsHistory" VALUES ('20261129160041_TokenLives', '10.0.14');
 INSERT INTO "__EFMigrationsHistory" VALUES ('20261129183623_ChangedClaims', '10.0.14');
 INSERT INTO "__EFMigrationsHistory" VALUES ('20261129213354_UserNames', '10.0.14');
+INSERT INTO "__EFMigrationsHistory" VALUES ('20261130005354_AuditActor', '10.0.14');
 INSERT INTO "EventCounter" VALUES (1, 0, 0);
 INSERT INTO "RegistryVersion" VALUES (1, 0);
