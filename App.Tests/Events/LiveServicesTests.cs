@@ -5,6 +5,7 @@ using System.Text.Json;
 using App.Events;
 using App.Tests.OAuth;
 using App.Tests.Push;
+using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Events;
@@ -42,14 +43,54 @@ public sealed class LiveServicesTests : IAsyncLifetime
         var waiting = await PollAsync(Callers.Basic("stock", second));
 
         Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Post, Api + "/stock/withdraw", _admin.AccessToken)).StatusCode);
-        var clock = Stopwatch.StartNew();
-        await Task.WhenAll(ending);
-        Assert.Equal(HttpStatusCode.Unauthorized, (await polling).StatusCode);
-        Assert.InRange(clock.Elapsed, TimeSpan.Zero, Second);
+        await AreLetGoAsync(ending, polling);
 
         Assert.DoesNotContain(staying, s => s.IsCompleted);
         await _app.EndSessionAsync();
         Assert.Equal(HttpStatusCode.OK, (await waiting).StatusCode);
+    }
+
+    [Fact]
+    public async Task Taking_a_token_back_ends_what_it_opened_and_nothing_else()
+    {
+        await using var replica = _app.StartReplica(Callers.Settings);
+        var stock = Callers.Basic("stock", _first);
+        var (gone, kept) = ("Bearer " + await _app.ServiceTokenAsync(stock), "Bearer " + await _app.ServiceTokenAsync(stock));
+        var ending = new[] { await OpenAsync(_app, gone), await OpenAsync(replica, gone) };
+        var staying = new[] { await OpenAsync(_app, kept), await OpenAsync(replica, kept), await OpenAsync(_app, stock) };
+        var polling = await PollAsync(gone);
+        var waiting = await PollAsync(kept);
+
+        var answer = await _app.PostAsync("/connect/revoke", stock, ("token", gone["Bearer ".Length..]));
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        await AreLetGoAsync(ending, polling);
+
+        Assert.DoesNotContain(staying, s => s.IsCompleted);
+        await _app.EndSessionAsync();
+        Assert.Equal(HttpStatusCode.OK, (await waiting).StatusCode);
+    }
+
+    [Fact]
+    public async Task Revoking_a_key_ends_what_its_tokens_opened_and_nothing_else()
+    {
+        await using var replica = _app.StartReplica(Callers.Settings);
+        var stock = Callers.Basic("stock", _first);
+        var (ring, stolen) = (_app.Get<SigningKeyRing>(), _app.Get<SigningKeyRing>().Signing.Key.KeyId!);
+        var gone = "Bearer " + await _app.ServiceTokenAsync(stock);
+        Assert.IsType<SigningKeys.Outcome.Done>(await _app.ScopedAsync((SigningKeys keys) => keys.RotateAsync(CancellationToken.None)));
+        await ring.LoadAsync();
+        Assert.NotEqual(stolen, ring.Signing.Key.KeyId);
+        var kept = "Bearer " + await _app.ServiceTokenAsync(stock);
+        var ending = new[] { await OpenAsync(_app, gone), await OpenAsync(replica, gone) };
+        var staying = new[] { await OpenAsync(_app, kept), await OpenAsync(_app, stock), await OpenAsync(replica, stock) };
+        var polling = await PollAsync(gone);
+        var waiting = await PollAsync(kept);
+
+        await _app.ScopedAsync((SigningKeys keys) => keys.RevokeAsync(stolen, CancellationToken.None));
+        await AreLetGoAsync(ending, polling);
+
+        Assert.DoesNotContain(staying, s => s.IsCompleted);
+        Assert.Equal(HttpStatusCode.OK, (await waiting).StatusCode); // with the very event
     }
 
     [Fact]
@@ -72,10 +113,7 @@ public sealed class LiveServicesTests : IAsyncLifetime
         var staying = await OpenAsync(_app, Callers.Basic());
         var polling = await PollAsync(Callers.Basic("stock", _first));
         Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, Api + "/stock", _admin.AccessToken)).StatusCode);
-        var clock = Stopwatch.StartNew();
-        await Task.WhenAll(streams);
-        Assert.Equal(HttpStatusCode.Unauthorized, (await polling).StatusCode);
-        Assert.InRange(clock.Elapsed, TimeSpan.Zero, Second);
+        await AreLetGoAsync(streams, polling);
         Assert.False(staying.IsCompleted);
         Assert.Equal(HttpStatusCode.Unauthorized, (await Feed.GetAsync(_app, "/events", Callers.Basic("stock", _first))).StatusCode);
     }
@@ -107,6 +145,14 @@ public sealed class LiveServicesTests : IAsyncLifetime
 
         async Task<List<(string, long)>> RowsAsync() => [.. (await _app.DbAsync(db => db.FeedReaders.AsNoTracking().Where(r => r.Service == "stock").ToListAsync()))
             .Select(r => (r.Instance, r.Applied)).OrderBy(r => r.Instance, StringComparer.Ordinal)];
+    }
+
+    private static async Task AreLetGoAsync(Task[] streams, Task<HttpResponseMessage> polling)
+    {
+        var clock = Stopwatch.StartNew();
+        await Task.WhenAll(streams).WaitAsync(TimeSpan.FromSeconds(10));
+        Assert.Equal(HttpStatusCode.Unauthorized, (await polling).StatusCode);
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, Second);
     }
 
     /// <summary>Opens a stream and returns once its first bytes are there, with the task that ends with it.</summary>

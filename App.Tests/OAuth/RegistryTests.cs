@@ -1,10 +1,12 @@
 using System.Diagnostics;
+using System.Net;
 using App.Audit;
 using App.Events;
 using App.OAuth;
 using App.Ops;
 using App.Push;
 using App.Shared;
+using App.Tests.Events;
 using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
@@ -41,6 +43,63 @@ public sealed class RegistryTests
     }
 
     [Fact]
+    public async Task A_declared_secret_is_replaced_at_one_replica_after_the_other_without_a_pause()
+    {
+        const string before = Callers.Secret, after = "orders-next-secret-of-at-least-32-characters";
+        await using var one = TestApp.Start(Declaring(before));
+        await using var two = one.StartReplica(Declaring(before));
+        Assert.Equal([true, false], await TakenAsync(one));
+        Assert.Equal([true, false], await TakenAsync(two));
+        var (made, _) = await SetAtAsync();
+        foreach (var app in new[] { one, two }) app.Time.Advance(TimeSpan.FromMinutes(1));
+
+        // The first of the two has the new settings; the second, as it runs and as it is started again, doesn't.
+        await using var oneNext = one.StartReplica(Declaring(after, before));
+        Assert.Equal([true, true], await TakenAsync(oneNext));
+        Assert.Equal([true, true], await TakenAsync(two));
+        await using var twoAgain = one.StartReplica(Declaring(before));
+        Assert.Equal([true, true], await TakenAsync(twoAgain));
+        Assert.Single(twoAgain.Log.Lines, l => l.Contains("only the older one of the two secrets of orders", StringComparison.Ordinal));
+        await using var twoNext = one.StartReplica(Declaring(after, before));
+        Assert.Equal((made + TimeSpan.FromMinutes(1), made), await SetAtAsync());
+        Assert.Equal([true, true], await TakenAsync(oneNext));
+        Assert.Equal([true, true], await TakenAsync(twoNext));
+        var token = await twoNext.ServiceTokenAsync(Callers.Basic("orders", after));
+
+        // Then without the old one.
+        await using var oneLast = one.StartReplica(Declaring(after));
+        Assert.Equal([false, true], await TakenAsync(oneLast));
+        Assert.Equal([false, true], await TakenAsync(twoNext));
+        Assert.True(await twoNext.IsActiveAsync(token, Callers.Basic("orders", after)));
+
+        static (string, string?)[] Declaring(string secret, string? old = null) =>
+            [("Services:0:Id", "orders"), ("Services:0:Secret", secret), .. old is null ? [] : new (string, string?)[] { ("Services:0:OldSecret", old) }];
+
+        async Task<(DateTimeOffset Current, DateTimeOffset? Old)> SetAtAsync()
+        {
+            var client = await one.DbAsync(db => db.OAuthClients.AsNoTracking().SingleAsync());
+            return (client.SecretSetAt, client.OldSecretSetAt);
+        }
+
+        // Which of the two secrets are good at that replica: at both doors alike.
+        static async Task<bool[]> TakenAsync(TestApp app)
+        {
+            List<bool> taken = [];
+            await app.Get<ServiceRegistry>().LoadAsync(); // not to wait for its next look
+            foreach (var secret in new[] { before, after })
+            {
+                var asked = await app.IntrospectAsync("x", Callers.Basic("orders", secret));
+                using var feed = await Feed.GetAsync(app, "/events", Callers.Basic("orders", secret));
+                Assert.Equal(asked.StatusCode, feed.StatusCode);
+                taken.Add(asked.StatusCode == HttpStatusCode.OK);
+                if (!taken[^1]) Assert.Equal(HttpStatusCode.Unauthorized, asked.StatusCode);
+            }
+
+            return [.. taken];
+        }
+    }
+
+    [Fact]
     public async Task A_declared_service_says_how_it_trusts_us()
     {
         await using var app = TestApp.Start([.. Callers.Settings, ("Services:1:Trust", "Gateway")]);
@@ -61,6 +120,8 @@ public sealed class RegistryTests
 
     [Theory]
     [InlineData("Services:0:Secret", "short", "Services:0:Secret")]
+    [InlineData("Services:0:OldSecret", "short", "Services:0:OldSecret")]
+    [InlineData("Services:0:OldSecret", Callers.Secret, "Services:0:OldSecret is set to a secret: it is also given as Secret.")]
     [InlineData("Services:0:Id", "Not an id", "Services:0:Id")]
     [InlineData("Services:0:Grants:0", "password", "Services:0:Grants")]
     [InlineData("Services:0:RedirectUris:0", "http://evil.example/", "Services:0:RedirectUris")]
@@ -83,7 +144,7 @@ public sealed class RegistryTests
             .BuildServiceProvider();
         var faults = SettingsCheck.Faults(services);
         Assert.Contains(faults, f => f.StartsWith(line, StringComparison.Ordinal));
-        Assert.DoesNotContain(faults, f => f.Contains("\"short\"", StringComparison.Ordinal));
+        Assert.DoesNotContain(faults, f => f.Contains("\"short\"", StringComparison.Ordinal) || f.Contains(Callers.Secret, StringComparison.Ordinal));
     }
 
     [Fact]

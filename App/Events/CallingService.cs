@@ -27,8 +27,10 @@ public sealed record CallingService(string Id, string? Audience, string? SecretI
     public ClaimsPrincipal ToPrincipal() => new(new CallingServiceIdentity(this));
 }
 
-/// <summary>The feature of a request that a token of a service's came with: nothing is served in its name beyond this instant.</summary>
-internal sealed record CredentialsEnd(DateTimeOffset At);
+/// <summary>The feature of a request that a token of a service's came with: nothing is served in its name once that is over or was taken back.</summary>
+/// <param name="Id">Its <c>jti</c>.</param>
+/// <param name="KeyId">Its <c>kid</c>.</param>
+internal sealed record ShownToken(string Id, string KeyId, DateTimeOffset End);
 
 /// <summary>The claims view of a <see cref="CallingService"/>, for the framework's own policies.</summary>
 internal sealed class CallingServiceIdentity(CallingService service) : ClaimsIdentity([new Claim("client_id", service.Id)], "Service", "client_id", "roles")

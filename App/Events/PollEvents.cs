@@ -48,13 +48,13 @@ internal sealed partial class PollEvents(
         if (request.SetErrs?.Count > Most) return Problems.Invalid([new Fault($"setErrs may have at most {Most} entries", "setErrs")]);
         // Nobody can wait here any more: answered "nothing", it would be back at once, again and again.
         if (poll.IsStopping && request.ReturnImmediately != true) return Problems.Unavailable(http, TimeSpan.FromSeconds(1));
-        return await poll.RunAsync(request, service, ct) is { } answer ? TypedResults.Ok(answer) : Problems.NotAuthorized();
+        return await poll.RunAsync(request, service, http.Features.Get<ShownToken>(), ct) is { } answer ? TypedResults.Ok(answer) : Problems.NotAuthorized();
     }
 
     private bool IsStopping => lifetime.ApplicationStopping.IsCancellationRequested;
 
     /// <returns>Null for a service whose credentials were withdrawn while it waited.</returns>
-    private async Task<PollAnswer?> RunAsync(PollRequest request, CallingService service, CancellationToken ct)
+    private async Task<PollAnswer?> RunAsync(PollRequest request, CallingService service, ShownToken? token, CancellationToken ct)
     {
         if (request.SetErrs is { Count: > 0 } refused) Refused(service.Id, refused.Count, CodeOf(refused.First().Value));
         var reader = await ReadAsync(service, request, ct);
@@ -64,11 +64,12 @@ internal sealed partial class PollEvents(
         // Asked for none, as with an acknowledgement alone: only whether there are some (RFC 8936 section 2.3).
         if (most == 0) return new PollAnswer(new Dictionary<string, string>(), again.Count > 0 || await DueAsync(reader, service, 1, ct) is { Count: > 0 });
 
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(ct, lifetime.ApplicationStopping, live.Until(service));
+        using var served = live.Serve(service, token);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(ct, lifetime.ApplicationStopping, served.End);
         end.CancelAfter(LongestWait);
         while (true)
         {
-            if (live.Until(service).IsCancellationRequested) return null;
+            if (served.IsOver) return null;
             var changed = feed.Changed;
             var found = await DueAsync(reader, service, room + 1, ct);
             if (found.Count > 0 || again.Count > 0 || request.ReturnImmediately == true || end.IsCancellationRequested)

@@ -42,8 +42,10 @@ internal sealed partial class StreamEvents(
         }
 
         var given = http.Request.Headers["Last-Event-ID"] is [{ Length: > 0 } header] ? header : cursor;
-        using var lapsed = stream.Lapse(http.Features.Get<CredentialsEnd>());
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stream.Stopping, stream.Until(service), lapsed?.Token ?? default);
+        var token = http.Features.Get<ShownToken>();
+        using var lapsed = stream.Lapse(token);
+        using var served = stream.Serve(service, token);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stream.Stopping, served.End, lapsed?.Token ?? default);
         try
         {
             await stream.RunAsync(http, service, instance, long.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null, end.Token);
@@ -58,11 +60,11 @@ internal sealed partial class StreamEvents(
 
     private CancellationToken Stopping => lifetime.ApplicationStopping;
 
-    private CancellationToken Until(CallingService service) => live.Until(service);
+    private LiveServices.Served Serve(CallingService service, ShownToken? token) => live.Serve(service, token);
 
-    // A token that was taken back is over by then, too; the reader resumes with another where it stood.
-    private CancellationTokenSource? Lapse(CredentialsEnd? end) =>
-        end is null ? null : new CancellationTokenSource(end.At > time.GetUtcNow() ? end.At - time.GetUtcNow() : TimeSpan.Zero, time);
+    // The reader resumes with another token where it stood.
+    private CancellationTokenSource? Lapse(ShownToken? token) =>
+        token is null ? null : new CancellationTokenSource(token.End > time.GetUtcNow() ? token.End - time.GetUtcNow() : TimeSpan.Zero, time);
 
     private async Task RunAsync(HttpContext http, CallingService service, string instance, long? given, CancellationToken ct)
     {

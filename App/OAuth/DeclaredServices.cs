@@ -21,6 +21,14 @@ public sealed class DeclaredService : IValidatableObject
     [Secret, Required, StringLength(ServiceSecret.Longest, MinimumLength = ServiceSecret.Shortest)]
     public string? Secret { get; set; }
 
+    /// <summary>
+    /// The secret that <see cref="Secret"/> replaces, good beside it for as long as it stands here. To replace one without a pause, give every
+    /// replica the new one as <c>Secret</c> and the one before it as <c>OldSecret</c>, move the service to the new one, then leave <c>OldSecret</c> out.
+    /// A replica that starts meanwhile with the settings from before, the older secret alone, ends neither; to go back, roll once more with the two exchanged.
+    /// </summary>
+    [Secret, StringLength(ServiceSecret.Longest, MinimumLength = ServiceSecret.Shortest)]
+    public string? OldSecret { get; set; }
+
     /// <summary>How it learns who is calling it.</summary>
     public TrustMode Trust { get; set; }
 
@@ -45,16 +53,21 @@ public sealed class DeclaredService : IValidatableObject
 
     internal PushTarget? Push => string.IsNullOrWhiteSpace(PushUrl) ? null : new(PushUrl, string.IsNullOrWhiteSpace(PushSecret) ? null : PushSecret);
 
-    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext) =>
-        Id is null ? [] : ServiceRules.Faults(Description).Select(f => new ValidationResult($"is at fault: {f.Message}.", [f.Field!]));
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (OldSecret is not null && OldSecret == Secret) yield return new ValidationResult("it is also given as Secret. Give the one that Secret replaces, or leave it out.", [nameof(OldSecret)]);
+        if (Id is null) yield break;
+        foreach (var fault in ServiceRules.Faults(Description)) yield return new ValidationResult($"is at fault: {fault.Message}.", [fault.Field!]);
+    }
 }
 
-[Description("The services that trust us, each `{Id, Name, Secret, Trust, Audience, Scopes, Grants, RedirectUris, PushUrl, PushSecret}`; made, changed and removed at start as listed; `Grants` are client credentials where none are listed. Give a secret of at least 32 characters as `Services__0__Secret` in the environment or the secrets folder; likewise `PushSecret`, which its receiver gets as a bearer token.")]
+[Description("The services that trust us, each `{Id, Name, Secret, OldSecret, Trust, Audience, Scopes, Grants, RedirectUris, PushUrl, PushSecret}`; made, changed and removed at start as listed; `Grants` are client credentials where none are listed. Give a secret of at least 32 characters as `Services__0__Secret` in the environment or the secrets folder. To replace one without a pause, give every replica the new one as `Secret` and the one before it as `OldSecret`, which stays good beside it, move the service to the new one, then leave `OldSecret` out. `PushSecret` is given likewise; its receiver gets it as a bearer token.")]
 public sealed class ServiceDeclarations : List<DeclaredService>;
 
 /// <summary>Makes the registry say what the settings say. Doing it twice, or at several replicas at once, changes nothing.</summary>
-internal sealed class DeclaredServices(
-    AppDb db, ServiceRegistry registry, ChangeRegistry change, ServiceSecretKey secretKey, PushTargets targets, ServiceDeclarations declared, TokenOptions tokens, AuditLog audit, TimeProvider time)
+internal sealed partial class DeclaredServices(
+    AppDb db, ServiceRegistry registry, ChangeRegistry change, ServiceSecretKey secretKey, PushTargets targets, ServiceDeclarations declared, TokenOptions tokens, AuditLog audit, TimeProvider time,
+    ILogger<DeclaredServices> logger)
 {
     public static IEnumerable<string> Faults(IServiceProvider services)
     {
@@ -80,6 +93,7 @@ internal sealed class DeclaredServices(
                 var known = registry.All.Select(service => service.Client).ToList();
                 RefuseTwins(known);
                 if (Undeclared(known).Any() || declared.Exists(one => !IsAsDeclared(known.Find(c => c.ClientId == one.Id), one))) await change.RunAsync(() => ApplyAsync(ct), ct);
+                foreach (var one in declared.Where(one => IsFromBefore(registry.Find(one.Id!)?.Client, one))) LogFromBefore(one.Id!);
                 return;
             }
             catch (DbUpdateException) when (attempt < 5)
@@ -119,8 +133,8 @@ internal sealed class DeclaredServices(
             client.Declared = true;
             client.Describe(one.Description);
             targets.Set(client, one.Push);
-            // The settings alone say what is good: a secret that was taken out of them is good no more.
-            (client.SecretHash, client.SecretSetAt, client.OldSecretHash, client.OldSecretSetAt) = (secretKey.Hash(one.Id!, one.Secret!), time.GetUtcNow(), null, null);
+            var (current, old) = SecretsOf(client, one);
+            (client.SecretHash, client.SecretSetAt, client.OldSecretHash, client.OldSecretSetAt) = (current, SetAt(client, current), old, old is null ? null : SetAt(client, old));
         }
 
         return changed;
@@ -131,6 +145,19 @@ internal sealed class DeclaredServices(
             audit.Add(action, detail: id);
         }
     }
+
+    // The settings alone say what is good: a secret that was taken out of them is good no more.
+    private (byte[] Current, byte[]? Old) SecretsOf(OAuthClient? client, DeclaredService one) =>
+        IsFromBefore(client, one) ? (client!.SecretHash, client.OldSecretHash)
+        : (secretKey.Hash(one.Id!, one.Secret!), one.OldSecret is null ? null : secretKey.Hash(one.Id!, one.OldSecret));
+
+    // Another replica has begun to replace the secret, and this one was started again before its settings were: what the service may have
+    // moved to already must not end here.
+    private bool IsFromBefore(OAuthClient? client, DeclaredService one) =>
+        client is { Declared: true, OldSecretHash: { } old } && one.OldSecret is null && Same(old, secretKey.Hash(one.Id!, one.Secret!));
+
+    private DateTimeOffset SetAt(OAuthClient client, byte[] hash) =>
+        Same(client.SecretHash, hash) ? client.SecretSetAt : Same(client.OldSecretHash, hash) ? client.OldSecretSetAt ?? time.GetUtcNow() : time.GetUtcNow();
 
     private void RefuseTwins(List<OAuthClient> clients)
     {
@@ -147,10 +174,15 @@ internal sealed class DeclaredServices(
     private IEnumerable<OAuthClient> Undeclared(List<OAuthClient> clients) => clients.Where(c => c.Declared && !declared.Exists(d => d.Id == c.ClientId));
 
     private bool IsAsDeclared(OAuthClient? client, DeclaredService one) =>
-        client is { Declared: true, OldSecretHash: null } && Same(client.Description, one.Description)
-        && client.SecretHash.AsSpan().SequenceEqual(secretKey.Hash(one.Id!, one.Secret!)) && targets.Of(client) == one.Push;
+        client is { Declared: true } && Same(client.Description, one.Description)
+        && SecretsOf(client, one) is var (current, old) && Same(client.SecretHash, current) && Same(client.OldSecretHash, old) && targets.Of(client) == one.Push;
+
+    private static bool Same(byte[]? a, byte[]? b) => a.AsSpan().SequenceEqual(b);
 
     private static bool Same(ServiceDescription a, ServiceDescription b) =>
         (a.Name, a.Trust, a.Audience) == (b.Name, b.Trust, b.Audience)
         && a.Scopes.SequenceEqual(b.Scopes) && a.Grants.SequenceEqual(b.Grants) && a.RedirectUris.SequenceEqual(b.RedirectUris);
+
+    [LoggerMessage(6003, LogLevel.Warning, "The settings here declare only the older one of the two secrets of {Service}. The newer one, which other settings declared, stays good as well; to end it, declare it as OldSecret, then leave that out")]
+    private partial void LogFromBefore(string service);
 }

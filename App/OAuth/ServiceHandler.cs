@@ -59,7 +59,7 @@ internal sealed class ServiceHandler(
         if (line.StartsWith(Basic, StringComparison.OrdinalIgnoreCase)) return ByBasic(line);
         if (!line.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)) return Refused;
         if (await tokens.CheckAsync(line[Bearer.Length..]) is not var (service, token)) return Refused;
-        Context.Features.Set(new CredentialsEnd(DateTimeOffset.FromUnixTimeSeconds(token.ExpiresAt)));
+        Context.Features.Set(new ShownToken(token.TokenId, token.KeyId, DateTimeOffset.FromUnixTimeSeconds(token.ExpiresAt)));
         return Accept(service, token.SecretId);
     }
 

@@ -88,8 +88,9 @@ internal sealed class ServiceRegistry(IServiceScopeFactory scopes, ServiceSecret
         }
     }
 
-    private bool IsGood(CallingService caller) =>
-        Find(caller.Id) is { } service && service.Client.Audience == caller.Audience && (caller.SecretId is null || service.HasSecret(caller.SecretId));
+    private bool IsGood(CallingService caller, string? tokenId) =>
+        Find(caller.Id) is { } service && service.Client.Audience == caller.Audience
+        && (caller.SecretId is null || service.HasSecret(caller.SecretId)) && (tokenId is null || !IsRevoked(tokenId));
 
     // What is somebody's audience means that, also where it is another one's id.
     private static FrozenDictionary<string, string> AudiencesOf(IReadOnlyList<OAuthClient> clients)
