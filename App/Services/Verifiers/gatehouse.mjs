@@ -78,7 +78,7 @@ export function gatehouse({
       if (!(revoked.get(who)?.notBefore > until)) revoked.set(who, { notBefore: until, expires: forgotten });
     };
     if (type === 'signing-key-changed') keysAt = -Infinity;
-    if (kid && reason === 'revoked') hold(`key ${kid}`, Infinity, Infinity); // the key may stay here
+    if (kid && reason === 'revoked') hold(`key ${kid}`, Infinity, Infinity); // for good: the key may stay here
     else if (sid) hold(`session ${sid}`, Infinity);
     else if (sub) hold(`user ${sub}`, notBefore);
   }

@@ -139,7 +139,7 @@ class Gatehouse:
             self._keys_at = NEVER if kid else self._keys_at
             who, until = kid or sid or sub, ALWAYS if kid or sid else entry.get("notBefore", NEVER)
             if who and (not kid or entry.get("reason") == "revoked") and until >= self._revoked.get(who, (NEVER,))[0]:
-                self._revoked[who] = until, ALWAYS if kid else entry["expires"]  # the key itself may stay here
+                self._revoked[who] = until, ALWAYS if kid else entry["expires"]  # the key may stay here
         if "type" not in message:  # nothing is missing up to here
             self._fresh_at, gone = monotonic(), self.now() - SLACK
             self._revoked = {who: held for who, held in self._revoked.items() if held[1] >= gone}
