@@ -19,6 +19,7 @@ var app = builder.Build();
 app.MapGet("/", (ClaimsPrincipal user) => new { id = user.FindFirstValue("sub"), email = user.FindFirstValue("email") }).RequireAuthorization();
 app.MapGet("/stats", (GatehouseVerifier gate) => gate.Stats());
 app.Lifetime.ApplicationStarted.Register(() => Console.WriteLine($"listening {new Uri(app.Urls.First()).Port}"));
+if (Setting("STARTS_AFTER") is { } seconds) await Task.Delay(TimeSpan.FromSeconds(int.Parse(seconds, CultureInfo.InvariantCulture)));
 app.Run("http://127.0.0.1:0");
 
 static string? Setting(string name) => Environment.GetEnvironmentVariable(name);

@@ -47,6 +47,8 @@ public sealed class VerifierFaultTests : IAsyncLifetime
         var second = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
 
         await AppliedAsync(await _gatehouse.WriteAsync("credential-change", ("sub", _user), ("notBefore", second)));
+        // An event may name the user and no time; it forgives nothing.
+        await AppliedAsync(await _gatehouse.WriteAsync("account-changed", ("sub", _user)));
 
         Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, _gatehouse.Mint(_user, _session, second)));
         Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, _gatehouse.Mint(_user, _session, second + 1)));
@@ -118,6 +120,22 @@ public sealed class VerifierFaultTests : IAsyncLifetime
         await AppliedAsync(await _gatehouse.WriteAsync(TimeSpan.FromMinutes(-16), "session-revoked", ("sid", _session)));
         await UntilAsync(async () => await HeldAsync(peer) == (3, 1));
         Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, token)); // the stand-in's word, not Gatehouse's: such a token has expired
+    }
+
+    // Longer than its tokens could live, as the verifier may still have the key: here it is even still published.
+    [Theory]
+    [InlineData("node")]
+    [InlineData("dotnet")]
+    [InlineData("python")]
+    public async Task The_revocation_of_a_key_is_never_forgotten(string language)
+    {
+        await using var peer = await StartAsync(language);
+
+        await AppliedAsync(await _gatehouse.WriteAsync(TimeSpan.FromMinutes(-16), "signing-key-changed", ("kid", "first"), ("reason", "revoked")));
+        await BeatsAsync(2);
+
+        Assert.Equal((1, 1), await HeldAsync(peer));
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, _gatehouse.Mint(_user, _session)));
     }
 
     [Theory]
@@ -233,6 +251,8 @@ public sealed class VerifierFaultTests : IAsyncLifetime
             ["an audience with a slash at its end"] = json => json.Replace($"\"{StandIn.Audience}\"", $"\"{StandIn.Audience}/\"", StringComparison.Ordinal),
             ["a claim in capitals"] = json => json.Replace("\"exp\"", "\"EXP\"", StringComparison.Ordinal),
             ["no time where one may be"] = json => json.Replace("\"iat\"", "\"nbf\":null,\"iat\"", StringComparison.Ordinal),
+            ["a session without a name"] = json => json.Replace($"\"{_session}\"", "\"\"", StringComparison.Ordinal),
+            ["a number that is none"] = json => json.Replace("\"iat\"", "\"other\":NaN,\"iat\"", StringComparison.Ordinal),
         };
         foreach (var (what, bend) in bent)
             Assert.True(await CallAsync(peer, _gatehouse.Mint(_user, _session, bend: bend)) == HttpStatusCode.Unauthorized, what);
@@ -269,6 +289,31 @@ public sealed class VerifierFaultTests : IAsyncLifetime
         await UntilAsync(() => Task.FromResult(cut.Acknowledged.Contains(hint)));
         cut.CutsKeys = false;
         await UntilAsync(async () => await CallAsync(other, cut.Mint(_user, _session, key: 1)) == HttpStatusCode.OK);
+    }
+
+    // All at once: one acknowledgement and the goodbye may take five seconds each, whatever has come meanwhile.
+    [Fact]
+    public async Task Acknowledgements_that_hang_hold_up_no_exit()
+    {
+        _gatehouse.HangsAcks = true;
+        await Task.WhenAll(new[] { "node", "dotnet", "python", "go" }.Select(async language =>
+        {
+            await using var peer = await StartAsync(language);
+            await BeatsAsync(10);
+            await peer.StopAsync().WaitAsync(TimeSpan.FromSeconds(15));
+        }));
+        Assert.Equal(_gatehouse.Instances.Distinct().Order(), _gatehouse.Left.Order());
+    }
+
+    [Fact]
+    public async Task A_host_that_is_slow_to_start_waits_for_the_snapshot_no_less()
+    {
+        await using var slow = new StandIn(("first", ECDsa.Create(ECCurve.NamedCurves.nistP256))) { SnapshotTakes = TimeSpan.FromSeconds(1) };
+        await slow.WriteAsync("session-revoked", ("sid", _session));
+
+        await using var peer = await Peer.StartAsync("dotnet", slow.Url, StandIn.Issuer, StandIn.Audience, ("WHEN_STALE", "accept"), ("STARTS_AFTER", "6"));
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, slow.Mint(_user, _session)));
     }
 
     // All at once: it takes longer than any of them lets the feed be silent.

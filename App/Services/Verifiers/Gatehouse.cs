@@ -45,7 +45,6 @@ public static class GatehouseExtensions
         setUp(options);
         if (options is { Issuer: "" } or { Audience: "" } or { ClientSecret: null or "" } or { StaleAfter.Ticks: <= 0 })
             throw new ArgumentException("Gatehouse needs Issuer, Audience, ClientSecret, and a StaleAfter above 0.");
-        options.ClientId ??= options.Audience;
         var gate = new GatehouseVerifier(options);
         auth.Services.AddSingleton(gate).AddHostedService(_ => gate);
         return auth.AddJwtBearer(jwt => jwt.Events = new() { OnMessageReceived = gate.JudgeAsync });
@@ -61,14 +60,15 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
     {
         BaseAddress = new((options.Url ?? options.Issuer).TrimEnd('/') + "/"), // it may be below a path
         Timeout = TimeSpan.FromSeconds(5), // for any answer
-        DefaultRequestHeaders = { { "Authorization", "Basic " + Convert.ToBase64String(Encoding.ASCII.GetBytes(
-            $"{Uri.EscapeDataString(options.ClientId!)}:{Uri.EscapeDataString(options.ClientSecret!)}")) } },
+        DefaultRequestHeaders = { { "Cache-Control", "no-cache" }, { "Authorization", "Basic " + Convert.ToBase64String(
+            Encoding.ASCII.GetBytes(Uri.EscapeDataString(options.ClientId ?? options.Audience) + ":" +
+            Uri.EscapeDataString(options.ClientSecret!))) } },
     };
     private readonly Regex _cookie = new($@"(?<![^;,])\s*{Regex.Escape(options.Cookie)}=([^;,\s]*)\s*(?![^;,])");
     private readonly ConcurrentDictionary<string, (long NotBefore, long Expires)> _revoked = new(); // by id
     private readonly ConcurrentDictionary<string, int> _refusals = new(); // by reason
     private readonly SemaphoreSlim _following = new(1), _fetching = new(1), _acknowledging = new(1);
-    private long _startedAt = Environment.TickCount64, _freshAt, _hintAt, _keysAt = -1, _missAt = -30_000, _pause; // ms
+    private long _waitUntil = long.MaxValue, _freshAt, _hintAt, _keysAt = -1, _missAt = -30_000, _pause; // ms
     private Dictionary<string, AsymmetricSignatureProvider> _keys = []; // by id
     private (bool Connected, bool Stopped, long? Cursor, long? Acked, int Introspections, string? LastError) _state;
     private long Now => options.Time.GetUtcNow().ToUnixTimeSeconds();
@@ -95,11 +95,10 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
         if (claims.Iss != options.Issuer) throw new Refused("issuer");
         if (!jwt.Audiences.Contains(options.Audience)) throw new Refused("audience");
         if (claims.Sub == "" || claims.Id != claims.Sub || claims.Exp > claims.Iat + 3600) throw new Refused("claims");
-        if (claims.Exp <= Math.Max(claims.Iat, claims.Nbf)) throw new Refused("claims");
+        if (claims.Exp <= Math.Max(claims.Iat, claims.Nbf) || claims.Sid == "") throw new Refused("claims");
         if (claims.Exp + 30 <= Now) throw new Refused("expired"); // clocks may differ by so many seconds
         if (Math.Max(claims.Iat, claims.Nbf) - 30 > Now) throw new Refused("not_yet_valid");
-
-        while (FeedAge is null && Environment.TickCount64 < _startedAt + 5000) await Task.Delay(20); // for the snapshot
+        while (FeedAge is null && Environment.TickCount64 < _waitUntil) await Task.Delay(20); // for the snapshot
         if (!_keys.ContainsKey(header.Kid)) await RunAsync(_fetching, () => FetchKeysAsync(header.Kid));
         var key = _keys.GetValueOrDefault(header.Kid) ?? throw new Refused("unknown_key");
         if (!key.Verify(Encoding.ASCII.GetBytes(token[..^87]), parts[2])) throw new Refused("signature"); // of 64 bytes
@@ -121,6 +120,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
 
     protected override async Task ExecuteAsync(CancellationToken stop)
     {
+        _waitUntil = Environment.TickCount64 + 5000; // not before: what the host does until here may take longer
         while (!(_state.Stopped = stop.IsCancellationRequested)) await RunAsync(_following, () => FollowAsync(stop));
         await RunAsync(_acknowledging, () => AcknowledgeAsync(leaving: true));
     }
@@ -145,8 +145,8 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
         {
             if (e.Kid is not null) _hintAt = Environment.TickCount64;
             if ((e.Kid ?? e.Sid ?? e.Sub) is not { } id || (e.Kid is not null && e.Reason != "revoked")) continue;
-            var until = (e.Kid ?? e.Sid) is null ? e.NotBefore : long.MaxValue;
-            if (until >= _revoked.GetValueOrDefault(id).NotBefore) _revoked[id] = (until, e.Expires);
+            var (until, old) = ((e.Kid ?? e.Sid) is null ? e.NotBefore : long.MaxValue, _revoked.GetValueOrDefault(id));
+            if (until >= old.NotBefore) _revoked[id] = (until, e.Kid is null ? e.Expires : until); // the key may stay
         }
         (_state.Cursor, _state.Connected) = (message.Cursor, true);
         if (_fetching.CurrentCount > 0) _ = RunAsync(_fetching, () => FetchKeysAsync());

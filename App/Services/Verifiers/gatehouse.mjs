@@ -73,12 +73,12 @@ export function gatehouse({
   const ready = new Promise((resolve) => { getReady = resolve; });
   setTimeout(getReady, START_WITHIN).unref();
   const feedAge = () => (performance.now() - freshAt) / 1000;
-  function apply({ type, sub, sid, kid, reason, notBefore, expires }) {
-    const hold = (who, until) => {
-      if (!(revoked.get(who)?.notBefore > until)) revoked.set(who, { notBefore: until, expires });
+  function apply({ type, sub, sid, kid, reason, notBefore = -Infinity, expires }) {
+    const hold = (who, until, forgotten = expires) => {
+      if (!(revoked.get(who)?.notBefore > until)) revoked.set(who, { notBefore: until, expires: forgotten });
     };
     if (type === 'signing-key-changed') keysAt = -Infinity;
-    if (kid && reason === 'revoked') hold(`key ${kid}`, Infinity);
+    if (kid && reason === 'revoked') hold(`key ${kid}`, Infinity, Infinity); // for good: the key may stay here
     else if (sid) hold(`session ${sid}`, Infinity);
     else if (sub) hold(`user ${sub}`, notBefore);
   }
@@ -180,7 +180,7 @@ function readToken(token, issuer, audience, now) {
   const { iss, aud, sub, id, sid, iat, exp, nbf = iat } = claims;
   if (iss !== issuer) refuse('issuer');
   if (![aud].flat().includes(audience)) refuse('audience');
-  if (!sub || id !== sub || ![sub, sid].every((value) => typeof value === 'string')) refuse('claims');
+  if (id !== sub || ![sub, sid].every((value) => value && typeof value === 'string')) refuse('claims');
   if (![iat, exp, nbf].every(Number.isSafeInteger)) refuse('claims');
   if (exp + SKEW <= now) refuse('expired');
   if (Math.max(iat, nbf) - SKEW > now) refuse('not_yet_valid');

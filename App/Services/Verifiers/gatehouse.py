@@ -9,13 +9,11 @@ import atexit
 import base64
 import json
 import os
-import random
 import re
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import KW_ONLY, dataclass, field
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from time import monotonic, time
 from urllib import parse, request
 
@@ -23,11 +21,9 @@ import jwt
 
 SKEW, SLACK = 30, 900  # s by which two clocks may differ, and by which one may jump
 LONGEST_LIFE, LONGEST_TOKEN = 3600, 8192  # s that a token of ours may live, and its characters
-SILENCE, PATIENCE = 12, 5  # s without data before the feed is opened anew; for any answer, and for the first snapshot
+QUIET, PATIENCE = 12, 5  # s without data before the feed is opened anew; for any answer, and for the first snapshot
 KEYS_AGE, KEYS_PAUSE = 300, 30  # s after which keys are fetched again, and between two fetches for unknown key ids
 NEVER, ALWAYS = float("-inf"), float("inf")
-HANDLERS = [request.ProxyHandler, request.HTTPHandler, request.HTTPSHandler, request.HTTPDefaultErrorHandler,
-            request.HTTPErrorProcessor]  # none follows a redirect: nobody elsewhere is shown our credentials
 
 
 class Refused(Exception):
@@ -55,17 +51,18 @@ class Gatehouse:
         in_bounds = self.when_stale in ("introspect", "refuse", "accept") and self.stale_after > 0
         if not (self.issuer and self.audience and self.client_secret and in_bounds):
             raise ValueError("Gatehouse needs issuer, audience and client_secret; when_stale, stale_after in bounds")
-        words = (parse.quote(word, safe="") for word in (self.client_id or self.audience, self.client_secret))
-        basic = "Basic " + base64.b64encode(":".join(words).encode()).decode()  # RFC 6749 section 2.3.1
-        self._opener, (self._fetching, self._acking) = request.OpenerDirector(), map(ThreadPoolExecutor, (1, 1))
-        self._opener.addheaders = [("Authorization", basic)]
-        for handler in HANDLERS:
-            self._opener.add_handler(handler())
+        stay = request.HTTPRedirectHandler()
+        stay.redirect_request = lambda *_: None  # nobody elsewhere is shown our credentials
+        pair = ":".join(parse.quote(word, safe="") for word in (self.client_id or self.audience, self.client_secret))
+        self._opener = request.build_opener(stay)
+        self._opener.addheaders = [("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())]  # RFC 6749
         self._keys, self._revoked = {}, {}  # by id; tokens issued up to the first time are refused, until the second
-        self._began, self._fresh_at, self._keys_at, self._miss_at = monotonic(), NEVER, NEVER, NEVER
-        self._ready, self._over, self._acknowledged = Event(), Event(), None
+        self._began, self._fresh_at, self._keys_at, self._miss_at, self._acked = monotonic(), NEVER, NEVER, NEVER, None
+        self._ready, self._over, self._fetching, self._acking = Event(), Event(), Lock(), Lock()
+        self._errands = {self._acknowledge: Event(), self._fetch_keys: Event()}  # each is due when a message has come
         self._stats = {"connected": False, "cursor": None, "introspections": 0, "lastError": None, "refusals": {}}
-        Thread(target=self._follow, name="gatehouse", daemon=True).start()
+        for target, *args in [self._follow], *([self._repeat, *errand] for errand in self._errands.items()):
+            Thread(target=target, args=args, name="gatehouse", daemon=True).start()  # a daemon holds up no exit
         atexit.register(self.close)
 
     def authenticate(self, headers):
@@ -83,7 +80,7 @@ class Gatehouse:
         """The token's claims; raises Refused."""
         kid, claims = self._read_token(token)
         self._ready.wait(max(0, self._began + PATIENCE - monotonic()))
-        key = self._keys.get(kid) or self._fetching.submit(self._fetch_keys, kid).result()
+        key = self._keys.get(kid) or self._fetch_keys(kid)
         self._refuse("unknown_key", when=key is None)
         with self._refusing("signature"):
             jwt.api_jws.decode(token, key, algorithms=["ES256"])
@@ -93,15 +90,14 @@ class Gatehouse:
             self._refuse("stale", when=self.when_stale == "refuse")
             self._stats["introspections"] += 1  # the answer is for this request alone
             with self._refusing("introspection_failed"):
-                active = json.load(self._ask("/connect/introspect", f"token={token}".encode()))["active"]
+                active = json.load(self._ask("/connect/introspect", body=f"token={token}".encode()))["active"]
             self._refuse("inactive", when=active is not True)
         return claims
 
     def close(self):
         """Says goodbye, so that no sign-out waits for this process. Done at exit too, but not at a bare SIGTERM."""
         self._over.set()
-        with suppress(Exception):  # a courtesy
-            self._acknowledge(leaving=True)
+        self._acknowledge(leaving=True)
 
     def stats(self):
         age = monotonic() - self._fresh_at if self._ready.is_set() else None
@@ -120,16 +116,15 @@ class Gatehouse:
             self._refuse(reason, when=not isinstance(error, Refused))
             raise
 
-    def _ask(self, path, body=None, wait=PATIENCE, **headers):
+    def _ask(self, path, wait=PATIENCE, body=None, **headers):
         return self._opener.open(request.Request((self.url or self.issuer) + path, body, headers), timeout=wait)
 
     def _follow(self, pause=0):
         """The feed: a snapshot of all revocations in force, then each new one, and a heartbeat every 5 s."""
-        while not self._over.wait(pause * random.uniform(0.5, 1)):
+        while not self._over.wait(pause * (1 + time() % 1) / 2):  # all of it or down to half, by chance
             try:
-                path = f"/events?instance={self.instance}&cursor={self._stats['cursor'] or ''}"
-                with self._ask(path, wait=SILENCE) as stream:
-                    for line in iter(lambda: b"" if self._over.is_set() else stream.readline(), b""):
+                with self._ask(f"/events?instance={self.instance}&cursor={self._stats['cursor'] or ''}", QUIET) as feed:
+                    for line in iter(lambda: b"" if self._over.is_set() else feed.readline(), b""):
                         if line.startswith(b"data:"):
                             self._receive(json.loads(line[5:]))
             except Exception as error:  # whatever it is, the feed is opened anew
@@ -144,33 +139,39 @@ class Gatehouse:
             self._keys_at = NEVER if kid else self._keys_at
             who, until = kid or sid or sub, ALWAYS if kid or sid else entry.get("notBefore", NEVER)
             if who and (not kid or entry.get("reason") == "revoked") and until >= self._revoked.get(who, (NEVER,))[0]:
-                self._revoked[who] = until, entry["expires"]
+                self._revoked[who] = until, ALWAYS if kid else entry["expires"]  # the key may stay here
         if "type" not in message:  # nothing is missing up to here
             self._fresh_at, gone = monotonic(), self.now() - SLACK
             self._revoked = {who: held for who, held in self._revoked.items() if held[1] >= gone}
         self._stats.update(connected=True, cursor=message["cursor"])
-        self._acking.submit(self._acknowledge)
-        self._fetching.submit(self._fetch_keys)
-        self._ready.set()
+        for event in (self._ready, *self._errands.values()):
+            event.set()
+
+    def _repeat(self, errand, due):  # once after each message, or after all that came meanwhile
+        while due.wait():
+            due.clear()
+            errand()
 
     def _acknowledge(self, leaving=False):
-        cursor = self._stats["cursor"] or 0  # the newest, whatever it was when this was asked for
-        if leaving or cursor != self._acknowledged:
-            body = json.dumps({"cursor": cursor, "instance": self.instance, "leaving": leaving}).encode()
-            self._ask("/events/ack", body, **{"Content-Type": "application/json"}).close()
-            self._acknowledged = cursor
+        with self._acking, suppress(Exception):  # what fails is tried again at a heartbeat; a goodbye is a courtesy
+            cursor = self._stats["cursor"] or 0  # the newest, whatever it was when this was asked for
+            if leaving or (cursor != self._acked and not self._over.is_set()):
+                body = json.dumps({"cursor": cursor, "instance": self.instance, "leaving": leaving}).encode()
+                self._ask("/events/ack", body=body, **{"Content-Type": "application/json"}).close()
+                self._acked = cursor
 
     def _fetch_keys(self, missing=None):
         """Takes all that are published, so that the next is here before its first use; returns the missing one."""
-        since, pause = (self._miss_at, KEYS_PAUSE) if missing else (self._keys_at, KEYS_AGE)
-        if missing not in self._keys and monotonic() - since > pause:
-            self._miss_at, self._keys_at = monotonic() if missing else self._miss_at, monotonic()
-            try:
-                keys = json.load(self._ask("/.well-known/jwks.json", **{"Cache-Control": "no-cache"}))["keys"]
-                self._keys = {jwk["kid"]: jwt.PyJWK(jwk, "ES256").key for jwk in keys if jwk.get("crv") == "P-256"}
-            except Exception as error:  # whatever it is, they are fetched again at a heartbeat
-                self._keys_at, self._stats["lastError"] = self._keys_at - KEYS_AGE + PATIENCE, str(error)
-        return self._keys.get(missing)
+        with self._fetching:
+            since, pause = (self._miss_at, KEYS_PAUSE) if missing else (self._keys_at, KEYS_AGE)
+            if missing not in self._keys and monotonic() - since > pause:
+                self._miss_at, self._keys_at = monotonic() if missing else self._miss_at, monotonic()
+                try:
+                    keys = json.load(self._ask("/.well-known/jwks.json", **{"Cache-Control": "no-cache"}))["keys"]
+                    self._keys = {jwk["kid"]: jwt.PyJWK(jwk, "ES256").key for jwk in keys if jwk.get("crv") == "P-256"}
+                except Exception as error:  # whatever it is, they are fetched again at a heartbeat
+                    self._keys_at, self._stats["lastError"] = self._keys_at - KEYS_AGE + PATIENCE, str(error)
+            return self._keys.get(missing)
 
     def _read_token(self, token):
         """The strict form, spelled the one way: RFC 7515 (3.1), RFC 8725 (2.6, 3.1, 3.10, 3.11), RFC 9068 (2)."""
@@ -181,19 +182,18 @@ class Gatehouse:
             header, claims = map(self._read_object, parts[:-1])
         kid, typed = header.get("kid"), (header.get("alg"), header.get("typ")) == ("ES256", "at+jwt")
         self._refuse("header", when=not typed or not isinstance(kid, str) or "crit" in header)
-        aud, sub, sid, iat, exp = (claims.get(name) for name in ("aud", "sub", "sid", "iat", "exp"))
+        aud, sub, id, sid, iat, exp = (claims.get(name) for name in ("aud", "sub", "id", "sid", "iat", "exp"))
         nbf = claims.get("nbf", iat)
         self._refuse("issuer", when=claims.get("iss") != self.issuer)
         self._refuse("audience", when=self.audience not in (aud if isinstance(aud, list) else [aud]))
         self._refuse("claims", when=[type(value) for value in (sub, sid, iat, exp, nbf)] != [str, str, int, int, int])
         self._refuse("expired", when=exp + SKEW <= self.now())
         self._refuse("not_yet_valid", when=max(iat, nbf) - SKEW > self.now())
-        self._refuse("claims", when=not sub or claims.get("id") != sub or not max(iat, nbf) < exp <= iat + LONGEST_LIFE)
+        self._refuse("claims", when=not (sub and sid and id == sub and max(iat, nbf) < exp <= iat + LONGEST_LIFE))
         return kid, claims
 
     def _read_object(self, utf8):
-        """One JSON object in which no member is named twice, at any depth: of two, json.loads alone keeps the last."""
-        value = json.loads(utf8.decode(), object_pairs_hook=lambda pairs: (
+        """One JSON object without NaN, which is no int, and in which no member is named twice, at any depth."""
+        value = json.loads(utf8.decode(), parse_constant=int, object_pairs_hook=lambda pairs: (
             dict(pairs) if len(dict(pairs)) == len(pairs) else self._refuse("malformed")))
-        self._refuse("malformed", when=not isinstance(value, dict))
-        return value
+        return value if isinstance(value, dict) else self._refuse("malformed")
