@@ -159,9 +159,9 @@ internal sealed class Service : IAsyncDisposable
                 using var answer = await Client.GetAsync("/health/ready");
                 if (answer.StatusCode == HttpStatusCode.OK) return;
             }
-            catch (HttpRequestException)
+            catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
             {
-                // Not listening yet, or never again: the exit code says which.
+                // Not listening yet, or never again: the exit code says which. Or it listens and is too busy to answer.
             }
             if (process.HasExited) throw new InvalidOperationException($"The app ended with {process.ExitCode} instead of getting ready:\n{log.Text}");
             if (clock.Elapsed > TimeSpan.FromMinutes(3)) throw new TimeoutException($"The app isn't ready after three minutes:\n{log.Text}");
