@@ -68,7 +68,7 @@ public sealed class RollingRestartTests(ITestOutputHelper output) : IAsyncLifeti
                 await replica.StartAsync();
                 output.WriteLine($"stopped in {stopped.TotalMilliseconds:0} ms, ready again after {clock.ElapsedMilliseconds} ms");
                 // As a roll-out waits until whoever is in front has found the new one.
-                await Task.Delay(TimeSpan.FromSeconds(1));
+                await Task.Delay(TimeSpan.FromSeconds(2));
             }
         }
 

@@ -82,7 +82,7 @@ public sealed class RegistryTests
         }
 
         // Which of the two secrets are good at that replica: at both doors alike.
-        static async Task<bool[]> TakenAsync(TestApp app)
+        static async Task<List<bool>> TakenAsync(TestApp app)
         {
             List<bool> taken = [];
             await app.Get<ServiceRegistry>().LoadAsync(); // not to wait for its next look
@@ -95,7 +95,7 @@ public sealed class RegistryTests
                 if (!taken[^1]) Assert.Equal(HttpStatusCode.Unauthorized, asked.StatusCode);
             }
 
-            return [.. taken];
+            return taken;
         }
     }
 

@@ -323,7 +323,7 @@ func (g *Gatehouse) apply(message entry) {
 	if message.Type == "" { // a snapshot or a heartbeat: nothing is missing up to here
 		g.freshAt.Store(time.Now())
 		for id, held := range g.revoked {
-			if held.Expires+slack < float64(g.Now().Unix()) {
+			if held.Kid == "" && held.Expires+slack < float64(g.Now().Unix()) { // the key itself may stay here
 				delete(g.revoked, id)
 			}
 		}
