@@ -66,10 +66,13 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
     {
         await using var app = TestApp.Start();
         var log = Path.Combine(app.Folder, "gatehouse.db-wal");
-        // The log goes with the last connection, and tests beside this one close all that are idle.
+        // The log goes with the last connection, and tests beside this one close all that are idle. One holds it from its first look on.
         await using var held = new SqliteConnection($"Data Source={Path.Combine(app.Folder, "gatehouse.db")};Pooling=False");
         await held.OpenAsync();
         await app.SignUpAsync();
+        await using var look = held.CreateCommand();
+        look.CommandText = "SELECT count(*) FROM AspNetUsers";
+        await look.ExecuteScalarAsync();
         File.Move(log, log + ".away");
         Directory.CreateDirectory(log);
 

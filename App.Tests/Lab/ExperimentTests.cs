@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using App.Lab;
 using App.Sessions;
 using App.Strategies;
+using App.Tests.Events;
 
 namespace App.Tests.Lab;
 
@@ -158,7 +159,8 @@ public sealed partial class ExperimentTests : IAsyncLifetime
     private static partial Regex Token();
 }
 
-/// <summary>Five seconds without us take five seconds; beside the others, not after them.</summary>
+/// <summary>Five seconds without us take five seconds, where nothing else keeps the callers from calling.</summary>
+[Collection(nameof(MeasuredAlone))]
 public sealed class OutageTests
 {
     [Fact]
