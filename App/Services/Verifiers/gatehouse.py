@@ -181,7 +181,7 @@ class Gatehouse:
             self._refuse("malformed", when=spelling != token)
             header, claims = map(self._read_object, parts[:-1])
         kid, typed = header.get("kid"), (header.get("alg"), header.get("typ")) == ("ES256", "at+jwt")
-        self._refuse("header", when=not typed or not isinstance(kid, str) or "crit" in header)
+        self._refuse("header", when=not typed or not isinstance(kid, str) or {"crit", "b64", "zip"} & header.keys())
         aud, sub, id, sid, iat, exp = (claims.get(name) for name in ("aud", "sub", "id", "sid", "iat", "exp"))
         nbf = claims.get("nbf", iat)
         self._refuse("issuer", when=claims.get("iss") != self.issuer)
