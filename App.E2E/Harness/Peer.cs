@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace App.E2E.Harness;
 
-/// <summary>A small service in one of four languages (<c>Peers/orders.*</c>) with the verifier of that language, in a process of its own.</summary>
+/// <summary>A small service in one of four languages (<c>Peers/orders.*</c>, for Python also <c>doors.py</c>) with the verifier of that language, in a process of its own.</summary>
 internal sealed class Peer : IAsyncDisposable
 {
     public const string ClientId = "orders", ClientSecret = "orders' own: a secret & more, 100 % long enough";
@@ -26,7 +26,9 @@ internal sealed class Peer : IAsyncDisposable
     {
         ["node"] = new(NodeAsync),
         ["dotnet"] = new(DotnetAsync),
-        ["python"] = new(PythonAsync),
+        ["python"] = new(() => PythonAsync("orders.py")),
+        ["wsgi"] = new(() => PythonAsync("doors.py", "wsgi")),
+        ["asgi"] = new(() => PythonAsync("doors.py", "asgi")),
         ["go"] = new(GoAsync),
     };
 
@@ -94,12 +96,12 @@ internal sealed class Peer : IAsyncDisposable
         return ("dotnet", [Path.Combine(folder, "out", "Orders.dll")], folder);
     }
 
-    private static async Task<(string, string[], string)> PythonAsync()
+    private static async Task<(string, string[], string)> PythonAsync(params string[] arguments)
     {
         const string Python = "/usr/bin/python3";
         const string Jwt = "/usr/lib/python3/dist-packages/jwt/__init__.py", Cryptography = "/usr/lib/python3/dist-packages/cryptography/__init__.py";
         foreach (var file in new[] { Python, Jwt, Cryptography }) await Tool.FindOrInstallAsync([file], ["python3-jwt", "python3-cryptography"]);
-        return (Python, ["orders.py"], NewFolder("orders.py", "gatehouse.py"));
+        return (Python, arguments, NewFolder(arguments[0], "gatehouse.py"));
     }
 
     private static async Task<(string, string[], string)> GoAsync()

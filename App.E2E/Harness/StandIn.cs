@@ -109,14 +109,16 @@ internal sealed class StandIn : IAsyncDisposable
     public void Mend() => _unreachable = _silenced = false;
 
     /// <summary>A token as Gatehouse mints them, of the first key unless told otherwise.</summary>
-    /// <param name="bend">Changes the JSON of its claims before it is signed.</param>
+    /// <param name="bend">Changes the JSON of its header and that of its claims before they are signed.</param>
     public string Mint(string sub, string sid, long? issuedAt = null, int key = 0, Func<string, string>? bend = null)
     {
         var iat = issuedAt ?? DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         var (keyId, signer) = _keys[key];
         var claims = new { iss = Issuer, aud = new[] { Audience }, sub, id = sub, sid, jti = Guid.NewGuid(), iat, exp = iat + 300, auth_time = iat, email = "ada@example.test" };
-        var text = Segment(new { alg = "ES256", typ = "at+jwt", kid = keyId }) + "." + Base64Url(Encoding.UTF8.GetBytes((bend ?? (json => json))(JsonSerializer.Serialize(claims))));
+        var text = Segment(new { alg = "ES256", typ = "at+jwt", kid = keyId }) + "." + Segment(claims);
         return text + "." + Base64Url(signer.SignData(Encoding.ASCII.GetBytes(text), HashAlgorithmName.SHA256));
+
+        string Segment(object value) => Base64Url(Encoding.UTF8.GetBytes((bend ?? (json => json))(JsonSerializer.Serialize(value))));
     }
 
     public ValueTask DisposeAsync()
@@ -257,8 +259,6 @@ internal sealed class StandIn : IAsyncDisposable
     {
         if (_readers.TryRemove(reader, out _)) reader.Abort();
     }
-
-    private static string Segment(object value) => Base64Url(JsonSerializer.SerializeToUtf8Bytes(value));
 
     private static string Base64Url(byte[] bytes) => System.Buffers.Text.Base64Url.EncodeToString(bytes);
 }

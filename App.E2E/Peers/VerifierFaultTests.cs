@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using App.E2E.Harness;
 
 namespace App.E2E.Peers;
@@ -265,6 +266,21 @@ public sealed class VerifierFaultTests : IAsyncLifetime
         }
 
         Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, token));
+    }
+
+    [Theory] // RFC 7515 section 4.1.11, RFC 7516 section 4.1.3, RFC 7797; what Gatehouse's own check doesn't take either
+    [InlineData("node")]
+    [InlineData("dotnet")]
+    [InlineData("python")]
+    public async Task Seconds_that_are_spelled_otherwise_and_a_header_that_asks_for_processing_are_refused(string language)
+    {
+        await using var peer = await StartAsync(language);
+        foreach (var spelled in new[] { "$1.0", "$1e0", "0.$1E10", "-$1" })
+            Assert.True(await CallAsync(peer, _gatehouse.Mint(_user, _session, bend: json => Regex.Replace(json, """(?<="(?:exp|iat)":)(\d+)""", spelled))) == HttpStatusCode.Unauthorized, spelled);
+        foreach (var member in new[] { "\"zip\":\"DEF\"", "\"zip\":null", "\"b64\":false", "\"b64\":true", "\"crit\":null" })
+            Assert.True(await CallAsync(peer, _gatehouse.Mint(_user, _session, bend: json => json.Replace("\"typ\"", member + ",\"typ\"", StringComparison.Ordinal))) == HttpStatusCode.Unauthorized, member);
+
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, _gatehouse.Mint(_user, _session, bend: json => json.Replace("\"typ\"", "\"note\":[1,-2.5],\"typ\"", StringComparison.Ordinal))));
     }
 
     [Theory]

@@ -85,6 +85,8 @@ public sealed class RefreshGrantTests : IAsyncLifetime
         Assert.Equal("invalid_client", await ErrorAsync(await RenewAsync(_user.RefreshToken, Callers.Basic("orders", "wrong"))));
         Assert.Equal("invalid_client", await ErrorAsync(await RenewAsync(_user.RefreshToken, "")));
         Assert.Equal("invalid_scope", await ErrorAsync(await RenewAsync(_user.RefreshToken, scope: "stock.read")));
+        // RFC 8707 section 2.2
+        Assert.Equal("invalid_target", await ErrorAsync(await RenewAsync(_user.RefreshToken, resource: "https://nobody.test")));
         _app.Time.Advance(TimeSpan.FromSeconds(30));
         Assert.Equal(HttpStatusCode.OK, (await RenewAsync(_user.RefreshToken)).StatusCode);
     }
@@ -98,11 +100,12 @@ public sealed class RefreshGrantTests : IAsyncLifetime
             document.GetProperty("grant_types_supported").EnumerateArray().Select(g => g.GetString()));
     }
 
-    private async Task<HttpResponseMessage> RenewAsync(string? token, string? authorization = null, string? scope = null, TestApp? app = null)
+    private async Task<HttpResponseMessage> RenewAsync(string? token, string? authorization = null, string? scope = null, string? resource = null, TestApp? app = null)
     {
         List<(string, string)> form = [("grant_type", "refresh_token")];
         if (token is not null) form.Add(("refresh_token", token));
         if (scope is not null) form.Add(("scope", scope));
+        if (resource is not null) form.Add(("resource", resource));
         return await (app ?? _app).PostAsync("/connect/token", authorization is "" ? null : authorization ?? Callers.Basic(), [.. form]);
     }
 

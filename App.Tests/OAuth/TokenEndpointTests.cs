@@ -73,6 +73,12 @@ public sealed class TokenEndpointTests : IAsyncLifetime
     [InlineData("grant_type=client_credentials&scope=admin", true, 400, "invalid_scope")]
     [InlineData("grant_type=client_credentials&scope=admin+offline_access", true, 400, "invalid_scope")]
     [InlineData("grant_type=client_credentials&scope=stock.read+openid+profile", true, 400, "invalid_scope")]
+    [InlineData("grant_type=client_credentials&resource=https%3A%2F%2Fnobody.test", true, 400, "invalid_target")] // RFC 8707 section 2
+    [InlineData("grant_type=client_credentials&resource=https%3A%2F%2Fbilling.test", true, 400, "invalid_target")]
+    [InlineData("grant_type=client_credentials&resource=nonsense", true, 400, "invalid_target")]
+    [InlineData("grant_type=client_credentials&resource=" + TestApp.Audience + "&resource=https%3A%2F%2Fnobody.test", true, 400, "invalid_target")]
+    [InlineData("grant_type=client_credentials&resource=https%3A%2F%2Fnobody.test&scope=admin", true, 400, "invalid_scope")]
+    [InlineData("grant_type=client_credentials&resource=https%3A%2F%2Fnobody.test", false, 401, "invalid_client")]
     [InlineData("grant_type=password&username=a&password=b", true, 400, "unsupported_grant_type")]
     [InlineData("grant_type=authorization_code&code=x", true, 400, "unsupported_grant_type")]
     [InlineData("grant_type=implicit", true, 400, "unsupported_grant_type")]
@@ -102,6 +108,17 @@ public sealed class TokenEndpointTests : IAsyncLifetime
         Assert.Equal(error, body.GetProperty("error").GetString());
         Assert.NotEmpty(body.GetProperty("errors")[0].GetProperty("message").GetString()!);
         Assert.False(body.TryGetProperty("access_token", out _));
+    }
+
+    [Theory] // RFC 8707 section 2
+    [InlineData("gatehouse", "gatehouse", 200), InlineData("https://api.test", "https://api.test", 200), InlineData("https://api.test", "", 200)]
+    [InlineData("https://api.test", "https://api.test/", 400), InlineData("https://api.test", "https://API.test", 400), InlineData("https://api.test", "https://api.test#part", 400)]
+    public async Task A_resource_is_granted_where_the_token_is_for_it(string audience, string resource, int status)
+    {
+        await using var app = TestApp.Start([.. Callers.Settings, ("Tokens:Audience", audience)]);
+        var answer = await app.PostAsync(TokenPath, Callers.Basic(), ("grant_type", "client_credentials"), ("resource", resource));
+        Assert.True(status == (int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
+        if (status == 200) Assert.Equal([audience], new JsonWebToken((await Answers.JsonAsync(answer)).GetProperty("access_token").GetString()).Audiences);
     }
 
     [Fact] // RFC 6749 section 5.2, RFC 7617 section 2

@@ -65,6 +65,12 @@ public sealed class TokenExchangeTests : IAsyncLifetime
         Assert.Equal("invalid_target", await ErrorAsync(await ExchangeAsync(_user.AccessToken, "https://nobody.test")));
         Assert.Equal("invalid_target", await ErrorAsync(await ExchangeAsync(_user.AccessToken, TestApp.Audience)));
         Assert.Equal("invalid_target", await ErrorAsync(await ExchangeAsync(_user.AccessToken, null)));
+        foreach (var resource in new[] { "https://billing.test", "billing", "nonsense#part" })
+        {
+            Assert.Equal("invalid_target", await ErrorAsync(await _app.PostAsync("/connect/token", Callers.Basic(),
+                ("grant_type", Grant), ("subject_token", _user.AccessToken), ("subject_token_type", AccessToken), ("audience", "billing"), ("resource", resource))));
+        }
+
         Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync("nonsense", "billing")));
         Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync(_user.RefreshToken, "billing")));
         Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync(_user.AccessToken[..^4] + "AAAA", "billing")));

@@ -80,6 +80,43 @@ public sealed class PushEventsTests : IAsyncLifetime
         await _receiver.UntilAsync(1);
     }
 
+    [Fact]
+    public async Task After_a_clock_that_was_ahead_is_set_right_neither_a_pause_nor_a_turn_of_its_time_is_waited_for()
+    {
+        _receiver.Answer = (http, _) => Receiver.Status(http, 500);
+        _app.Time.SetWall(TimeSpan.FromMinutes(10));
+        await _app.EndSessionAsync();
+        await _app.FailsAsync();
+        _receiver.Answer = (http, _) => Receiver.Status(http, 202);
+        _app.Time.SetWall(-TimeSpan.FromMinutes(10));
+        await _receiver.UntilAsync(1);
+        await Wait.UntilAsync(async () => await _app.PlaceAsync() is { Attempts: 0 } place && place.HeldUntil == DateTimeOffset.UnixEpoch);
+
+        var (dead, until) = (Guid.NewGuid(), _app.Time.GetUtcNow() + TimeSpan.FromMinutes(10));
+        await _app.DbAsync(db => db.PushPositions.ExecuteUpdateAsync(set => set.SetProperty(p => p.Holder, dead).SetProperty(p => p.HeldUntil, until)));
+        await _app.EndSessionAsync();
+        await _receiver.UntilAsync(1, 2);
+    }
+
+    [Fact]
+    public async Task A_turn_during_which_the_clock_is_set_right_lasts_no_longer_than_any_other()
+    {
+        await Wait.UntilAsync(async () => await _app.PlaceAsync() is not null);
+        var (before, held) = (_app.Time.GetUtcNow(), default(DateTimeOffset?));
+        _receiver.Answer = async (http, pushed) =>
+        {
+            if (pushed.Cursor == 1) _app.Time.SetWall(-TimeSpan.FromMinutes(10));
+            else held = (await _app.PlaceAsync())?.HeldUntil;
+            await Receiver.Status(http, 202);
+        };
+        await _app.DbAsync(db => db.PushPositions.ExecuteUpdateAsync(set => set.SetProperty(p => p.NextAttemptAt, before + TimeSpan.FromMinutes(1))));
+        await _app.EndSessionAsync();
+        await _app.EndSessionAsync();
+        _app.Time.SetWall(TimeSpan.FromMinutes(10));
+        await _receiver.UntilAsync(1, 2);
+        Assert.Equal(before + PushTurn.Length, held);
+    }
+
     [Theory]
     [InlineData("500", "401", "302", "204")]
     [InlineData("400", """400 {"err":7}""", "400 not json", """400 {"err":"authentication_failed"}""")]

@@ -10,7 +10,7 @@ public sealed class AckRequest
     [Range(0, long.MaxValue)]
     public long? Cursor { get; set; }
 
-    /// <summary>Which instance of the service speaks; 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_' and '-'.</summary>
+    /// <summary>Which instance of the service speaks; 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_' and '-'. All that give none count as one, and the quickest speaks for them.</summary>
     [MaxLength(64)]
     public string? Instance { get; set; }
 

@@ -77,6 +77,7 @@ internal static class ConnectDocs
             "grant_type",
             ("grant_type", "`client_credentials`, `refresh_token` or `urn:ietf:params:oauth:grant-type:token-exchange`."),
             ("scope", "With `client_credentials`: the scopes wanted, separated by spaces."),
+            ("resource", "Whom the token is to be for (RFC 8707). Without token exchange that is `Tokens:Audience` and nobody else; with it, `audience` says so alone."),
             ("refresh_token", "With `refresh_token`: the person's."),
             ("subject_token", "With token exchange: the person's access token, as it was received."),
             ("subject_token_type", "With token exchange: `urn:ietf:params:oauth:token-type:access_token`."),

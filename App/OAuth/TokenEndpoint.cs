@@ -41,7 +41,9 @@ internal static partial class TokenEndpoint
                 server.UseAspNetCore().DisableTransportSecurityRequirement();
                 // Complete asks as our other routes do.
                 server.RemoveEventHandler(OpenIddictServerAspNetCoreHandlers.AttachWwwAuthenticateHeader<ApplyTokenResponseContext>.Descriptor);
-                server.AddEventHandler<ValidateTokenRequestContext>(h => h.UseInlineHandler(DemandGrantedScopes).SetOrder(OpenIddictServerHandlers.Exchange.ValidateEndpointPermissions.Descriptor.Order + 500));
+                // One that is malformed is a target that nobody has, too.
+                server.RemoveEventHandler(OpenIddictServerHandlers.Exchange.ValidateResourceParameter.Descriptor);
+                server.AddEventHandler<ValidateTokenRequestContext>(h => h.UseInlineHandler(DemandGrantedAlone).SetOrder(OpenIddictServerHandlers.Exchange.ValidateEndpointPermissions.Descriptor.Order + 500));
                 server.AddEventHandler<HandleTokenRequestContext>(h => h.UseInlineHandler(SignIn));
                 server.AddEventHandler<GenerateTokenContext>(h => h.UseScopedHandler<MintToken>().SetOrder(int.MinValue));
                 server.AddEventHandler<ApplyTokenResponseContext>(h => h.UseInlineHandler(Complete).SetOrder(int.MinValue));
@@ -110,13 +112,16 @@ internal static partial class TokenEndpoint
         return refusal;
     }
 
-    private static ValueTask DemandGrantedScopes(ValidateTokenRequestContext context)
+    private static ValueTask DemandGrantedAlone(ValidateTokenRequestContext context)
     {
         // It has proved who it is by now: a stranger must not learn from the answer what somebody was granted.
-        var registry = context.Transaction.GetHttpRequest()!.HttpContext.RequestServices.GetRequiredService<ServiceRegistry>();
-        var granted = registry.Find(context.ClientId ?? "")?.Description.Scopes ?? [];
+        var services = context.Transaction.GetHttpRequest()!.HttpContext.RequestServices;
+        var granted = services.GetRequiredService<ServiceRegistry>().Find(context.ClientId ?? "")?.Description.Scopes ?? [];
         if (context.Request.GetScopes().Any(s => !granted.Contains(s, StringComparer.Ordinal)))
             context.Reject(Oidc.Errors.InvalidScope, "A scope was asked for that this service was not granted.");
+        // RFC 8707 section 2: whom all tokens are for that aren't exchanged. An exchange has its own say, once it knows the subject.
+        else if (!context.Request.IsTokenExchangeGrantType() && context.Request.GetResources().Any(r => r != services.GetRequiredService<Tokens.TokenOptions>().Audience))
+            context.Reject(Oidc.Errors.InvalidTarget, "The token would not be for this resource.");
         return default;
     }
 
@@ -147,7 +152,7 @@ internal static partial class TokenEndpoint
             Oidc.Errors.InvalidClient => "Not authorized",
             Oidc.Errors.InvalidScope => "A scope was asked for that this service was not granted",
             Oidc.Errors.UnauthorizedClient => "This service may not use this grant",
-            Oidc.Errors.InvalidTarget => "No registered service has this audience",
+            Oidc.Errors.InvalidTarget => "There is no token for this audience or resource here",
             Oidc.Errors.InvalidGrant => "The token is not good for this service",
             Oidc.Errors.UnsupportedGrantType => "There is no such grant here",
             _ => "Bad request",

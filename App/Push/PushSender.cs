@@ -19,6 +19,9 @@ internal sealed partial class PushSender(
 
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
 
+    // No turn and no pause lasts so long, though one clock is ahead and another behind: a row that says so is of a clock that has been set right.
+    private static readonly TimeSpan Farthest = 2 * LongestPause;
+
     // The wall's own time: how often a row is looked at that another has, or that must wait.
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(200);
 
@@ -103,7 +106,7 @@ internal sealed partial class PushSender(
 
         // The row says what is done, also where it was made anew; what doesn't concern the receiver is passed over again.
         _looked = place.Cursor;
-        if (place.HeldUntil > now || place.NextAttemptAt > now || !await IsDueAsync(ct)) return null;
+        if (IsAhead(place.HeldUntil, now) || IsAhead(place.NextAttemptAt, now) || !await IsDueAsync(ct)) return null;
         place.Cursor = _looked.Value;
         return await PushTurn.TakeAsync(scopes, time, place, ct);
     }
@@ -213,6 +216,8 @@ internal sealed partial class PushSender(
     private bool Concerns(LoggedEvent entry) => text.Concerns(entry, receiver.Service.Audience);
 
     private UndeliveredEvent Undelivered(LoggedEvent entry, string error) => UndeliveredEvent.Of(entry, Service, text.Claims(entry, _audience), error, time.GetUtcNow());
+
+    private static bool IsAhead(DateTimeOffset until, DateTimeOffset now) => until > now && until - now <= Farthest;
 
     // Doubled each time, and never at the same moment for all who wait.
     private static TimeSpan Pause(int attempts) =>

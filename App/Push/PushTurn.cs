@@ -63,7 +63,7 @@ internal sealed class PushTurn(IServiceScopeFactory scopes, TimeProvider time, P
     public async Task<bool> KeepAsync(CancellationToken ct)
     {
         var until = time.GetUtcNow() + Length;
-        if (until - place.HeldUntil < BetweenSaves) return true;
+        if ((until - place.HeldUntil).Duration() < BetweenSaves) return true; // either way: a clock that was set back leaves it too long
         place.HeldUntil = until;
         return await SaveAsync(ct);
     }

@@ -84,26 +84,25 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
         if (message.Result?.Failure is Refused why) _refusals.AddOrUpdate(why.Reason, 1, (_, count) => count + 1);
     }
 
-    private async Task CheckAsync(MessageReceivedContext message) // its form, its signature, what is heard of it
+    private async Task CheckAsync(MessageReceivedContext message) // its one spelling, signature, what is heard of it
     {
         if (ReadCredentials(message.Request.Headers) is not { } token) return; // nobody, and some endpoint may be open
         byte[][] parts = [.. token.Split('.').Select(Base64UrlEncoder.DecodeBytes)]; // RFC 7515, 8725, 9068
-        var spelling = string.Join('.', parts.Select(Base64UrlEncoder.Encode)); // one token has one, and it is short
+        var (spelling, jwt) = (string.Join('.', parts.Select(Base64UrlEncoder.Encode)), new JsonWebToken(token));
         if (token.Length > 8192 || spelling != token || parts.Length != 3) throw new Refused("malformed");
-        var (header, claims, jwt) = (Read<Header>(parts[0]), Read<Claims>(parts[1]), new JsonWebToken(token));
-        if (header is not { Alg: "ES256", Typ: "at+jwt", Crit.ValueKind: 0 }) throw new Refused("header");
-        if (claims.Iss != options.Issuer) throw new Refused("issuer");
+        var (header, (iss, sub, id, sid, iat, exp, nbf)) = (Read<Header>(parts[0]), Read<Claims>(parts[1]));
+        if (header != new Header("ES256", "at+jwt", header.Kid)) throw new Refused("header"); // nothing to process
+        if (iss != options.Issuer) throw new Refused("issuer");
         if (!jwt.Audiences.Contains(options.Audience)) throw new Refused("audience");
-        if (claims.Sub == "" || claims.Id != claims.Sub || claims.Exp > claims.Iat + 3600) throw new Refused("claims");
-        if (claims.Exp <= Math.Max(claims.Iat, claims.Nbf) || claims.Sid == "") throw new Refused("claims");
-        if (claims.Exp + 30 <= Now) throw new Refused("expired"); // clocks may differ by so many seconds
-        if (Math.Max(claims.Iat, claims.Nbf) - 30 > Now) throw new Refused("not_yet_valid");
+        if (id != sub || id == "" || sid == "" || exp <= nbf || exp - iat is < 1 or > 3600) throw new Refused("claims");
+        if (exp + 30 <= Now) throw new Refused("expired"); // clocks may differ by so many seconds
+        if (Math.Max(iat, nbf) - 30 > Now) throw new Refused("not_yet_valid");
         while (FeedAge is null && Environment.TickCount64 < _waitUntil) await Task.Delay(20); // for the snapshot
         if (!_keys.ContainsKey(header.Kid)) await RunAsync(_fetching, () => FetchKeysAsync(header.Kid));
         var key = _keys.GetValueOrDefault(header.Kid) ?? throw new Refused("unknown_key");
         if (!key.Verify(Encoding.ASCII.GetBytes(token[..^87]), parts[2])) throw new Refused("signature"); // of 64 bytes
-        foreach (var (who, id) in new[] { ("key", header.Kid), ("session", claims.Sid), ("user", claims.Sub) })
-            if (claims.Iat <= _revoked.GetValueOrDefault(id).NotBefore) throw new Refused(who + "_revoked");
+        foreach (var (who, its) in new[] { ("key", header.Kid), ("session", sid), ("user", sub) })
+            if (iat <= _revoked.GetValueOrDefault(its).NotBefore) throw new Refused(who + "_revoked");
         message.Principal = new(new CaseSensitiveClaimsIdentity(jwt.Claims, "Bearer", "name", "roles"));
         message.Properties.ExpiresUtc = jwt.ValidTo; // this and the next as JwtBearer does
         message.Properties.StoreTokens([new() { Name = "access_token", Value = token }]);
@@ -192,7 +191,8 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
     private static T Read<T>(byte[] utf8) => JsonSerializer // one object, no member twice at any depth, T's types
         .Deserialize<JsonElement>(new UTF8Encoding(false, true).GetString(utf8), Strict).Deserialize<T>(Strict)!;
     private sealed record Cookie(string Jwt);
-    private sealed record Header(string Alg, string Typ, string Kid, JsonElement Crit = default);
+    private sealed record Header(string Alg, string Typ, string Kid, JsonElement Crit = default,
+        JsonElement B64 = default, JsonElement Zip = default);
     private sealed record Claims(string Iss, string Sub, string Id, string Sid, long Iat, long Exp, long Nbf = 0);
     private sealed record Message(string? Type, string? Sub, string? Sid, string? Kid, string? Reason,
         long NotBefore, long Cursor, Message[]? Events, long Expires = long.MaxValue);

@@ -175,8 +175,9 @@ function readToken(token, issuer, audience, now) {
   const parts = token.split('.').map((part) => Buffer.from(part, 'base64url'));
   const spelling = parts.map((part) => part.toString('base64url')).join('.');
   if (parts.length !== 3 || spelling !== token) refuse('malformed'); // one token has one spelling
-  const { alg, typ, kid, crit } = readObject(parts[0]), claims = readObject(parts[1]);
-  if (alg !== 'ES256' || typ !== 'at+jwt' || typeof kid !== 'string' || crit !== undefined) refuse('header');
+  const { alg, typ, kid, ...others } = readObject(parts[0]), claims = readObject(parts[1]);
+  const plain = ['crit', 'b64', 'zip'].every((name) => !(name in others)) && typeof kid === 'string';
+  if (alg !== 'ES256' || typ !== 'at+jwt' || !plain) refuse('header');
   const { iss, aud, sub, id, sid, iat, exp, nbf = iat } = claims;
   if (iss !== issuer) refuse('issuer');
   if (![aud].flat().includes(audience)) refuse('audience');
@@ -188,12 +189,11 @@ function readToken(token, issuer, audience, now) {
   return { kid, claims };
 }
 
-/** One JSON object in UTF-8 in which no member is named twice, at any depth: of two, JSON.parse keeps only the last. */
+/** One JSON object in UTF-8, no member named twice at any depth, no number as 1e9: JSON.parse would forget either. */
 function readObject(bytes) {
-  const countColons = (json) => json.replace(/"(?:[^"\\]|\\.)*"/g, '').split(':').length;
+  const bare = (json) => json.replace(/"(?:[^"\\]|\\.)*"|\s/g, ''); // all but the texts
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes), object = JSON.parse(text);
-    const whole = /^\s*{/.test(text) && countColons(text) === countColons(JSON.stringify(object));
-    return whole ? object : refuse('malformed');
+    return bare(text)[0] === '{' && bare(text) === bare(JSON.stringify(object)) ? object : refuse('malformed');
   } catch { return refuse('malformed'); }
 }

@@ -3,7 +3,8 @@
 One file, yours to keep and to change. It needs PyJWT 2 with cryptography (Debian: python3-jwt, python3-cryptography).
 
     gate = Gatehouse("https://id.example.com", "orders")  # GATEHOUSE_CLIENT_SECRET is in the environment
-    claims = gate.authenticate(request.headers)           # or gate.verify(token); raises Refused
+    claims = gate.authenticate(environ)  # WSGI; or the headers of any framework; or gate.verify(token); raises Refused
+    claims = await asyncio.to_thread(gate.authenticate, scope["headers"])  # ASGI: now and then it waits for an answer
 """
 import atexit
 import base64
@@ -51,10 +52,9 @@ class Gatehouse:
         in_bounds = self.when_stale in ("introspect", "refuse", "accept") and self.stale_after > 0
         if not (self.issuer and self.audience and self.client_secret and in_bounds):
             raise ValueError("Gatehouse needs issuer, audience and client_secret; when_stale, stale_after in bounds")
-        stay = request.HTTPRedirectHandler()
-        stay.redirect_request = lambda *_: None  # nobody elsewhere is shown our credentials
+        stay = type("Stay", (request.HTTPRedirectHandler,), {"redirect_request": lambda *_: None})
         pair = ":".join(parse.quote(word, safe="") for word in (self.client_id or self.audience, self.client_secret))
-        self._opener = request.build_opener(stay)
+        self._opener = request.build_opener(stay)  # nobody elsewhere is shown our credentials
         self._opener.addheaders = [("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())]  # RFC 6749
         self._keys, self._revoked = {}, {}  # by id; tokens issued up to the first time are refused, until the second
         self._began, self._fresh_at, self._keys_at, self._miss_at, self._acked = monotonic(), NEVER, NEVER, NEVER, None
@@ -66,9 +66,11 @@ class Gatehouse:
         atexit.register(self.close)
 
     def authenticate(self, headers):
-        """The claims of the caller with these headers, a mapping or a list of pairs; raises Refused."""
-        given = [(name.lower(), value) for name, value in getattr(headers, "items", lambda: headers)()]
-        authorization, cookies = (",".join(v for k, v in given if k == name) for name in ("authorization", "cookie"))
+        """The claims of the caller with these headers, a mapping or pairs of text or bytes, or an environ."""
+        pairs = [[part.decode("latin-1") if isinstance(part, bytes) else part for part in pair]
+                 for pair in getattr(headers, "items", lambda: headers)()]
+        authorization, cookies = (",".join(v for k, v in pairs if k.lower() == name or k == "HTTP_" + name.upper())
+                                  for name in ("authorization", "cookie"))
         if "bearer" in authorization.lower():  # it decides alone (RFC 6750 section 2.1)
             return self.verify(authorization[7:] if authorization[:7].lower() == "bearer " else None)
         values = {v.strip() for v in re.findall(rf"(?:^|[;,])\s*{re.escape(self.cookie)}=([^;,]*)", cookies)}
@@ -80,8 +82,7 @@ class Gatehouse:
         """The token's claims; raises Refused."""
         kid, claims = self._read_token(token)
         self._ready.wait(max(0, self._began + PATIENCE - monotonic()))
-        key = self._keys.get(kid) or self._fetch_keys(kid)
-        self._refuse("unknown_key", when=key is None)
+        key = self._keys.get(kid) or self._fetch_keys(kid) or self._refuse("unknown_key")
         with self._refusing("signature"):
             jwt.api_jws.decode(token, key, algorithms=["ES256"])
         for who, id in (("key", kid), ("session", claims["sid"]), ("user", claims["sub"])):
@@ -129,8 +130,7 @@ class Gatehouse:
                             self._receive(json.loads(line[5:]))
             except Exception as error:  # whatever it is, the feed is opened anew
                 self._stats["lastError"] = str(error)
-            pause = 0.1 if self._stats["connected"] else min(2, 2 * pause + 0.1)
-            self._stats["connected"] = False
+            pause, self._stats["connected"] = 0.1 if self._stats["connected"] else min(2, 2 * pause + 0.1), False
 
     def _receive(self, message):
         """A snapshot has `events`, an event has a `type`, a heartbeat has neither; what is held is never forgiven."""
@@ -181,7 +181,7 @@ class Gatehouse:
             self._refuse("malformed", when=spelling != token)
             header, claims = map(self._read_object, parts[:-1])
         kid, typed = header.get("kid"), (header.get("alg"), header.get("typ")) == ("ES256", "at+jwt")
-        self._refuse("header", when=not typed or not isinstance(kid, str) or "crit" in header)
+        self._refuse("header", when=not typed or not isinstance(kid, str) or {"crit", "b64", "zip"} & header.keys())
         aud, sub, id, sid, iat, exp = (claims.get(name) for name in ("aud", "sub", "id", "sid", "iat", "exp"))
         nbf = claims.get("nbf", iat)
         self._refuse("issuer", when=claims.get("iss") != self.issuer)
