@@ -5,7 +5,10 @@ using System.Globalization;
 internal static class Wrk
 {
     // Short turns: what else the machine does then falls on both alike.
-    private const int Seconds = 2, Rounds = 5, WarmUp = 3;
+    private const int Seconds = 2, Rounds = 5;
+
+    // Both until the JIT is done with them: the second tier takes some ten thousand requests, and a busy machine some seconds for each thousand methods.
+    private const int WarmUp = 8;
 
     /// <summary>Alternates the two servers, each warmed first, and says what share of the floor's figures ours reaches.</summary>
     public static string Compare(Server floor, Server ours, string path, params string[] options)
