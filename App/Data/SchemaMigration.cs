@@ -67,3 +67,13 @@ internal static class SchemaMigration
         if (locked > 0) await db.Database.ExecuteSqlRawAsync("DELETE FROM __EFMigrationsLock", ct);
     }
 }
+
+/// <summary>Whether there is a schema yet: whoever reads beside the start waits, and asks an empty database nothing.</summary>
+internal sealed class SchemaState
+{
+    private readonly TaskCompletionSource _there = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public Task There => _there.Task;
+
+    public void Set() => _there.TrySetResult();
+}
