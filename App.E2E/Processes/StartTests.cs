@@ -52,6 +52,11 @@ public sealed class StartTests
         await RefusesAsync(["Kestrel:Certificates"], Found.ByListening, Development, ("HOME", TestRun.NewFolder("home")), ("Urls", $"https://127.0.0.1:{TestRun.FreePort()}"));
 
     [Fact]
+    public async Task A_certificate_that_is_none_doesnt_start() =>
+        await RefusesAsync(["Kestrel: a certificate"], Found.ByListening, Development, ("Urls", ""), ("Kestrel__Endpoints__Https__Url", $"https://127.0.0.1:{TestRun.FreePort()}"),
+            ("Kestrel__Endpoints__Https__Certificate__Path", "/nowhere/cert.pfx"));
+
+    [Fact]
     public async Task A_data_folder_that_cant_be_made_doesnt_start() => await RefusesAsync(["DataDir"], Development, ("DataDir", "/proc/x"));
 
     [Fact]

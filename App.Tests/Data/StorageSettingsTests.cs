@@ -41,6 +41,17 @@ public sealed class StorageSettingsTests
         parent.Delete(recursive: true);
     }
 
+    [Fact]
+    public void A_new_database_is_its_owners_alone_wherever_it_is()
+    {
+        if (OperatingSystem.IsWindows()) return;
+        var folder = Directory.CreateTempSubdirectory("gatehouse-");
+        var file = Path.Combine(folder.FullName, "gatehouse.db");
+        PrivateFolder.Create(file);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+        folder.Delete(recursive: true);
+    }
+
     private static IEnumerable<string> Faults(DatabaseProvider provider, string? text, string folder) => StorageSettings.Faults(new ServiceCollection()
         .AddSingleton(new HostSettings { DataDir = folder })
         .AddSingleton(new ConnectionStringOptions { Default = text })

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.RegularExpressions;
 using App.Tests.Accounts;
+using App.Tests.Admin;
 using App.Tests.Factors;
 
 namespace App.Tests.Frame;
@@ -24,6 +25,19 @@ public sealed class ShellTests
         Assert.Contains("href=\"/account/sign-in\"", html, StringComparison.Ordinal);
         Assert.Contains("href=\"/account/sign-up\"", html, StringComparison.Ordinal);
         Assert.DoesNotContain("Sign out", html, StringComparison.Ordinal);
+    }
+
+    [Theory] // WCAG 2.4.1
+    [InlineData("/account/profile")]
+    [InlineData("/services")]
+    public async Task The_link_that_skips_leads_past_the_places_one_can_go_to(string path)
+    {
+        await using var host = TestApp.Start();
+        var admin = await host.NewAdminAsync();
+        var page = await (await host.SendAsync(HttpMethod.Get, path, cookies: admin.Cookies)).PageAsync();
+        var target = page.QuerySelector(page.QuerySelector("a.skip")!.GetAttribute("href")!)!;
+        Assert.Null(target.QuerySelector("nav"));
+        Assert.NotNull(target.QuerySelector("h1"));
     }
 
     [Fact] // ATTACKS 217, for a component's state

@@ -14,6 +14,10 @@ public sealed class ChangePasswordTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _app.DisposeAsync();
 
+    [Fact]
+    public async Task A_password_manager_finds_where_it_is_changed() =>
+        Assert.Equal("/account/security", (await _app.SendAsync(HttpMethod.Get, "/.well-known/change-password")).Location());
+
     [Fact] // ATTACKS 134
     public async Task Others_end_and_this_browser_goes_on_under_a_new_session()
     {

@@ -168,8 +168,14 @@ public sealed class AdminTests : IAsyncLifetime
         Assert.Contains("It asks us", page.Body!.TextContent, StringComparison.Ordinal);
         Assert.DoesNotContain(secret, page.Body.TextContent, StringComparison.Ordinal);
         Assert.All(page.QuerySelectorAll("script"), s => Assert.DoesNotContain("blazor", s.GetAttribute("src")!, StringComparison.Ordinal));
-        var rotated = await (await _app.PostFormAsync("/services/stock", "rotate", [], admin.Cookies)).PageAsync();
+        KeyValuePair<string, string> shown = new("shown", page.QuerySelector("input[name=shown]")!.GetAttribute("value")!);
+        _app.Time.Advance(TimeSpan.FromSeconds(1));
+        var rotated = await (await _app.PostFormAsync("/services/stock", "rotate", [shown], admin.Cookies)).PageAsync();
         var second = rotated.QuerySelectorAll(".facts code")[1].TextContent;
+        // Reloaded, or pressed twice: the form of before makes no third, which would have taken the second's place unseen.
+        var again = await _app.PostFormAsync("/services/stock", "rotate", [shown], admin.Cookies);
+        Assert.Equal(HttpStatusCode.BadRequest, again.StatusCode);
+        Assert.DoesNotContain("gh_", (await again.PageAsync()).Body!.TextContent, StringComparison.Ordinal);
         Assert.Equal(["Replace the new secret of stock", "Withdraw the old secret of stock"], rotated.QuerySelectorAll("details form button").Select(b => b.TextContent).Take(2));
         await _app.PostFormAsync("/services/stock", "withdraw", [], admin.Cookies);
         Assert.False(await AcceptsAsync(secret));

@@ -40,7 +40,12 @@ internal static class DataModule
             ? sp.GetRequiredService<SqlServerDb>()
             : sp.GetRequiredService<SqliteDb>()));
 
-        services.AddSingleton(new StartStep((sp, ct) => sp.GetRequiredService<DatabaseOptions>().MigrateOnStart ? MigrateAsync(sp, ct) : DemandSchemaAsync(sp, ct)));
+        services.AddSingleton<SchemaState>();
+        services.AddSingleton(new StartStep(async (sp, ct) =>
+        {
+            await (sp.GetRequiredService<DatabaseOptions>().MigrateOnStart ? MigrateAsync(sp, ct) : DemandSchemaAsync(sp, ct));
+            sp.GetRequiredService<SchemaState>().Set();
+        }));
         services.AddSingleton(new Command("migrate", "migrate (brings the schema up to date)", async (sp, _, output, ct) =>
         {
             await MigrateAsync(sp, ct);

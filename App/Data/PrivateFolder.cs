@@ -21,6 +21,14 @@ internal static class PrivateFolder
         }
     }
 
+    /// <summary>An empty file that is its owner's alone (0600), wherever it is; SQLite makes the files beside it as it is.</summary>
+    public static void Create(string file)
+    {
+        var options = new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.Write, Share = FileShare.ReadWrite };
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        new FileStream(file, options).Dispose();
+    }
+
     /// <summary>A lock that processes of this machine take by a file's name; the kernel gives it back when its holder dies.</summary>
     /// <returns>Null while another holds it.</returns>
     /// <exception cref="SettingsException">The file can't be written, so that waiting would never end.</exception>

@@ -26,7 +26,7 @@ internal static class SchemaMigration
         var file = connection.DataSource;
         await using var alone = await LockAsync(file + ".migrating", ct);
         // Only where there is none: closing the file gives up whatever locks this process holds on it.
-        if (connection.Mode == SqliteOpenMode.ReadWrite && !File.Exists(file)) await File.WriteAllBytesAsync(file, [], ct);
+        if (connection.Mode == SqliteOpenMode.ReadWrite && !File.Exists(file)) PrivateFolder.Create(file);
         // So that nobody who reads waits for one who writes. It stays with the file; EF Core does it only for files that it creates itself.
         await db.WriteAsync("PRAGMA journal_mode = WAL", ct);
         if (await CreateAsync(db, ct) || await IsUpToDateAsync(db, ct)) return;
@@ -66,4 +66,14 @@ internal static class SchemaMigration
         var locked = await db.Database.SqlQueryRaw<int>("SELECT count(*) AS Value FROM sqlite_master WHERE name = '__EFMigrationsLock'").SingleAsync(ct);
         if (locked > 0) await db.Database.ExecuteSqlRawAsync("DELETE FROM __EFMigrationsLock", ct);
     }
+}
+
+/// <summary>Whether there is a schema yet: whoever reads beside the start waits, and asks an empty database nothing.</summary>
+internal sealed class SchemaState
+{
+    private readonly TaskCompletionSource _there = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public Task There => _there.Task;
+
+    public void Set() => _there.TrySetResult();
 }

@@ -1,3 +1,5 @@
+using App.Data;
+
 namespace App.Ops;
 
 /// <summary>
@@ -15,7 +17,14 @@ internal static class FirstPage
     public static void Begin(WebApplication app)
     {
         var page = Find(((IEndpointRouteBuilder)app).DataSources);
-        if (page is not null && Interlocked.Exchange(ref _begun, 1) == 0) _ = Task.Run(() => RenderAsync(app.Services, page));
+        if (page is not null && Interlocked.Exchange(ref _begun, 1) == 0) _ = Task.Run(() => BeginAsync(app.Services, page));
+    }
+
+    // It looks for the keys of Data Protection.
+    internal static async Task BeginAsync(IServiceProvider services, Endpoint page)
+    {
+        await services.GetRequiredService<SchemaState>().There;
+        await RenderAsync(services, page);
     }
 
     internal static Endpoint? Find(IEnumerable<EndpointDataSource> routes) =>

@@ -69,6 +69,9 @@ public static class Hosting
             // Kestrel has no type of its own for it, and its texts are English whatever the machine speaks.
             InvalidOperationException when exception.Message.StartsWith("Unable to configure HTTPS endpoint", StringComparison.Ordinal) =>
                 ["Kestrel:Certificates:Default isn't set, and an address to listen on is https. Give a certificate (Path, and Password or KeyPath), or let a proxy end TLS and listen on http."],
+            // The same of a certificate: whatever is wrong with the file or its password, this is who has read it.
+            _ when exception.StackTrace?.Contains("CertificateConfigLoader", StringComparison.Ordinal) == true =>
+                [$"Kestrel: a certificate can't be loaded: {exception.Message} Give the Path of one that this process may read, and its Password or KeyPath."],
             _ => [],
         };
         foreach (var fault in faults) Console.Error.WriteLine(OneLine(fault));

@@ -35,6 +35,8 @@ internal static class ProfileModule
         mine.MapPost("/delete", DeleteAccount.HandleAsync).RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(409).ProducesProblem(429);
         routes.MapPost("/api/account/email/confirm", ConfirmNewEmail.HandleAsync).WithTags("Account").WithMetadata(WritesLetters.Mark).AllowAnonymous().RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);
 
+        // Where password managers look for it (W3C, A Well-Known URL for Changing Passwords).
+        routes.MapGet("/.well-known/change-password", () => TypedResults.Redirect("/account/security")).WithTags("Account").AllowAnonymous().Produces(302);
         DataForm.Map(routes);
         DisownForm.Map(routes);
     }

@@ -38,12 +38,14 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
     /// A new secret; the one in force stays good until it is withdrawn. Two at most: where there are, the newer one is replaced, which
     /// may have reached nobody, and the one in use still stays good.
     /// </summary>
-    public async Task<Outcome> RotateAsync(string id, CurrentUser user, CancellationToken ct)
+    /// <param name="shown">When the newest secret was made that whoever asks has seen: a form that is sent twice makes one.</param>
+    public async Task<Outcome> RotateAsync(string id, CurrentUser user, CancellationToken ct, long? shown = null)
     {
         var secret = ServiceSecret.Generate();
         return await RunAsync(id, "service-secret-rotated", user, client =>
         {
             if (client.Declared) return new Outcome.Refused(new Fault("This service is declared in the settings. Change its secret there.", Said: () => Text.DeclaredHere));
+            if (shown is not null && shown != client.SecretSetAt.UtcTicks) return new Outcome.Refused(new Fault("A new secret was made since this page was shown.", Said: () => Text.SecretMadeSince));
             if (client.OldSecretHash is null) (client.OldSecretHash, client.OldSecretSetAt) = (client.SecretHash, client.SecretSetAt);
             (client.SecretHash, client.SecretSetAt) = (secret.Hash(secretKey, id), time.GetUtcNow());
             return new Outcome.Rotated(new NewSecret(id, secret.Reveal()));
