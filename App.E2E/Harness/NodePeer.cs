@@ -46,7 +46,7 @@ internal sealed class NodePeer : IAsyncDisposable
         var folder = TestRun.NewFolder("peers");
         var source = Path.Combine(TestRun.Root, "App.E2E", "Peers");
         foreach (var file in Directory.GetFiles(source)) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
-        await Tool.RunAsync(npm, ["ci", "--ignore-scripts", "--loglevel=error"], folder, TimeSpan.FromMinutes(5));
+        await Tool.RunAsync(npm, ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], folder, TimeSpan.FromMinutes(5));
         return folder;
     }
 }

@@ -92,7 +92,7 @@ internal sealed class Peer : IAsyncDisposable
     {
         var folder = NewFolder("Orders.cs", "Gatehouse.cs");
         await File.WriteAllTextAsync(Path.Combine(folder, "Orders.csproj"), Project);
-        await Tool.RunAsync("dotnet", ["build", "-c", "Release", "-o", "out", "--nologo", "-v", "quiet"], folder, TimeSpan.FromMinutes(10));
+        await Tool.RunAsync("dotnet", ["build", "-c", "Release", "-o", "out", "--nologo", "-v", "quiet", "-p:RunAnalyzers=false"], folder, TimeSpan.FromMinutes(10));
         return ("dotnet", [Path.Combine(folder, "out", "Orders.dll")], folder);
     }
 
