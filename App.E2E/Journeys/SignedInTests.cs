@@ -22,6 +22,20 @@ public sealed class SignedInTests(Browser browser)
             Assert.Contains(ada.Email, await (await profile.APIRequest.GetAsync(path)).TextAsync(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("/account/sign-in")]
+    [InlineData("/account/sign-up")]
+    public async Task A_browser_that_refuses_cookies_is_told_before_it_tries(string path)
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        await page.GotoAsync(path);
+        await Expect(page.Locator("[data-cookieless]")).ToBeHiddenAsync();
+        await page.AddInitScriptAsync("Object.defineProperty(Navigator.prototype, 'cookieEnabled', { get: () => false });");
+        await page.GotoAsync(path);
+        await Expect(page.Locator("[data-cookieless]")).ToContainTextAsync("Your browser refuses cookies");
+    }
+
     [Fact]
     public async Task A_second_tab_follows_the_first_in_and_out()
     {

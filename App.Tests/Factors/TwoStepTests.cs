@@ -60,6 +60,7 @@ public sealed class TwoStepTests : IAsyncDisposable
         var page = await (await ada.ActAsync("codes")).PageAsync();
         var fresh = page.QuerySelectorAll(".codes code").Select(c => c.TextContent).ToList();
         Assert.Empty(fresh.Intersect(ada.Codes));
+        Assert.Null(page.QuerySelector(".notice")); // it was on before
         var download = Uri.UnescapeDataString(page.QuerySelector("a[download]")!.GetAttribute("href")!);
         Assert.Equal("data:text/plain;charset=utf-8," + string.Join('\n', fresh) + "\n", download);
 

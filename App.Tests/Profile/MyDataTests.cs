@@ -101,6 +101,7 @@ public sealed class MyDataTests : IAsyncLifetime
         Assert.Contains(user.Email, ask.QuerySelector("main button.risk")!.TextContent, StringComparison.Ordinal);
         var answer = await _app.PostFormAsync("/account/delete", "delete", [new("password", user.Password)], user.Cookies);
         Assert.Equal("/account/deleted", answer.Location());
+        Assert.Equal("/account", (await _app.SendAsync(HttpMethod.Get, "/account/deleted", cookies: (await _app.SignUpAsync()).Cookies)).Location()); // whose isn't
 
         Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
         Assert.Null(await _app.WhoAmIAsync(cookies: user.Cookies));
