@@ -43,6 +43,15 @@ public sealed class TwoStepTests : IAsyncDisposable
         Assert.Contains("9 of 10", page.Body!.TextContent, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Turning_it_on_says_so_beside_the_codes()
+    {
+        var user = await _app.SignUpAsync();
+        var (handle, secret) = await _app.BeginTwoStepAsync(user);
+        var page = await (await _app.EnableTwoStepAsync(user, handle, Totp.Code(secret, Totp.StepAt(_app.Time.GetUtcNow())))).PageAsync();
+        Assert.Equal("Two-step sign-in is on from now.", page.QuerySelector("[role=status].notice")!.TextContent);
+    }
+
     [Fact] // ATTACKS 97: hashed, shown once; and the secret is sealed
     public async Task Neither_secret_nor_codes_can_be_read_from_the_database_or_the_log()
     {

@@ -36,9 +36,7 @@ internal static class TwoStepForms
         var (handle, secret) = await app.BeginTwoStepAsync(user);
         using var answer = await app.EnableTwoStepAsync(user, handle, Totp.Code(secret, Totp.StepAt(app.Time.GetUtcNow())));
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-        var page = await answer.PageAsync();
-        Assert.Equal("Two-step sign-in is on from now.", page.QuerySelector("[role=status].notice")!.TextContent);
-        var codes = page.QuerySelectorAll(".codes code").Select(c => c.TextContent).ToList();
+        var codes = (await answer.PageAsync()).QuerySelectorAll(".codes code").Select(c => c.TextContent).ToList();
         Assert.Equal(10, codes.Distinct().Count());
         return new TwoStepUser(app, user, secret, codes);
     }

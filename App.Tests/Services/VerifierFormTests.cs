@@ -11,7 +11,7 @@ public sealed partial class VerifierFormTests
     [InlineData("gatehouse.mjs", 199)]
     [InlineData("gatehouse.py", 199)]
     [InlineData("Gatehouse.cs", 199)]
-    [InlineData("gatehouse.go", 383)]
+    [InlineData("gatehouse.go", 385)]
     public async Task A_verifier_is_no_longer_and_no_wider_than_it_has_to_be(string file, int most)
     {
         var lines = await File.ReadAllLinesAsync(Repository.PathOf("App", "Services", "Verifiers", file));
@@ -26,7 +26,7 @@ public sealed partial class VerifierFormTests
     {
         var lines = await File.ReadAllLinesAsync(Repository.PathOf("App", "Services", "Verifiers", "gatehouse.go"));
 
-        Assert.InRange(lines.SkipWhile(line => line != ")").Count(line => !SaysNothing().IsMatch(line)), 1, 231);
+        Assert.InRange(lines.SkipWhile(line => line != ")").Count(line => !SaysNothing().IsMatch(line)), 1, 232);
     }
 
     [GeneratedRegex(@"^\s*(//.*|[\])}]+,?)?$")]

@@ -3,7 +3,7 @@
   const all = (selector, root = document) => root.querySelectorAll(selector);
 
   // Signing in would seem to work, and lead back here.
-  if (!navigator.cookieEnabled) for (const told of all('[data-cookieless]')) Object.assign(told, { hidden: false, className: 'notice bad' });
+  if (!navigator.cookieEnabled) for (const told of all('[data-cookieless]')) Object.assign(told, { hidden: false, role: 'alert', className: 'notice bad' });
 
   // Show or hide what is typed into a password field.
   for (const button of all('[data-peek]')) {

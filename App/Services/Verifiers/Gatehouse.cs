@@ -150,7 +150,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
         (_state.Cursor, _state.Connected) = (message.Cursor, true);
         if (_fetching.CurrentCount > 0) _ = RunAsync(_fetching, () => FetchKeysAsync());
         _ = RunAsync(_acknowledging, () => AcknowledgeAsync());
-        if (message.Type is not null) return; // else a snapshot or a heartbeat: nothing is missing up to here
+        if (message is not { Type: null, Events: null }) return; // else a heartbeat: nothing is missing up to here
         _freshAt = Environment.TickCount64;
         foreach (var gone in _revoked.Where(held => held.Value.Expires < Now - 900)) _revoked.TryRemove(gone);
     }

@@ -245,7 +245,9 @@ func (g *Gatehouse) fetchKeys(due *time.Time, now bool) {
 			g.keysDue = time.Now().Add(keysAge)
 		}
 	}
-	g.beReady()
+	if !g.isStale() {
+		g.beReady()
+	}
 }
 
 // As RoundTrip follows no redirect, nobody elsewhere is shown our credentials. New has seen that the URL can be parsed.
@@ -321,7 +323,7 @@ func (g *Gatehouse) apply(message entry) {
 	}
 	g.stats.Cursor, g.stats.Connected, g.failures = int64(message.Cursor), true, 0
 	g.feed.URL.RawQuery = fmt.Sprintf("instance=%s&cursor=%d", url.QueryEscape(g.Instance), g.stats.Cursor)
-	if message.Type == "" { // a snapshot or a heartbeat: nothing is missing up to here
+	if message.Type == "" && message.Events == nil { // a heartbeat: nothing is missing up to here
 		g.freshAt.Store(time.Now())
 		for id, held := range g.revoked {
 			if held.Kid == "" && held.Expires+slack < float64(g.Now().Unix()) { // the key itself may stay here

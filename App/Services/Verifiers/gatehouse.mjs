@@ -84,13 +84,13 @@ export function gatehouse({
   }
   function receive(message) {
     if (message.type) apply(message);
-    else { // a snapshot or a heartbeat: nothing is missing up to here, and what is held is never forgiven
-      message.events?.forEach(apply);
+    else if (message.events) message.events.forEach(apply); // a snapshot, which may have been long on its way
+    else { // a heartbeat: nothing is missing up to here, and what is held is never forgiven
       freshAt = performance.now();
       for (const [who, { expires }] of revoked) if (expires + SLACK < now()) revoked.delete(who);
+      getReady();
     }
     Object.assign(state, { connected: true, cursor: message.cursor });
-    getReady();
     inTurn();
     if (performance.now() - keysAt > KEYS_AGE) fetchKeys();
   }

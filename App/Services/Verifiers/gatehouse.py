@@ -140,11 +140,11 @@ class Gatehouse:
             who, until = kid or sid or sub, ALWAYS if kid or sid else entry.get("notBefore", NEVER)
             if who and (not kid or entry.get("reason") == "revoked") and until >= self._revoked.get(who, (NEVER,))[0]:
                 self._revoked[who] = until, ALWAYS if kid else entry["expires"]  # the key may stay here
-        if "type" not in message:  # nothing is missing up to here
+        if message.keys().isdisjoint(("type", "events")):  # nothing is missing up to here
             self._fresh_at, gone = monotonic(), self.now() - SLACK
             self._revoked = {who: held for who, held in self._revoked.items() if held[1] >= gone}
         self._stats.update(connected=True, cursor=message["cursor"])
-        for event in (self._ready, *self._errands.values()):
+        for event in (self._ready, *self._errands.values())[self._fresh_at == NEVER:]:  # ready once it is fresh
             event.set()
 
     def _repeat(self, errand, due):  # once after each message, or after all that came meanwhile
