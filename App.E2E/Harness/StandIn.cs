@@ -45,6 +45,9 @@ internal sealed class StandIn : IAsyncDisposable
     /// <summary>Acknowledgements are never answered, and are counted no less.</summary>
     public bool HangsAcks { get; set; }
 
+    /// <summary>A snapshot comes without the heartbeat behind it, which says that no more is missing.</summary>
+    public bool HoldsHeartbeats { get; set; }
+
     /// <summary>The line breaks in the middle of the keys.</summary>
     public bool CutsKeys { get; set; }
 
@@ -222,12 +225,13 @@ internal sealed class StandIn : IAsyncDisposable
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(300));
         while (_listener.IsListening && await timer.WaitForNextTickAsync())
         {
+            if (HoldsHeartbeats) continue; // an empty chunk would end the stream
             await Task.WhenAll(_readers.Keys.Select(reader => SendAsync(reader, Heartbeat())));
             Interlocked.Increment(ref _beats);
         }
     }
 
-    private string Heartbeat() => Message(_log.Count, "heartbeat", new JsonObject { ["cursor"] = _log.Count });
+    private string Heartbeat() => HoldsHeartbeats ? "" : Message(_log.Count, "heartbeat", new JsonObject { ["cursor"] = _log.Count });
 
     private static string Message(long cursor, string type, JsonObject data) => $"id: {cursor}\nevent: {type}\ndata: {data.ToJsonString()}\n\n";
 

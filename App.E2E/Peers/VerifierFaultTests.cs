@@ -174,6 +174,23 @@ public sealed class VerifierFaultTests : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Languages))]
+    public async Task What_is_revoked_while_a_snapshot_is_on_its_way_is_refused_too(string language)
+    {
+        _gatehouse.HoldsHeartbeats = true;
+        await using var peer = await Peer.StartAsync(language, _gatehouse.Url, StandIn.Issuer, StandIn.Audience, ("WHEN_STALE", "refuse"));
+        await UntilAsync(async () => (await StatsAsync(peer))["connected"]!.GetValue<bool>()); // the snapshot is there
+
+        var call = CallAsync(peer, _gatehouse.Mint(_user, _session));
+        await Task.WhenAny(call, Task.Delay(300)); // long enough for whoever doesn't wait
+        await _gatehouse.WriteAsync("session-revoked", ("sid", _session));
+        _gatehouse.HoldsHeartbeats = false;
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await call);
+        await UntilAsync(async () => await CallAsync(peer, _gatehouse.Mint(_user, Guid.NewGuid().ToString())) == HttpStatusCode.OK);
+    }
+
+    [Theory]
+    [MemberData(nameof(Languages))]
     public async Task Past_the_limit_it_refuses_when_told_to_and_accepts_again_when_the_feed_is_back(string language)
     {
         await using var peer = await StartAsync(language, ("WHEN_STALE", "refuse"), ("STALE_AFTER", "1"));

@@ -97,7 +97,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
         if (id != sub || id == "" || sid == "" || exp <= nbf || exp - iat is < 1 or > 3600) throw new Refused("claims");
         if (exp + 30 <= Now) throw new Refused("expired"); // clocks may differ by so many seconds
         if (Math.Max(iat, nbf) - 30 > Now) throw new Refused("not_yet_valid");
-        while (FeedAge is null && Environment.TickCount64 < _waitUntil) await Task.Delay(20); // for the snapshot
+        while (FeedAge is null && Environment.TickCount64 < _waitUntil) await Task.Delay(20); // for a heartbeat
         if (!_keys.ContainsKey(header.Kid)) await RunAsync(_fetching, () => FetchKeysAsync(header.Kid));
         var key = _keys.GetValueOrDefault(header.Kid) ?? throw new Refused("unknown_key");
         if (!key.Verify(Encoding.ASCII.GetBytes(token[..^87]), parts[2])) throw new Refused("signature"); // of 64 bytes

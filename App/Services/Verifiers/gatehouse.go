@@ -63,7 +63,7 @@ type Stats struct {
 // Gatehouse follows one Gatehouse for one service. Its methods may be called from any goroutine.
 type Gatehouse struct {
 	Options
-	open, ready          context.Context // ready is done with the first snapshot, or when patience is at its end
+	open, ready          context.Context // ready is done with keys and a heartbeat, or when patience is at its end
 	end, beReady         context.CancelFunc
 	feed                 *http.Request    // the next one
 	keys, freshAt        atomic.Value     // a map[string]*ecdsa.PublicKey by id, and a time.Time

@@ -10,7 +10,7 @@ import { compactVerify, importJWK } from 'jose';
 
 const SKEW = 30, SLACK = 900; // s by which two clocks may differ, and by which one may jump
 const LONGEST_LIFE = 3600, LONGEST_TOKEN = 8192; // s that a token of ours may live, and its characters
-const START_WITHIN = 5000; // ms that the first tokens wait for the snapshot; past that the feed counts as stale
+const START_WITHIN = 5000; // ms that the first tokens wait for a heartbeat; past that the feed counts as stale
 const SILENCE = 12_000, ANSWER_WITHIN = 5000; // ms without data before the feed is opened anew; for any other answer
 const KEYS_AGE = 300_000, KEYS_PAUSE = 30_000; // ms between fetches of keys: all in the background; for unknown ids
 
