@@ -124,6 +124,30 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
         foreach (var user in users) Assert.Equal(HttpStatusCode.OK, (await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).StatusCode);
     }
 
+    [Fact] // Else whoever hashes for a second before they write would wait for another two.
+    public async Task While_nobody_can_write_only_the_first_to_ask_waits_for_it()
+    {
+        await using var app = TestApp.Start();
+        var user = await app.SignUpAsync();
+        await using (var other = new SqliteConnection($"Data Source={Path.Combine(app.Folder, "gatehouse.db")};Pooling=False"))
+        {
+            await other.OpenAsync();
+            await using var held = await other.BeginTransactionAsync();
+            var first = await RefusedAsync();
+            for (var i = 0; i < 3; i++) Assert.InRange(await RefusedAsync(), TimeSpan.Zero, first / 2);
+        }
+
+        Assert.Equal(HttpStatusCode.OK, (await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).StatusCode);
+
+        async Task<TimeSpan> RefusedAsync()
+        {
+            var clock = Stopwatch.StartNew();
+            using var answer = await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken });
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+            return clock.Elapsed;
+        }
+    }
+
     [Fact] // Asked again within its grace, it would be told "done" of what no file has.
     public async Task A_renewal_at_a_database_that_was_moved_away_changes_nothing()
     {

@@ -1,7 +1,9 @@
 using System.Data.Common;
 using System.Runtime.CompilerServices;
 using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
+using SQLitePCL;
 
 namespace App.Data;
 
@@ -13,7 +15,9 @@ namespace App.Data;
 /// </summary>
 internal sealed class SqliteConnectionSetup : DbConnectionInterceptor, IDbCommandInterceptor
 {
-    private const string Pragmas = "PRAGMA busy_timeout = 1500; PRAGMA synchronous = NORMAL;";
+    private const int BusyTimeout = 1500;
+
+    private static readonly string Pragmas = $"PRAGMA busy_timeout = {BusyTimeout}; PRAGMA synchronous = NORMAL;";
 
     // The driver pools what is below a connection, and these stay with it: once is enough.
     private readonly ConditionalWeakTable<object, object> _ready = [];
@@ -38,6 +42,25 @@ internal sealed class SqliteConnectionSetup : DbConnectionInterceptor, IDbComman
     public static void Renew(DbConnection? connection, Exception exception)
     {
         if (connection is SqliteConnection sqlite && exception is SqliteException { SqliteErrorCode: 8 }) SqliteConnection.ClearPool(sqlite);
+    }
+
+    /// <summary>Whether somebody could write at this moment. Below the driver, which waits for a second at least before it says no.</summary>
+    public static async Task<bool> IsFreeAsync(AppDb db, CancellationToken ct)
+    {
+        await db.Database.OpenConnectionAsync(ct);
+        var handle = ((SqliteConnection)db.Database.GetDbConnection()).Handle;
+        raw.sqlite3_busy_timeout(handle, 0);
+        try
+        {
+            if (raw.sqlite3_exec(handle, "BEGIN IMMEDIATE") == raw.SQLITE_BUSY) return false;
+            raw.sqlite3_exec(handle, "ROLLBACK");
+            return true;
+        }
+        finally
+        {
+            raw.sqlite3_busy_timeout(handle, BusyTimeout);
+            await db.Database.CloseConnectionAsync();
+        }
     }
 
     private void Run(DbConnection connection)

@@ -34,9 +34,13 @@ internal sealed class WriteTransaction : IAsyncDisposable
         {
             // Whoever was before has waited in vain, and this one with them: twice as long is more than anybody was promised.
             if (queue?.GaveUpAt > asked) throw new DatabaseBusyException();
+            // Who has hashed a password meanwhile would be the next to wait for as long: until somebody has written again, a look has to do.
+            if (queue is { GaveUpAt: not 0 } && !await SqliteConnectionSetup.IsFreeAsync(db, ct)) throw new DatabaseBusyException();
             // Not only before somebody is told "done": what was written and refused would count as done later, such as a renewal whose answer nobody got.
             queue?.Sync.DemandFile();
-            return new WriteTransaction(queue, await db.Database.BeginTransactionAsync(ct));
+            var transaction = await db.Database.BeginTransactionAsync(ct);
+            queue?.GaveUpAt = 0;
+            return new WriteTransaction(queue, transaction);
         }
         catch (Exception e)
         {
@@ -79,7 +83,7 @@ internal sealed class WriteTransaction : IAsyncDisposable
     {
         public SemaphoreSlim Gate { get; } = new(1);
 
-        /// <summary>When another process last kept the database for longer than anybody waits. Read and written by whom the gate has let in.</summary>
+        /// <summary>When another process kept the database for longer than anybody waits, until somebody has written again; else 0. Read and written by whom the gate has let in.</summary>
         public long GaveUpAt { get; set; }
 
         public SharedSync Sync { get; } = new(file);
