@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text.Json.Serialization;
 using App.Data;
@@ -9,8 +10,8 @@ namespace App.Sessions;
 
 public sealed class RefreshRequest
 {
-    [Required, MaxLength(1024), JsonPropertyName("refresh_token")]
-    public string RefreshToken { get; set; } = "";
+    [Required, AllowNull, MaxLength(1024), JsonPropertyName("refresh_token")]
+    public string RefreshToken { get; set => field = value ?? ""; } = "";
 }
 
 /// <summary>
@@ -31,7 +32,7 @@ internal sealed partial class RenewSession(
     }
 
     public static async Task<Results<Ok<TokenAnswer>, ProblemHttpResult>> HandleAsync(RefreshRequest request, RenewSession renew, CancellationToken ct) =>
-        request.RefreshToken is not { Length: > 0 } ? Problems.Invalid([new Fault("You must supply a refresh token", "refresh_token")])
+        request.RefreshToken.Length == 0 ? Problems.Invalid([new Fault("You must supply a refresh token", "refresh_token")])
         : await renew.TryAsync(request.RefreshToken, ct) switch
         {
             Outcome.Renewed(var grant) => TypedResults.Ok(grant.ToAnswer()),
