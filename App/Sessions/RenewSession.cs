@@ -46,7 +46,7 @@ internal sealed partial class RenewSession(
         if (standing == Standing.Rotated)
         {
             var (session, user, roles) = found!;
-            return new Outcome.Renewed(grants.Create(StartSession.Describe(user, session, roles), token.Successor(refreshKey), session.ExpiresAt, asOf));
+            return new Outcome.Renewed(grants.Create(StartSession.Describe(user, session, roles), token.Successor(refreshKey), session, asOf));
         }
 
         if (standing == Standing.Reused)
@@ -79,17 +79,14 @@ internal sealed partial class RenewSession(
         if (!Same(hash, session.RefreshHash)) return new(new Look(Standing.Reused, found), null);
         return new(null, async writing =>
         {
-            if (await writing.RotateAsync(session.Id, hash, token.Successor(refreshKey).Hash(), time.GetUtcNow(), CancellationToken.None)) return new Look(Standing.Rotated, found, asOf);
+            session.LastSeenAt = time.GetUtcNow();
+            if (await writing.RotateAsync(session.Id, hash, token.Successor(refreshKey).Hash(), session.LastSeenAt, CancellationToken.None)) return new Look(Standing.Rotated, found, asOf);
             // Whoever loses the race to rotate finds itself, at the second look, holding the parent.
             return (await LookAsync(writing, token)).Answer ?? new Look(Standing.Over);
         });
     }
 
-    private bool IsAlive(Session session)
-    {
-        var now = time.GetUtcNow();
-        return session.RevokedAt is null && now < session.ExpiresAt && now < session.LastSeenAt + options.IdleLifetime;
-    }
+    private bool IsAlive(Session session) => session.RevokedAt is null && time.GetUtcNow() < options.EndOf(session.ExpiresAt, session.LastSeenAt);
 
     private static bool Same(byte[] hash, byte[]? other) => other is not null && CryptographicOperations.FixedTimeEquals(hash, other);
 
