@@ -75,7 +75,8 @@ internal sealed partial class RenewSession(
         var hash = token.Hash();
         var found = await db.FindRenewableAsync(token.SessionId, CancellationToken.None);
         if (found?.Session is not { } session || !IsAlive(session)) return new(new Look(Standing.Over), null);
-        if (Same(hash, session.ParentHash) && (time.GetUtcNow() - session.RotatedAt!.Value).Duration() <= Grace) return new(new Look(Standing.Rotated, found, asOf), null);
+        if (Same(hash, session.ParentHash) && session.RotatedAt is { } rotated && (asOf - rotated).Duration() <= Grace)
+            return new(new Look(Standing.Rotated, found, asOf < rotated ? asOf : rotated), null);
         if (!Same(hash, session.RefreshHash)) return new(new Look(Standing.Reused, found), null);
         return new(null, async writing =>
         {

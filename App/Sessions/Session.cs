@@ -126,6 +126,9 @@ internal static class SessionSql
         SELECT s."UserId", s."RevokedAt", s."ExpiresAt", s."LastSeenAt", u."TokensNotBefore" FROM "Sessions" s JOIN "AspNetUsers" u ON u."Id" = s."UserId" WHERE s."Id" = @id
         """;
 
+    // Each of a session's tokens is issued when one of these says, or before.
+    private const string Newest = """SELECT MAX("LastSeenAt"), MAX("AuthenticatedAt") FROM "Sessions" WHERE "UserId" = @userId AND "RevokedAt" IS NULL""";
+
     extension(AppDb db)
     {
         public async Task<RenewableSession?> FindRenewableAsync(Guid id, CancellationToken ct)
@@ -166,6 +169,14 @@ internal static class SessionSql
                 ("@id", session.Id), ("@userId", session.UserId), ("@startedAt", session.StartedAt), ("@lastSeenAt", session.LastSeenAt),
                 ("@expiresAt", session.ExpiresAt), ("@authenticatedAt", session.AuthenticatedAt), ("@amr", session.Amr),
                 ("@address", session.Address), ("@userAgent", session.UserAgent), ("@refreshHash", session.RefreshHash)) == 1;
+
+        /// <summary>As <see cref="NewestToken"/> says.</summary>
+        public async Task<DateTimeOffset?> FindNewestAsync(Guid userId, CancellationToken ct)
+        {
+            DateTimeOffset? newest = null;
+            await db.ReadAsync(Newest, row => newest = row.TimeOrNull(0) > row.TimeOrNull(1) ? row.TimeOrNull(0) : row.TimeOrNull(1), ct, ("@userId", userId));
+            return newest;
+        }
 
         public async Task<IReadOnlyList<string>> FindRolesAsync(Guid userId, CancellationToken ct)
         {
