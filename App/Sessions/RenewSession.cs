@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text.Json.Serialization;
 using App.Data;
 using App.Events;
+using App.Ops;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace App.Sessions;
@@ -19,7 +20,7 @@ public sealed class RefreshRequest
 /// the token, and ends the session (RFC 9700 section 4.14.2).
 /// </summary>
 internal sealed partial class RenewSession(
-    AppDb db, GroupCommit commits, RefreshKey refreshKey, Grants grants, RevokeSessions revoke, SessionOptions options, TimeProvider time, ILogger<RenewSession> logger)
+    AppDb db, GroupCommit commits, RefreshKey refreshKey, Grants grants, RevokeSessions revoke, SessionOptions options, Figures figures, TimeProvider time, ILogger<RenewSession> logger)
 {
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
@@ -40,9 +41,15 @@ internal sealed partial class RenewSession(
 
     public async Task<Outcome> TryAsync(string? presented, CancellationToken ct)
     {
-        if (RefreshToken.Parse(presented, refreshKey) is not { } token) return new Outcome.Refused(Genuine: false);
+        if (RefreshToken.Parse(presented, refreshKey) is not { } token)
+        {
+            figures.Renewal("refused");
+            return new Outcome.Refused(Genuine: false);
+        }
+
         var (standing, found, asOf) = await commits.RunAsync(db, shared => LookAsync(shared, token));
-        if (standing == Standing.Rotated)
+        figures.Renewal(standing switch { Standing.Rotated => "renewed", Standing.Replayed => "replayed", Standing.Reused => "reused", _ => "refused" });
+        if (standing is Standing.Rotated or Standing.Replayed)
         {
             var (session, user, roles) = found!;
             return new Outcome.Renewed(grants.Create(StartSession.Describe(user, session, roles), token.Successor(refreshKey), session.ExpiresAt, asOf));
@@ -61,8 +68,9 @@ internal sealed partial class RenewSession(
     private enum Standing
     {
         Over,
-        /// <summary>Just now, or within the grace by somebody who held the same.</summary>
         Rotated,
+        /// <summary>Within the grace by somebody who held the same.</summary>
+        Replayed,
         Reused,
     }
 
@@ -74,7 +82,7 @@ internal sealed partial class RenewSession(
         var hash = token.Hash();
         var found = await db.FindRenewableAsync(token.SessionId, CancellationToken.None);
         if (found?.Session is not { } session || !IsAlive(session)) return new(new Look(Standing.Over), null);
-        if (Same(hash, session.ParentHash) && (time.GetUtcNow() - session.RotatedAt!.Value).Duration() <= Grace) return new(new Look(Standing.Rotated, found, asOf), null);
+        if (Same(hash, session.ParentHash) && (time.GetUtcNow() - session.RotatedAt!.Value).Duration() <= Grace) return new(new Look(Standing.Replayed, found, asOf), null);
         if (!Same(hash, session.RefreshHash)) return new(new Look(Standing.Reused, found), null);
         return new(null, async writing =>
         {
