@@ -68,10 +68,33 @@ public sealed class FiguresTests : IAsyncLifetime
         _app.Time.Advance(TimeSpan.FromMinutes(6));
         await _app.SendAsync(HttpMethod.Get, "/api/sessions", cookies: user.Cookies); // a browser's, and the grace is over
         await RefreshAsync(user.RefreshToken);
-        Assert.Equal(["gatehouse_renewals refused 2", "gatehouse_renewals renewed 1", "gatehouse_renewals replayed 1", "gatehouse_renewals reused 1"], Counted());
+        Assert.Equal(["gatehouse_renewals refused 2", "gatehouse_renewals renewed 1", "gatehouse_renewals replayed 1", "gatehouse_renewals reused 1", "gatehouse_tokens_refused expired 1"], Counted());
         Assert.Contains("gatehouse_renewals_total{", await _app.Client.GetStringAsync("/metrics"), StringComparison.Ordinal);
 
         Task<HttpResponseMessage> RefreshAsync(string token) => _app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = token });
+    }
+
+    [Fact]
+    public async Task Refused_tokens_are_counted_by_reason_and_renewed_ones_are_not()
+    {
+        var (user, other) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        await _app.WhoAmIAsync(bearer: user.AccessToken);
+        await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: user.Cookies);
+        _counted.Clear();
+
+        await _app.WhoAmIAsync(bearer: user.AccessToken); // known before
+        await _app.WhoAmIAsync(cookies: "session=" + user.SessionCookie); // not in this form
+        await _app.SendAsync(HttpMethod.Get, "/auth/verify", "x");
+        await _app.SendAsync(HttpMethod.Get, "/auth/verify", other.AccessToken[..^8] + "AAAAAAAA");
+        await _app.SendAsync(HttpMethod.Get, "/api/sessions", new string('x', 20_000));
+        _app.Time.Advance(TimeSpan.FromMinutes(6));
+        await _app.WhoAmIAsync(bearer: other.AccessToken);
+        Assert.Equal(other.Email, await _app.WhoAmIAsync(cookies: other.Cookies)); // renewed
+        await _app.WhoAmIAsync(); // nobody
+        Assert.Equal(
+            ["gatehouse_renewals renewed 1", "gatehouse_tokens_refused expired 1", "gatehouse_tokens_refused form 2", "gatehouse_tokens_refused revoked 2", "gatehouse_tokens_refused signature 1"],
+            Counted());
+        Assert.Contains("gatehouse_tokens_refused_total{", await _app.Client.GetStringAsync("/metrics"), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -18,11 +18,15 @@ public sealed class Figures(IMeterFactory meters)
     private readonly Counter<long> _renewals = Counter(
         meters, "gatehouse_renewals", "Refresh tokens shown, by outcome: renewed, replayed (once more within the grace), reused (which has ended the session), or refused.");
 
+    private readonly Counter<long> _refusals = Counter(meters, "gatehouse_tokens_refused", "Access tokens refused at our own doors, by reason. A cookie that is renewed instead isn't one.");
+
     private readonly Counter<long> _unavailable = Counter(meters, "gatehouse_requests_unavailable", "Requests answered 503. Not counted: what asks for health, and what a service behind the gateway has answered.");
 
     public void SignIn(string outcome) => _signIns.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
 
     public void Renewal(string outcome) => _renewals.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+
+    public void TokenRefused(string reason) => _refusals.Add(1, new KeyValuePair<string, object?>("reason", reason));
 
     internal void Answered(HttpContext http)
     {
