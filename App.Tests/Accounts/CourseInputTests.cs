@@ -157,6 +157,26 @@ public sealed class CourseInputTests(OneApp fixture) : IClassFixture<OneApp>
         await Answers.AssertProblemAsync(await _app.PostTextAsync(SignUp, Body(Fresh(), TestApp.Password, name)), 400, "Name must be at most 200 characters of text / name");
     }
 
+    [Theory]
+    [InlineData("5")]
+    [InlineData("true")]
+    [InlineData("""["Ada"]""")]
+    [InlineData("""{"first":"Ada"}""")]
+    [InlineData(@"""\ud800""")]
+    public async Task Nor_is_one_of_the_wrong_type_dropped_in_silence(string name)
+    {
+        const string nameFault = "Name must be at most 200 characters of text / name";
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignUp, $$"""{"email":"{{Fresh()}}","password":"{{TestApp.Password}}","name":{{name}}}"""), 400, nameFault);
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(SignUp, $$"""{"name":{{name}}}"""), 400, EmailFault, LengthFault, nameFault);
+    }
+
+    [Theory]
+    [InlineData("null")]
+    [InlineData("\"\"")]
+    [InlineData("\" \"")]
+    public async Task No_name_may_be_said_in_several_ways(string name) =>
+        Assert.Equal(HttpStatusCode.Created, (await _app.PostTextAsync(SignUp, $$"""{"email":"{{Fresh()}}","password":"{{TestApp.Password}}","name":{{name}}}""")).StatusCode);
+
     [Fact]
     public async Task A_name_of_200_characters_is_kept_in_one_composition_and_one_more_is_refused()
     {

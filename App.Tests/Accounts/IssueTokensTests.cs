@@ -94,9 +94,15 @@ public sealed class IssueTokensTests(OneApp fixture) : IClassFixture<OneApp>
         Assert.Equal(before, await State.OfAsync(_app));
     }
 
-    [Fact]
-    public async Task Missing_members_are_named_as_at_sign_in() =>
-        await Answers.AssertProblemAsync(await _app.PostTextAsync(Path, "{}"), 400, "Email must be valid / email", "You must supply a password / password");
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("""{"email":null,"password":null,"refresh_token":null}""")]
+    [InlineData("""{"email":"","password":"","refresh_token":""}""")]
+    public async Task What_is_null_is_missing(string body)
+    {
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(Path, body), 400, "Email must be valid / email", "You must supply a password / password");
+        await Answers.AssertProblemAsync(await _app.PostTextAsync(Path + "/refresh", body), 400, "You must supply a refresh token / refresh_token");
+    }
 
     private static string Body(string email, string password) => JsonSerializer.Serialize(new { email, password });
 }

@@ -105,8 +105,8 @@ public sealed class TokenEndpointTests : IAsyncLifetime
         Assert.True(status == (int)answer.StatusCode, $"{(int)answer.StatusCode} {text}");
         Assert.Equal(status == 401 ? [ServiceHandler.BasicChallenge] : [], answer.Headers.WwwAuthenticate.Select(h => h.ToString()));
         var body = JsonDocument.Parse(text).RootElement;
-        Assert.Equal(error, body.GetProperty("error").GetString());
-        Assert.NotEmpty(body.GetProperty("errors")[0].GetProperty("message").GetString()!);
+        Assert.Equal((error, "application/json"), (body.GetProperty("error").GetString(), answer.Content.Headers.ContentType?.MediaType));
+        Assert.NotEmpty(Answers.Faults(body));
         Assert.False(body.TryGetProperty("access_token", out _));
     }
 

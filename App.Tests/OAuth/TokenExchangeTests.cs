@@ -11,7 +11,8 @@ public sealed class TokenExchangeTests : IAsyncLifetime
     private readonly TestApp _app = TestApp.Start([
         .. Callers.Settings, ("Services:0:Grants:0", Grant), ("Services:0:Grants:1", "client_credentials"), ("Services:1:Grants:0", Grant),
         ("Services:2:Id", "stock"), ("Services:2:Secret", Callers.Secret + "3"), ("Services:2:Audience", "https://stock.test"),
-        ("Services:3:Id", "plain"), ("Services:3:Secret", Callers.Secret + "4")]);
+        ("Services:3:Id", "plain"), ("Services:3:Secret", Callers.Secret + "4"),
+        ("Services:4:Id", "apart"), ("Services:4:Secret", Callers.Secret + "5"), ("Services:4:Audience", "https://apart.test")]);
 
     private TestUser _user = null!;
 
@@ -75,10 +76,23 @@ public sealed class TokenExchangeTests : IAsyncLifetime
         Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync(_user.RefreshToken, "billing")));
         Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync(_user.AccessToken[..^4] + "AAAA", "billing")));
         Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync(await _app.ServiceTokenAsync(), "billing")));
-        // One with an audience of its own takes no token that is meant for everybody; one that wasn't granted it may not exchange at all.
+        // One with an audience of its own takes no token that is meant for everybody.
         Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync(_user.AccessToken, "stock", Callers.Basic("billing", Callers.Other))));
-        Assert.Equal("unauthorized_client", await ErrorAsync(await ExchangeAsync(_user.AccessToken, "billing", Callers.Basic("plain", Callers.Secret + "4"))));
-        Assert.Equal("invalid_client", await ErrorAsync(await ExchangeAsync(_user.AccessToken, "billing", Callers.Basic("orders", "wrong"))));
+    }
+
+    [Fact] // RFC 6749 section 5.2
+    public async Task A_service_that_was_not_granted_it_is_told_so_whatever_it_shows()
+    {
+        foreach (var token in new[] { _user.AccessToken, "nonsense", _user.RefreshToken, await _app.ServiceTokenAsync() })
+        {
+            foreach (var (id, secret) in new[] { ("plain", Callers.Secret + "4"), ("apart", Callers.Secret + "5") })
+            {
+                Assert.Equal("unauthorized_client", await ErrorAsync(await ExchangeAsync(token, "billing", Callers.Basic(id, secret))));
+                Assert.Equal("invalid_client", await ErrorAsync(await ExchangeAsync(token, "billing", Callers.Basic(id, "wrong"))));
+            }
+
+            Assert.Equal("invalid_client", await ErrorAsync(await ExchangeAsync(token, "billing", Callers.Basic("orders", "wrong"))));
+        }
     }
 
     [Fact] // RFC 8693 section 2.2.2
@@ -127,6 +141,7 @@ public sealed class TokenExchangeTests : IAsyncLifetime
     {
         var json = await Attacks.Answers.JsonAsync(answer);
         Assert.True(json.TryGetProperty("error", out var error), json.GetRawText());
+        Assert.Equal("application/json", answer.Content.Headers.ContentType?.MediaType);
         Assert.NotEmpty(json.GetProperty("errors").EnumerateArray());
         return error.GetString();
     }

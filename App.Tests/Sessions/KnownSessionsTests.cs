@@ -14,14 +14,14 @@ public sealed class KnownSessionsTests
     {
         using var known = new KnownSessions(_time);
         var (session, user) = (Guid.NewGuid(), Guid.NewGuid());
-        Assert.False(known.Knows(session, user));
+        Assert.Null(known.EndOf(session, user));
         known.Add(session, user, _time.GetUtcNow().AddDays(1));
-        Assert.True(known.Knows(session, user));
-        Assert.False(known.Knows(session, Guid.NewGuid()));
+        Assert.NotNull(known.EndOf(session, user));
+        Assert.Null(known.EndOf(session, Guid.NewGuid()));
         _time.Advance(TimeSpan.FromMinutes(6) - TimeSpan.FromTicks(1));
-        Assert.True(known.Knows(session, user));
+        Assert.NotNull(known.EndOf(session, user));
         _time.Advance(TimeSpan.FromTicks(1));
-        Assert.False(known.Knows(session, user));
+        Assert.Null(known.EndOf(session, user));
     }
 
     [Fact]
@@ -31,7 +31,7 @@ public sealed class KnownSessionsTests
         var (session, user) = (Guid.NewGuid(), Guid.NewGuid());
         known.Add(session, user, _time.GetUtcNow().AddMinutes(2));
         _time.Advance(TimeSpan.FromMinutes(2));
-        Assert.False(known.Knows(session, user));
+        Assert.Null(known.EndOf(session, user));
     }
 
     [Fact]

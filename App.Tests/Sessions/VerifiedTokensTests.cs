@@ -18,7 +18,7 @@ public sealed class VerifiedTokensTests
     {
         for (var i = 0; i < 20 * Size; i++)
         {
-            _verified.Add(Key($"t{i}"), Result($"t{i}"), long.MaxValue);
+            _verified.Add(Key($"t{i}"), Result($"t{i}"), long.MaxValue, long.MaxValue);
             Assert.InRange(_verified.Count, 1, Size + 2);
         }
     }
@@ -30,7 +30,7 @@ public sealed class VerifiedTokensTests
         {
             for (var i = 0; i < 5 * Size; i++)
             {
-                _verified.Add(Key($"{worker}-{i}"), Result("x"), long.MaxValue);
+                _verified.Add(Key($"{worker}-{i}"), Result("x"), long.MaxValue, long.MaxValue);
                 Assert.InRange(_verified.Count, 0, Size + 50);
             }
         })));
@@ -39,11 +39,11 @@ public sealed class VerifiedTokensTests
     [Fact]
     public void An_entry_in_use_stays_and_an_unused_one_goes()
     {
-        _verified.Add(Key("used"), Result("used"), long.MaxValue);
-        _verified.Add(Key("unused"), Result("unused"), long.MaxValue);
+        _verified.Add(Key("used"), Result("used"), long.MaxValue, long.MaxValue);
+        _verified.Add(Key("unused"), Result("unused"), long.MaxValue, long.MaxValue);
         for (var i = 0; i < 10 * Size; i++)
         {
-            _verified.Add(Key($"t{i}"), Result($"t{i}"), long.MaxValue);
+            _verified.Add(Key($"t{i}"), Result($"t{i}"), long.MaxValue, long.MaxValue);
             if (i % (Size / 4) == 0) Assert.NotNull(_verified.Find(Key("used")));
         }
 
@@ -54,7 +54,7 @@ public sealed class VerifiedTokensTests
     [Fact] // More of them in turn than half of what it holds: none of them may push another out.
     public void As_many_as_it_holds_may_be_asked_for_in_turn()
     {
-        for (var i = 0; i < Size; i++) _verified.Add(Key($"t{i}"), Result("x"), long.MaxValue);
+        for (var i = 0; i < Size; i++) _verified.Add(Key($"t{i}"), Result("x"), long.MaxValue, long.MaxValue);
         for (var round = 0; round < 3; round++)
             for (var i = 0; i < Size; i++) Assert.NotNull(_verified.Find(Key($"t{i}")));
         Assert.Equal(Size, _verified.Count);
@@ -63,16 +63,16 @@ public sealed class VerifiedTokensTests
     [Fact]
     public void There_is_room_for_a_new_one_when_all_are_in_use()
     {
-        for (var i = 0; i < Size; i++) _verified.Add(Key($"t{i}"), Result("x"), long.MaxValue);
+        for (var i = 0; i < Size; i++) _verified.Add(Key($"t{i}"), Result("x"), long.MaxValue, long.MaxValue);
         for (var i = 0; i < Size; i++) _verified.Find(Key($"t{i}"));
-        for (var i = 0; i < Size / 5; i++) _verified.Add(Key($"new{i}"), Result("x"), long.MaxValue);
+        for (var i = 0; i < Size / 5; i++) _verified.Add(Key($"new{i}"), Result("x"), long.MaxValue, long.MaxValue);
         Assert.InRange(_verified.Count, Size / 2, Size);
     }
 
     [Fact]
     public void What_came_in_one_place_is_not_found_in_the_other()
     {
-        _verified.Add(Key("t", Carrier.Bearer), Result("t"), long.MaxValue);
+        _verified.Add(Key("t", Carrier.Bearer), Result("t"), long.MaxValue, long.MaxValue);
         Assert.NotNull(_verified.Find(Key("t", Carrier.Bearer)));
         Assert.Null(_verified.Find(Key("t", Carrier.Cookie)));
         Assert.Null(_verified.Find(Key("T", Carrier.Bearer)));
@@ -82,8 +82,8 @@ public sealed class VerifiedTokensTests
     [Fact]
     public void What_was_removed_is_gone_and_counts_no_more()
     {
-        _verified.Add(Key("old"), Result("old"), long.MaxValue);
-        for (var i = 0; i < Size / 2; i++) _verified.Add(Key($"t{i}"), Result("x"), long.MaxValue);
+        _verified.Add(Key("old"), Result("old"), long.MaxValue, long.MaxValue);
+        for (var i = 0; i < Size / 2; i++) _verified.Add(Key($"t{i}"), Result("x"), long.MaxValue, long.MaxValue);
         _verified.Remove(Key("old"));
         Assert.Null(_verified.Find(Key("old")));
         _verified.Remove(Key("never there"));

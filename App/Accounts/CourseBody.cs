@@ -41,16 +41,22 @@ internal sealed class CourseBody
         }
     }
 
-    public string Text(string name)
+    public string Text(string name) => TextOf(Find(name)) ?? "";
+
+    /// <summary>The same for one that may be missing: where it is there and yet no text, a NUL comes in its place, which is refused wherever text is taken.</summary>
+    public string Optional(string name) => Find(name) is { ValueKind: not JsonValueKind.Null } member ? TextOf(member) ?? "\0" : "";
+
+    private JsonElement? Find(string name) => _members is { } members && members.TryGetProperty(name, out var member) ? member : null;
+
+    private static string? TextOf(JsonElement? member)
     {
-        if (_members is not { } members || !members.TryGetProperty(name, out var member) || member.ValueKind != JsonValueKind.String) return "";
         try
         {
-            return member.GetString()!;
+            return member is { ValueKind: JsonValueKind.String } text ? text.GetString() : null;
         }
         catch (InvalidOperationException)
         {
-            return ""; // half a surrogate pair is no text
+            return null; // half a surrogate pair is no text
         }
     }
 }

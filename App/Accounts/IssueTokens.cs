@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics.CodeAnalysis;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -6,8 +7,8 @@ namespace App.Accounts;
 
 public sealed class TokenRequest
 {
-    [Required, MaxLength(254)] public string Email { get; set; } = "";
-    [Required, MaxLength(1024)] public string Password { get; set; } = "";
+    [Required, AllowNull, MaxLength(254)] public string Email { get; set => field = value ?? ""; } = "";
+    [Required, AllowNull, MaxLength(1024)] public string Password { get; set => field = value ?? ""; } = "";
 
     /// <summary>A code of the authenticator app, or a recovery code, where two-step sign-in is on.</summary>
     [MaxLength(64)] public string? Code { get; set; }

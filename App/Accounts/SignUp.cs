@@ -52,7 +52,7 @@ internal sealed partial class SignUp(
         HttpContext http, HeldSessions held, SignUp signUp, SessionCookies cookies, CancellationToken ct)
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
-        var request = new SignUpRequest { Email = body.Text("email"), Password = body.Text("password"), Name = body.Text("name") };
+        var request = new SignUpRequest { Email = body.Text("email"), Password = body.Text("password"), Name = body.Optional("name") };
         switch (await signUp.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct))
         {
             case Outcome.SignedUp(var grant):

@@ -4,11 +4,17 @@ using Microsoft.EntityFrameworkCore;
 namespace App.Events;
 
 /// <summary>
+/// When the newest token of a user's living sessions was issued, at the latest, by the clock of whoever minted it. Sessions, whose slice stands
+/// above, know it and register it.
+/// </summary>
+internal delegate Task<DateTimeOffset?> NewestToken(AppDb db, Guid userId, CancellationToken ct);
+
+/// <summary>
 /// Appends to the log inside the caller's write transaction; without one it throws. The entries get their cursors and are written when that
 /// transaction commits, and the index of this process knows before the caller goes on (<see cref="CommitEvents"/>).
 /// Other processes find them in the table (<see cref="FollowLog"/>).
 /// </summary>
-internal sealed class SecurityEventLog(AppDb db, CommitEvents commit, TokenFacts tokens, TimeProvider time)
+internal sealed class SecurityEventLog(AppDb db, CommitEvents commit, TokenFacts tokens, NewestToken newest, TimeProvider time)
 {
     public void SessionRevoked(Cause cause, Guid userId, Guid sessionId) =>
         Append(cause, Concerns.Session, entry => (entry.UserId, entry.SessionId) = (userId, sessionId));
@@ -16,6 +22,9 @@ internal sealed class SecurityEventLog(AppDb db, CommitEvents commit, TokenFacts
     /// <summary>
     /// Every token of this user issued until now is refused; the user's row says so too, so that whoever mints for them from now on, at
     /// whichever replica, mints with a later <c>iat</c>. A second event in the same second moves it on, past what was minted in between.
+    /// Where a replica's clock is ahead, "until now" reaches as far as the newest token it minted: no further than the skew that is allowed, or
+    /// the tokens minted next would be from too far in the future. What is left is a renewal there that has read the user just before this is
+    /// committed and is written just after: its token lives until its <c>exp</c>.
     /// </summary>
     public async Task UserChangedAsync(Cause cause, Guid userId, CancellationToken ct)
     {
@@ -23,6 +32,14 @@ internal sealed class SecurityEventLog(AppDb db, CommitEvents commit, TokenFacts
         var user = db.Users.Where(u => u.Id == userId);
         await user.ExecuteUpdateAsync(set => set.SetProperty(u => u.TokensNotBefore, u => u.TokensNotBefore >= now ? u.TokensNotBefore + 1 : now), ct);
         var notBefore = await user.Select(u => u.TokensNotBefore).SingleAsync(ct);
+        // Asked with the user's row locked: a session that begins is either found, or begins with what this has changed.
+        var minted = Math.Min((await newest(db, userId, ct))?.ToUnixTimeSeconds() ?? 0, now + (long)tokens.ClockSkew.TotalSeconds - 1);
+        if (minted > notBefore)
+        {
+            notBefore = minted;
+            await user.ExecuteUpdateAsync(set => set.SetProperty(u => u.TokensNotBefore, notBefore), ct);
+        }
+
         var audiences = await BoundAudience.OfUserAsync(db, userId, ct);
         Append(cause, Concerns.User, entry => (entry.UserId, entry.NotBefore, entry.Audiences) = (userId, notBefore, audiences));
     }

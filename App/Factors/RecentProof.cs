@@ -36,7 +36,7 @@ internal sealed class RecentProof(AppDb db, Grants grants, RefreshKey refreshKey
         // Nor is it written again: another request may have renewed it while this one's proof was being judged.
         if (SessionHandler.BearsToken(http.Request) || RefreshToken.Parse(cookies.Read(http.Request).Refresh.ToString(), refreshKey) is not { } held || held.SessionId != user.SessionId) return;
         if (await db.FindRenewableAsync(user.SessionId, ct) is not ({ RevokedAt: null } session, var owner, var roles)) return;
-        cookies.WriteSession(http, grants.Create(StartSession.Describe(owner, session, roles), held, session.ExpiresAt));
+        cookies.WriteSession(http, grants.Create(StartSession.Describe(owner, session, roles), held, session, now));
     }
 }
 

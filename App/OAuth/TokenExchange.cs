@@ -48,8 +48,16 @@ internal static class TokenExchange
         public async ValueTask HandleAsync(ValidateTokenContext context)
         {
             if (context.Transaction.Request is not { } request || !request.IsTokenExchangeGrantType() || context.Token != request.SubjectToken) return;
+            var service = registry.Find(request.ClientId ?? "");
+            // It has proved who it is by now. OpenIddict would ask for the grant after the token, and what a token is worth is none of its business.
+            if (service?.Description.Grants.Contains(Oidc.GrantTypes.TokenExchange) == false)
+            {
+                context.Reject(Oidc.Errors.UnauthorizedClient, "The service was not granted this.");
+                return;
+            }
+
             var http = context.Transaction.GetHttpRequest()!.HttpContext;
-            var known = registry.Find(request.ClientId ?? "") is { Client: var client } && context.Token is { } token
+            var known = service is { Client: var client } && context.Token is { } token
                 ? await FindAsync(token, client, http)
                 : null;
             if (known is null)

@@ -13,7 +13,8 @@ namespace App.Sessions;
 /// a new one is verified and its session looked up unless it was minted here, which also refuses what a restored backup or a deleted user
 /// would leave behind.
 /// </summary>
-internal sealed class CheckToken(VerifiedTokens verified, KnownSessions sessions, TokenVerifier verifier, RevocationIndex revocations, TimeProvider time)
+internal sealed class CheckToken(
+    VerifiedTokens verified, KnownSessions sessions, TokenVerifier verifier, RevocationIndex revocations, SessionOptions options, TimeProvider time)
 {
     /// <returns>The ready result for the pipeline; null when the token is not good, and the feature <see cref="TokenRefusal"/> says why.</returns>
     public ValueTask<AuthenticateResult?> RunAsync(ReadOnlyMemory<char> text, Carrier carrier, HttpContext http) => RunAsync(text, carrier, null, http);
@@ -35,7 +36,11 @@ internal sealed class CheckToken(VerifiedTokens verified, KnownSessions sessions
             return new(Refuse(http, TokenFault.Revoked));
         }
 
-        return new(verifier.IsAlive(user.ExpiresAt, known.End) ? known.Result : Refuse(http, TokenFault.Expired));
+        if (verifier.IsAlive(known.ExpiresAt, known.End)) return new(known.Result);
+        if (known.ExpiresAt >= user.ExpiresAt || !verifier.IsAlive(user)) return new(Refuse(http, TokenFault.Expired));
+        // Its session was to end first, by what was known then: a renewal may have put that off, here or elsewhere.
+        verified.Remove(key);
+        return VerifyAsync(text.ToString(), key, audience, http);
     }
 
     private static AuthenticateResult? Refuse(HttpContext http, TokenFault fault)
@@ -70,34 +75,41 @@ internal sealed class CheckToken(VerifiedTokens verified, KnownSessions sessions
     /// <summary>The same answer with its reason, for somebody who asks why. Nothing is remembered of it.</summary>
     public async ValueTask<TokenVerdict> ExplainAsync(string token, string? audience, HttpContext http)
     {
-        var verdict = Ascii.IsValid(token) ? await JudgeAsync(token, audience, look: true, http) : new TokenVerdict.Refused(TokenFault.Form);
+        var verdict = Ascii.IsValid(token) ? (await JudgeAsync(token, audience, look: true, http)).Verdict : new TokenVerdict.Refused(TokenFault.Form);
         return verdict is TokenVerdict.Genuine(var user) && !IsInForce(user) ? new TokenVerdict.Refused(TokenFault.Revoked) : verdict;
     }
 
     /// <param name="look">At the session's row, even if this process knows the session.</param>
-    private async ValueTask<TokenVerdict> JudgeAsync(string token, string? audience, bool look, HttpContext http)
+    /// <returns>With the verdict, for a token that is good, the end of its session unless that is renewed before.</returns>
+    private async ValueTask<(TokenVerdict Verdict, DateTimeOffset SessionEnd)> JudgeAsync(string token, string? audience, bool look, HttpContext http)
     {
         var verdict = await verifier.VerifyAsync(token, audience);
-        if (verdict is not TokenVerdict.Genuine(var user) || (!look && sessions.Knows(user.SessionId, user.Id))) return verdict;
+        if (verdict is not TokenVerdict.Genuine(var user)) return (verdict, default);
+        if (!look && sessions.EndOf(user.SessionId, user.Id) is { } known) return (verdict, known);
         var session = await http.RequestServices.GetRequiredService<AppDb>().FindLifeAsync(user.SessionId, http.RequestAborted);
-        if (session is null || session.UserId != user.Id) return new TokenVerdict.Refused(TokenFault.SessionUnknown);
-        if (session.RevokedAt is not null) return new TokenVerdict.Refused(TokenFault.SessionEnded);
-        if (session.ExpiresAt <= time.GetUtcNow()) return new TokenVerdict.Refused(TokenFault.SessionExpired);
+        if (session is null || session.UserId != user.Id) return Refused(TokenFault.SessionUnknown);
+        if (session.RevokedAt is not null) return Refused(TokenFault.SessionEnded);
+        var end = options.EndOf(session.ExpiresAt, session.LastSeenAt);
+        if (end <= time.GetUtcNow()) return Refused(TokenFault.SessionExpired);
         // Also in the index, unless the clock misled it at the start.
-        if (user.IssuedAt <= session.TokensNotBefore) return new TokenVerdict.Refused(TokenFault.Revoked);
-        sessions.Add(user.SessionId, user.Id, session.ExpiresAt);
-        return verdict;
+        if (user.IssuedAt <= session.TokensNotBefore) return Refused(TokenFault.Revoked);
+        sessions.Add(user.SessionId, user.Id, end);
+        return (verdict, end);
+
+        static (TokenVerdict, DateTimeOffset) Refused(TokenFault fault) => (new TokenVerdict.Refused(fault), default);
     }
 
     private async ValueTask<AuthenticateResult?> VerifyAsync(string text, VerifiedTokens.Key key, string? audience, HttpContext http)
     {
         var token = key.Carrier == Carrier.Cookie ? SessionCookies.Unwrap(text) : text;
         if (token is null) return Refuse(http, TokenFault.Form);
-        var verdict = await JudgeAsync(token, audience, look: false, http);
+        var (verdict, sessionEnd) = await JudgeAsync(token, audience, look: false, http);
         if (verdict is TokenVerdict.Refused(var fault)) return Refuse(http, fault);
         var user = ((TokenVerdict.Genuine)verdict).User;
         var result = AuthenticateResult.Success(new AuthenticationTicket(user.ToPrincipal(), SessionHandler.Scheme));
-        verified.Add(key, result, verifier.EndOf(user.ExpiresAt));
+        // No token outlives its session, whose end knows no skew.
+        var expiresAt = Math.Min(user.ExpiresAt, (sessionEnd - TokenOptions.ClockSkew).ToUnixTimeSeconds());
+        verified.Add(key, result, expiresAt, verifier.EndOf(expiresAt));
         // Asked after adding: a revocation that came between the look-up and here is in the index, if not in what was read.
         return IsInForce(user) ? result : Refuse(http, TokenFault.Revoked);
     }

@@ -24,13 +24,16 @@ internal sealed record TokenAnswer(
 }
 
 /// <summary>Makes grants; the one place that pairs the two tokens.</summary>
-internal sealed class Grants(AccessTokens accessTokens, RefreshKey refreshKey, KnownSessions known, TimeProvider time)
+internal sealed class Grants(AccessTokens accessTokens, RefreshKey refreshKey, KnownSessions known, SessionOptions options)
 {
-    /// <param name="asOf">When what the token says was read, where something has been waited for since: a change in between must find the token older than itself.</param>
-    public Grant Create(CurrentUser user, RefreshToken refreshToken, DateTimeOffset sessionExpiresAt, DateTimeOffset? asOf = null)
+    /// <param name="asOf">
+    /// When what the token says was read, or before: a change since must find the token older than itself. And never later than the session's
+    /// row says it was last seen or proved, which is where <see cref="Events.NewestToken"/> looks.
+    /// </param>
+    public Grant Create(CurrentUser user, RefreshToken refreshToken, Session session, DateTimeOffset asOf)
     {
-        var begun = accessTokens.Begin(user, asOf ?? time.GetUtcNow());
-        known.Add(begun.SessionId, begun.Id, sessionExpiresAt);
-        return new Grant(begun, accessTokens.Mint(begun), refreshToken.Reveal(refreshKey), accessTokens.Lifetime, sessionExpiresAt);
+        var begun = accessTokens.Begin(user, asOf);
+        known.Add(begun.SessionId, begun.Id, options.EndOf(session.ExpiresAt, session.LastSeenAt));
+        return new Grant(begun, accessTokens.Mint(begun), refreshToken.Reveal(refreshKey), accessTokens.Lifetime, session.ExpiresAt);
     }
 }

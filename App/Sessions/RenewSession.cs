@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text.Json.Serialization;
 using App.Data;
@@ -10,8 +11,8 @@ namespace App.Sessions;
 
 public sealed class RefreshRequest
 {
-    [Required, MaxLength(1024), JsonPropertyName("refresh_token")]
-    public string RefreshToken { get; set; } = "";
+    [Required, AllowNull, MaxLength(1024), JsonPropertyName("refresh_token")]
+    public string RefreshToken { get; set => field = value ?? ""; } = "";
 }
 
 /// <summary>
@@ -32,7 +33,7 @@ internal sealed partial class RenewSession(
     }
 
     public static async Task<Results<Ok<TokenAnswer>, ProblemHttpResult>> HandleAsync(RefreshRequest request, RenewSession renew, CancellationToken ct) =>
-        request.RefreshToken is not { Length: > 0 } ? Problems.Invalid([new Fault("You must supply a refresh token", "refresh_token")])
+        request.RefreshToken.Length == 0 ? Problems.Invalid([new Fault("You must supply a refresh token", "refresh_token")])
         : await renew.TryAsync(request.RefreshToken, ct) switch
         {
             Outcome.Renewed(var grant) => TypedResults.Ok(grant.ToAnswer()),
@@ -52,7 +53,7 @@ internal sealed partial class RenewSession(
         if (standing is Standing.Rotated or Standing.Replayed)
         {
             var (session, user, roles) = found!;
-            return new Outcome.Renewed(grants.Create(StartSession.Describe(user, session, roles), token.Successor(refreshKey), session.ExpiresAt, asOf));
+            return new Outcome.Renewed(grants.Create(StartSession.Describe(user, session, roles), token.Successor(refreshKey), session, asOf));
         }
 
         if (standing == Standing.Reused)
@@ -82,21 +83,19 @@ internal sealed partial class RenewSession(
         var hash = token.Hash();
         var found = await db.FindRenewableAsync(token.SessionId, CancellationToken.None);
         if (found?.Session is not { } session || !IsAlive(session)) return new(new Look(Standing.Over), null);
-        if (Same(hash, session.ParentHash) && (time.GetUtcNow() - session.RotatedAt!.Value).Duration() <= Grace) return new(new Look(Standing.Replayed, found, asOf), null);
+        if (Same(hash, session.ParentHash) && session.RotatedAt is { } rotated && (asOf - rotated).Duration() <= Grace)
+            return new(new Look(Standing.Replayed, found, asOf < rotated ? asOf : rotated), null);
         if (!Same(hash, session.RefreshHash)) return new(new Look(Standing.Reused, found), null);
         return new(null, async writing =>
         {
-            if (await writing.RotateAsync(session.Id, hash, token.Successor(refreshKey).Hash(), time.GetUtcNow(), CancellationToken.None)) return new Look(Standing.Rotated, found, asOf);
+            session.LastSeenAt = time.GetUtcNow();
+            if (await writing.RotateAsync(session.Id, hash, token.Successor(refreshKey).Hash(), session.LastSeenAt, CancellationToken.None)) return new Look(Standing.Rotated, found, asOf);
             // Whoever loses the race to rotate finds itself, at the second look, holding the parent.
             return (await LookAsync(writing, token)).Answer ?? new Look(Standing.Over);
         });
     }
 
-    private bool IsAlive(Session session)
-    {
-        var now = time.GetUtcNow();
-        return session.RevokedAt is null && now < session.ExpiresAt && now < session.LastSeenAt + options.IdleLifetime;
-    }
+    private bool IsAlive(Session session) => session.RevokedAt is null && time.GetUtcNow() < options.EndOf(session.ExpiresAt, session.LastSeenAt);
 
     private static bool Same(byte[] hash, byte[]? other) => other is not null && CryptographicOperations.FixedTimeEquals(hash, other);
 

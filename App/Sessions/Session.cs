@@ -90,7 +90,7 @@ internal sealed record RenewableSession(Session Session, User User, IReadOnlyLis
 
 /// <summary>Whose a session is, and whether it still lives.</summary>
 /// <param name="TokensNotBefore">Seconds since 1970: what was issued to its user then or before is refused.</param>
-internal sealed record SessionLife(Guid UserId, DateTimeOffset? RevokedAt, DateTimeOffset ExpiresAt, long? TokensNotBefore);
+internal sealed record SessionLife(Guid UserId, DateTimeOffset? RevokedAt, DateTimeOffset ExpiresAt, DateTimeOffset LastSeenAt, long? TokensNotBefore);
 
 /// <summary>The statements of sign-in and renewal, and the look-up that each new token costs.</summary>
 internal static class SessionSql
@@ -123,8 +123,11 @@ internal static class SessionSql
     private const string Roles = """SELECT r."Name" FROM "AspNetUserRoles" ur JOIN "AspNetRoles" r ON r."Id" = ur."RoleId" WHERE ur."UserId" = @userId""";
 
     private const string Life = """
-        SELECT s."UserId", s."RevokedAt", s."ExpiresAt", u."TokensNotBefore" FROM "Sessions" s JOIN "AspNetUsers" u ON u."Id" = s."UserId" WHERE s."Id" = @id
+        SELECT s."UserId", s."RevokedAt", s."ExpiresAt", s."LastSeenAt", u."TokensNotBefore" FROM "Sessions" s JOIN "AspNetUsers" u ON u."Id" = s."UserId" WHERE s."Id" = @id
         """;
+
+    // Each of a session's tokens is issued when one of these says, or before.
+    private const string Newest = """SELECT MAX("LastSeenAt"), MAX("AuthenticatedAt") FROM "Sessions" WHERE "UserId" = @userId AND "RevokedAt" IS NULL""";
 
     extension(AppDb db)
     {
@@ -167,6 +170,14 @@ internal static class SessionSql
                 ("@expiresAt", session.ExpiresAt), ("@authenticatedAt", session.AuthenticatedAt), ("@amr", session.Amr),
                 ("@address", session.Address), ("@userAgent", session.UserAgent), ("@refreshHash", session.RefreshHash)) == 1;
 
+        /// <summary>As <see cref="NewestToken"/> says.</summary>
+        public async Task<DateTimeOffset?> FindNewestAsync(Guid userId, CancellationToken ct)
+        {
+            DateTimeOffset? newest = null;
+            await db.ReadAsync(Newest, row => newest = row.TimeOrNull(0) > row.TimeOrNull(1) ? row.TimeOrNull(0) : row.TimeOrNull(1), ct, ("@userId", userId));
+            return newest;
+        }
+
         public async Task<IReadOnlyList<string>> FindRolesAsync(Guid userId, CancellationToken ct)
         {
             List<string> roles = [];
@@ -177,7 +188,7 @@ internal static class SessionSql
         public async Task<SessionLife?> FindLifeAsync(Guid id, CancellationToken ct)
         {
             SessionLife? found = null;
-            await db.ReadAsync(Life, row => found = new SessionLife(row.GetGuid(0), row.TimeOrNull(1), row.Time(2), row.IsDBNull(3) ? null : row.GetInt64(3)), ct, ("@id", id));
+            await db.ReadAsync(Life, row => found = new SessionLife(row.GetGuid(0), row.TimeOrNull(1), row.Time(2), row.Time(3), row.IsDBNull(4) ? null : row.GetInt64(4)), ct, ("@id", id));
             return found;
         }
     }

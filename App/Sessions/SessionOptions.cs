@@ -10,8 +10,15 @@ public sealed class SessionOptions : IValidatableObject
     public TimeSpan AbsoluteLifetime { get; set; } = TimeSpan.FromDays(30);
 
     [Range(typeof(TimeSpan), "00:01:00", "365.00:00:00")]
-    [Description("A session ends when it has not been renewed for this long.")]
+    [Description("A session ends when it has not been renewed for this long. Browsers renew it when their access token has expired, so let it be longer than `Tokens:AccessTokenLifetime`.")]
     public TimeSpan IdleLifetime { get; set; } = TimeSpan.FromDays(14);
+
+    /// <summary>The end of a session: its absolute one, or that of idleness, which each renewal puts off.</summary>
+    internal DateTimeOffset EndOf(DateTimeOffset expiresAt, DateTimeOffset lastSeenAt)
+    {
+        var idle = lastSeenAt + IdleLifetime;
+        return idle < expiresAt ? idle : expiresAt;
+    }
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {

@@ -1,4 +1,5 @@
 using App.Data;
+using App.Events;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Components.Server.Circuits;
 
@@ -17,6 +18,7 @@ internal static class SessionsModule
         services.AddSingleton<Grants>();
         services.AddSingleton<VerifiedTokens>();
         services.AddSingleton<KnownSessions>();
+        services.AddSingleton<NewestToken>((db, userId, ct) => db.FindNewestAsync(userId, ct));
         services.AddSingleton<CheckToken>();
         services.AddSingleton<ReadCaller>();
         services.AddSingleton<SessionWatch>();

@@ -35,7 +35,7 @@ internal sealed class StartSession(AppDb db, Grants grants, RevokeSessions revok
         if (replaced.Count > 0) await revoke.InUnitOfWorkAsync(s => replaced.Contains(s.Id), Causes.Replaced, ct);
 
         var roles = await db.FindRolesAsync(user.Id, ct);
-        return grants.Create(Describe(user, session, roles), refreshToken, session.ExpiresAt);
+        return grants.Create(Describe(user, session, roles), refreshToken, session, now);
     }
 
     public static CurrentUser Describe(User user, Session session, IReadOnlyList<string> roles) => new()

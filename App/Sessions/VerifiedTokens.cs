@@ -44,11 +44,12 @@ internal sealed class VerifiedTokens(TokenOptions options)
         return entry;
     }
 
-    /// <param name="end">As <see cref="TokenVerifier.EndOf"/> says.</param>
-    public void Add(in Key key, AuthenticateResult result, long end)
+    /// <param name="expiresAt">The token's <c>exp</c>, or earlier where its session ends first.</param>
+    /// <param name="end">As <see cref="TokenVerifier.EndOf"/> says of that.</param>
+    public void Add(in Key key, AuthenticateResult result, long expiresAt, long end)
     {
         var count = Interlocked.Increment(ref _count);
-        if (!_entries.TryAdd(key, new Entry(result, end, _round))) Interlocked.Decrement(ref _count);
+        if (!_entries.TryAdd(key, new Entry(result, expiresAt, end, _round))) Interlocked.Decrement(ref _count);
         else if (count > options.CacheSize) MakeRoom();
     }
 
@@ -79,9 +80,10 @@ internal sealed class VerifiedTokens(TokenOptions options)
         }
     }
 
-    public sealed class Entry(AuthenticateResult result, long end, int added)
+    public sealed class Entry(AuthenticateResult result, long expiresAt, long end, int added)
     {
         public AuthenticateResult Result => result;
+        public long ExpiresAt => expiresAt;
         public long End => end;
         public int Added => added;
 
@@ -121,20 +123,24 @@ internal sealed class KnownSessions(TimeProvider time) : IDisposable
 
     private readonly MemoryCache _entries = new(new MemoryCacheOptions { SizeLimit = Most });
 
-    public void Add(Guid sessionId, Guid userId, DateTimeOffset expiresAt)
+    /// <param name="end">As <see cref="SessionOptions.EndOf"/> says.</param>
+    public void Add(Guid sessionId, Guid userId, DateTimeOffset end)
     {
-        var until = time.GetUtcNow() + Believed;
         using var entry = _entries.CreateEntry(sessionId);
-        entry.Value = new Known(userId, until < expiresAt ? until : expiresAt);
+        entry.Value = new Known(userId, time.GetUtcNow() + Believed, end);
         // The cache has the wall's clock: this bounds it, and the line above decides.
         entry.AbsoluteExpirationRelativeToNow = Believed;
         entry.Size = 1;
     }
 
-    public bool Knows(Guid sessionId, Guid userId) =>
-        _entries.TryGetValue(sessionId, out Known? known) && known!.UserId == userId && time.GetUtcNow() < known.Until;
+    /// <returns>When it will be over; null for one that isn't known, or is over.</returns>
+    public DateTimeOffset? EndOf(Guid sessionId, Guid userId)
+    {
+        var now = time.GetUtcNow();
+        return _entries.TryGetValue(sessionId, out Known? known) && known!.UserId == userId && now < known.Until && now < known.End ? known.End : null;
+    }
 
     public void Dispose() => _entries.Dispose();
 
-    private sealed record Known(Guid UserId, DateTimeOffset Until);
+    private sealed record Known(Guid UserId, DateTimeOffset Until, DateTimeOffset End);
 }
