@@ -22,7 +22,7 @@ public sealed class LabTests(Browser browser)
         Assert.Equal(0, await watch.LayoutShiftAsync());
 
         await ClickAsync(page, "Call each 100 times", "Each service was called a hundred times.");
-        Assert.Equal(["1", "1", "0"], await page.Locator("tbody tr td:last-child").AllInnerTextsAsync());
+        await Expect(page.Locator("tbody tr td:last-child")).ToHaveTextAsync(["1", "1", "0"]);
 
         await ClickAsync(page, "End the session", "Asks us: refused after");
         var verdicts = await page.Locator(".verdict").AllInnerTextsAsync();
