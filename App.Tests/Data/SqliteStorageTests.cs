@@ -4,6 +4,9 @@ using System.Net.Http.Json;
 using App.Audit;
 using App.Events;
 using App.Sessions;
+using App.Tests.Events;
+using App.Tests.OAuth;
+using App.Tests.Ops;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 
@@ -100,6 +103,42 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
         Assert.Equal(user.Email, await app.WhoAmIAsync(bearer: user.AccessToken));
         File.Move(file + ".away", file);
         await app.SignUpAsync();
+    }
+
+    [Fact] // An empty one in its place would make everything that is asked of it a fault of ours, and what is brought back would find its name taken.
+    public async Task A_database_that_was_moved_away_is_made_anew_by_nobody_whatever_the_connection_string()
+    {
+        await using var app = TestApp.Start(FeedServices.Settings);
+        var file = Path.Combine(app.Folder, "gatehouse.db");
+        await using var replica = app.StartReplica([.. FeedServices.Settings, ("ConnectionStrings:Default", $"Data Source={file}")]);
+        var user = await app.SignUpAsync();
+        var billing = ("Authorization", FeedServices.Credentials("billing"));
+        Assert.Equal(HttpStatusCode.OK, await IntrospectAsync());
+        File.Move(file, file + ".away");
+        SqliteConnection.ClearAllPools(); // what was open could still be read
+
+        replica.Time.Advance(TimeSpan.FromSeconds(3));
+        foreach (var answer in new[]
+        {
+            await replica.SendAsync(HttpMethod.Get, "/events", headers: billing),
+            await replica.SendAsync(HttpMethod.Get, "/events?cursor=0", headers: billing),
+            await replica.SendAsync(HttpMethod.Post, "/events/poll", json: new { returnImmediately = true }, headers: billing),
+            await replica.SendAsync(HttpMethod.Post, "/events/ack", json: new { cursor = 1_000_000, instance = "one" }, headers: billing),
+            await replica.SendAsync(HttpMethod.Get, "/api/sessions", user.AccessToken),
+        })
+        {
+            await ErrorAnswersTests.AssertProblemAsync(answer, 503);
+            Assert.NotNull(answer.Headers.RetryAfter);
+        }
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await IntrospectAsync());
+        Assert.Equal(user.Email, await replica.WhoAmIAsync(bearer: user.AccessToken));
+        Assert.False(File.Exists(file));
+        File.Move(file + ".away", file);
+        await replica.Get<FollowLog>().CatchUpAsync(CancellationToken.None);
+        Assert.Equal(HttpStatusCode.OK, await IntrospectAsync());
+
+        async Task<HttpStatusCode> IntrospectAsync() => (await replica.PostAsync("/connect/introspect", billing.Item2, ("token", user.AccessToken))).StatusCode;
     }
 
     [Fact] // One after the other they would wait twice as long, the later ones without a hope.

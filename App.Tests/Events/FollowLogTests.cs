@@ -58,6 +58,20 @@ public sealed class FollowLogTests : IAsyncLifetime
         int Lost() => _app.Log.Lines.Count(l => l.StartsWith("Warning App.Events.FollowLog", StringComparison.Ordinal));
     }
 
+    [Fact] // What this process has opened it goes on reading, and what is written elsewhere by then isn't there.
+    public async Task A_file_that_was_moved_away_is_not_the_log()
+    {
+        var file = Path.Combine(_app.Folder, "gatehouse.db");
+        Assert.True(await Log.IsCurrentAsync());
+        File.Move(file, file + ".away");
+        _app.Time.Advance(TimeSpan.FromSeconds(3));
+        Assert.False(await Log.IsCurrentAsync());
+
+        File.Move(file + ".away", file);
+        await Log.CatchUpAsync(CancellationToken.None);
+        Assert.True(await Log.IsCurrentAsync());
+    }
+
     [Fact]
     public async Task A_start_takes_in_every_revocation_still_in_force_however_many_came_after()
     {

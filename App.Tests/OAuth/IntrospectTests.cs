@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
@@ -181,6 +182,81 @@ public sealed class IntrospectTests : IAsyncLifetime
         Assert.False(await _app.IsActiveAsync(token));
         Assert.True(await _app.IsActiveAsync(other));
     }
+
+    [Fact] // another replica may have ended the session meanwhile: this one alone would never hear of it
+    public async Task Nobody_is_told_that_a_token_is_good_while_the_log_cannot_be_read()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.True(await _app.IsActiveAsync(user.AccessToken));
+        await ExecuteAsync("ALTER TABLE SecurityEventLog RENAME TO Away");
+        Assert.True(await _app.IsActiveAsync(user.AccessToken)); // a hiccup
+
+        _app.Time.Advance(TimeSpan.FromSeconds(3));
+        foreach (var token in new[] { user.AccessToken, user.RefreshToken, "x" })
+        {
+            using var answer = await _app.IntrospectAsync(token);
+            await Answers.AssertProblemAsync(answer, 503, "The service is busy. Try again in a moment.");
+            Assert.Equal("2", answer.Headers.RetryAfter!.ToString());
+        }
+
+        await AssertRefusedAsync(await _app.IntrospectAsync(user.AccessToken, Callers.Basic("orders", "wrong")));
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(bearer: user.AccessToken)); // at our own doors, from memory
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Get, "/auth/verify", user.AccessToken)).StatusCode);
+
+        await ExecuteAsync("ALTER TABLE Away RENAME TO SecurityEventLog");
+        await _app.Get<FollowLog>().CatchUpAsync(CancellationToken.None);
+        Assert.True(await _app.IsActiveAsync(user.AccessToken));
+    }
+
+    [Fact] // the follower reads, and neither ends nor fails
+    public async Task Nobody_is_told_that_a_token_is_good_while_a_look_at_the_log_hangs()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.True(await _app.IsActiveAsync(user.AccessToken));
+        using ManualResetEventSlim hangs = new(), goesOn = new();
+        _app.Get<RevocationIndex>().Applied += _ =>
+        {
+            hangs.Set();
+            goesOn.Wait();
+        };
+        await EndElsewhereAsync(Guid.NewGuid());
+        await SigningKeysTests.Eventually(() => hangs.IsSet);
+
+        _app.Time.Advance(TimeSpan.FromSeconds(3));
+        var clock = Stopwatch.StartNew();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => _app.IntrospectAsync(user.AccessToken)));
+        Assert.All(answers, answer => Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await _app.IntrospectAsync(user.AccessToken)).StatusCode);
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(1.9)); // a second for the first, and none for who comes after
+
+        goesOn.Set();
+        await _app.Get<FollowLog>().CatchUpAsync(CancellationToken.None);
+        Assert.True(await _app.IsActiveAsync(user.AccessToken));
+    }
+
+    [Theory] // the machine slept, or its clock was set: what counts ticks hears of neither
+    [InlineData(60), InlineData(-60)]
+    public async Task The_first_question_after_a_sleep_is_answered_by_what_is_in_the_log_now(int seconds)
+    {
+        var (user, other) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        Assert.True(await _app.IsActiveAsync(user.AccessToken));
+        await EndElsewhereAsync(user.SessionId);
+        _app.Time.SetWall(TimeSpan.FromSeconds(seconds));
+        Assert.False(await _app.IsActiveAsync(user.AccessToken));
+
+        await ExecuteAsync("ALTER TABLE SecurityEventLog RENAME TO Away");
+        _app.Time.SetWall(TimeSpan.FromSeconds(seconds));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await _app.IntrospectAsync(other.AccessToken)).StatusCode);
+    }
+
+    // By SQL, as a process does that this one knows nothing of.
+    private Task<int> EndElsewhereAsync(Guid session) => ExecuteAsync($"""
+        UPDATE EventCounter SET Value = Value + 1;
+        INSERT INTO SecurityEventLog (Cursor, Id, Type, OccurredAt, ExpiresAt, UserId, SessionId, KeyId, Reason)
+        VALUES ((SELECT Value FROM EventCounter), '{Guid.NewGuid()}', '{EventTypes.SessionRevoked}', {_app.Time.GetUtcNow().UtcTicks}, {_app.Time.GetUtcNow().AddMinutes(6).UtcTicks}, '{Guid.NewGuid()}', '{session.ToString().ToUpperInvariant()}', NULL, 'sign-out')
+        """);
+
+    private Task<int> ExecuteAsync(string sql) => _app.DbAsync(db => db.Database.ExecuteSqlRawAsync(sql));
 
     private static async Task AssertRefusedAsync(HttpResponseMessage answer)
     {

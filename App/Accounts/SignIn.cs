@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using App.Data;
 using App.Factors;
+using App.Ops;
 using App.Passwords;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -17,7 +18,7 @@ public sealed class SignInRequest
 
 /// <summary>An e-mail and a password become a session. The endpoints and the page all end here.</summary>
 internal sealed partial class SignIn(
-    AppDb db, GuessLimits guesses, PasswordChecks passwords, SecondFactor factor, SecondSteps steps, SignInSecondStep secondStep, StartSession start, KnownDevices devices, ILogger<SignIn> logger)
+    AppDb db, GuessLimits guesses, PasswordChecks passwords, SecondFactor factor, SecondSteps steps, SignInSecondStep secondStep, StartSession start, KnownDevices devices, Figures figures, ILogger<SignIn> logger)
 {
     // Longer than any password may be: nothing to compare, and no reason to hash a megabyte.
     private const int LongestPassword = 1024;
@@ -61,9 +62,26 @@ internal sealed partial class SignIn(
         _ => Problems.InvalidCredentials(rejected),
     };
 
+    /// <summary>Counts what a sign-in came to.</summary>
+    public static Outcome Count(Outcome outcome, Figures figures)
+    {
+        if (outcome is Outcome.Invalid) return outcome; // nothing was tried
+        figures.SignIn(outcome switch
+        {
+            Outcome.SignedIn => "ok",
+            Outcome.SecondStepDue => "second_step",
+            Outcome.LockedOut => "limited",
+            _ => "wrong",
+        });
+        return outcome;
+    }
+
     /// <param name="replaced">The sessions this browser held until now, which the new one replaces.</param>
     /// <param name="code">The second step, where somebody gives both at once.</param>
-    public async Task<Outcome> TryAsync(SignInRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct, string? code = null)
+    public async Task<Outcome> TryAsync(SignInRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct, string? code = null) =>
+        Count(await DecideAsync(request, client, replaced, code, ct), figures);
+
+    private async Task<Outcome> DecideAsync(SignInRequest request, Client client, IReadOnlyList<Guid> replaced, string? code, CancellationToken ct)
     {
         var faults = new List<Fault>();
         if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(EmailAddress.Invalid);

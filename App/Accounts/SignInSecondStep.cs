@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using App.Data;
 using App.Factors;
+using App.Ops;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
@@ -21,7 +22,7 @@ public sealed class SecondStepRequest
 /// its challenges exactly as wrong passwords are, so that asking for a new challenge gives nobody new tries, and the owner's own device counts apart.
 /// </summary>
 internal sealed partial class SignInSecondStep(
-    AppDb db, GuessLimits guesses, SecondFactor factor, SecondSteps steps, StartSession start, KnownDevices devices, RefusedSignIn refused, ILogger<SignInSecondStep> logger)
+    AppDb db, GuessLimits guesses, SecondFactor factor, SecondSteps steps, StartSession start, KnownDevices devices, RefusedSignIn refused, Figures figures, ILogger<SignInSecondStep> logger)
 {
     public static async Task<Results<Ok<SignedInUser>, ProblemHttpResult>> HandleAsync(
         HttpContext http, HeldSessions held, SignInSecondStep secondStep, SessionCookies cookies, CancellationToken ct)
@@ -35,7 +36,10 @@ internal sealed partial class SignInSecondStep(
     }
 
     /// <returns><see cref="SignIn.Outcome.Rejected"/> where the challenge is over: back to the password.</returns>
-    public async Task<SignIn.Outcome> TryAsync(SecondStepRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
+    public async Task<SignIn.Outcome> TryAsync(SecondStepRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct) =>
+        SignIn.Count(await DecideAsync(request, client, replaced, ct), figures);
+
+    private async Task<SignIn.Outcome> DecideAsync(SecondStepRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
     {
         List<Fault> faults = [];
         if (string.IsNullOrWhiteSpace(request.Challenge)) faults.Add(new Fault("You must supply the challenge", "challenge"));

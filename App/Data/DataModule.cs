@@ -103,10 +103,17 @@ internal static class DataModule
 
     private static string SqliteConnectionString(IServiceProvider services)
     {
-        if (services.GetRequiredService<ConnectionStringOptions>().Default is { Length: > 0 } given) return given;
-        var folder = services.GetRequiredService<HostSettings>().DataPath;
-        PrivateFolder.Ensure(folder);
+        var given = services.GetRequiredService<ConnectionStringOptions>().Default;
+        var connection = new SqliteConnectionStringBuilder(given);
+        if (string.IsNullOrWhiteSpace(given))
+        {
+            var folder = services.GetRequiredService<HostSettings>().DataPath;
+            PrivateFolder.Ensure(folder);
+            (connection.DataSource, connection.DefaultTimeout) = (Path.Combine(folder, "gatehouse.db"), 1);
+        }
+
         // Made by the migration alone: where the file is moved away from a running service, a new and empty one must not take its place.
-        return new SqliteConnectionStringBuilder { DataSource = Path.Combine(folder, "gatehouse.db"), Mode = SqliteOpenMode.ReadWrite, DefaultTimeout = 1 }.ToString();
+        if (!connection.ShouldSerialize("Mode")) connection.Mode = SqliteOpenMode.ReadWrite;
+        return connection.ToString();
     }
 }

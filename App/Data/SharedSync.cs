@@ -23,8 +23,10 @@ internal sealed class SharedSync(string database)
     /// <exception cref="UnflushedException">It is.</exception>
     public void DemandFile()
     {
-        if (Path.IsPathRooted(database) && !File.Exists(database)) throw new UnflushedException(new FileNotFoundException("The file of the database is gone.", database));
+        if (IsGone(database)) throw new UnflushedException(new FileNotFoundException("The file of the database is gone.", database));
     }
+
+    public static bool IsGone(string database) => Path.IsPathRooted(database) && !File.Exists(database);
 
     /// <summary>Returns when all that was committed before the call is on the disk.</summary>
     /// <exception cref="UnflushedException">The disk refused; what was committed may be lost with the power.</exception>

@@ -28,8 +28,16 @@ internal sealed partial class FollowLog(
     /// <summary>Half of the grace that losers of a renewal's race have, which one replica counts from another's clock.</summary>
     private static readonly TimeSpan Apart = TimeSpan.FromSeconds(5);
 
+    /// <summary>Longer than a hiccup, shorter than anybody's limit of staleness.</summary>
+    private static readonly TimeSpan Current = TimeSpan.FromSeconds(2);
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
     private readonly SemaphoreSlim _one = new(1);
     private readonly SemaphoreSlim _hurry = new(0, 1);
+    private readonly Lock _turn = new();
+    private volatile Moment _read = new(0, DateTimeOffset.MinValue);
+    private (Task Look, long Began) _extra = (Task.CompletedTask, 0);
     private long _lastSweep = time.GetTimestamp();
     private long _lastBeat;
     private bool _failing;
@@ -38,6 +46,7 @@ internal sealed partial class FollowLog(
     /// <summary>Reads every revocation still in force, also if the clock should be ahead now. Must have returned before the first request is accepted.</summary>
     public async Task LoadAsync(CancellationToken ct)
     {
+        var began = Moment.Now(time);
         await using var scope = scopes.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         // A log from before the counter, or one that was restored without it: cursors go on from where they were.
@@ -51,7 +60,14 @@ internal sealed partial class FollowLog(
         await foreach (var entry in db.SecurityEvents.AsNoTracking().Where(e => e.ExpiresAt > horizon).AsAsyncEnumerable().WithCancellation(ct))
             index.Apply(entry);
         feed.Start(newest, await db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > newest - EventFeed.Kept && e.Cursor <= newest).ToListAsync(ct));
+        _read = began;
     }
+
+    /// <summary>
+    /// False where another process may have revoked something that isn't known here: the log wasn't read through for two seconds, because the
+    /// database is away, a look hangs or the machine slept, and neither is it now, in one look that all who ask share and wait for, a second at most.
+    /// </summary>
+    public ValueTask<bool> IsCurrentAsync() => IsCurrent ? ValueTask.FromResult(true) : new(LookNowAsync());
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
@@ -104,11 +120,33 @@ internal sealed partial class FollowLog(
         base.Dispose();
     }
 
+    // By two clocks: the one stands still while the machine sleeps, the other can be set.
+    private bool IsCurrent => _read is var read && time.GetElapsedTime(read.Timestamp) < Current && (time.GetUtcNow() - read.At).Duration() < Current;
+
+    private async Task<bool> LookNowAsync()
+    {
+        (Task Look, long Began) extra;
+        lock (_turn)
+        {
+            // No more often than the follower, and on a thread of its own: SQLite has whoever reads wait.
+            if (_extra.Look.IsCompleted && Stopwatch.GetElapsedTime(_extra.Began) >= Interval) _extra = (Task.Run(() => CatchUpAsync(CancellationToken.None)), Stopwatch.GetTimestamp());
+            extra = _extra;
+        }
+
+        // Of one that hangs, the wait is over for all. Why one has failed the follower says, which fails like it.
+        var left = Patience - Stopwatch.GetElapsedTime(extra.Began);
+        await extra.Look.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return IsCurrent;
+    }
+
     private async Task LookAsync(CancellationToken ct)
     {
+        var began = Moment.Now(time);
         await using (var scope = scopes.CreateAsyncScope())
         {
             var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+            // What this process has opened can still be read, though nobody else writes to it any more.
+            if (db.IsSqlite && SharedSync.IsGone(db.Database.GetDbConnection().DataSource)) throw new FileNotFoundException("The file of the database is gone.");
             // Before the rows: what is given out by now is either read below or has been pruned.
             var givenOut = await GivenOut(db, ct);
             await foreach (var entry in After(db, feed.Newest).WithCancellation(ct))
@@ -121,6 +159,7 @@ internal sealed partial class FollowLog(
             feed.Reached(givenOut);
         }
 
+        _read = began;
         var now = time.GetTimestamp();
         if (time.GetElapsedTime(_lastSweep, now) < BetweenSweeps) return;
         _lastSweep = now;
@@ -161,6 +200,11 @@ internal sealed partial class FollowLog(
 
     private static readonly Func<AppDb, CancellationToken, Task<long>> GivenOut = EF.CompileAsyncQuery((AppDb db, CancellationToken ct) =>
         db.Set<EventCounter>().AsNoTracking().Select(c => c.Value).Single());
+
+    private sealed record Moment(long Timestamp, DateTimeOffset At)
+    {
+        public static Moment Now(TimeProvider time) => new(time.GetTimestamp(), time.GetUtcNow());
+    }
 
     [LoggerMessage(2501, LogLevel.Warning, "The event log can't be read; revocations of other replicas wait: {Cause}")]
     private partial void LogLost(string cause);

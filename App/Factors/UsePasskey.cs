@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using App.Data;
+using App.Ops;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Identity;
@@ -38,7 +39,7 @@ internal sealed record PasskeyUser(string Email, Guid Id);
 /// no credentials, whoever asks, so that they tell nobody who has an account.
 /// </summary>
 internal sealed partial class UsePasskey(
-    AppDb db, IPasskeyHandler<User> webAuthn, PasskeyCeremonies ceremonies, SecondSteps steps, StartSession start, KnownDevices devices, RecentProof proof, RefusedSignIn refused, TimeProvider time, ILogger<UsePasskey> logger)
+    AppDb db, IPasskeyHandler<User> webAuthn, PasskeyCeremonies ceremonies, SecondSteps steps, StartSession start, KnownDevices devices, RecentProof proof, RefusedSignIn refused, Figures figures, TimeProvider time, ILogger<UsePasskey> logger)
 {
     private const string ToSignIn = "sign-in", ToConfirm = "confirm";
 
@@ -55,7 +56,9 @@ internal sealed partial class UsePasskey(
     public static async Task<Results<Ok<PasskeyUser>, ProblemHttpResult>> FinishSignInAsync(
         PasskeyAnswerRequest request, UsePasskey use, HeldSessions held, SessionCookies cookies, KnownDevices devices, HttpContext http, CancellationToken ct)
     {
-        if (await use.SignInAsync(request, held.ReplacedBySignIn(http), http, ct) is not { } grant) return Problems.InvalidCredentials();
+        var signedIn = await use.SignInAsync(request, held.ReplacedBySignIn(http), http, ct);
+        use.Count(signedIn);
+        if (signedIn is not { } grant) return Problems.InvalidCredentials();
         cookies.Write(http, grant);
         await devices.RememberAsync(http, grant.User.Id, ct);
         return TypedResults.Ok(new PasskeyUser(grant.User.Email, grant.User.Id));
@@ -73,6 +76,8 @@ internal sealed partial class UsePasskey(
         var begun = await webAuthn.MakeRequestOptionsAsync(user, http);
         return TypedResults.Ok(new PasskeyOptions(ceremonies.Begin(purpose, begun.AssertionState!, subject, http), JsonElement.Parse(begun.RequestOptionsJson)));
     }
+
+    private void Count(Grant? signedIn) => figures.SignIn(signedIn is null ? "wrong" : "ok");
 
     // Session, second step, counter and the used challenge: all or nothing.
     private async Task<Grant?> SignInAsync(PasskeyAnswerRequest request, IReadOnlyList<Guid> replaced, HttpContext http, CancellationToken ct)

@@ -16,7 +16,7 @@ namespace App.OAuth;
 /// gets the same few bytes, so that nothing is learnt from the difference.
 /// </summary>
 internal sealed class Introspect(
-    CheckToken check, ServiceTokens serviceTokens, RefreshKey refreshKey, App.Sessions.SessionOptions sessions, TokenOptions tokens, PublicUrl publicUrl, TimeProvider time)
+    CheckToken check, FollowLog log, ServiceTokens serviceTokens, RefreshKey refreshKey, App.Sessions.SessionOptions sessions, TokenOptions tokens, PublicUrl publicUrl, TimeProvider time)
 {
     private const string Json = "application/json; charset=utf-8";
 
@@ -28,14 +28,18 @@ internal sealed class Introspect(
     /// <summary>
     /// Form member <c>token</c>: an access token, a refresh token, or a service's own. 200 for a service that proved who it is, whatever the token is
     /// worth, and however large or broken it came; 400 where there is none, or more than one.
+    /// 503 while this process doesn't hear what others revoke: its own knowledge, which our doors go on with, isn't what was asked for.
     /// </summary>
     public static async Task<Results<Utf8ContentHttpResult, ProblemHttpResult>> HandleAsync(CallingService service, Introspect introspect, HttpContext http, CancellationToken ct)
     {
         http.Response.Headers.CacheControl = "no-store";
         var form = await ConnectForm.ReadAsync(http);
+        if (!await introspect.IsCurrentAsync()) return Problems.Unavailable(http, TimeSpan.FromSeconds(2));
         if (form?["token"] is [{ } token]) return TypedResults.Text(await introspect.TryAsync(token, service, http, ct) ?? Inactive, Json);
         return ConnectForm.IsUnread(http) ? TypedResults.Text(Inactive, Json) : ConnectForm.Refuse(http, ConnectDocs.NoToken);
     }
+
+    private ValueTask<bool> IsCurrentAsync() => log.IsCurrentAsync();
 
     /// <returns>The answer for a token that is good; null for everything else.</returns>
     public async ValueTask<byte[]?> TryAsync(string token, CallingService service, HttpContext http, CancellationToken ct)

@@ -8,7 +8,7 @@ namespace App.Ops;
 /// Every error leaves in the form its reader expects: API routes get a problem (RFC 9457), people get the page
 /// <c>/error/{status}</c>, run in place so that the address stays. An exception is told to the log alone, once.
 /// </summary>
-internal sealed partial class ErrorAnswers(RequestDelegate next, IEnumerable<ExceptionProblem> known, IServiceScopeFactory scopes, ILogger<ErrorAnswers> logger)
+internal sealed partial class ErrorAnswers(RequestDelegate next, IEnumerable<ExceptionProblem> known, IServiceScopeFactory scopes, Figures figures, ILogger<ErrorAnswers> logger)
 {
     public async Task InvokeAsync(HttpContext http)
     {
@@ -31,6 +31,7 @@ internal sealed partial class ErrorAnswers(RequestDelegate next, IEnumerable<Exc
             http.Response.StatusCode = problem.StatusCode;
         }
 
+        figures.Answered(http);
         if (problem is null && (!IsBare(http.Response) || PassedOn.IsAnswered(http))) return;
         if (ApiPaths.Contain(http.Request.Path)) await WriteProblemAsync(http, problem);
         else await WritePageAsync(http);

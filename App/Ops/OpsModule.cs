@@ -38,6 +38,7 @@ public static partial class OpsModule
             json.SerializerOptions.MaxDepth = 16;
         });
         services.AddSingleton<Health>();
+        services.AddSingleton<Figures>();
         services.AddSingleton<Drain>();
         services.AddHostedService(sp => sp.GetRequiredService<Drain>());
         services.AddFrameworkProblems();

@@ -16,7 +16,7 @@ namespace App.Sessions;
 internal sealed class CheckToken(
     VerifiedTokens verified, KnownSessions sessions, TokenVerifier verifier, RevocationIndex revocations, SessionOptions options, TimeProvider time)
 {
-    /// <returns>The ready result for the pipeline; null when the token is not good.</returns>
+    /// <returns>The ready result for the pipeline; null when the token is not good, and the feature <see cref="TokenRefusal"/> says why.</returns>
     public ValueTask<AuthenticateResult?> RunAsync(ReadOnlyMemory<char> text, Carrier carrier, HttpContext http) => RunAsync(text, carrier, null, http);
 
     /// <summary>The same for a token bound to one service, asked about by that service.</summary>
@@ -25,21 +25,28 @@ internal sealed class CheckToken(
     private ValueTask<AuthenticateResult?> RunAsync(ReadOnlyMemory<char> text, Carrier carrier, string? audience, HttpContext http)
     {
         // Beyond ASCII is no token, and must not share a key with one.
-        if (text.Length > StrictToken.MaxLength * 2 || !Ascii.IsValid(text.Span)) return default;
+        if (text.Length > StrictToken.MaxLength * 2 || !Ascii.IsValid(text.Span)) return new(Refuse(http, TokenFault.Form));
         var key = KeyOf(text, carrier, http);
         if (verified.Find(key) is not { } known) return VerifyAsync(text.ToString(), key, audience, http);
         var user = CurrentUser.From(known.Result.Principal)!;
-        if (user.Audience != audience) return default;
-        if (revocations.IsRevoked(user)) verified.Remove(key);
-        else if (verifier.IsAlive(known.ExpiresAt, known.End)) return ValueTask.FromResult<AuthenticateResult?>(known.Result);
-        else if (known.ExpiresAt < user.ExpiresAt && verifier.IsAlive(user))
+        if (user.Audience != audience) return new(Refuse(http, TokenFault.MeantForOthers));
+        if (revocations.IsRevoked(user))
         {
-            // Its session was to end first, by what was known then: a renewal may have put that off, here or elsewhere.
             verified.Remove(key);
-            return VerifyAsync(text.ToString(), key, audience, http);
+            return new(Refuse(http, TokenFault.Revoked));
         }
 
-        return default;
+        if (verifier.IsAlive(known.ExpiresAt, known.End)) return new(known.Result);
+        if (known.ExpiresAt >= user.ExpiresAt || !verifier.IsAlive(user)) return new(Refuse(http, TokenFault.Expired));
+        // Its session was to end first, by what was known then: a renewal may have put that off, here or elsewhere.
+        verified.Remove(key);
+        return VerifyAsync(text.ToString(), key, audience, http);
+    }
+
+    private static AuthenticateResult? Refuse(HttpContext http, TokenFault fault)
+    {
+        http.Features.Set(TokenRefusal.For(fault));
+        return null;
     }
 
     /// <summary>Past its <c>exp</c>, if only by the skew that is allowed: time to renew, though not yet to refuse.</summary>
@@ -95,13 +102,16 @@ internal sealed class CheckToken(
     private async ValueTask<AuthenticateResult?> VerifyAsync(string text, VerifiedTokens.Key key, string? audience, HttpContext http)
     {
         var token = key.Carrier == Carrier.Cookie ? SessionCookies.Unwrap(text) : text;
-        if (token is null || await JudgeAsync(token, audience, look: false, http) is not (TokenVerdict.Genuine(var user), var sessionEnd)) return null;
+        if (token is null) return Refuse(http, TokenFault.Form);
+        var (verdict, sessionEnd) = await JudgeAsync(token, audience, look: false, http);
+        if (verdict is TokenVerdict.Refused(var fault)) return Refuse(http, fault);
+        var user = ((TokenVerdict.Genuine)verdict).User;
         var result = AuthenticateResult.Success(new AuthenticationTicket(user.ToPrincipal(), SessionHandler.Scheme));
         // No token outlives its session, whose end knows no skew.
         var expiresAt = Math.Min(user.ExpiresAt, (sessionEnd - TokenOptions.ClockSkew).ToUnixTimeSeconds());
         verified.Add(key, result, expiresAt, verifier.EndOf(expiresAt));
         // Asked after adding: a revocation that came between the look-up and here is in the index, if not in what was read.
-        return IsInForce(user) ? result : null;
+        return IsInForce(user) ? result : Refuse(http, TokenFault.Revoked);
     }
 }
 

@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text.Json.Serialization;
 using App.Data;
 using App.Events;
+using App.Ops;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace App.Sessions;
@@ -20,7 +21,7 @@ public sealed class RefreshRequest
 /// the token, and ends the session (RFC 9700 section 4.14.2).
 /// </summary>
 internal sealed partial class RenewSession(
-    AppDb db, GroupCommit commits, RefreshKey refreshKey, Grants grants, RevokeSessions revoke, SessionOptions options, TimeProvider time, ILogger<RenewSession> logger)
+    AppDb db, GroupCommit commits, RefreshKey refreshKey, Grants grants, RevokeSessions revoke, SessionOptions options, Figures figures, TimeProvider time, ILogger<RenewSession> logger)
 {
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
@@ -41,9 +42,15 @@ internal sealed partial class RenewSession(
 
     public async Task<Outcome> TryAsync(string? presented, CancellationToken ct)
     {
-        if (RefreshToken.Parse(presented, refreshKey) is not { } token) return new Outcome.Refused(Genuine: false);
+        if (RefreshToken.Parse(presented, refreshKey) is not { } token)
+        {
+            figures.Renewal("refused");
+            return new Outcome.Refused(Genuine: false);
+        }
+
         var (standing, found, asOf) = await commits.RunAsync(db, shared => LookAsync(shared, token));
-        if (standing == Standing.Rotated)
+        figures.Renewal(standing switch { Standing.Rotated => "renewed", Standing.Replayed => "replayed", Standing.Reused => "reused", _ => "refused" });
+        if (standing is Standing.Rotated or Standing.Replayed)
         {
             var (session, user, roles) = found!;
             return new Outcome.Renewed(grants.Create(StartSession.Describe(user, session, roles), token.Successor(refreshKey), session, asOf));
@@ -62,8 +69,9 @@ internal sealed partial class RenewSession(
     private enum Standing
     {
         Over,
-        /// <summary>Just now, or within the grace by somebody who held the same.</summary>
         Rotated,
+        /// <summary>Within the grace by somebody who held the same.</summary>
+        Replayed,
         Reused,
     }
 
@@ -76,7 +84,7 @@ internal sealed partial class RenewSession(
         var found = await db.FindRenewableAsync(token.SessionId, CancellationToken.None);
         if (found?.Session is not { } session || !IsAlive(session)) return new(new Look(Standing.Over), null);
         if (Same(hash, session.ParentHash) && session.RotatedAt is { } rotated && (asOf - rotated).Duration() <= Grace)
-            return new(new Look(Standing.Rotated, found, asOf < rotated ? asOf : rotated), null);
+            return new(new Look(Standing.Replayed, found, asOf < rotated ? asOf : rotated), null);
         if (!Same(hash, session.RefreshHash)) return new(new Look(Standing.Reused, found), null);
         return new(null, async writing =>
         {

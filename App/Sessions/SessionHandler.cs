@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using App.Ops;
+using App.Tokens;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.StaticAssets;
@@ -43,7 +44,7 @@ internal static class BusyRoute
 /// One token, two doors: a bearer header, or the session cookie with renewal. If a request has both, the header decides alone:
 /// a bad bearer token never falls back to the cookie (contract section 4).
 /// </summary>
-internal sealed class ReadCaller(CheckToken check, SessionCookies cookies)
+internal sealed class ReadCaller(CheckToken check, SessionCookies cookies, Figures figures)
 {
     /// <summary>What the cookies show was a session of ours once.</summary>
     public static readonly AuthenticateResult Ended = AuthenticateResult.Fail("The session has ended.");
@@ -65,8 +66,8 @@ internal sealed class ReadCaller(CheckToken check, SessionCookies cookies)
     private async ValueTask<AuthenticateResult> BearerAsync(HttpContext http, StringValues authorization)
     {
         const string prefix = "Bearer ";
-        if (authorization is not [{ } line] || !line.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)) return Refused;
-        return await check.RunAsync(line.AsMemory(prefix.Length), Carrier.Bearer, http) ?? Refused;
+        if (authorization is not [{ } line] || !line.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)) return Refuse(TokenRefusal.For(TokenFault.Form));
+        return await check.RunAsync(line.AsMemory(prefix.Length), Carrier.Bearer, http) ?? Refuse(http.Features.Get<TokenRefusal>());
     }
 
     private async ValueTask<AuthenticateResult> CookieAsync(HttpContext http)
@@ -97,7 +98,15 @@ internal sealed class ReadCaller(CheckToken check, SessionCookies cookies)
         // Cookies that were once ours may be on their way out already, overtaken by a new sign-in whose answer this one must not undo.
         if (!genuine && !http.Response.HasStarted) cookies.Clear(http);
         if (good is not null && check.IsInForce(CurrentUser.From(good.Principal)!)) return good;
-        return genuine ? Ended : Refused;
+        if (presented.Session.IsEmpty) return genuine ? Ended : Refused;
+        var refused = Refuse(http.Features.Get<TokenRefusal>());
+        return genuine ? Ended : refused;
+    }
+
+    private AuthenticateResult Refuse(TokenRefusal? why)
+    {
+        if (why is not null) figures.TokenRefused(why.Reason);
+        return Refused;
     }
 
     private static AuthenticateResult SignedIn(Grant grant) => AuthenticateResult.Success(new AuthenticationTicket(grant.User.ToPrincipal(), SessionHandler.Scheme));

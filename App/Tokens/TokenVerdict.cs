@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace App.Tokens;
 
 /// <summary>What a look at a token came to.</summary>
@@ -43,4 +45,16 @@ internal enum TokenFault
 
     /// <summary>Its key, or all that its user had been given until then, was revoked.</summary>
     Revoked,
+}
+
+/// <summary>The feature of a request whose token isn't good: why, in a word for figures.</summary>
+internal sealed class TokenRefusal
+{
+    private static readonly TokenRefusal[] All = [.. Enum.GetNames<TokenFault>().Select(name => new TokenRefusal(JsonNamingPolicy.SnakeCaseLower.ConvertName(name)))];
+
+    private TokenRefusal(string reason) => Reason = reason;
+
+    public string Reason { get; }
+
+    public static TokenRefusal For(TokenFault fault) => All[(int)fault];
 }
