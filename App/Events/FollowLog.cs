@@ -128,8 +128,8 @@ internal sealed partial class FollowLog(
         (Task Look, long Began) extra;
         lock (_turn)
         {
-            // No more often than the follower, and on a thread of its own: SQLite has whoever reads wait.
-            if (_extra.Look.IsCompleted && Stopwatch.GetElapsedTime(_extra.Began) >= Interval) _extra = (Task.Run(() => CatchUpAsync(CancellationToken.None)), Stopwatch.GetTimestamp());
+            // Where it fails, no more often than the follower; and on a thread of its own: SQLite has whoever reads wait.
+            if (_extra.Look.IsCompletedSuccessfully || (_extra.Look.IsCompleted && Stopwatch.GetElapsedTime(_extra.Began) >= Interval)) _extra = (Task.Run(() => CatchUpAsync(CancellationToken.None)), Stopwatch.GetTimestamp());
             extra = _extra;
         }
 
