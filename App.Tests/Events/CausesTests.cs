@@ -66,6 +66,7 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await c.App.SendAsync(HttpMethod.Post, "/api/users/signup", cookies: c.User.Cookies, json: new { email = $"{Guid.NewGuid():N}@example.test", password = TestApp.Password })),
         ["RFC 7009 revoke, of an access token"] = new("token-revoked", async c => await c.App.PostAsync("/connect/revoke", null, ("token", c.User.AccessToken))),
         ["RFC 7009 revoke, of a refresh token"] = new("token-revoked", async c => await c.App.PostAsync("/connect/revoke", null, ("token", c.User.RefreshToken))),
+        ["RFC 7009 revoke, of a bound token"] = new("token-revoked", async c => await c.App.PostAsync("/connect/revoke", null, ("token", (await c.App.BindAsync(c.User, "https://billing.test"))!))),
         ["role change, granted"] = new("roles-changed", async c => await c.UsersAsync("grant", c.User.Email, "admin")),
         ["role change, taken back"] = new("roles-changed", async c =>
         {

@@ -93,18 +93,6 @@ public sealed class BoundTokensTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Its_service_can_take_it_back_and_nobody_elses()
-    {
-        var user = await _app.SignUpAsync();
-        var token = (await _app.BindAsync(user, Billing))!;
-        await _app.PostAsync("/connect/revoke", Callers.Basic(), ("token", token));
-        await _app.PostAsync("/connect/revoke", null, ("token", token));
-        Assert.NotNull(await _app.WhoAmIAsync(bearer: user.AccessToken));
-        await _app.PostAsync("/connect/revoke", Callers.Basic("billing", Callers.Other), ("token", token));
-        Assert.Null(await _app.WhoAmIAsync(bearer: user.AccessToken));
-    }
-
-    [Fact]
     public async Task What_happens_to_the_user_is_told_to_the_services_of_all_their_sessions()
     {
         var first = await _app.SignUpAsync();

@@ -13,9 +13,13 @@ namespace App.OAuth;
 /// goes alone. Asked by a registered service, or by whoever holds the token: holding it is the proof.
 /// </summary>
 internal sealed class RevokeToken(
-    AppDb db, CheckToken check, ServiceTokens serviceTokens, RefreshKey refreshKey, RevokeSessions revoke, ChangeRegistry registry, TokenOptions tokens)
+    AppDb db, CheckToken check, TokenVerifier verifier, ServiceTokens serviceTokens, RefreshKey refreshKey, RevokeSessions revoke, ChangeRegistry registry,
+    TokenOptions tokens, App.Sessions.SessionOptions sessions, TimeProvider time)
 {
-    /// <summary>Form member <c>token</c>. 200 also where there was nothing to take back (section 2.2); 400 without one; 401 where credentials were shown that aren't good.</summary>
+    /// <summary>
+    /// Form member <c>token</c>. 200: it is dead now, or was no good token of ours before (section 2.2). 400 without one, or where it stays good, since it was
+    /// not issued to the service that asks (section 2.1); 401 where credentials were shown that aren't good.
+    /// </summary>
     public static async Task<Results<Ok, ProblemHttpResult, EmptyHttpResult>> HandleAsync(RevokeToken revokeToken, HttpContext http, CancellationToken ct)
     {
         http.Response.Headers.CacheControl = "no-store";
@@ -30,31 +34,55 @@ internal sealed class RevokeToken(
 
         var form = await ConnectForm.ReadAsync(http);
         if (form?["token"] is not [{ Length: > 0 } token]) return ConnectForm.Refuse(http, ConnectDocs.NoToken);
-        await revokeToken.RunAsync(token, CallingService.From(caller.Principal), http, ct);
-        return TypedResults.Ok();
+        return await revokeToken.TryAsync(token, CallingService.From(caller.Principal), http, ct) ? TypedResults.Ok() : NotTheirs();
     }
 
     /// <param name="service">Null for the holder.</param>
-    public async Task RunAsync(string token, CallingService? service, HttpContext http, CancellationToken ct)
+    /// <returns>False where the token stays good: it is another's.</returns>
+    public async Task<bool> TryAsync(string token, CallingService? service, HttpContext http, CancellationToken ct)
     {
         if (await serviceTokens.CheckAsync(token) is var (owner, said))
         {
-            // Another service's token is none of its business (section 2.1).
-            if (service is null || service.Id == owner.Description.Id) await TakeBackAsync(said, ct);
-            return;
+            if (service is not null && service.Id != owner.Description.Id) return false;
+            await TakeBackAsync(said, ct);
+            return true;
         }
 
-        if (await FindSessionAsync(token, service, http) is { } id) await revoke.RunAsync(s => s.Id == id, Causes.TokenRevoked, ct);
+        var user = await FindUserAsync(token, http);
+        var refresh = user is null ? RefreshToken.Parse(token, refreshKey) : null;
+        if ((user?.SessionId ?? refresh?.SessionId) is not { } session) return true;
+        if (service is not null && !IsTheirs(service, user)) return user is null && !await IsGoodAsync(refresh!, ct);
+        await revoke.RunAsync(s => s.Id == session, Causes.TokenRevoked, ct);
+        return true;
     }
 
-    private async ValueTask<Guid?> FindSessionAsync(string token, CallingService? service, HttpContext http)
+    // By the audience that it names itself, whoever asks.
+    private async ValueTask<CurrentUser?> FindUserAsync(string token, HttpContext http)
     {
-        if (service is not null && await check.RunBoundAsync(token, service.Audience ?? service.Id, http) is { } bound)
-            return CurrentUser.From(bound.Principal)!.SessionId;
-        if (service?.Audience is { } own && own != tokens.Audience) return null;
-        return await check.RunAsync(token.AsMemory(), Carrier.Bearer, http) is { } known
-            ? CurrentUser.From(known.Principal)!.SessionId
-            : RefreshToken.Parse(token, refreshKey)?.SessionId;
+        var known = verifier.AudienceIn(token) is { } audience && audience != tokens.Audience
+            ? await check.RunBoundAsync(token, audience, http)
+            : await check.RunAsync(token.AsMemory(), Carrier.Bearer, http);
+        return CurrentUser.From(known?.Principal);
+    }
+
+    // Whoever it is for, and whoever it was issued to by exchange. What is meant for everybody is nobody's who takes no such token; a refresh token goes with that.
+    private bool IsTheirs(CallingService service, CurrentUser? user) =>
+        user?.Audience is not { } bound
+            ? service.Audience is null || service.Audience == tokens.Audience
+            : bound == (service.Audience ?? service.Id) || (user.Actors is [var issuedTo, ..] && issuedTo == service.Id);
+
+    private Task<bool> IsGoodAsync(RefreshToken token, CancellationToken ct)
+    {
+        var (id, hash, now) = (token.SessionId, token.Hash(), time.GetUtcNow());
+        var idle = now - sessions.IdleLifetime;
+        return db.Sessions.AnyAsync(s => s.Id == id && s.RevokedAt == null && s.ExpiresAt > now && s.LastSeenAt > idle && s.RefreshHash == hash, ct);
+    }
+
+    private static ProblemHttpResult NotTheirs()
+    {
+        var problem = Problems.BadRequest("The token was not issued to this service");
+        problem.ProblemDetails.Extensions["error"] = "unauthorized_client"; // RFC 6749 section 5.2, by RFC 7009 section 2.2.1
+        return problem;
     }
 
     private async Task TakeBackAsync(ServiceToken token, CancellationToken ct)

@@ -36,6 +36,9 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
         return (await Handler.ValidateTokenAsync(token, Parameters(key, Algorithm, options.Audience))).IsValid ? service : null;
     }
 
+    /// <summary>The one audience that a text names, if it has the form of a person's token. Nothing of it is verified.</summary>
+    public string? AudienceIn(string token) => StrictToken.Parse(token, Algorithm, out _)?.Audience is [var only] ? only : null;
+
     private string Algorithm => ring.IsShared ? SecurityAlgorithms.HmacSha256 : SecurityAlgorithms.EcdsaSha256;
 
     /// <summary>
