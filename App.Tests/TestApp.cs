@@ -218,7 +218,7 @@ public sealed record TestUser(string Email, string Password, Guid Id, string Acc
 
     public static (string Session, string Refresh) SetCookies(HttpResponseMessage answer)
     {
-        // Pages also write down that they know the device; the course's routes bear these two and no third (CourseCookieTests).
+        // After these two it is written down that the device is known (CourseCookieTests).
         var lines = answer.Headers.GetValues("Set-Cookie").Where(line => !line.StartsWith("device=", StringComparison.Ordinal)).ToList();
         Assert.Equal(2, lines.Count);
         return (Value(lines[0], "session="), Value(lines[1], "session_refresh="));

@@ -105,6 +105,41 @@ public sealed class NewDeviceTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.SeeOther, (await PageAsync(user.Email, user.Password, Phone, device)).StatusCode);
     }
 
+    [Theory] // ATTACKS 92, for a program that keeps cookies
+    [InlineData(false)]
+    [InlineData(true)] // as lines that are echoed whole
+    public async Task Nor_the_owner_whose_client_speaks_JSON(bool echoed)
+    {
+        var email = $"{Guid.NewGuid():N}@example.test";
+        var jar = await JsonAsync("signup", email, TestApp.Password);
+        var held = CookieOf(jar);
+        var signedOut = await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: held);
+        Assert.DoesNotContain(signedOut.Headers.GetValues("Set-Cookie"), line => line.StartsWith("device=", StringComparison.Ordinal));
+        for (var i = 0; i < 12; i++) await JsonAsync("signin", email, Wrong);
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await JsonAsync("signin", email, TestApp.Password)).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest, (await JsonAsync("signin", email, Wrong, held)).StatusCode);
+        var signedIn = await JsonAsync("signin", email, TestApp.Password, held);
+        Assert.Equal(HttpStatusCode.OK, signedIn.StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await JsonAsync("signin", email, TestApp.Password, CookieOf(signedIn))).StatusCode);
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await JsonAsync("signin", email, TestApp.Password)).StatusCode);
+
+        string CookieOf(HttpResponseMessage answer) => echoed ? string.Join("; ", answer.Headers.GetValues("Set-Cookie")) : "device=" + DeviceOf(answer);
+    }
+
+    [Fact]
+    public async Task A_JSON_client_that_takes_a_second_step_is_known_after_it_and_one_that_is_refused_is_not()
+    {
+        var user = await _app.SignUpAsync();
+        var ada = await _app.TurnOnTwoStepAsync(user);
+        Assert.False((await JsonAsync("signin", user.Email, user.Password)).Headers.Contains("Set-Cookie"));
+        Assert.False((await JsonAsync("signin", user.Email, Wrong)).Headers.Contains("Set-Cookie"));
+        var answer = await ada.AnswerAsync(await ada.ChallengeAsync(), ada.NextCode());
+        var device = DeviceOf(answer);
+        for (var i = 0; i < 12; i++) await JsonAsync("signin", user.Email, Wrong);
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await JsonAsync("signin", user.Email, user.Password)).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await JsonAsync("signin", user.Email, user.Password, "device=" + device)).StatusCode);
+    }
+
     [Fact] // ATTACKS 92, for a stranger who knows the password too
     public async Task Nor_does_one_who_locks_the_second_step()
     {
@@ -180,6 +215,9 @@ public sealed class NewDeviceTests : IAsyncLifetime
         if (device is not null) request.Headers.TryAddWithoutValidation("Cookie", "device=" + device);
         return await _app.Client.SendAsync(request);
     }
+
+    private Task<HttpResponseMessage> JsonAsync(string verb, string email, string password, string? cookies = null) =>
+        _app.SendAsync(HttpMethod.Post, "/api/users/" + verb, cookies: cookies, json: new { email, password });
 
     private Task<HttpResponseMessage> CodeAsync(string challenge, string code, string? device) =>
         _app.PostFormAsync("/account/sign-in", "second-step", [new("challenge", challenge), new("code", code)], device is null ? null : "device=" + device);

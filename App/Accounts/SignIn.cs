@@ -42,13 +42,14 @@ internal sealed partial class SignIn(
     private sealed record Overtaken : Outcome;
 
     public static async Task<Results<Ok<SignedInUser>, ProblemHttpResult>> HandleAsync(
-        HttpContext http, HeldSessions held, SignIn signIn, SessionCookies cookies, CancellationToken ct)
+        HttpContext http, HeldSessions held, SignIn signIn, SessionCookies cookies, KnownDevices devices, CancellationToken ct)
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
         var request = new SignInRequest { Email = body.Text("email"), Password = body.Text("password") };
         var outcome = await signIn.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct);
         if (outcome is not Outcome.SignedIn(var grant)) return Refusal(outcome, http);
         cookies.Write(http, grant);
+        await devices.RememberAsync(http, grant.User.Id, ct);
         return TypedResults.Ok(new SignedInUser(grant.User.Email, grant.User.Id));
     }
 

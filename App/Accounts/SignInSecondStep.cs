@@ -25,13 +25,14 @@ internal sealed partial class SignInSecondStep(
     AppDb db, GuessLimits guesses, SecondFactor factor, SecondSteps steps, StartSession start, KnownDevices devices, RefusedSignIn refused, Figures figures, ILogger<SignInSecondStep> logger)
 {
     public static async Task<Results<Ok<SignedInUser>, ProblemHttpResult>> HandleAsync(
-        HttpContext http, HeldSessions held, SignInSecondStep secondStep, SessionCookies cookies, CancellationToken ct)
+        HttpContext http, HeldSessions held, SignInSecondStep secondStep, SessionCookies cookies, KnownDevices devices, CancellationToken ct)
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
         var request = new SecondStepRequest { Challenge = body.Text("challenge"), Code = body.Text("code") };
         var outcome = await secondStep.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct);
         if (outcome is not SignIn.Outcome.SignedIn(var grant)) return SignIn.Refusal(outcome, http, rejected: 401);
         cookies.Write(http, grant);
+        await devices.RememberAsync(http, grant.User.Id, ct);
         return TypedResults.Ok(new SignedInUser(grant.User.Email, grant.User.Id));
     }
 

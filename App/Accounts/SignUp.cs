@@ -4,6 +4,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using App.Audit;
 using App.Data;
+using App.Factors;
 using App.Mail;
 using App.Passwords;
 using App.Sessions;
@@ -49,7 +50,7 @@ internal sealed partial class SignUp(
     }
 
     public static async Task<Results<Created<SignedInUser>, Accepted<Nothing>, ProblemHttpResult>> HandleAsync(
-        HttpContext http, HeldSessions held, SignUp signUp, SessionCookies cookies, CancellationToken ct)
+        HttpContext http, HeldSessions held, SignUp signUp, SessionCookies cookies, KnownDevices devices, CancellationToken ct)
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
         var request = new SignUpRequest { Email = body.Text("email"), Password = body.Text("password"), Name = body.Optional("name") };
@@ -57,6 +58,7 @@ internal sealed partial class SignUp(
         {
             case Outcome.SignedUp(var grant):
                 cookies.Write(http, grant);
+                await devices.RememberAsync(http, grant.User.Id, ct);
                 return TypedResults.Created((string?)null, new SignedInUser(grant.User.Email, grant.User.Id));
             case Outcome.LetterSent:
                 return TypedResults.Accepted((string?)null, new Nothing());

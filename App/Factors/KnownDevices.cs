@@ -48,12 +48,12 @@ internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvi
     public async Task TellIfNewAsync(User user, Guid sessionId, Client client, CancellationToken ct)
     {
         if (Knows(client, user)) return;
-        // Programs and JSON clients keep no such cookie: the same program at the same address is nothing new.
+        // Programs that get tokens keep no cookie: the same program at the same address is nothing new.
         if (await db.ExistsAsync(SameBrowser, ct, ("@userId", user.Id), ("@sessionId", sessionId), ("@address", client.Address), ("@userAgent", client.UserAgent), ("@disowned", Causes.Disowned.Reason))) return;
         outbox.AddDraft(Letter, JsonSerializer.Serialize(new WhoAndWhere(user.Id, sessionId, client.Address, client.UserAgent)), userId: user.Id);
     }
 
-    /// <summary>Written by pages alone: the answers of the course's routes bear two cookies and no third.</summary>
+    /// <summary>Written wherever the session's cookies are, after them: whoever keeps those keeps this one, whether they are a page or a program.</summary>
     public async Task RememberAsync(HttpContext http, Guid userId, CancellationToken ct)
     {
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == userId, ct) is not { } user) return;
