@@ -151,6 +151,9 @@ public sealed class SchemaMigrationTests : IDisposable
 
         var command = services.GetServices<Command>().Single(c => c.Name == "migrate");
         using var output = new StringWriter();
+        Assert.Equal(2, await command.RunAsync(services, ["x"], output, CancellationToken.None));
+        Assert.Equal("Usage: App migrate (brings the schema up to date)" + Environment.NewLine, output.ToString());
+        output.GetStringBuilder().Clear();
         Assert.Equal(0, await command.RunAsync(services, [], output, CancellationToken.None));
         Assert.False(command.Prepared);
         Assert.Equal("The schema is up to date." + Environment.NewLine, output.ToString());

@@ -37,6 +37,11 @@ public sealed class RedisStreamTests
     [InlineData("127.0.0.1:6379,password=hunter2,colour=red")]
     [InlineData("password=hunter2")]
     [InlineData("127.0.0.1:6379,connectTimeout=soon,password=hunter2")]
+    [InlineData("nonsense:::")]
+    [InlineData("nonsense:::,password=hunter2")]
+    [InlineData("redis:port,password=hunter2")]
+    [InlineData("redis:99999,password=hunter2")]
+    [InlineData("re dis:6379,password=hunter2")]
     public void A_connection_string_that_cannot_work_is_told_and_never_shown(string text)
     {
         var fault = Assert.Single(FaultsOf(text));
@@ -47,6 +52,9 @@ public sealed class RedisStreamTests
     [Theory]
     [InlineData("")]
     [InlineData("redis")]
+    [InlineData("my_redis:6379")]
+    [InlineData("[::1]:6379")]
+    [InlineData("10.0.0.7")]
     [InlineData("redis-1:6379,redis-2:6379,password=hunter2,ssl=true,defaultDatabase=3")]
     public void One_that_can_is_taken(string text) => Assert.Empty(FaultsOf(text));
 

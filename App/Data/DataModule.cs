@@ -46,8 +46,15 @@ internal static class DataModule
             await (sp.GetRequiredService<DatabaseOptions>().MigrateOnStart ? MigrateAsync(sp, ct) : DemandSchemaAsync(sp, ct));
             sp.GetRequiredService<SchemaState>().Set();
         }));
-        services.AddSingleton(new Command("migrate", "migrate (brings the schema up to date)", async (sp, _, output, ct) =>
+        const string usage = "migrate (brings the schema up to date)";
+        services.AddSingleton(new Command("migrate", usage, async (sp, args, output, ct) =>
         {
+            if (args.Length > 0)
+            {
+                await output.WriteLineAsync("Usage: App " + usage);
+                return 2;
+            }
+
             await MigrateAsync(sp, ct);
             await output.WriteLineAsync("The schema is up to date.");
             return 0;

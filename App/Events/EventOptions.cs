@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Net;
 using StackExchange.Redis;
 
 namespace App.Events;
@@ -28,11 +29,14 @@ public sealed class EventOptions : IValidatableObject
     {
         try
         {
-            return ConfigurationOptions.Parse(text).EndPoints.Count > 0;
+            return ConfigurationOptions.Parse(text).EndPoints is { Count: > 0 } all && all.All(IsAddress);
         }
         catch (Exception e) when (e is ArgumentException or FormatException or OverflowException)
         {
             return false;
         }
     }
+
+    // What it can't read as a host and a port, the library takes for the name of a host.
+    private static bool IsAddress(EndPoint endpoint) => endpoint is not DnsEndPoint { Host: var host } || Uri.CheckHostName(host) != UriHostNameType.Unknown;
 }
