@@ -65,9 +65,25 @@ public sealed class VerifyReturnTests(VerifyReturnTests.Proxied proxied) : IClas
         (string, string)[] place = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "shop.example.com")];
         Assert.Equal(Page, (await AskAsync("", [.. place, ("X-Forwarded-Uri", "/a"), ("X-Forwarded-Uri", "/b")])).Header("Location"));
         Assert.Equal(Page, (await AskAsync("", [.. place, ("X-Forwarded-Uri", "/" + new string('a', 8000))])).Header("Location"));
-        Assert.Equal(Page, (await AskAsync("", [("X-Forwarded-Uri", "/a"), ("Host", "shop.example.com")])).Header("Location"));
         // Each proxy adds its word at the end; what stands before it is the client's.
         Assert.Equal(Page, (await AskAsync("", ("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "shop.example.com, evil.test"), ("X-Forwarded-Uri", "/a"))).Header("Location"));
+    }
+
+    [Theory] // a proxy that doesn't say where: then it is here
+    [InlineData("/account/sessions?x=1", "/account/sessions?x=1")]
+    [InlineData("/a", "/a")]
+    [InlineData("//evil.test/x", null)]
+    [InlineData("/\\evil.test", null)]
+    [InlineData("/%2f%2fevil.test", null)]
+    [InlineData("https://evil.test/x", null)]
+    [InlineData("", null)]
+    public async Task A_path_without_its_host_is_one_of_ours(string target, string? returnUrl)
+    {
+        var expected = returnUrl is null ? Page : $"{Page}?returnUrl={Uri.EscapeDataString(returnUrl)}";
+        Assert.Equal(expected, (await AskAsync("", ("X-Forwarded-Uri", target))).Header("Location"));
+        Assert.Equal(expected, (await AskAsync("", ("X-Forwarded-Uri", target), ("X-Forwarded-Proto", "https"), ("Host", "shop.example.com"))).Header("Location"));
+        // One that says it, and not so that it can be understood, has said nothing of a place here.
+        Assert.Equal(Page, (await AskAsync("", ("X-Forwarded-Uri", target), ("X-Forwarded-Host", "sh op"))).Header("Location"));
     }
 
     [Theory]
@@ -104,6 +120,7 @@ public sealed class VerifyReturnTests(VerifyReturnTests.Proxied proxied) : IClas
         await using var app = KestrelApp.Start(("Issuer", "https://id.example.com"), ("Gateway:AllowedOrigins:0", Shop));
         var answer = await AskAsync(app, "", ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "shop.example.com"), ("X-Original-Host", "shop.example.com"), ("X-Forwarded-Uri", "/orders"));
         Assert.Equal((HttpStatusCode.Unauthorized, Page), (answer.StatusCode, answer.Header("Location")));
+        Assert.Equal(Page, (await AskAsync(app, "", ("X-Forwarded-Uri", "/orders"))).Header("Location"));
     }
 
     [Fact]

@@ -10,8 +10,8 @@ internal sealed class SignInAddress(PublicUrl publicUrl, ReturnOrigins origins)
     /// <summary>Absolute, and ready for a <c>Location</c> header: proxies such as nginx can't encode a part of a query themselves.</summary>
     public string For(OriginalRequest original)
     {
-        var wanted = original is not { Origin: { } origin, Target: { } target } ? null
-            : origin.Equals(publicUrl.Origin, StringComparison.OrdinalIgnoreCase) ? target
+        var wanted = original is not { Target: { } target } ? null
+            : original.Origin is not { } origin || origin.Equals(publicUrl.Origin, StringComparison.OrdinalIgnoreCase) ? ReturnUrl.Local(target, "")
             : origin + target;
         var known = ReturnUrl.Known(wanted, origins, "");
         return ReturnUrl.Via(publicUrl.Issuer + Page, known);
