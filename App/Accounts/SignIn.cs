@@ -48,8 +48,8 @@ internal sealed partial class SignIn(
         var request = new SignInRequest { Email = body.Text("email"), Password = body.Text("password") };
         var outcome = await signIn.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct);
         if (outcome is not Outcome.SignedIn(var grant)) return Refusal(outcome, http);
-        cookies.Write(http, grant);
         await devices.RememberAsync(http, grant.User.Id, ct);
+        cookies.Write(http, grant);
         return TypedResults.Ok(new SignedInUser(grant.User.Email, grant.User.Id));
     }
 

@@ -31,8 +31,8 @@ internal sealed partial class SignInSecondStep(
         var request = new SecondStepRequest { Challenge = body.Text("challenge"), Code = body.Text("code") };
         var outcome = await secondStep.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct);
         if (outcome is not SignIn.Outcome.SignedIn(var grant)) return SignIn.Refusal(outcome, http, rejected: 401);
-        cookies.Write(http, grant);
         await devices.RememberAsync(http, grant.User.Id, ct);
+        cookies.Write(http, grant);
         return TypedResults.Ok(new SignedInUser(grant.User.Email, grant.User.Id));
     }
 

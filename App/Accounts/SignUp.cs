@@ -57,8 +57,8 @@ internal sealed partial class SignUp(
         switch (await signUp.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct))
         {
             case Outcome.SignedUp(var grant):
-                cookies.Write(http, grant);
                 await devices.RememberAsync(http, grant.User.Id, ct);
+                cookies.Write(http, grant);
                 return TypedResults.Created((string?)null, new SignedInUser(grant.User.Email, grant.User.Id));
             case Outcome.LetterSent:
                 return TypedResults.Accepted((string?)null, new Nothing());

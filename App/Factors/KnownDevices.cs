@@ -53,7 +53,7 @@ internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvi
         outbox.AddDraft(Letter, JsonSerializer.Serialize(new WhoAndWhere(user.Id, sessionId, client.Address, client.UserAgent)), userId: user.Id);
     }
 
-    /// <summary>Written wherever the session's cookies are, after them: whoever keeps those keeps this one, whether they are a page or a program.</summary>
+    /// <summary>Written wherever the session's cookies are: whoever keeps those keeps this one, whether they are a page or a program.</summary>
     public async Task RememberAsync(HttpContext http, Guid userId, CancellationToken ct)
     {
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == userId, ct) is not { } user) return;
