@@ -76,6 +76,29 @@ public sealed class StatesTests(Browser browser)
         await page.IsSignedInAsync(ada);
     }
 
+    [Fact] // Chromium shows an error page of its own for "back" to an answer that was posted for.
+    public async Task A_form_that_was_refused_is_a_page_to_come_back_to_and_its_fault_goes_as_it_is_mended()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        var ada = Person.New();
+        await page.GotoAsync(Pages.SignUp);
+        await page.FillCredentialsAsync(ada with { Password = "short" });
+        var password = page.Locator("main input[type=password]");
+        await Expect(page.Locator("#field-password-error")).ToBeVisibleAsync();
+        await password.FillAsync(ada.Password);
+        await Expect(page.Locator(".strength")).ToContainTextAsync("Strong");
+        await Expect(page.Locator("#field-password-error")).ToHaveCountAsync(0);
+        await Expect(password).Not.ToHaveAttributeAsync("aria-invalid", "true");
+        await password.PressAsync("Enter");
+        await page.IsSignedInAsync(ada);
+
+        await page.GoBackAsync();
+        await page.IsSignedInAsync(ada);
+        await page.ReloadAsync();
+        await page.IsSignedInAsync(ada);
+    }
+
     [Fact]
     public async Task A_short_password_that_stands_alone_again_is_made_longer_on_the_way()
     {

@@ -22,6 +22,8 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
             Assert.Equal("/" + string.Join('/', path.Split('/')[1..3]), page.QuerySelector(".side [aria-current=page]")!.GetAttribute("href"));
         }
 
+        Assert.Equal("/admin/users", (await _app.SendAsync(HttpMethod.Get, "/admin", cookies: admin.Cookies)).Location());
+        Assert.Equal(HttpStatusCode.Forbidden, (await _app.SendAsync(HttpMethod.Get, "/admin", cookies: user.Cookies)).StatusCode);
         Assert.Contains((await PageAsync(admin, "/account")).QuerySelectorAll(".side a"), a => a.GetAttribute("href") == "/admin/users");
         Assert.DoesNotContain((await PageAsync(user, "/account")).QuerySelectorAll(".side a"), a => a.GetAttribute("href")!.StartsWith("/admin", StringComparison.Ordinal));
     }

@@ -43,6 +43,24 @@ public sealed class NotBeforeTests : IAsyncLifetime
         Assert.Equal(other.Email, await _app.WhoAmIAsync(bearer: other.AccessToken));
     }
 
+    [Fact] // Each change takes a second of its own; a token from more than half a minute ahead would be nobody's.
+    public async Task However_often_a_user_is_changed_at_once_the_next_token_is_good()
+    {
+        var user = await _app.SignUpAsync();
+        var made = 0;
+        await Assert.ThrowsAsync<TooManyChangesException>(async () =>
+        {
+            for (; made < 40; made++) await ChangeAsync(user);
+        });
+
+        Assert.InRange(made, 25, 31);
+        Assert.Equal(made, await _app.DbAsync(db => db.SecurityEvents.CountAsync()));
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(bearer: (await _app.SignInAsync(user)).AccessToken));
+        _app.Time.Advance(TimeSpan.FromSeconds(2));
+        await ChangeAsync(user);
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(bearer: (await _app.SignInAsync(user)).AccessToken));
+    }
+
     [Fact]
     public async Task A_session_begun_in_the_second_of_a_revocation_lives()
     {

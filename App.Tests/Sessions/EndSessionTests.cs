@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using App.Sessions;
+using App.Tests.Attacks;
 using App.Tests.Data;
 using Microsoft.EntityFrameworkCore;
 
@@ -94,6 +95,15 @@ public sealed class EndSessionTests(SharedApp shared) : IClassFixture<SharedApp>
             var answer = await _app.SendAsync(HttpMethod.Delete, "/api/sessions", bearer: here.AccessToken);
             return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("ended").GetInt32();
         }
+    }
+
+    [Fact] // A client whose id is empty means one session, and not all of them.
+    public async Task An_empty_id_is_nobodys_session()
+    {
+        var there = await _app.SignUpAsync();
+        var here = await _app.SignInAsync(there);
+        await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Delete, "/api/sessions/", bearer: here.AccessToken), 404, "Not Found");
+        Assert.NotNull(await _app.WhoAmIAsync(bearer: there.AccessToken));
     }
 
     [Theory]

@@ -20,6 +20,8 @@ internal static class AdminModule
 
     public static void MapAdmin(this IEndpointRouteBuilder routes)
     {
+        routes.MapGet("/admin", () => TypedResults.Redirect("/admin/users")).RequireAuthorization(Roles.Admin).ExcludeFromDescription();
+
         var admin = routes.MapGroup("/api/admin").WithTags("Admin").RequireAuthorization(Roles.Admin).ProducesProblem(401).ProducesProblem(403);
 
         var users = admin.MapGroup("/users");

@@ -17,6 +17,9 @@ internal sealed class SqliteConnectionSetup : DbConnectionInterceptor, IDbComman
 {
     private const int BusyTimeout = 1500;
 
+    /// <summary>Longer than two processes that both write keep one another waiting.</summary>
+    private const int LookTimeout = 300;
+
     private static readonly string Pragmas = $"PRAGMA busy_timeout = {BusyTimeout}; PRAGMA synchronous = NORMAL;";
 
     // The driver pools what is below a connection, and these stay with it: once is enough.
@@ -44,12 +47,12 @@ internal sealed class SqliteConnectionSetup : DbConnectionInterceptor, IDbComman
         if (connection is SqliteConnection sqlite && exception is SqliteException { SqliteErrorCode: 8 }) SqliteConnection.ClearPool(sqlite);
     }
 
-    /// <summary>Whether somebody could write at this moment. Below the driver, which waits for a second at least before it says no.</summary>
+    /// <summary>Whether somebody could write by now, or soon. Below the driver, which waits for a second at least before it says no.</summary>
     public static async Task<bool> IsFreeAsync(AppDb db, CancellationToken ct)
     {
         await db.Database.OpenConnectionAsync(ct);
         var handle = ((SqliteConnection)db.Database.GetDbConnection()).Handle;
-        raw.sqlite3_busy_timeout(handle, 0);
+        raw.sqlite3_busy_timeout(handle, LookTimeout);
         try
         {
             if (raw.sqlite3_exec(handle, "BEGIN IMMEDIATE") == raw.SQLITE_BUSY) return false;

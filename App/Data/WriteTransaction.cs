@@ -34,8 +34,13 @@ internal sealed class WriteTransaction : IAsyncDisposable
         {
             // Whoever was before has waited in vain, and this one with them: twice as long is more than anybody was promised.
             if (queue?.GaveUpAt > asked) throw new DatabaseBusyException();
-            // Who has hashed a password meanwhile would be the next to wait for as long: until somebody has written again, a look has to do.
-            if (queue is { GaveUpAt: not 0 } && !await SqliteConnectionSetup.IsFreeAsync(db, ct)) throw new DatabaseBusyException();
+            // Who has hashed a password meanwhile would be the next to wait for as long: until somebody has written again, a short look has to do.
+            if (queue is { GaveUpAt: not 0 } && !await SqliteConnectionSetup.IsFreeAsync(db, ct))
+            {
+                queue.GaveUpAt = Stopwatch.GetTimestamp();
+                throw new DatabaseBusyException();
+            }
+
             // Not only before somebody is told "done": what was written and refused would count as done later, such as a renewal whose answer nobody got.
             queue?.Sync.DemandFile();
             var transaction = await db.Database.BeginTransactionAsync(ct);

@@ -26,6 +26,7 @@ internal sealed class SecurityEventLog(AppDb db, CommitEvents commit, TokenFacts
     /// the tokens minted next would be from too far in the future. What is left is a renewal there that has read the user just before this is
     /// committed and is written just after: its token lives until its <c>exp</c>.
     /// </summary>
+    /// <exception cref="TooManyChangesException">Half a minute of seconds is used up.</exception>
     public async Task UserChangedAsync(Cause cause, Guid userId, CancellationToken ct)
     {
         var now = time.GetUtcNow().ToUnixTimeSeconds();
@@ -33,13 +34,15 @@ internal sealed class SecurityEventLog(AppDb db, CommitEvents commit, TokenFacts
         await user.ExecuteUpdateAsync(set => set.SetProperty(u => u.TokensNotBefore, u => u.TokensNotBefore >= now ? u.TokensNotBefore + 1 : now), ct);
         var notBefore = await user.Select(u => u.TokensNotBefore).SingleAsync(ct);
         // Asked with the user's row locked: a session that begins is either found, or begins with what this has changed.
-        var minted = Math.Min((await newest(db, userId, ct))?.ToUnixTimeSeconds() ?? 0, now + (long)tokens.ClockSkew.TotalSeconds - 1);
+        var farthest = now + (long)tokens.ClockSkew.TotalSeconds - 1;
+        var minted = Math.Min((await newest(db, userId, ct))?.ToUnixTimeSeconds() ?? 0, farthest);
         if (minted > notBefore)
         {
             notBefore = minted;
             await user.ExecuteUpdateAsync(set => set.SetProperty(u => u.TokensNotBefore, notBefore), ct);
         }
 
+        if (notBefore > farthest) throw new TooManyChangesException();
         var audiences = await BoundAudience.OfUserAsync(db, userId, ct);
         Append(cause, Concerns.User, entry => (entry.UserId, entry.NotBefore, entry.Audiences) = (userId, notBefore, audiences));
     }
@@ -76,4 +79,10 @@ internal sealed class SecurityEventLog(AppDb db, CommitEvents commit, TokenFacts
         name(entry);
         commit.Add(db, entry);
     }
+}
+
+/// <summary>One user was changed some thirty times within a second: the tokens minted next would be from too far in the future. A moment later there is room again.</summary>
+public sealed class TooManyChangesException() : System.Data.Common.DbException("The user is being changed too often.")
+{
+    public override bool IsTransient => true;
 }

@@ -75,7 +75,9 @@ internal sealed class RevokeToken(
     {
         var (id, hash, now) = (token.SessionId, token.Hash(), time.GetUtcNow());
         var idle = now - sessions.IdleLifetime;
-        return db.Sessions.AnyAsync(s => s.Id == id && s.RevokedAt == null && s.ExpiresAt > now && s.LastSeenAt > idle && s.RefreshHash == hash, ct);
+        // The parent, too, while whoever lost the race to renew may still show it.
+        var grace = now - RenewSession.Grace;
+        return db.Sessions.AnyAsync(s => s.Id == id && s.RevokedAt == null && s.ExpiresAt > now && s.LastSeenAt > idle && (s.RefreshHash == hash || (s.ParentHash == hash && s.RotatedAt >= grace)), ct);
     }
 
     private static ProblemHttpResult NotTheirs()

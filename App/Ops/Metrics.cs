@@ -10,17 +10,27 @@ public sealed class MetricsOptions
     public bool Enabled { get; set; } = true;
 }
 
-/// <summary>What an operator has alerts for, counted in this process since its start. Each label has a handful of fixed values, and says nothing of anybody.</summary>
-public sealed class Figures(IMeterFactory meters)
+/// <summary>
+/// What an operator has alerts for, counted in this process since its start. Each label has a handful of fixed values, and says nothing of anybody.
+/// Those that are known beforehand are there from the start, at 0: Prometheus sees an increase only from a value it has read.
+/// </summary>
+public sealed class Figures
 {
-    private readonly Counter<long> _signIns = Counter(meters, "gatehouse_sign_ins", "Sign-ins by outcome: ok, second_step (right so far), wrong, or limited, where too many were wrong before.");
+    private readonly Counter<long> _signIns, _renewals, _refusals, _unavailable;
 
-    private readonly Counter<long> _renewals = Counter(
-        meters, "gatehouse_renewals", "Refresh tokens shown, by outcome: renewed, replayed (once more within the grace), reused (which has ended the session), or refused.");
+    public Figures(IMeterFactory meters)
+    {
+        _signIns = Counter("gatehouse_sign_ins", "Sign-ins by outcome: ok, second_step (right so far), wrong, or limited, where too many were wrong before.");
+        _renewals = Counter("gatehouse_renewals", "Refresh tokens shown, by outcome: renewed, replayed (once more within the grace), reused (which has ended the session), or refused.");
+        _refusals = Counter("gatehouse_tokens_refused", "Access tokens refused at our own doors, by reason. A cookie that is renewed instead isn't one.");
+        _unavailable = Counter("gatehouse_requests_unavailable", "Requests answered 503. Not counted: what asks for health, and what a service behind the gateway has answered.");
+        foreach (var outcome in (string[])["ok", "second_step", "wrong", "limited"]) _signIns.Add(0, new KeyValuePair<string, object?>("outcome", outcome));
+        foreach (var outcome in (string[])["renewed", "replayed", "reused", "refused"]) _renewals.Add(0, new KeyValuePair<string, object?>("outcome", outcome));
+        _unavailable.Add(0);
 
-    private readonly Counter<long> _refusals = Counter(meters, "gatehouse_tokens_refused", "Access tokens refused at our own doors, by reason. A cookie that is renewed instead isn't one.");
-
-    private readonly Counter<long> _unavailable = Counter(meters, "gatehouse_requests_unavailable", "Requests answered 503. Not counted: what asks for health, and what a service behind the gateway has answered.");
+        // The exporter adds _total.
+        Counter<long> Counter(string name, string description) => meters.Create(OpsModule.OwnMeter).CreateCounter<long>(name, unit: null, description);
+    }
 
     public void SignIn(string outcome) => _signIns.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
 
@@ -32,7 +42,4 @@ public sealed class Figures(IMeterFactory meters)
     {
         if (http.Response.StatusCode == StatusCodes.Status503ServiceUnavailable && !PassedOn.IsAnswered(http) && !http.Request.Path.StartsWithSegments("/health")) _unavailable.Add(1);
     }
-
-    // The exporter adds _total.
-    private static Counter<long> Counter(IMeterFactory meters, string name, string description) => meters.Create(OpsModule.OwnMeter).CreateCounter<long>(name, unit: null, description);
 }

@@ -41,8 +41,12 @@ internal sealed class EndSession(AppDb db, RevokeSessions revoke, Outbox outbox,
         }
     }
 
-    public static async Task<Results<Ok<EndedSessions>, ProblemHttpResult>> HandleOthersAsync(CurrentUser user, EndSession end, HttpContext http, CancellationToken ct) =>
-        await end.OthersAsync(user, ct) is { } ended ? TypedResults.Ok(new EndedSessions(ended.Count)) : Problems.ProofRequired(http, Session.ProofLasts);
+    public static async Task<Results<Ok<EndedSessions>, ProblemHttpResult>> HandleOthersAsync(CurrentUser user, EndSession end, HttpContext http, CancellationToken ct)
+    {
+        // "/api/sessions/" and nothing behind it: somebody's id was empty, and they meant one.
+        if (http.Request.Path.Value!.EndsWith('/')) return Problems.NotFound();
+        return await end.OthersAsync(user, ct) is { } ended ? TypedResults.Ok(new EndedSessions(ended.Count)) : Problems.ProofRequired(http, Session.ProofLasts);
+    }
 
     /// <summary>Ended also where it already was: asking twice is no error.</summary>
     public async Task<Outcome> TryAsync(CurrentUser user, Guid sessionId, CancellationToken ct)

@@ -23,7 +23,7 @@ public sealed class RefreshRequest
 internal sealed partial class RenewSession(
     AppDb db, GroupCommit commits, RefreshKey refreshKey, Grants grants, RevokeSessions revoke, SessionOptions options, Figures figures, TimeProvider time, ILogger<RenewSession> logger)
 {
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
     public abstract record Outcome
     {

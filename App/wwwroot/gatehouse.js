@@ -2,6 +2,9 @@
 (() => {
   const all = (selector, root = document) => root.querySelectorAll(selector);
 
+  // The answer to a form is a page like any other: "back" and "reload" ask for it, and don't send the form again.
+  history.replaceState(history.state, '', location.href);
+
   // Signing in would seem to work, and lead back here.
   if (!navigator.cookieEnabled) for (const told of all('[data-cookieless]')) Object.assign(told, { hidden: false, role: 'alert', className: 'notice bad' });
 
@@ -25,7 +28,9 @@
     input.addEventListener('input', async () => {
       const turn = ++asked;
       const show = ({ level, words }) => { says.dataset.level = level; says.textContent = words; };
-      show({ level: 0, words: '' }); // a verdict is of what is there
+      show({ level: 0, words: '' }); // a verdict is of what is there, and so was the last answer's
+      input.ariaInvalid = null;
+      document.getElementById(`${input.id}-error`)?.remove();
       if ([...input.value].length < input.dataset.judge) return;
       await new Promise(resolve => { setTimeout(resolve, 300); });
       if (turn !== asked) return;
