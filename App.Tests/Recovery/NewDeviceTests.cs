@@ -126,6 +126,18 @@ public sealed class NewDeviceTests : IAsyncLifetime
         string CookieOf(HttpResponseMessage answer) => echoed ? string.Join("; ", answer.Headers.GetValues("Set-Cookie")) : "device=" + DeviceOf(answer);
     }
 
+    [Fact] // what was written before the change says nothing any more
+    public async Task Nor_one_who_has_changed_their_password_by_JSON()
+    {
+        const string changed = "seven lamps along the harbour wall";
+        var user = await _app.SignUpAsync();
+        var answer = await _app.SendAsync(HttpMethod.Post, "/api/account/password", cookies: user.Cookies, json: new { currentPassword = user.Password, password = changed });
+        Assert.Equal(["session", "session_refresh", "device"], answer.Headers.GetValues("Set-Cookie").Select(line => line.Split('=')[0]));
+        for (var i = 0; i < 12; i++) await JsonAsync("signin", user.Email, Wrong);
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await JsonAsync("signin", user.Email, changed)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await JsonAsync("signin", user.Email, changed, "device=" + DeviceOf(answer))).StatusCode);
+    }
+
     [Fact]
     public async Task A_JSON_client_that_takes_a_second_step_is_known_after_it_and_one_that_is_refused_is_not()
     {

@@ -37,12 +37,14 @@ internal sealed class ChangePassword(AppDb db, CheckPassword check, PasswordPoli
     }
 
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
-        ChangePasswordRequest request, CurrentUser user, ChangePassword change, SessionCookies cookies, HttpContext http, CancellationToken ct)
+        ChangePasswordRequest request, CurrentUser user, ChangePassword change, SessionCookies cookies, KnownDevices devices, HttpContext http, CancellationToken ct)
     {
         switch (await change.TryAsync(request, user, Client.Of(http), SessionHandler.BearsToken(http.Request), ct))
         {
             case Outcome.Changed(var grant):
-                if (grant is not null) cookies.Write(http, grant);
+                if (grant is null) return TypedResults.NoContent();
+                await devices.RememberAsync(http, user.Id, ct);
+                cookies.Write(http, grant);
                 return TypedResults.NoContent();
             case Outcome.Invalid(var faults):
                 return Problems.Invalid(faults);

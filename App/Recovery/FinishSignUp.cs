@@ -34,13 +34,14 @@ internal sealed class FinishSignUp(OneTimeLinks links, CheckPassword check, Sign
     }
 
     public static async Task<Results<Created<SignedInUser>, ProblemHttpResult>> HandleAsync(
-        HttpContext http, HeldSessions held, FinishSignUp finish, SessionCookies cookies, CancellationToken ct)
+        HttpContext http, HeldSessions held, FinishSignUp finish, SessionCookies cookies, KnownDevices devices, CancellationToken ct)
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
         var request = new FinishSignUpRequest { Token = body.Text("token"), Password = body.Text("password") };
         switch (await finish.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct))
         {
             case Outcome.SignedUp(var grant):
+                await devices.RememberAsync(http, grant.User.Id, ct);
                 cookies.Write(http, grant);
                 return TypedResults.Created((string?)null, new SignedInUser(grant.User.Email, grant.User.Id));
             case Outcome.LockedOut(var wait):
