@@ -186,6 +186,24 @@ public sealed class MyDataTests : IAsyncLifetime
         Assert.Equal(2, list.GetProperty("entries").GetArrayLength());
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_new_name_is_what_this_browser_is_called_by_from_the_next_page_on(bool byPage)
+    {
+        var user = await _app.SignUpAsync();
+        _app.Time.Advance(TimeSpan.FromMinutes(2));
+        var answer = byPage
+            ? await _app.PostFormAsync("/account/profile", "name", [new("name", "Augusta King")], user.Cookies)
+            : await _app.SendAsync(HttpMethod.Post, "/api/account/name", cookies: user.Cookies, json: new { name = "Augusta King" });
+        var session = Assert.Single(answer.EnsureSuccessStatusCode().Headers.GetValues("Set-Cookie")).Split(';')[0];
+        Assert.StartsWith("session=", session, StringComparison.Ordinal);
+        var home = await (await _app.SendAsync(HttpMethod.Get, "/", cookies: session)).Content.ReadAsStringAsync();
+        Assert.Contains("Augusta King", home, StringComparison.Ordinal);
+        // The refresh token is the one that it was.
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/tokens/refresh", json: new { refresh_token = user.RefreshToken })).StatusCode);
+    }
+
     [Theory] // ATTACKS 72, 153
     [InlineData("<script>alert(1)</script>")]
     [InlineData("\"><img src=x onerror=alert(1)>")]

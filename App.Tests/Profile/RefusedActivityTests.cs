@@ -117,6 +117,19 @@ public sealed class RefusedActivityTests : IAsyncLifetime
         Assert.Equal(3, page.QuerySelectorAll(".list b").Count(b => b.TextContent == "Sign-in refused: the account was locked"));
     }
 
+    [Fact] // The answer is the one that a wrong password gets: whether it was right is for the owner and the admin to know.
+    public async Task The_right_password_at_a_locked_account_is_not_called_wrong()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        await _app.LockAsync(admin, user);
+        foreach (var password in new[] { user.Password, "wrong for sure and long" })
+            await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = user.Email, password }), 400, "Invalid credentials");
+        Assert.StartsWith("sign-in-refused pwd locked|", Assert.Single(await RowsAsync(user.Id)), StringComparison.Ordinal);
+
+        for (var i = 0; i < 8; i++) await _app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = user.Email, password = user.Password });
+        Assert.Contains(await RowsAsync(user.Id), row => row.StartsWith("locked-out pwd 60|", StringComparison.Ordinal));
+    }
+
     [Fact] // Whoever is signed in guesses there: the row names their session.
     public async Task Every_door_that_asks_for_the_password_again_counts_together_and_its_lock_is_told()
     {

@@ -158,6 +158,9 @@ public sealed class AdminTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.BadRequest, wrong.StatusCode);
         Assert.Equal("Bad Id", (await wrong.PageAsync()).QuerySelector("#field-id")!.GetAttribute("value"));
 
+        var empty = await (await _app.PostFormAsync("/services/new", "add-service", [new("id", ""), new("name", "")], admin.Cookies)).PageAsync();
+        Assert.Equal(["field-id"], empty.QuerySelectorAll("[aria-invalid=true]").Select(field => field.Id!));
+
         var made = await _app.PostFormAsync("/services/new", "add-service", [new("id", "stock"), new("name", "Stock"), new("trust", "Asks")], admin.Cookies);
         Assert.Equal(HttpStatusCode.OK, made.StatusCode);
         Assert.Contains("no-store", made.Headers.CacheControl!.ToString(), StringComparison.Ordinal);

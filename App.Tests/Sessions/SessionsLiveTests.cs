@@ -45,6 +45,7 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         var cut = Open();
         cut.Find(".list form").Submit();
         cut.WaitForAssertion(() => Assert.Matches(@"^Signed out in \d+\.\d\d s$", cut.Find(".gone .tag").TextContent));
+        cut.WaitForAssertion(() => _page.JSInterop.VerifyFocusAsyncInvoke()); // the button that had the keyboard is gone
         Assert.Null(await _app.WhoAmIAsync(bearer: other.AccessToken));
         Assert.Contains("Signed out in", cut.Find("p[role=status]").TextContent, StringComparison.Ordinal);
         Assert.Empty(cut.FindAll("form"));

@@ -104,7 +104,7 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
     // The work is the same for an address that nobody has.
     private async Task TellAsync(GuessLimit next, WrongGuess guess)
     {
-        if (next.Failures == 1 && guess.SessionId is null) await TellAsync(Refused, guess, guess.Method);
+        if (next.Failures == 1 && guess.SessionId is null) await TellAsync(Refused, guess, guess.AtLocked ? guess.Method + RefusedSignIn.AtLocked : guess.Method);
         if (next.Failures >= Allowed) await TellAsync(LockedOut, guess, $"{guess.Method} {LockAfter(next.Locks - 1).TotalSeconds:0}");
     }
 
@@ -147,7 +147,8 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
 /// <param name="UserId">Whose account it was for; null for nobody's.</param>
 /// <param name="Method">What was guessed, RFC 8176.</param>
 /// <param name="SessionId">Of somebody who was signed in already; null at sign-in.</param>
-internal sealed record WrongGuess(Guid? UserId, string Method, Client Client, Guid? SessionId = null)
+/// <param name="AtLocked">It was right, and an admin has locked the account: nobody but its owner is told.</param>
+internal sealed record WrongGuess(Guid? UserId, string Method, Client Client, Guid? SessionId = null, bool AtLocked = false)
 {
     /// <summary>With the device, as far as no session remembers it.</summary>
     public string With(string what) => SessionId is null ? RefusedSignIn.With(what, Client) : what;

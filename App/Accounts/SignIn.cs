@@ -94,6 +94,7 @@ internal sealed partial class SignIn(
         var counted = devices.GuessesOf(client, email.Key, user);
         if (await guesses.ReserveAsync(counted, ct) is { } wait) return new Outcome.LockedOut(wait);
         Outcome? outcome;
+        var right = false;
         try
         {
             while (true)
@@ -102,9 +103,10 @@ internal sealed partial class SignIn(
                 var result = request.Password.Length > LongestPassword
                     ? PasswordVerificationResult.Failed
                     : await passwords.VerifyAsync(user?.PasswordHash, request.Password, ct);
-                outcome = user is null or { IsLocked: true } || result == PasswordVerificationResult.Failed
+                right = user is not null && result != PasswordVerificationResult.Failed;
+                outcome = !right || user is { IsLocked: true }
                     ? new Outcome.Rejected()
-                    : await BeginAsync(user, email, counted, request.Password, result, client, replaced, code, ct);
+                    : await BeginAsync(user!, email, counted, request.Password, result, client, replaced, code, ct);
                 if (outcome is not Overtaken) break;
                 user = await db.FindForSignInAsync(email, ct);
             }
@@ -119,7 +121,7 @@ internal sealed partial class SignIn(
         if (outcome is null) return await secondStep.ByCodeAsync(user!, code!, client, replaced, ct);
         if (outcome is Outcome.Rejected)
         {
-            await guesses.CountWrongAsync(counted, new WrongGuess(user?.Id, Amr.Password, client));
+            await guesses.CountWrongAsync(counted, new WrongGuess(user?.Id, Amr.Password, client, AtLocked: right));
             Wrong(client.Address);
         }
 

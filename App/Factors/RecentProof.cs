@@ -32,11 +32,18 @@ internal sealed class RecentProof(AppDb db, Grants grants, RefreshKey refreshKey
             await transaction.CommitAsync(ct);
         }
 
+        await SayAsync(user, http, ct);
+    }
+
+    /// <summary>This browser gets a token that says what was just written about its session, or its user. A program's says it once it renews.</summary>
+    public async Task SayAsync(CurrentUser user, HttpContext http, CancellationToken ct)
+    {
         // The refresh token stays: rotating it a second time in one request would make a parallel one, with the first, look like a thief.
         // Nor is it written again: another request may have renewed it while this one's proof was being judged.
         if (SessionHandler.BearsToken(http.Request) || RefreshToken.Parse(cookies.Read(http.Request).Refresh.ToString(), refreshKey) is not { } held || held.SessionId != user.SessionId) return;
         if (await db.FindRenewableAsync(user.SessionId, ct) is not ({ RevokedAt: null } session, var owner, var roles)) return;
-        cookies.WriteSession(http, grants.Create(StartSession.Describe(owner, session, roles), held, session, now));
+        var asOf = session.AuthenticatedAt > session.LastSeenAt ? session.AuthenticatedAt : session.LastSeenAt;
+        cookies.WriteSession(http, grants.Create(StartSession.Describe(owner, session, roles), held, session, asOf));
     }
 }
 

@@ -58,6 +58,8 @@ internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretK
             id, string.IsNullOrWhiteSpace(request.Name) ? id : request.Name.Trim(), trust, string.IsNullOrWhiteSpace(request.Audience) ? null : request.Audience.Trim(),
             request.Scopes ?? [], ServiceDescription.UsualGrants, request.RedirectUris ?? []);
         var faults = ServiceRules.Faults(service).Select(f => f with { Field = char.ToLowerInvariant(f.Field![0]) + f.Field[1..] }).ToList();
+        // Without one the id is its name: what is wrong with that is said once.
+        if (string.IsNullOrWhiteSpace(request.Name)) faults.RemoveAll(f => f.Field == "name");
         if (faults.Count > 0) return new Outcome.Invalid(faults);
 
         var secret = ServiceSecret.Generate();

@@ -19,6 +19,7 @@ public sealed partial class SessionsLive
 
     private List<Row> rows = [];
     private Row? busy;
+    private Row? landing;
     private string? said;
     private string? fault;
     private bool over;
@@ -114,6 +115,7 @@ public sealed partial class SessionsLive
 
         row.Ended = SessionWords.Within(Clock.GetElapsedTime(begun));
         said = Sentence.With(Text.Said, row.Name, row.Ended);
+        landing = row;
         _ = WatchServicesAsync([row], Gone);
     });
 
@@ -138,6 +140,7 @@ public sealed partial class SessionsLive
 
         var ended = SessionWords.Within(Clock.GetElapsedTime(begun));
         foreach (var row in others) row.Ended = ended;
+        landing = others.FirstOrDefault();
         said = count == 1 ? Sentence.With(Text.SaidOne, ended) : Sentence.With(Text.SaidMany, count, ended);
         _ = WatchServicesAsync(others, Gone);
     });
@@ -172,6 +175,14 @@ public sealed partial class SessionsLive
         var before = row.Ended;
         Show(row, await InScopeAsync<ListSessions, SessionView?>(list => list.OneAsync(Me!, row.View.Id, Gone)));
         if (row is { Waiting: false, Ended: { } ended } && ended != before) said = Sentence.With(Text.Said, row.Name, ended);
+    }
+
+    // The button that was pressed is gone: what stands in its place takes the keyboard.
+    protected override async Task OnAfterRenderAsync(bool firstRender)
+    {
+        if (landing is not { Ended: not null } row) return;
+        landing = null;
+        await row.Tag.FocusAsync(preventScroll: true);
     }
 
     private static void Show(Row row, SessionView? view)
@@ -225,6 +236,9 @@ public sealed partial class SessionsLive
 
         /// <summary>What the row says once the session is over; null while it lives.</summary>
         public string? Ended { get; set; }
+
+        /// <summary>Where it says so.</summary>
+        public ElementReference Tag { get; set; }
 
         /// <summary>True while services are behind.</summary>
         public bool Waiting { get; set; }
