@@ -30,7 +30,7 @@ public sealed class DatabaseAwayTests(ITestOutputHelper output)
     public async Task Locked_by_another_process()
     {
         await using var service = await Service.StartAsync();
-        using var holder = new Process { StartInfo = new(await Tool.FindOrInstallAsync(["python3"], ["python3"]), ["-u", "-c", "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute('BEGIN EXCLUSIVE'); print('held'); sys.stdin.read()", Path.Combine(service.DataDir, "gatehouse.db")]) { RedirectStandardInput = true, RedirectStandardOutput = true } };
+        using var holder = await HolderAsync(service);
         await OutliveAsync(
             service,
             async () =>
@@ -43,6 +43,27 @@ public sealed class DatabaseAwayTests(ITestOutputHelper output)
                 holder.Kill();
                 await holder.WaitForExitAsync();
             });
+    }
+
+    [Fact]
+    public async Task Locked_at_the_start_and_for_a_command()
+    {
+        await using var service = await Service.StartAsync();
+        service.Kill();
+        using var holder = await HolderAsync(service);
+        holder.Start();
+        Assert.Equal("held", await holder.StandardOutput.ReadLineAsync());
+
+        var (exit, said) = await Tool.TryRunAsync(await Service.CommandAsync(["keys", "rotate"], [("DataDir", service.DataDir), ("ASPNETCORE_ENVIRONMENT", "Development")]), TimeSpan.FromMinutes(1));
+        Assert.Equal(1, exit);
+        Assert.StartsWith("The database can't be used just now:", Assert.Single(said.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+
+        var starting = service.StartAsync();
+        await Task.Delay(TimeSpan.FromSeconds(4)); // longer than anybody waits for a writer
+        holder.Kill();
+        await holder.WaitForExitAsync();
+        await starting;
+        await service.Client.SignUpAsync(Person.New());
     }
 
     [Fact]
@@ -104,6 +125,9 @@ public sealed class DatabaseAwayTests(ITestOutputHelper output)
         string[] files = [Path.Combine(service.DataDir, "gatehouse.db"), Path.Combine(service.DataDir, "gatehouse.db-wal")];
         await OutliveAsync(service, () => ChangeAsync("+i", files), () => ChangeAsync("-i", files));
     }
+
+    private static async Task<Process> HolderAsync(Service service) =>
+        new() { StartInfo = new(await Tool.FindOrInstallAsync(["python3"], ["python3"]), ["-u", "-c", "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute('BEGIN EXCLUSIVE'); print('held'); sys.stdin.read()", Path.Combine(service.DataDir, "gatehouse.db")]) { RedirectStandardInput = true, RedirectStandardOutput = true } };
 
     private async Task OutliveAsync(Service service, Func<Task> begin, Func<Task> end)
     {

@@ -100,6 +100,20 @@ public sealed class StartTests
         Assert.Empty(Directory.GetFileSystemEntries(folder));
     }
 
+    [Theory] // whoever asks what a command does, or would do, must not find it done
+    [InlineData("sessions", "end-all", "--help")]
+    [InlineData("sessions", "end-all", "--dry-run")]
+    [InlineData("keys", "rotate", "--dry-run=true")]
+    [InlineData("migrate", "--Issuer=http://localhost", "junk")]
+    public async Task A_command_with_a_word_that_is_no_setting_does_nothing(params string[] words)
+    {
+        var folder = TestRun.NewFolder("data");
+        var (exit, output) = await Tool.TryRunAsync(await Service.CommandAsync(words, [("DataDir", folder), Development]), TimeSpan.FromSeconds(30));
+        Assert.Equal(2, exit);
+        Assert.Contains("Word 3 on the command line is no setting and no command.", output, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(folder));
+    }
+
     /// <summary>What only the server itself can find comes after the migration of an empty database.</summary>
     private enum Found { AtOnce = 5, ByListening = 30 }
 

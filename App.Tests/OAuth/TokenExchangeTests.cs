@@ -12,7 +12,9 @@ public sealed class TokenExchangeTests : IAsyncLifetime
         .. Callers.Settings, ("Services:0:Grants:0", Grant), ("Services:0:Grants:1", "client_credentials"), ("Services:1:Grants:0", Grant),
         ("Services:2:Id", "stock"), ("Services:2:Secret", Callers.Secret + "3"), ("Services:2:Audience", "https://stock.test"),
         ("Services:3:Id", "plain"), ("Services:3:Secret", Callers.Secret + "4"),
-        ("Services:4:Id", "apart"), ("Services:4:Secret", Callers.Secret + "5"), ("Services:4:Audience", "https://apart.test")]);
+        ("Services:4:Id", "apart"), ("Services:4:Secret", Callers.Secret + "5"), ("Services:4:Audience", "https://apart.test"),
+        ("Services:5:Id", "said"), ("Services:5:Secret", Callers.Secret + "6"), ("Services:5:Audience", TestApp.Audience),
+        ("Services:5:Grants:0", "client_credentials"), ("Services:5:Grants:1", Grant)]);
 
     private TestUser _user = null!;
 
@@ -79,6 +81,10 @@ public sealed class TokenExchangeTests : IAsyncLifetime
         // One with an audience of its own takes no token that is meant for everybody.
         Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync(_user.AccessToken, "stock", Callers.Basic("billing", Callers.Other))));
     }
+
+    [Fact] // everybody's audience, whether it is left out or written down
+    public async Task A_service_whose_audience_is_everybodys_exchanges_what_everybody_takes() =>
+        Assert.Equal(HttpStatusCode.OK, (await ExchangeAsync(_user.AccessToken, "billing", Callers.Basic("said", Callers.Secret + "6"))).StatusCode);
 
     [Fact] // RFC 6749 section 5.2
     public async Task A_service_that_was_not_granted_it_is_told_so_whatever_it_shows()

@@ -36,6 +36,7 @@ public sealed class HostingTests : IDisposable
     [InlineData("--Issuer --lab", 1)]
     [InlineData("--Issuer=https://id.test stray", 2)]
     [InlineData("-x=1", 1)]
+    [InlineData("--Lab:Enabled=true --dry-run=true", 2)]
     public void A_word_on_the_command_line_is_a_setting_or_is_found(string words, int? place = null) =>
         Assert.Equal(place, Launch.FindStray(words.Split(' ', StringSplitOptions.RemoveEmptyEntries)));
 

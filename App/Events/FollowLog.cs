@@ -17,6 +17,8 @@ internal sealed partial class FollowLog(
         UPDATE "EventCounter" SET "Value" = (SELECT MAX("Cursor") FROM "SecurityEventLog") WHERE "Value" < (SELECT MAX("Cursor") FROM "SecurityEventLog")
         """;
 
+    private const string IsBehind = """SELECT 1 FROM "EventCounter" WHERE "Value" < (SELECT MAX("Cursor") FROM "SecurityEventLog")""";
+
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
 
     private static readonly TimeSpan IntervalWithRedis = TimeSpan.FromMilliseconds(500);
@@ -50,7 +52,7 @@ internal sealed partial class FollowLog(
         await using var scope = scopes.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         // A log from before the counter, or one that was restored without it: cursors go on from where they were.
-        await db.WriteAsync(CatchUp, ct);
+        if (await db.ExistsAsync(IsBehind, ct)) await db.WriteAsync(CatchUp, ct);
 
         // The mark first: what is written after it is the follower's.
         long? counted = null;

@@ -59,8 +59,8 @@ internal sealed partial class UsePasskey(
         var signedIn = await use.SignInAsync(request, held.ReplacedBySignIn(http), http, ct);
         use.Count(signedIn);
         if (signedIn is not { } grant) return Problems.InvalidCredentials();
-        cookies.Write(http, grant);
         await devices.RememberAsync(http, grant.User.Id, ct);
+        cookies.Write(http, grant);
         return TypedResults.Ok(new PasskeyUser(grant.User.Email, grant.User.Id));
     }
 

@@ -43,7 +43,7 @@ internal static class TokenExchange
     }
 
     /// <summary>The subject token is one of ours, and checked where all of them are.</summary>
-    private sealed class ReadSubject(CheckToken check, ServiceRegistry registry) : IOpenIddictServerHandler<ValidateTokenContext>
+    private sealed class ReadSubject(CheckToken check, ServiceRegistry registry, BoundTokens bound) : IOpenIddictServerHandler<ValidateTokenContext>
     {
         public async ValueTask HandleAsync(ValidateTokenContext context)
         {
@@ -75,7 +75,7 @@ internal static class TokenExchange
         // As introspection tells: its own, and those meant for everybody where it takes them.
         private async ValueTask<CurrentUser?> FindAsync(string token, OAuthClient client, HttpContext http)
         {
-            if (client.Audience is null && await check.RunAsync(token.AsMemory(), Carrier.Bearer, http) is { } everybodys) return CurrentUser.From(everybodys.Principal);
+            if ((client.Audience is null || bound.IsEverybodys(client.Audience)) && await check.RunAsync(token.AsMemory(), Carrier.Bearer, http) is { } everybodys) return CurrentUser.From(everybodys.Principal);
             return CurrentUser.From((await check.RunBoundAsync(token, client.Audience ?? client.ClientId!, http))?.Principal);
         }
     }

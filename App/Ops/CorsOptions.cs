@@ -24,7 +24,7 @@ internal static class Cors
     public static IApplicationBuilder UseOwnCors(this IApplicationBuilder app)
     {
         var origins = app.ApplicationServices.GetRequiredService<CorsOptions>().AllowedOrigins;
-        return origins.Length == 0 ? app : app.UseWhen(http => ApiPaths.Contain(http.Request.Path) && !AboutAnother.Is(http), api => api.Use(VaryAsync).UseCors(policy => policy
+        return origins.Length == 0 ? app : app.UseWhen(http => ApiPaths.Contain(http.Request.Path) && !AboutAnother.Is(http), api => api.Use((http, next) => VaryAsync(http, next, origins)).UseCors(policy => policy
             .WithOrigins(origins)
             .WithMethods("GET", "POST", "PUT", "PATCH", "DELETE")
             .WithHeaders("Authorization", "Content-Type", "If-None-Match")
@@ -32,10 +32,10 @@ internal static class Cors
             .SetPreflightMaxAge(TimeSpan.FromMinutes(10))));
     }
 
-    // The framework says so to a browser of another origin alone: a cache would give that one what it keeps of an answer to anybody else.
-    private static Task VaryAsync(HttpContext http, RequestDelegate next)
+    // The framework says so to one of several allowed origins alone: a cache would give that one what it keeps of an answer to anybody else.
+    private static Task VaryAsync(HttpContext http, RequestDelegate next, string[] origins)
     {
-        if (http.Request.Headers.Origin.Count == 0) http.Response.Headers.Append("Vary", "Origin");
+        if (origins.Length == 1 || !origins.Contains(http.Request.Headers.Origin.ToString(), StringComparer.OrdinalIgnoreCase)) http.Response.Headers.Append("Vary", "Origin");
         return next(http);
     }
 }

@@ -30,8 +30,8 @@ public static class ExceptionProblems
     /// <summary>True where the same request may well succeed later: the database is unreachable, busy or full, not wronged.</summary>
     internal static bool IsAway(DbException exception) => exception switch
     {
-        // busy, locked, read-only, I/O error, full, can't open
-        SqliteException sqlite => sqlite.SqliteErrorCode is 5 or 6 or 8 or 10 or 13 or 14,
+        // busy, locked, read-only, I/O error, full, can't open, locking protocol
+        SqliteException sqlite => sqlite.SqliteErrorCode is 5 or 6 or 8 or 10 or 13 or 14 or 15,
         SqlException sql => IsAway(sql.Number),
         _ => exception.IsTransient,
     };

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Globalization;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
@@ -72,6 +73,9 @@ public static class Hosting
             // The same of a certificate: whatever is wrong with the file or its password, this is who has read it.
             _ when exception.StackTrace?.Contains("CertificateConfigLoader", StringComparison.Ordinal) == true =>
                 [$"Kestrel: a certificate can't be loaded: {exception.Message} Give the Path of one that this process may read, and its Password or KeyPath."],
+            // By whom it is held, or why it can't be written, is for whoever has the machine to find out.
+            _ when (exception as DbException ?? exception.InnerException as DbException) is { } database && ExceptionProblems.IsAway(database) =>
+                [$"The database can't be used just now: {database.Message} Nothing was done; try again once whatever holds it is over."],
             _ => [],
         };
         foreach (var fault in faults) Console.Error.WriteLine(OneLine(fault));

@@ -1,3 +1,7 @@
+using System.Data.Common;
+using App.Data;
+using Microsoft.Data.Sqlite;
+
 namespace App.Ops;
 
 /// <summary>What happens after everything is put together: a command, or the start steps and then serving.</summary>
@@ -18,10 +22,11 @@ internal static partial class Launch
                 await Console.Out.WriteLineAsync($"{app.Services.GetRequiredService<Brand>().Name} {Brand.Version}");
                 return 0;
             default:
-                // Served all the same, it would reconcile the registry by settings that somebody meant to give otherwise.
-                if (IsCommand(args) || FindStray(args) is not { } stray) return null;
+                // Served all the same, it would reconcile the registry by settings that somebody meant to give otherwise. A command's own words are its own to judge.
+                var own = IsCommand(args) ? args.TakeWhile(arg => !IsKey(arg)).Count() : 0;
+                if (FindStray(args[own..]) is not { } stray) return null;
                 // By its place: it may be a piece of somebody's secret.
-                await app.ListCommandsAsync(Console.Error, $"Word {stray} on the command line is no setting and no command. {Usage}");
+                await app.ListCommandsAsync(Console.Error, $"Word {own + stray} on the command line is no setting and no command. {Usage}");
                 return 2;
         }
     }
@@ -31,13 +36,16 @@ internal static partial class Launch
     {
         for (var i = 0; i < args.Length; i++)
         {
-            if (args[i] == Hosting.LabSwitch || (args[i].Contains('=', StringComparison.Ordinal) && (IsKey(args[i]) || !args[i].StartsWith('-')))) continue;
-            if (!IsKey(args[i]) || i + 1 == args.Length || IsKey(args[i + 1])) return i + 1;
+            if (args[i] == Hosting.LabSwitch || (args[i].Contains('=', StringComparison.Ordinal) && (IsKey(args[i]) || !args[i].StartsWith('-')) && !IsFlag(args[i]))) continue;
+            if (!IsKey(args[i]) || IsFlag(args[i]) || i + 1 == args.Length || IsKey(args[i + 1])) return i + 1;
             i++;
         }
 
         return null;
     }
+
+    // "--dry-run=true": no setting at the top is spelled like that, and whoever asks for it doesn't want the thing done.
+    private static bool IsFlag(string arg) => arg.Split('=')[0].TrimStart('-') is var key && key.Contains('-', StringComparison.Ordinal) && !key.Contains(':', StringComparison.Ordinal);
 
     private static bool IsKey(string arg) => arg.StartsWith("--", StringComparison.Ordinal) || arg.StartsWith('/');
 
@@ -55,12 +63,20 @@ internal static partial class Launch
     /// <returns>The exit code of the process.</returns>
     public static async Task<int> LaunchAsync(this WebApplication app, string[] args, Task prepared)
     {
-        if (IsCommand(args)) return await CommandAsync(app, args[0], [.. args.Skip(1).TakeWhile(a => !a.StartsWith("--", StringComparison.Ordinal))]);
+        if (IsCommand(args)) return await CommandAsync(app, args[0], [.. args.Skip(1).TakeWhile(a => !IsKey(a))]);
 
         FirstPage.Begin(app);
-        await prepared;
-        app.Lifetime.ApplicationStarted.Register(() => Ready(app.Logger, app.Services.GetRequiredService<Brand>().Name, string.Join(", ", app.Urls)));
-        await ServeAsync(app);
+        try
+        {
+            await prepared;
+            app.Lifetime.ApplicationStarted.Register(() => Ready(app.Logger, app.Services.GetRequiredService<Brand>().Name, string.Join(", ", app.Urls)));
+            await ServeAsync(app);
+        }
+        catch (OperationCanceledException) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            // Told to stop before it was ready: that is no fault.
+        }
+
         return 0;
     }
 
@@ -105,7 +121,24 @@ internal static partial class Launch
 
     private static async Task PrepareAsync(WebApplication app, bool serving)
     {
-        foreach (var step in app.Services.GetServices<StartStep>().Where(step => serving || !step.ServingOnly)) await step.RunAsync(app.Services, app.Lifetime.ApplicationStopping);
+        foreach (var step in app.Services.GetServices<StartStep>().Where(step => serving || !step.ServingOnly)) await PatientlyAsync(() => step.RunAsync(app.Services, app.Lifetime.ApplicationStopping), app.Lifetime.ApplicationStopping);
+    }
+
+    // Another process may hold the database for longer than a request would wait. What a step has written it doesn't write again.
+    private static async Task PatientlyAsync(Func<Task> step, CancellationToken ct)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                await step();
+                return;
+            }
+            catch (Exception e) when (tries < 10 && (e as DbException ?? e.InnerException as DbException) is SqliteException { SqliteErrorCode: 5 or 6 } or DatabaseBusyException)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(200), ct);
+            }
+        }
     }
 
     [LoggerMessage(1001, LogLevel.Information, "{Brand} is ready at {Addresses}")]
