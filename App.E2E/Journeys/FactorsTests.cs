@@ -132,7 +132,7 @@ public sealed class FactorsTests(Browser browser)
         await page.GotoAsync("/account/forgot");
         await page.Locator("main input[type=email]").FillAsync(ada.Email);
         await page.Locator("main input[type=email]").PressAsync("Enter");
-        await Expect(page.Locator("h1")).ToHaveTextAsync("Look into your mail");
+        await Expect(page.Locator("h1")).ToHaveTextAsync("Check your e-mail");
         await page.GotoAsync(await WayBackInTests.LinkAsync(browser, ada.Email, "/account/reset"));
         const string fresh = "eight quiet harbours dreaming";
         TestRun.Secrets[fresh] = "a password";

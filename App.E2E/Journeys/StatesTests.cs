@@ -24,7 +24,7 @@ public sealed class StatesTests(Browser browser)
         await page.GotoAsync("/account/forgot");
         await page.Locator("main input[type=email]").FillAsync(ada.Email);
         await page.GetByRole(AriaRole.Button, new() { Name = "Send the link" }).ClickAsync();
-        await Expect(page.Locator("h1")).ToHaveTextAsync("Look into your mail");
+        await Expect(page.Locator("h1")).ToHaveTextAsync("Check your e-mail");
         await LookAsync(page, "forgot-sent");
 
         var letter = await WayBackInTests.LinkAsync(browser, ada.Email, "/account/confirm-email");
@@ -67,7 +67,7 @@ public sealed class StatesTests(Browser browser)
         var ada = Person.New();
         await page.GotoAsync(Pages.SignUp);
         await page.FillCredentialsAsync(ada);
-        await Expect(page.Locator("h1").First).ToHaveTextAsync("Look into your mail");
+        await Expect(page.Locator("h1").First).ToHaveTextAsync("Check your e-mail");
         await LookAsync(page, "sign-up-sent");
         await page.GotoAsync(await WayBackInTests.LinkAsync(service, ada.Email, "/account/finish-sign-up"));
         await LookAsync(page, "finish-sign-up");

@@ -26,7 +26,7 @@ public sealed partial class WayBackInTests(Browser browser)
         await page.GetByRole(AriaRole.Link, new() { Name = "Forgotten your password?" }).ClickAsync();
         await page.Locator("main input[type=email]").FillAsync(ada.Email);
         await page.GetByRole(AriaRole.Button, new() { Name = "Send the link" }).ClickAsync();
-        await Expect(page.Locator("h1")).ToHaveTextAsync("Look into your mail");
+        await Expect(page.Locator("h1")).ToHaveTextAsync("Check your e-mail");
 
         var link = await LinkAsync(browser, ada.Email, "/account/reset");
         // The check for accessibility is a script, so it looks from another browser: a look doesn't use the link up.

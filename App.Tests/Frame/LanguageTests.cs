@@ -46,7 +46,7 @@ public sealed class LanguageTests : IAsyncLifetime
         Assert.Equal(heading, (await (await GetAsync(path, "de")).PageAsync()).QuerySelector("h1")!.TextContent);
 
     [Theory]
-    [InlineData("/account", "Ihr Profil")]
+    [InlineData("/account", "Ihr Konto")]
     [InlineData("/account/profile", "Profil")]
     [InlineData("/account/security", "Sicherheit")]
     [InlineData("/account/two-step", "Anmeldung in zwei Schritten")]
