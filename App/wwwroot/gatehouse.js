@@ -5,6 +5,10 @@
   // The answer to a form is a page like any other: "back" and "reload" ask for it, and don't send the form again.
   history.replaceState(history.state, '', location.href);
 
+  // On a phone the places are one row: the one where somebody is comes into sight.
+  const here = document.querySelector('.side [aria-current]');
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.offsetLeft;
+
   // Signing in would seem to work, and lead back here.
   if (!navigator.cookieEnabled) for (const told of all('[data-cookieless]')) Object.assign(told, { hidden: false, role: 'alert', className: 'notice bad' });
 
