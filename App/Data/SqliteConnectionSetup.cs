@@ -55,7 +55,8 @@ internal sealed class SqliteConnectionSetup : DbConnectionInterceptor, IDbComman
         raw.sqlite3_busy_timeout(handle, LookTimeout);
         try
         {
-            if (raw.sqlite3_exec(handle, "BEGIN IMMEDIATE") == raw.SQLITE_BUSY) return false;
+            // The low byte: the driver turns the longer codes on.
+            if ((raw.sqlite3_exec(handle, "BEGIN IMMEDIATE") & 0xFF) == raw.SQLITE_BUSY) return false;
             raw.sqlite3_exec(handle, "ROLLBACK");
             return true;
         }

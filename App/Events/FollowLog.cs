@@ -13,11 +13,9 @@ namespace App.Events;
 internal sealed partial class FollowLog(
     IServiceScopeFactory scopes, RevocationIndex index, EventFeed feed, RedisStream redis, TimeProvider time, ILogger<FollowLog> logger) : BackgroundService
 {
-    private const string CatchUp = """
-        UPDATE "EventCounter" SET "Value" = (SELECT MAX("Cursor") FROM "SecurityEventLog") WHERE "Value" < (SELECT MAX("Cursor") FROM "SecurityEventLog")
-        """;
+    private const string Behind = """ "Value" < (SELECT MAX("Cursor") FROM "SecurityEventLog")""";
 
-    private const string IsBehind = """SELECT 1 FROM "EventCounter" WHERE "Value" < (SELECT MAX("Cursor") FROM "SecurityEventLog")""";
+    private const string CatchUp = $"""UPDATE "EventCounter" SET "Value" = (SELECT MAX("Cursor") FROM "SecurityEventLog") WHERE {Behind}""";
 
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
 
@@ -52,7 +50,8 @@ internal sealed partial class FollowLog(
         await using var scope = scopes.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         // A log from before the counter, or one that was restored without it: cursors go on from where they were.
-        if (await db.ExistsAsync(IsBehind, ct)) await db.WriteAsync(CatchUp, ct);
+        // Asked first: a start that has nothing to write needn't wait for whoever does.
+        if (await db.ExistsAsync($"""SELECT 1 FROM "EventCounter" WHERE {Behind}""", ct)) await db.WriteAsync(CatchUp, ct);
 
         // The mark first: what is written after it is the follower's.
         long? counted = null;

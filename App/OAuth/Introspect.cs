@@ -16,7 +16,7 @@ namespace App.OAuth;
 /// gets the same few bytes, so that nothing is learnt from the difference.
 /// </summary>
 internal sealed class Introspect(
-    CheckToken check, FollowLog log, ServiceTokens serviceTokens, RefreshKey refreshKey, App.Sessions.SessionOptions sessions, TokenOptions tokens, PublicUrl publicUrl, TimeProvider time)
+    CheckToken check, ServiceTokens serviceTokens, RefreshKey refreshKey, App.Sessions.SessionOptions sessions, TokenOptions tokens, PublicUrl publicUrl, TimeProvider time)
 {
     private const string Json = "application/json; charset=utf-8";
 
@@ -30,16 +30,14 @@ internal sealed class Introspect(
     /// worth, and however large or broken it came; 400 where there is none, or more than one.
     /// 503 while this process doesn't hear what others revoke: its own knowledge, which our doors go on with, isn't what was asked for.
     /// </summary>
-    public static async Task<Results<Utf8ContentHttpResult, ProblemHttpResult>> HandleAsync(CallingService service, Introspect introspect, HttpContext http, CancellationToken ct)
+    public static async Task<Results<Utf8ContentHttpResult, ProblemHttpResult>> HandleAsync(CallingService service, Introspect introspect, FollowLog log, HttpContext http, CancellationToken ct)
     {
         http.Response.Headers.CacheControl = "no-store";
         var form = await ConnectForm.ReadAsync(http);
-        if (!await introspect.IsCurrentAsync()) return Problems.Unavailable(http, TimeSpan.FromSeconds(2));
+        if (!await log.IsCurrentAsync()) return Problems.Unavailable(http, TimeSpan.FromSeconds(2));
         if (form?["token"] is [{ } token]) return TypedResults.Text(await introspect.TryAsync(token, service, http, ct) ?? Inactive, Json);
         return ConnectForm.IsUnread(http) ? TypedResults.Text(Inactive, Json) : ConnectForm.Refuse(http, ConnectDocs.NoToken);
     }
-
-    private ValueTask<bool> IsCurrentAsync() => log.IsCurrentAsync();
 
     /// <returns>The answer for a token that is good; null for everything else.</returns>
     public async ValueTask<byte[]?> TryAsync(string token, CallingService service, HttpContext http, CancellationToken ct)
@@ -90,17 +88,17 @@ internal sealed class Introspect(
     {
         // Only here: an access token, which is nearly every question, needs no context at all.
         var db = http.RequestServices.GetRequiredService<AppDb>();
-        var now = time.GetUtcNow();
         var session = await db.Sessions.AsNoTracking().SingleOrDefaultAsync(s => s.Id == token.SessionId, ct);
-        if (session is null || session.RevokedAt is not null || now >= session.ExpiresAt || now >= session.LastSeenAt + sessions.IdleLifetime) return null;
+        if (session is null || session.RevokedAt is not null) return null;
+        var ends = sessions.EndOf(session.ExpiresAt, session.LastSeenAt);
+        if (time.GetUtcNow() >= ends) return null;
         if (!CryptographicOperations.FixedTimeEquals(session.RefreshHash, token.Hash())) return null;
-        var ends = session.LastSeenAt + sessions.IdleLifetime;
         return Write(json =>
         {
             json.WriteString("token_type", "refresh_token");
             json.WriteString("sub", session.UserId);
             json.WriteString("sid", session.Id);
-            json.WriteNumber("exp", (ends < session.ExpiresAt ? ends : session.ExpiresAt).ToUnixTimeSeconds());
+            json.WriteNumber("exp", ends.ToUnixTimeSeconds());
         });
     }
 

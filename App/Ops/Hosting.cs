@@ -75,7 +75,7 @@ public static class Hosting
                 [$"Kestrel: a certificate can't be loaded: {exception.Message} Give the Path of one that this process may read, and its Password or KeyPath."],
             // By whom it is held, or why it can't be written, is for whoever has the machine to find out.
             _ when (exception as DbException ?? exception.InnerException as DbException) is { } database && ExceptionProblems.IsAway(database) =>
-                [$"The database can't be used just now: {database.Message} Nothing was done; try again once whatever holds it is over."],
+                [$"The database can't be used just now: {database.Message} What was begun isn't finished: try again once whatever holds it is over."],
             _ => [],
         };
         foreach (var fault in faults) Console.Error.WriteLine(OneLine(fault));
