@@ -30,7 +30,7 @@ public sealed partial class ArchitectureTests
         ["Gateway"],
         ["Strategies"],
         ["Connect"],
-        ["Admin", "Lab"],
+        ["Admin", "Keys", "Dashboard", "Drill", "Lab"],
     ];
 
     private const int LongestFile = 250;

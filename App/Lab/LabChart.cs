@@ -1,31 +1,21 @@
-using System.Globalization;
 using App.Strategies;
+using App.Ui;
 
 namespace App.Lab;
 
-/// <summary>A piece of a bar; its ends are shares of the axis.</summary>
-/// <param name="Kind">good, wait or bad, as in the style sheet; ahead for what is yet to come.</param>
-public sealed record Mark(double From, double To, string Kind);
-
-/// <summary>One service's bar, with what is to be read off it in words.</summary>
-public sealed record Bar(string Name, IReadOnlyList<Mark> Marks, string Verdict);
-
-/// <summary>A label of the axis.</summary>
-public sealed record Tick(double At, string Label);
-
-/// <summary>Where on an axis something stands.</summary>
-internal static class Chart
+/// <summary>Where on the lab's axes something stands.</summary>
+internal static class LabChart
 {
     private const double Slowest = 100, Quickest = 0.1;
     private static readonly TimeSpan Soonest = TimeSpan.FromMilliseconds(1), Latest = TimeSpan.FromMinutes(10);
 
     /// <summary>Of a call, 0.1 to 100 ms by powers of ten.</summary>
-    public static double OfCall(double milliseconds) => Share(milliseconds, Quickest, Slowest);
+    public static double OfCall(double milliseconds) => Chart.Share(milliseconds, Quickest, Slowest);
 
     public static IReadOnlyList<Tick> CallTicks => [.. new[] { 0.1, 1, 10, 100 }.Select(ms => new Tick(OfCall(ms), LabWords.Say(Text.Ms, ms)))];
 
     /// <summary>Of what follows upon an end, 1 ms to 10 min by powers of ten: milliseconds and minutes in one picture.</summary>
-    public static double OfEnding(TimeSpan after) => Share(after.TotalMilliseconds, Soonest.TotalMilliseconds, Latest.TotalMilliseconds);
+    public static double OfEnding(TimeSpan after) => Chart.Share(after.TotalMilliseconds, Soonest.TotalMilliseconds, Latest.TotalMilliseconds);
 
     public static IReadOnlyList<Tick> EndingTicks => [.. new[] { 0.001, 0.01, 0.1, 1, 10, 60, 300 }.Select(TimeSpan.FromSeconds).Select(t => new Tick(OfEnding(t), LabWords.Lasting(t)))];
 
@@ -49,9 +39,4 @@ internal static class Chart
         LabWords.Name(lane.Strategy),
         [.. lane.Stretches.Select(s => new Mark(OfOutage(s.From), OfOutage(s.To), s.Reply == Reply.Accepted ? "good" : "bad"))],
         LabWords.Verdict(outage, lane));
-
-    /// <summary>For an attribute of SVG.</summary>
-    public static string Percent(double share) => (Math.Clamp(share, 0, 1) * 100).ToString("0.###", CultureInfo.InvariantCulture) + "%";
-
-    private static double Share(double value, double least, double most) => Math.Clamp(Math.Log(value / least) / Math.Log(most / least), 0, 1);
 }
