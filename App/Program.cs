@@ -37,21 +37,11 @@ try
     app.UseOps();
     app.UseFrame();
     app.UseAuthentication().UseAuthorization();
-    app.MapOps();
-    app.MapFrame();
-    app.MapMail();
-    app.MapEvents();
-    app.MapTokens();
-    app.MapSessions();
-    app.MapFactors();
-    app.MapAccounts();
-    app.MapRecovery();
-    app.MapProfile();
-    app.MapOAuth();
-    app.MapServices();
-    app.MapGateway();
-    app.MapAdmin();
-    app.MapLab();
+    app.MapOps().MapFrame().MapMail()
+        .MapEvents()
+        .MapTokens().MapSessions()
+        .MapFactors().MapAccounts().MapRecovery().MapProfile()
+        .MapOAuth().MapServices().MapGateway().MapAdmin().MapLab();
     return await app.LaunchAsync(args, prepared);
 }
 catch (Exception e) when (Hosting.Explains(e))

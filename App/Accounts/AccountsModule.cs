@@ -32,7 +32,7 @@ internal static class AccountsModule
         return services;
     }
 
-    public static void MapAccounts(this IEndpointRouteBuilder routes)
+    public static IEndpointRouteBuilder MapAccounts(this IEndpointRouteBuilder routes)
     {
         var users = routes.MapGroup("/api/users").WithTags("Users").AllowAnonymous();
         users.MapPost("/signup", SignUp.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).RequireRateLimiting(RateLimits.Credentials)
@@ -50,6 +50,7 @@ internal static class AccountsModule
         routes.MapPost("/ui/password-strength", SetPassword.JudgeAsync).AllowAnonymous().DisableAntiforgery().ExcludeFromDescription().RequireRateLimiting(RateLimits.Judgements);
         routes.MapPost("/api/tokens", IssueTokens.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).WithTags("Tokens").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials)
             .ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);
+        return routes;
     }
 
     // For the description only: the framework's Accepts would answer 415 to what the course's API answers with its two errors.

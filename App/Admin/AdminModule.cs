@@ -18,7 +18,7 @@ internal static class AdminModule
         return services;
     }
 
-    public static void MapAdmin(this IEndpointRouteBuilder routes)
+    public static IEndpointRouteBuilder MapAdmin(this IEndpointRouteBuilder routes)
     {
         routes.MapGet("/admin", () => TypedResults.Redirect("/admin/users")).RequireAuthorization(Roles.Admin).ExcludeFromDescription();
 
@@ -41,5 +41,6 @@ internal static class AdminModule
         keys.MapGet("", ManageKeys.ListAsync);
         keys.MapPost("/rotate", ManageKeys.RotateAsync);
         keys.MapPost("/{id}/revoke", ManageKeys.RevokeAsync).ProducesProblem(404);
+        return routes;
     }
 }

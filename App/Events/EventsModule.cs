@@ -36,12 +36,13 @@ internal static class EventsModule
         return services;
     }
 
-    public static void MapEvents(this IEndpointRouteBuilder routes)
+    public static IEndpointRouteBuilder MapEvents(this IEndpointRouteBuilder routes)
     {
         var feed = routes.MapGroup("/events").WithTags("Events").RequireAuthorization(CallingService.Policy).WithMetadata(ProvenBy.Service).ProducesProblem(400).ProducesProblem(401);
         feed.MapGet("", StreamEvents.HandleAsync).Produces<string>(200, "text/event-stream");
         feed.MapPost("/ack", AckEvents.HandleAsync);
         feed.MapPost("/poll", PollEvents.HandleAsync);
+        return routes;
     }
 
     private static async Task BeginMintingAsync(IServiceProvider services, CancellationToken ct)

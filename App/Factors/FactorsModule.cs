@@ -38,7 +38,7 @@ internal static class FactorsModule
         return services;
     }
 
-    public static void MapFactors(this IEndpointRouteBuilder routes)
+    public static IEndpointRouteBuilder MapFactors(this IEndpointRouteBuilder routes)
     {
         var passkeys = routes.MapGroup("/api/passkeys").WithTags("Passkeys");
         passkeys.MapPost("/sign-in/begin", UsePasskey.BeginSignInAsync).AllowAnonymous().ProducesProblem(400).ProducesProblem(401);
@@ -53,6 +53,7 @@ internal static class FactorsModule
         mine.MapPost("/confirm/finish", UsePasskey.FinishConfirmAsync).ProducesProblem(400);
         mine.MapPatch("/{id}", ManagePasskeys.RenameAsync).ById().ProducesProblem(400).ProducesProblem(404);
         mine.MapDelete("/{id}", ManagePasskeys.RemoveAsync).ById().ProducesProblem(404);
+        return routes;
     }
 
     // Passkeys belong to the host of the issuer, whatever name a request came in by, and are asked for on its own pages only.

@@ -31,7 +31,7 @@ internal static class GatewayModule
         return services;
     }
 
-    public static void MapGateway(this IEndpointRouteBuilder routes)
+    public static IEndpointRouteBuilder MapGateway(this IEndpointRouteBuilder routes)
     {
         var gate = routes.ServiceProvider.GetRequiredService<Gate>();
         routes.MapReverseProxy(proxy =>
@@ -46,6 +46,7 @@ internal static class GatewayModule
         BusyRoute.On(auth, routes.ServiceProvider);
         auth.MapGet("/verify", Verify.HandleAsync).Produces(200).Produces(302).ProducesProblem(400).ProducesProblem(401).ProducesProblem(403);
         auth.MapGroup("").ExcludeFromDescription().Map("/verify", Verify.HandleAsync);
+        return routes;
     }
 
     private static IProxyConfigProvider ProvideRoutes(IServiceProvider services)

@@ -22,15 +22,16 @@ internal static class LabModule
         return services;
     }
 
-    public static void MapLab(this WebApplication app)
+    public static IEndpointRouteBuilder MapLab(this IEndpointRouteBuilder routes)
     {
-        if (app.Services.GetRequiredService<LabDoor>().IsOpen) return;
+        if (routes.ServiceProvider.GetRequiredService<LabDoor>().IsOpen) return routes;
 
         // In front of the page of that address, which then is nobody's.
-        app.Map(Page, http =>
+        routes.Map(Page, http =>
         {
             http.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;
         }).WithOrder(-1).AllowAnonymous();
+        return routes;
     }
 }

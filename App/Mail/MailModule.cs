@@ -17,9 +17,10 @@ internal static partial class MailModule
         return services;
     }
 
-    public static void MapMail(this WebApplication app)
+    public static IEndpointRouteBuilder MapMail(this IEndpointRouteBuilder routes)
     {
-        if (app.Environment.IsDevelopment()) DevMail.Map(app);
+        if (routes.ServiceProvider.GetRequiredService<IHostEnvironment>().IsDevelopment()) DevMail.Map(routes);
+        return routes;
     }
 
     private static Task WarnWithoutServerAsync(IServiceProvider services, CancellationToken ct)

@@ -32,7 +32,7 @@ internal static class OAuthModule
         return TokenEndpoint.Add(services);
     }
 
-    public static void MapOAuth(this IEndpointRouteBuilder routes)
+    public static IEndpointRouteBuilder MapOAuth(this IEndpointRouteBuilder routes)
     {
         var connect = routes.MapGroup("/connect").WithTags("OAuth").DisableAntiforgery();
         connect.MapPost("/token", TokenEndpoint.HandleAsync).AllowAnonymous().DescribeToken();
@@ -40,6 +40,7 @@ internal static class OAuthModule
         connect.MapPost("/revoke", RevokeToken.HandleAsync).AllowAnonymous().DescribeRevocation();
         SameForEverybody.On(routes.MapGet(Discovery.SharedSignals, Discovery.Configuration).WithTags("Keys").AllowAnonymous(), routes.ServiceProvider)
             .Produces<object>(200, "application/json");
+        return routes;
     }
 
     private static async Task BeginAsync(IServiceProvider services, CancellationToken ct)

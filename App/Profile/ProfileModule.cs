@@ -24,7 +24,7 @@ internal static class ProfileModule
         return services;
     }
 
-    public static void MapProfile(this IEndpointRouteBuilder routes)
+    public static IEndpointRouteBuilder MapProfile(this IEndpointRouteBuilder routes)
     {
         var mine = routes.MapGroup("/api/account").WithTags("Account").RequireAuthorization().WithMetadata(WritesLetters.Mark).ProducesProblem(401);
         mine.MapPost("/password", ChangePassword.HandleAsync).RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(429);
@@ -39,5 +39,6 @@ internal static class ProfileModule
         routes.MapGet("/.well-known/change-password", () => TypedResults.Redirect("/account/security")).WithTags("Account").AllowAnonymous().Produces(302);
         DataForm.Map(routes);
         DisownForm.Map(routes);
+        return routes;
     }
 }

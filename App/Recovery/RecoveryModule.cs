@@ -20,7 +20,7 @@ internal static class RecoveryModule
         return services;
     }
 
-    public static void MapRecovery(this IEndpointRouteBuilder routes)
+    public static IEndpointRouteBuilder MapRecovery(this IEndpointRouteBuilder routes)
     {
         var users = routes.MapGroup("/api/users").WithTags("Users").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials).WithMetadata(WritesLetters.Mark);
         users.MapPost("/forgot", AskForReset.HandleAsync).TakesJson<ForgotRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);
@@ -30,5 +30,6 @@ internal static class RecoveryModule
 
         // The origin of every form is checked at one door, so there are no tokens in them.
         routes.MapPost("/account/confirm-email/again", ConfirmEmail.HandleAgainAsync).RequireAuthorization().DisableAntiforgery().ExcludeFromDescription();
+        return routes;
     }
 }

@@ -14,7 +14,7 @@ internal static class ServicesModule
         return services;
     }
 
-    public static void MapServices(this IEndpointRouteBuilder routes)
+    public static IEndpointRouteBuilder MapServices(this IEndpointRouteBuilder routes)
     {
         var admin = routes.MapGroup("/api/admin/services").WithTags("Admin").RequireAuthorization(Roles.Admin).ProducesProblem(401).ProducesProblem(403);
         admin.MapGet("", ListServices.HandleAsync);
@@ -28,5 +28,6 @@ internal static class ServicesModule
         admin.MapDelete("/{id}", ChangeService.HandleRemoveAsync).ProducesProblem(400).ProducesProblem(404);
 
         ServeVerifiers.Map(routes);
+        return routes;
     }
 }

@@ -35,7 +35,7 @@ internal static class SessionsModule
         return services;
     }
 
-    public static void MapSessions(this IEndpointRouteBuilder routes)
+    public static IEndpointRouteBuilder MapSessions(this IEndpointRouteBuilder routes)
     {
         routes.MapPost("/api/tokens/refresh", RenewSession.HandleAsync).WithTags("Tokens").AllowAnonymous().ProducesProblem(400).ProducesProblem(401);
 
@@ -46,6 +46,7 @@ internal static class SessionsModule
         mine.MapDelete("", EndSession.HandleOthersAsync);
 
         EndSessionForm.Map(routes);
+        return routes;
     }
 
     /// <summary>

@@ -35,12 +35,13 @@ internal static partial class TokensModule
         return services;
     }
 
-    public static void MapTokens(this IEndpointRouteBuilder routes)
+    public static IEndpointRouteBuilder MapTokens(this IEndpointRouteBuilder routes)
     {
         var known = SameForEverybody.On(routes.MapGroup("/.well-known").WithTags("Keys").AllowAnonymous(), routes.ServiceProvider);
         known.MapGet("/jwks.json", WellKnown.Keys).Produces<object>(200, WellKnown.JwkSet).Produces(304).ProducesProblem(404);
         known.MapGet("/public-key.pem", WellKnown.Pem).Produces<string>(200, WellKnown.PemFile).Produces(304).ProducesProblem(404);
         known.MapGet("/openid-configuration", WellKnown.Configuration).Produces<object>(200, "application/json").Produces(304);
+        return routes;
     }
 
     private static TokenFacts FactsOf(IServiceProvider services)
