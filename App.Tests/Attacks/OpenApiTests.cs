@@ -2,6 +2,7 @@ using System.Text.Json;
 using App.Tests.Factors;
 using App.Tests.OAuth;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace App.Tests.Attacks;
@@ -218,6 +219,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         var user = await _app.SignUpAsync();
         await _app.ScopedAsync<App.Admin.ChangeRole, object>(async c => await c.RunAsync(user.Email, "admin", true, CancellationToken.None));
         var admin = (await _app.SignInAsync(user)).AccessToken;
+        const string drills = "/api/admin/drills";
         const string keys = "/api/admin/keys", rotateKeys = keys + "/rotate", revokeKey = keys + "/{id}/revoke";
         foreach (var bearer in new[] { null, (await _app.SignUpAsync()).AccessToken, admin })
         {
@@ -227,6 +229,9 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
             yield return ("POST", rotateKeys, await _app.SendAsync(HttpMethod.Post, rotateKeys, bearer));
             for (var i = 0; i < 2; i++) yield return ("POST", revokeKey, await _app.SendAsync(HttpMethod.Post, $"{keys}/{next}/revoke", bearer));
             yield return ("GET", services, await _app.SendAsync(HttpMethod.Get, services, bearer));
+            for (var i = 0; i < 2; i++) yield return ("POST", drills, await _app.SendAsync(HttpMethod.Post, drills, bearer));
+            var begun = await _app.DbAsync(db => db.Set<App.Events.LoggedEvent>().Where(e => e.Reason == "fire-drill").Select(e => e.SessionId).FirstOrDefaultAsync()) ?? Guid.NewGuid();
+            foreach (var id in new[] { Guid.NewGuid(), begun }) yield return ("GET", drills + "/{id}", await _app.SendAsync(HttpMethod.Get, $"{drills}/{id}", bearer));
             foreach (var id in new[] { "", "stock" }) yield return ("POST", services, await _app.SendAsync(HttpMethod.Post, services, bearer, json: new { id }));
             foreach (var id in new[] { OneApp.Declared, "stock" }) yield return ("POST", rotate, await _app.SendAsync(HttpMethod.Post, $"{services}/{id}/rotate", bearer));
             for (var i = 0; i < 2; i++) yield return ("POST", withdraw, await _app.SendAsync(HttpMethod.Post, services + "/stock/withdraw", bearer));

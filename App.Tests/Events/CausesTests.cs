@@ -54,6 +54,8 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             await c.SignInMoreAsync(2);
             await c.ActAsAdminAsync(HttpMethod.Delete, $"users/{c.User.Id}/sessions", HttpStatusCode.OK);
         }, Concerned: 3, ByAdmin: true),
+        ["fire drill, twice at once"] = new("fire-drill", async c =>
+            await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => c.App.SendAsync(HttpMethod.Post, "/api/admin/drills", c.Admin!.AccessToken))), ByAdmin: true),
         ["refresh reuse"] = new("refresh-reuse", async c =>
         {
             await c.RefreshAsync();
@@ -185,6 +187,16 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             Assert.Null(await c.App.WhoAmIAsync(bearer: c.User.AccessToken));
             // Where the session goes on it is renewed at once, saying what is true now.
             Assert.Equal(cause.Also is null ? await c.App.DbAsync(db => db.Users.Where(u => u.Id == c.User.Id).Select(u => u.Email).SingleAsync()) : null, await c.App.WhoAmIAsync(cookies: c.User.Cookies));
+            return;
+        }
+
+        if (cause.Reason == Causes.FireDrill.Reason)
+        {
+            // Of a session that was begun for this, by whoever began it; theirs goes on.
+            var entry = events[0];
+            Assert.Equal((EventTypes.SessionRevoked, c.Admin!.Id), (entry.Type, entry.UserId!.Value));
+            Assert.Equal(["fire-drill", "session-ended"], audit.Where(a => a.SessionId == entry.SessionId).OrderBy(a => a.Id).Select(a => a.Action));
+            Assert.Equal(c.Admin.Email, await c.App.WhoAmIAsync(bearer: c.Admin.AccessToken));
             return;
         }
 

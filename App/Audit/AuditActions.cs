@@ -17,6 +17,7 @@ internal static class AuditActions
         "service-created", "service-changed", "service-removed", "service-secret-rotated", "service-secret-withdrawn",
         "service-push-changed", "service-push-removed", "service-push-retried",
         "signing-key-rotated", "signing-key-revoked",
+        "fire-drill",
     }.ToFrozenSet(StringComparer.Ordinal);
 
     /// <exception cref="ArgumentOutOfRangeException">A kind that is new: it belongs in this list, and its words beside the others'.</exception>

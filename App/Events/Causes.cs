@@ -25,6 +25,9 @@ internal static class Causes
     public static readonly Cause Replaced = new("replaced", EventTypes.SessionRevoked, Concerns.Session);
     public static readonly Cause RefreshReuse = new("refresh-reuse", EventTypes.SessionRevoked, Concerns.Session);
 
+    /// <summary>An admin's own, begun to be ended: who applies it, and how soon, is what it is for.</summary>
+    public static readonly Cause FireDrill = new("fire-drill", EventTypes.SessionRevoked, Concerns.Session);
+
     /// <summary>RFC 7009.</summary>
     public static readonly Cause TokenRevoked = new("token-revoked", EventTypes.SessionRevoked, Concerns.Session);
 
@@ -39,7 +42,7 @@ internal static class Causes
 
     public static readonly IReadOnlyList<Cause> All =
     [
-        SignOut, EndedByUser, Disowned, EndedByAdmin, Replaced, RefreshReuse, TokenRevoked,
+        SignOut, EndedByUser, Disowned, EndedByAdmin, Replaced, RefreshReuse, FireDrill, TokenRevoked,
         PasswordChanged, EmailChanged, FactorChanged, RolesChanged, Disabled, Deleted, KeyRotated, KeyRevoked,
     ];
 }

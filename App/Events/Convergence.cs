@@ -38,7 +38,7 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
     private const int MostCounted = 1000;
 
     // Whoever hasn't been heard of for longer isn't there any more.
-    private static readonly TimeSpan Remembered = TimeSpan.FromDays(1);
+    internal static readonly TimeSpan Remembered = TimeSpan.FromDays(1);
 
     /// <returns>Null where no service is concerned.</returns>
     public async Task<ConvergenceView?> OfAsync(LoggedEvent entry, CancellationToken ct)
@@ -111,9 +111,9 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
     }
 
     // By the nearest rank: a time that was measured.
-    private static double? Percentile(List<double> sorted, int percent) => sorted.Count == 0 ? null : sorted[(((sorted.Count * percent) + 99) / 100) - 1];
+    internal static double? Percentile(List<double> sorted, int percent) => sorted.Count == 0 ? null : sorted[(((sorted.Count * percent) + 99) / 100) - 1];
 
-    private static double Seconds(TimeSpan span) => Math.Max(0, Math.Round(span.TotalSeconds, 3));
+    internal static double Seconds(TimeSpan span) => Math.Max(0, Math.Round(span.TotalSeconds, 3));
 
-    private static bool HasApplied(FeedReader reader, long cursor) => reader.Applied >= cursor || reader.HasAhead(cursor);
+    internal static bool HasApplied(FeedReader reader, long cursor) => reader.Applied >= cursor || reader.HasAhead(cursor);
 }

@@ -172,7 +172,7 @@ internal static class ApiDocs
         schema.Properties["code"] = new OpenApiSchema
         {
             Type = JsonSchemaType.String,
-            Description = "What to do next, for programs: `mfa_required`, `proof_required` (answered by `POST /api/sessions/current/proof`), `address_changed` or `only_admin`; absent where the status says it all.",
+            Description = "What to do next, for programs: `mfa_required`, `proof_required` (answered by `POST /api/sessions/current/proof`), `address_changed`, `only_admin`, or `drill_under_way` (look at `drill`); absent where the status says it all.",
         };
         schema.Properties["error"] = new OpenApiSchema
         {
@@ -180,6 +180,7 @@ internal static class ApiDocs
             Description = "For services, in OAuth's words: `invalid_request`, `invalid_client` or `invalid_token` (RFC 6749 section 5.2, RFC 6750 section 3.1).",
         };
         schema.Properties["challenge"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "With `mfa_required`: to be sent with the second step, within five minutes." };
+        schema.Properties["drill"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "With `drill_under_way`: the id of that one, for `GET /api/admin/drills/{id}`." };
         schema.Required ??= new HashSet<string>();
         schema.Required.Add("errors");
         return Task.CompletedTask;

@@ -21,6 +21,7 @@ internal static class ActivityWords
             "refresh-reuse" => Text.DidReuse,
             "disowned" => Text.DidDisownSession,
             "ended-by-admin" => Text.DidEndOneByAdmin,
+            "fire-drill" => Text.DidEndDrill,
             _ => Text.DidEnd,
         },
         "password-changed" => Text.DidChangePassword,
@@ -59,6 +60,7 @@ internal static class ActivityWords
         "service-push-retried" => Sentence.With(Text.DidRetryPush, detail),
         "signing-key-rotated" => Sentence.With(Text.DidRotateKey, detail),
         "signing-key-revoked" => Sentence.With(Text.DidRevokeKey, detail),
+        "fire-drill" => Text.DidDrill,
         _ => Sentence.With(Text.DidOther, action),
     };
 

@@ -65,6 +65,15 @@ public static class Problems
     /// <summary>An admin would take from themself what they do it by. The member <c>code</c> is <c>oneself</c>.</summary>
     public static ProblemHttpResult Oneself() => Create(409, new Fault("This is your own account. Another admin can do it.")).WithCode("oneself");
 
+    /// <summary>A fire drill began a moment ago. The member <c>code</c> is <c>drill_under_way</c>, and <c>drill</c> its id.</summary>
+    public static ProblemHttpResult DrillUnderWay(HttpContext http, Guid drill, TimeSpan wait)
+    {
+        RetryAfter(http, wait);
+        var problem = Create(409, new Fault("A fire drill is under way. Look at that one, or begin another in a moment.")).WithCode("drill_under_way");
+        problem.ProblemDetails.Extensions["drill"] = drill;
+        return problem;
+    }
+
     public static ProblemHttpResult Forbidden() => Create(403, new Fault("Forbidden"));
 
     public static ProblemHttpResult CrossOrigin() => Create(403, new Fault("Cross-origin request refused"));

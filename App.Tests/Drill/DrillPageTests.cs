@@ -1,0 +1,142 @@
+using System.Net;
+using AngleSharp.Dom;
+using App.Drill;
+using App.Events;
+using App.Tests.Accounts;
+using App.Tests.Admin;
+using App.Tests.Events;
+
+namespace App.Tests.Drill;
+
+/// <summary>The page of the fire drill, as a browser without script meets it, and what it says.</summary>
+public sealed class DrillPageTests : IAsyncLifetime
+{
+    private const string Path = "/admin/drill";
+
+    private readonly TestApp _app = TestApp.Start(FeedServices.Settings);
+    private TestUser _admin = null!;
+
+    public async Task InitializeAsync() => _admin = await _app.NewAdminAsync();
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
+
+    [Fact]
+    public async Task A_button_begins_it_and_leads_to_how_it_stands()
+    {
+        await AckAsync("billing", 1);
+        await AckAsync("orders", 1, "a");
+        var before = await PageAsync(Path);
+        Assert.Equal(["billing", "orders"], Bars(before).Select(b => b.Name));
+        var answer = await _app.PostFormAsync(Path, "drill", [], _admin.Cookies);
+        Assert.Equal(HttpStatusCode.SeeOther, answer.StatusCode);
+        Assert.StartsWith(Path + "?id=", answer.Location(), StringComparison.Ordinal);
+        var begun = await PageAsync(answer.Location());
+        // The same rows as before, so that nothing moves.
+        Assert.Equal(Bars(before).Select(b => b.Name), Bars(begun).Select(b => b.Name));
+        Assert.Contains("0 of 2 services refuse it so far.", begun.QuerySelector(".drill")!.TextContent, StringComparison.Ordinal);
+
+        _app.Time.Advance(TimeSpan.FromMilliseconds(34));
+        await AckAsync("orders", 2, "a");
+        _app.Time.Advance(TimeSpan.FromSeconds(6));
+        var late = await PageAsync(answer.Location());
+        Assert.Equal([("billing", "6 s behind"), ("orders", "after 34 ms")], Bars(late));
+        Assert.Contains("billing hasn’t answered after 5 s: it is 6 s behind.", late.QuerySelector(".drill.bad")!.TextContent, StringComparison.Ordinal);
+        Assert.Equal("/services/billing", late.QuerySelector(".drill a")!.GetAttribute("href"));
+
+        await AckAsync("billing", 2);
+        var over = await PageAsync(answer.Location());
+        Assert.StartsWith("All 2 services refused it within 6 s.", over.QuerySelector(".drill")!.TextContent.Trim(), StringComparison.Ordinal);
+        Assert.Equal(["billing without a name after 6 s", "orders A after 34 ms"], over.QuerySelectorAll("tbody tr").Select(row => string.Join(' ', row.TextContent.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[..^2])));
+        Assert.Contains("Half of the instances within 34 ms, the slowest after 6 s.", over.QuerySelector("main")!.TextContent, StringComparison.Ordinal);
+        Assert.Contains(over.QuerySelectorAll("code"), c => c.TextContent.Contains("/api/admin/drills", StringComparison.Ordinal));
+
+        _app.Time.Advance(TimeSpan.FromMinutes(2));
+        Assert.Contains(answer.Location(), (await PageAsync(Path)).QuerySelectorAll(".list a").Select(a => a.GetAttribute("href")));
+    }
+
+    [Fact]
+    public async Task A_second_admin_is_led_to_the_one_under_way()
+    {
+        await AckAsync("billing", 1);
+        var first = await _app.PostFormAsync(Path, "drill", [], _admin.Cookies);
+        var other = await _app.NewAdminAsync();
+        var second = await _app.PostFormAsync(Path, "drill", [], other.Cookies);
+        Assert.Equal(first.Location(), second.Location());
+        Assert.Contains("under way already", (await _app.FollowAsync(second, other.Cookies)).QuerySelector(".notice.wait")!.TextContent, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Without_a_service_in_contact_it_says_what_to_do_and_an_old_address_where_to_go()
+    {
+        var empty = await PageAsync(Path);
+        Assert.Equal("/services", empty.QuerySelector(".empty a")!.GetAttribute("href"));
+        await using var fresh = TestApp.Start();
+        var admin = await fresh.NewAdminAsync();
+        Assert.Equal("/services/new", (await (await fresh.SendAsync(HttpMethod.Get, Path, cookies: admin.Cookies)).PageAsync()).QuerySelector(".empty a")!.GetAttribute("href"));
+        foreach (var id in new[] { "nonsense", Guid.NewGuid().ToString() })
+        {
+            var gone = await _app.SendAsync(HttpMethod.Get, $"{Path}?id={id}", cookies: _admin.Cookies);
+            Assert.Equal(HttpStatusCode.NotFound, gone.StatusCode);
+            Assert.Equal(Path, (await gone.PageAsync()).QuerySelector(".notice a")!.GetAttribute("href"));
+        }
+    }
+
+    [Fact]
+    public async Task It_is_for_admins_and_stands_last_among_their_places()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.StartsWith("/account/sign-in?returnUrl=", (await _app.SendAsync(HttpMethod.Get, Path)).Location(), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.Forbidden, (await _app.SendAsync(HttpMethod.Get, Path, cookies: user.Cookies)).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, (await _app.PostFormAsync(Path, "drill", [], user.Cookies)).StatusCode);
+        Assert.Equal((Path, "page"), (await PageAsync(Path)).QuerySelectorAll(".side a")[^1] is var last ? (last.GetAttribute("href"), last.GetAttribute("aria-current")) : default);
+        var german = await (await _app.SendAsync(HttpMethod.Get, Path, cookies: _admin.Cookies, headers: ("Accept-Language", "de"))).PageAsync();
+        Assert.Equal("Probealarm", german.QuerySelector("h1")!.TextContent);
+    }
+
+    [Theory]
+    [InlineData("billing refused it within 34 ms.", 1, "billing applied 0.034")]
+    [InlineData("All 2 services refused it within 1.2 s.", 1, "billing applied 0.034", "orders applied 1.2")]
+    [InlineData("All 2 services refused it within 34 ms. Not in contact, and not waited for: shop.", 1, "billing applied 0.034", "orders applied", "shop silent")]
+    [InlineData("Every service in contact refuses it. How long that took can’t be said any more.", 100, "billing applied")]
+    [InlineData("No service was in contact, so there was nobody to time. Not in contact, and not waited for: shop.", 1, "shop silent", "orders left")]
+    [InlineData("Waiting for billing.", 1, "billing waiting 1")]
+    [InlineData("1 of 2 services refuse it so far.", 1, "billing waiting 1", "orders applied 0.01")]
+    [InlineData("billing hasn’t answered after 5 s: it is 12 s behind.", 6, "billing waiting 12", "orders applied 0.01")]
+    [InlineData("shop and billing haven’t answered after 5 s; the farthest is 12 s behind.", 6, "billing waiting 6", "shop waiting 12", "orders applied 0.01")]
+    [InlineData("shop, billing and 1 more haven’t answered after 5 s; the farthest is 12 s behind.", 6, "a waiting 6", "billing waiting 7", "shop waiting 12")]
+    [InlineData("billing was told, and didn’t take the event.", 1, "billing refused", "orders applied 0.01")]
+    [InlineData("billing hasn’t answered after 60 s: it is 2 minutes behind. Nobody is waited for any longer.", 100, "billing waiting 112")]
+    public void The_verdict_is_a_sentence_or_two(string verdict, int age, params string[] answers)
+    {
+        var at = DateTimeOffset.UnixEpoch;
+        var drill = DrillView.Of(Guid.NewGuid(), 1, at, answers.Select(a => a.Split(' ') is [var service, var state, .. var number]
+            ? (service, new DrillInstance("", state, state == "applied" ? Number(number) : null, state == "waiting" ? Number(number) : null, at)) : default), [], at.AddSeconds(age));
+        Assert.Equal(verdict, DrillWords.Verdict(drill, at.AddSeconds(age)).Replace('\u00a0', ' '));
+
+        static double? Number(string[] text) => text is [var one] ? double.Parse(one, System.Globalization.CultureInfo.InvariantCulture) : null;
+    }
+
+    [Fact] // a busy log keeps few acknowledgements
+    public void What_an_earlier_look_has_seen_is_still_known_at_a_later_one()
+    {
+        var at = DateTimeOffset.UnixEpoch;
+        var first = DrillView.Of(Guid.NewGuid(), 1, at, [("billing", new("", "applied", 0.03, null, at)), ("orders", new("", "waiting", null, 1, at))], [], at);
+        var later = DrillView.Of(first.Id, 1, at, [("billing", new("", "applied", null, null, at)), ("orders", new("", "applied", 0.2, null, at))], [], at).Remembering(first, at);
+        Assert.Equal((0.03, 0.2, 0.03), (later.P50Seconds!.Value, later.MaxSeconds!.Value, later.Services[0].Seconds!.Value));
+    }
+
+    private static List<(string Name, string Verdict)> Bars(IDocument page) => [.. page.QuerySelectorAll(".told .lane:not(.scale)").Select(l => (l.QuerySelector("b")!.TextContent, l.QuerySelector(".verdict")!.TextContent.Replace('\u00a0', ' ')))];
+
+    private async Task<IDocument> PageAsync(string path)
+    {
+        var answer = await _app.SendAsync(HttpMethod.Get, path, cookies: _admin.Cookies);
+        Assert.True(answer.StatusCode == HttpStatusCode.OK, $"{path}: {(int)answer.StatusCode}");
+        return await answer.PageAsync();
+    }
+
+    private async Task AckAsync(string service, long cursor, string? instance = null)
+    {
+        Assert.Equal(HttpStatusCode.NoContent, (await Feed.PostAsync(_app, "/events/ack", new { cursor, instance }, service)).StatusCode);
+        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+    }
+}
