@@ -62,6 +62,11 @@ internal sealed class Peer : IAsyncDisposable
         await _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
     }
 
+    /// <summary>It stands still, its connections open, until it goes on.</summary>
+    public Task PauseAsync() => Tool.RunAsync("kill", ["-STOP", $"{_process.Id}"], TestRun.Folder, TimeSpan.FromSeconds(30));
+
+    public Task GoOnAsync() => Tool.RunAsync("kill", ["-CONT", $"{_process.Id}"], TestRun.Folder, TimeSpan.FromSeconds(30));
+
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();
