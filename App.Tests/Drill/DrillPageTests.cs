@@ -45,7 +45,7 @@ public sealed class DrillPageTests : IAsyncLifetime
 
         await AckAsync("billing", 2);
         var over = await PageAsync(answer.Location());
-        Assert.StartsWith("All 2 services refused it within 6 s.", over.QuerySelector(".drill")!.TextContent.Trim(), StringComparison.Ordinal);
+        Assert.StartsWith("All 2 services refused it within 6 s.", over.QuerySelector(".drill b")!.TextContent.Trim(), StringComparison.Ordinal);
         Assert.Equal(["billing without a name after 6 s", "orders A after 34 ms"], over.QuerySelectorAll("tbody tr").Select(row => string.Join(' ', row.TextContent.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[..^2])));
         Assert.Contains("Half of the instances within 34 ms, the slowest after 6 s.", over.QuerySelector("main")!.TextContent, StringComparison.Ordinal);
         Assert.Contains(over.QuerySelectorAll("code"), c => c.TextContent.Contains("/api/admin/drills", StringComparison.Ordinal));

@@ -57,6 +57,7 @@ internal static class DrillWords
     public static string Kind(DrillView drill, DateTimeOffset now) => drill.State switch
     {
         DrillState.Applied => "",
+        DrillState.Ready => "still",
         DrillState.Behind => "bad",
         DrillState.Running when IsLate(drill, now) => "bad",
         _ => "wait",
