@@ -90,7 +90,7 @@ public sealed class DrillTests(Browser browser)
         await Expect(page.Locator("header")).ToContainTextAsync(admin.Person.Email);
     }
 
-    private static System.Text.RegularExpressions.Regex Refused() => new(@"^after [\d.]+ m?s$");
+    private static System.Text.RegularExpressions.Regex Refused() => new(@"^after [\d.]+\sm?s$");
 
     // Words that take the place of others count a little; what pushed the rest down would count much more.
     private static async Task StillAsync(PageWatch watch, double since = 0) =>
