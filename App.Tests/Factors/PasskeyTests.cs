@@ -9,7 +9,7 @@ using Microsoft.EntityFrameworkCore;
 namespace App.Tests.Factors;
 
 /// <summary>Passkeys over HTTP, with an authenticator in software: what works, and each thing that must not.</summary>
-public sealed class PasskeyTests : IAsyncDisposable
+public sealed class PasskeyTests : IAsyncLifetime
 {
     private readonly TestApp _app = TestApp.Start();
     private readonly PasskeyBrowser _browser;
@@ -367,7 +367,9 @@ public sealed class PasskeyTests : IAsyncDisposable
         }
     }
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
 
     private async Task<(TestUser User, SoftKey Key)> AdaAsync()
     {
