@@ -257,6 +257,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
             foreach (var query in new[] { "", "?take=x" })
             {
                 foreach (var list in new[] { users, audit, events }) yield return ("GET", list, await _app.SendAsync(HttpMethod.Get, list + query, bearer));
+                foreach (var list in new[] { audit, events }) yield return ("GET", list + "/export", await _app.SendAsync(HttpMethod.Get, $"{list}/export{query.Replace("take", "user", StringComparison.Ordinal)}", bearer));
             }
 
             foreach (var id in new[] { Guid.NewGuid(), user.SessionId }) yield return ("DELETE", session, await _app.SendAsync(HttpMethod.Delete, $"/api/admin/sessions/{id}", bearer));

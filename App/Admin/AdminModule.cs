@@ -35,7 +35,9 @@ internal static class AdminModule
 
         admin.MapDelete("/sessions/{id}", EndTheirSessions.HandleOneAsync).ById().ProducesProblem(404);
         admin.MapGet("/audit", ListAudit.HandleAsync).ProducesProblem(400);
+        admin.MapGet("/audit/export", ExportLists.AuditAsync).Produces<string>(200, "text/csv").ProducesProblem(400);
         admin.MapGet("/events", ListEvents.HandleAsync).ProducesProblem(400);
+        admin.MapGet("/events/export", ExportLists.EventsAsync).Produces<string>(200, "text/csv").ProducesProblem(400);
 
         var keys = admin.MapGroup("/keys");
         keys.MapGet("", ManageKeys.ListAsync);

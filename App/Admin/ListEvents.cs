@@ -24,9 +24,8 @@ internal sealed class ListEvents(AppDb db)
         ListEvents list, CancellationToken ct, string? after = null, string? type = null, string? user = null, string? take = null)
     {
         var asked = new Asked();
-        var (from, whose, count) = (asked.Number(after, "after") ?? 0, asked.Id(user, "user"), asked.Take(take));
-        var faults = type is null || EventTypes.All.Contains(type) ? asked.Faults : [.. asked.Faults, new Fault($"type must be one of {string.Join(", ", EventTypes.All)}", "type")];
-        return faults.Count > 0 ? Problems.Invalid(faults) : TypedResults.Ok(await list.RunAsync(from, type, whose, count, ct));
+        var (from, what, whose, count) = (asked.Number(after, "after") ?? 0, asked.EventType(type), asked.Id(user, "user"), asked.Take(take));
+        return asked.Faults.Count > 0 ? Problems.Invalid(asked.Faults) : TypedResults.Ok(await list.RunAsync(from, what, whose, count, ct));
     }
 
     /// <summary>In the order of the log.</summary>
