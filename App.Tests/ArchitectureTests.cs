@@ -130,7 +130,7 @@ public sealed partial class ArchitectureTests
     [GeneratedRegex(@"(?<![\w.])App\.(?<folder>[A-Z]\w*)")]
     private static partial Regex Reference();
 
-    [GeneratedRegex(@"public static \w+ (Add|Use|Map)(Shared|Data|Ops|Ui|Mail|Frame|Passwords|Audit|Events|Push|Tokens|Sessions|Factors|Accounts|Recovery|Profile|OAuth|Services|Gateway|Strategies|Connect|Admin|Lab)\(this ")]
+    [GeneratedRegex(@"public static \w+ (Add|Use|Map)(Shared|Data|Ops|Ui|Mail|Frame|Passwords|Audit|Events|Push|Tokens|Sessions|Factors|Accounts|Recovery|Profile|OAuth|Services|Gateway|Strategies|Connect|Admin|Keys|Dashboard|Drill|Lab)\(this ")]
     private static partial Regex Door();
 
     [GeneratedRegex(@"(@inject\s+|\[Inject\][^;{]*?)(?<type>(UserManager|SignInManager|RoleManager)<\w+>|\w*Db(Context)?\b|HttpClient|IHttpClientFactory)")]

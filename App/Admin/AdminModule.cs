@@ -36,11 +36,6 @@ internal static class AdminModule
         admin.MapDelete("/sessions/{id}", EndTheirSessions.HandleOneAsync).ById().ProducesProblem(404);
         admin.MapGet("/audit", ListAudit.HandleAsync).ProducesProblem(400);
         admin.MapGet("/events", ListEvents.HandleAsync).ProducesProblem(400);
-
-        var keys = admin.MapGroup("/keys");
-        keys.MapGet("", ManageKeys.ListAsync);
-        keys.MapPost("/rotate", ManageKeys.RotateAsync);
-        keys.MapPost("/{id}/revoke", ManageKeys.RevokeAsync).ProducesProblem(404);
         return routes;
     }
 }
