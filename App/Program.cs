@@ -7,6 +7,7 @@ using App.Events;
 using App.Factors;
 using App.Frame;
 using App.Gateway;
+using App.Keys;
 using App.Lab;
 using App.Mail;
 using App.OAuth;
@@ -29,7 +30,7 @@ try
         .AddEvents().AddPush()
         .AddTokens().AddSessions()
         .AddFactors().AddAccounts().AddRecovery().AddProfile()
-        .AddOAuth().AddServices().AddGateway().AddConnect().AddAdmin().AddLab();
+        .AddOAuth().AddServices().AddGateway().AddConnect().AddAdmin().AddKeys().AddLab();
 
     var app = builder.Build();
     if (await app.AnswerAsync(args) is { } answered) return answered;
@@ -41,7 +42,7 @@ try
         .MapEvents()
         .MapTokens().MapSessions()
         .MapFactors().MapAccounts().MapRecovery().MapProfile()
-        .MapOAuth().MapServices().MapGateway().MapAdmin().MapLab();
+        .MapOAuth().MapServices().MapGateway().MapAdmin().MapKeys().MapLab();
     return await app.LaunchAsync(args, prepared);
 }
 catch (Exception e) when (Hosting.Explains(e))

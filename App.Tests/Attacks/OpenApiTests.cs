@@ -249,7 +249,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
 
     private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokePeopleAsync(TestUser admin)
     {
-        const string users = "/api/admin/users", one = users + "/{id}", shut = one + "/lock", open = one + "/unlock", theirs = one + "/sessions", role = one + "/roles/{role}";
+        const string users = "/api/admin/users", one = users + "/{id}", shut = one + "/lock", open = one + "/unlock", reset = one + "/reset", theirs = one + "/sessions", role = one + "/roles/{role}";
         const string session = "/api/admin/sessions/{id}", audit = "/api/admin/audit", events = "/api/admin/events";
         var user = await _app.SignUpAsync();
         foreach (var bearer in new[] { null, (await _app.SignUpAsync()).AccessToken, admin.AccessToken })
@@ -276,6 +276,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
             foreach (var id in new[] { Guid.NewGuid(), admin.Id, user.Id })
             {
                 yield return ("POST", shut, await _app.SendAsync(HttpMethod.Post, $"{users}/{id}/lock", bearer));
+                yield return ("POST", reset, await _app.SendAsync(HttpMethod.Post, $"{users}/{id}/reset", bearer));
                 yield return ("POST", open, await _app.SendAsync(HttpMethod.Post, $"{users}/{id}/unlock", bearer));
             }
         }

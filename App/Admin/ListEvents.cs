@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using App.Data;
 using App.Events;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -12,7 +13,8 @@ namespace App.Admin;
 /// <param name="NotBefore">Seconds since 1970: the user's tokens issued then or before are refused.</param>
 /// <param name="Expires">Seconds since 1970: when the last token that it concerns has expired.</param>
 /// <param name="Reason">Why, in a word.</param>
-internal sealed record EventView(long Cursor, string Type, Guid? Sub, Guid? Sid, string? Kid, long? NotBefore, long Expires, string Reason, DateTimeOffset At);
+/// <param name="Email">Of the user, for pages; null where there is no such account any more.</param>
+internal sealed record EventView(long Cursor, string Type, Guid? Sub, Guid? Sid, string? Kid, long? NotBefore, long Expires, string Reason, DateTimeOffset At, [property: JsonIgnore] string? Email = null);
 
 /// <param name="After">Ask with this for what comes next. With a filter there may be fewer entries, or none, and yet more to come: the end is where it stays the same.</param>
 internal sealed record EventList(IReadOnlyList<EventView> Events, long After);
@@ -44,7 +46,8 @@ internal sealed class ListEvents(AppDb db)
         var rows = db.SecurityEvents.AsNoTracking().Where(e => before == null || e.Cursor < before);
         var seen = await rows.OrderByDescending(e => e.Cursor).Skip(Asked.MostLooked - 1).Select(e => (long?)e.Cursor).FirstOrDefaultAsync(ct);
         var found = await Filter(rows.Where(e => seen == null || e.Cursor >= seen), type, user).OrderByDescending(e => e.Cursor).Take(take + 1).ToListAsync(ct);
-        return (View(found, take), found.Count > take ? found[take - 1].Cursor : seen);
+        var emails = await FindUsers.AddressesAsync(db, found.Select(e => e.UserId), ct);
+        return ([.. View(found, take).Select(e => e.Sub is { } user ? e with { Email = emails.GetValueOrDefault(user) } : e)], found.Count > take ? found[take - 1].Cursor : seen);
     }
 
     private static IQueryable<LoggedEvent> Filter(IQueryable<LoggedEvent> rows, string? type, Guid? user)
