@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.WebUtilities;
 
 namespace App.Admin;
 
@@ -50,6 +51,10 @@ internal static class ExportLists
             }
         });
     }
+
+    /// <summary>Where a page's list can be had whole.</summary>
+    public static string Address(string list, params (string Name, string? Value)[] filter) =>
+        QueryHelpers.AddQueryString($"/api/admin/{list}/export", filter.Where(f => !string.IsNullOrEmpty(f.Value)).Select(f => KeyValuePair.Create(f.Name, f.Value)));
 
     private static PushStreamHttpResult File(string name, TimeProvider time, Func<StreamWriter, Task> write) => TypedResults.Stream(
         async stream =>

@@ -23,7 +23,7 @@ internal sealed record AuditList(IReadOnlyList<AuditView> Entries, long? Before)
 /// <summary>The audit, for admins: everybody's, or one person's, or one kind of thing.</summary>
 internal sealed class ListAudit(AppDb db)
 {
-    private const int LongestAction = 40;
+    public const int LongestAction = 40;
 
     public static async Task<Results<Ok<AuditList>, ProblemHttpResult>> HandleAsync(
         ListAudit list, CancellationToken ct, string? user = null, string? action = null, string? before = null, string? take = null)

@@ -1,8 +1,10 @@
 using System.Text.Json.Serialization;
 using App.Data;
 using App.Events;
+using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
+using SessionOptions = App.Sessions.SessionOptions;
 
 namespace App.Admin;
 
@@ -20,7 +22,7 @@ internal sealed record EventView(long Cursor, string Type, Guid? Sub, Guid? Sid,
 internal sealed record EventList(IReadOnlyList<EventView> Events, long After);
 
 /// <summary>The event log, for admins, as far back as it is kept: an hour beyond the life of the tokens.</summary>
-internal sealed class ListEvents(AppDb db)
+internal sealed class ListEvents(AppDb db, SessionOptions sessions, TimeProvider time)
 {
     public static async Task<Results<Ok<EventList>, ProblemHttpResult>> HandleAsync(
         ListEvents list, CancellationToken ct, string? after = null, string? type = null, string? user = null, string? take = null)
@@ -49,6 +51,10 @@ internal sealed class ListEvents(AppDb db)
         var emails = await FindUsers.AddressesAsync(db, found.Select(e => e.UserId), ct);
         return ([.. View(found, take).Select(e => e.Sub is { } user ? e with { Email = emails.GetValueOrDefault(user) } : e)], found.Count > take ? found[take - 1].Cursor : seen);
     }
+
+    /// <summary>Whether an admin whose page stays open is signed in still, and still an admin.</summary>
+    public async Task<bool> MayAsync(CurrentUser admin, CancellationToken ct) =>
+        await db.Sessions.Living(time.GetUtcNow(), sessions).AnyAsync(s => s.Id == admin.SessionId, ct) && (await db.FindRolesAsync(admin.Id, ct)).Contains(Roles.Admin);
 
     private static IQueryable<LoggedEvent> Filter(IQueryable<LoggedEvent> rows, string? type, Guid? user)
     {
