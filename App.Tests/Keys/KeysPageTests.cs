@@ -69,7 +69,7 @@ public sealed class KeysPageTests : IAsyncLifetime
         var (seen, next) = (await IdAsync(SigningKeyState.Current), await IdAsync(SigningKeyState.Next));
         var form = (await PageAsync()).QuerySelector("dialog#rotate")!;
         Assert.Equal(seen, form.QuerySelector("input[name=seen]")!.GetAttribute("value"));
-        Assert.All([seen, next], key => Assert.Contains(key, form.TextContent, StringComparison.Ordinal));
+        Assert.Contains("nobody is signed out", form.TextContent, StringComparison.Ordinal);
         Assert.Contains("published only just now", form.TextContent, StringComparison.Ordinal);
 
         Assert.Contains($"Key {next} signs from now on", Said(await PostAsync("rotate", ("seen", seen))), StringComparison.Ordinal);
