@@ -182,6 +182,7 @@ public sealed class TestApp : IAsyncDisposable
     private static string MigrateOnce()
     {
         var folder = Directory.CreateTempSubdirectory("gatehouse-migrated-").FullName;
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(folder, recursive: true);
         using (var app = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
         {
             host.UseEnvironment("Development");

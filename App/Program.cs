@@ -8,6 +8,7 @@ using App.Events;
 using App.Factors;
 using App.Frame;
 using App.Gateway;
+using App.Keys;
 using App.Lab;
 using App.Mail;
 using App.OAuth;
@@ -30,7 +31,7 @@ try
         .AddEvents().AddPush()
         .AddTokens().AddSessions()
         .AddFactors().AddAccounts().AddRecovery().AddProfile()
-        .AddOAuth().AddServices().AddGateway().AddConnect().AddAdmin().AddDrill().AddLab();
+        .AddOAuth().AddServices().AddGateway().AddConnect().AddAdmin().AddKeys().AddDrill().AddLab();
 
     var app = builder.Build();
     if (await app.AnswerAsync(args) is { } answered) return answered;
@@ -42,7 +43,7 @@ try
         .MapEvents()
         .MapTokens().MapSessions()
         .MapFactors().MapAccounts().MapRecovery().MapProfile()
-        .MapOAuth().MapServices().MapGateway().MapAdmin().MapDrill().MapLab();
+        .MapOAuth().MapServices().MapGateway().MapAdmin().MapKeys().MapDrill().MapLab();
     return await app.LaunchAsync(args, prepared);
 }
 catch (Exception e) when (Hosting.Explains(e))

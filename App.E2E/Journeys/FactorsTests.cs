@@ -187,6 +187,7 @@ public sealed class FactorsTests(Browser browser)
         await page.GotoAsync(Passkeys);
         await page.GetByRole(AriaRole.Button, new() { Name = "Add a passkey" }).ClickAsync();
         await Expect(page.Locator(".list > li")).ToHaveCountAsync(expected);
+        await Expect(page.Locator("main .notice")).ToContainTextAsync("is added");
     }
 
     private static async Task SecondStepAsync(IPage page, Person person)

@@ -35,7 +35,7 @@ public sealed class ActorTests(SharedApp shared) : IClassFixture<SharedApp>
         {
             var page = await (await _app.SendAsync(HttpMethod.Get, path, cookies: admin.Cookies)).PageAsync();
             var by = page.QuerySelectorAll(".list:last-of-type .meta span:has(a)");
-            Assert.Equal($"By {admin.Email} {admin.Id}", by[^1].TextContent);
+            Assert.Equal($"By {admin.Email}", by[^1].TextContent);
             Assert.Equal($"/admin/users/{admin.Id}", by[^1].QuerySelector("a")!.GetAttribute("href"));
         }
 
@@ -86,7 +86,7 @@ public sealed class ActorTests(SharedApp shared) : IClassFixture<SharedApp>
             db.Audit.Add(new AuditEntry { At = _app.Time.GetUtcNow(), Action = "account-locked", UserId = user.Id, ActorId = gone });
             return db.SaveChangesAsync();
         });
-        Assert.Contains($"By  {gone}", await TextAsync(admin, $"/admin/audit?user={user.Id}"), StringComparison.Ordinal);
+        Assert.Contains($"By Deleted account {gone}", await TextAsync(admin, $"/admin/audit?user={user.Id}"), StringComparison.Ordinal);
     }
 
     private static List<JsonElement> Entries(JsonElement list) => [.. list.GetProperty("entries").EnumerateArray()];

@@ -5,7 +5,7 @@ using Microsoft.EntityFrameworkCore;
 namespace App.Tests.Admin;
 
 /// <summary>ATTACKS 158, for the other way in which an admin goes: somebody must be left to look after the service.</summary>
-public sealed class ChangeRoleTests : IAsyncDisposable
+public sealed class ChangeRoleTests : IAsyncLifetime
 {
     private readonly TestApp _app = TestApp.Start();
 
@@ -39,7 +39,9 @@ public sealed class ChangeRoleTests : IAsyncDisposable
         Assert.Equal(1, await AdminsAsync());
     }
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
 
     private Task<ChangeRole.Outcome> RunAsync(TestUser user, bool granted, string role = Roles.Admin, TestApp? at = null) =>
         (at ?? _app).ScopedAsync((ChangeRole change) => change.RunAsync(user.Email, role, granted, CancellationToken.None));

@@ -8,7 +8,7 @@ using Microsoft.EntityFrameworkCore;
 namespace App.Tests.Admin;
 
 /// <summary>OpenID CAEP 1.0 section 3.2: a Token Claims Change bears the claims with their new values.</summary>
-public sealed class ChangedClaimsTests : IAsyncDisposable
+public sealed class ChangedClaimsTests : IAsyncLifetime
 {
     private readonly TestApp _app = TestApp.Start(FeedServices.Settings);
 
@@ -60,7 +60,9 @@ public sealed class ChangedClaimsTests : IAsyncDisposable
         Assert.Equal(3, Roles(sets[4]).Count());
     }
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
 
     private async Task ChangeAsync(TestUser user, string role, bool granted) =>
         Assert.Equal(ChangeRole.Outcome.Changed, await _app.ScopedAsync((ChangeRole change) => change.RunAsync(user.Email, role, granted, CancellationToken.None)));

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Net;
 using System.Text.Json;
 using App.Admin;
 using App.Audit;
@@ -76,7 +78,42 @@ public sealed class ListsTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Equal((0, two.GetProperty("after").GetInt64()), (Types(end).Count, end.GetProperty("after").GetInt64()));
     }
 
+    [Fact]
+    public async Task The_audit_is_exported_whole_as_far_as_the_filter_goes()
+    {
+        await using var app = TestApp.Start();
+        var (admin, user) = (await app.NewAdminAsync(), await app.SignUpAsync());
+        await app.DbAsync(db => db.Database.ExecuteSqlAsync($"""
+            INSERT INTO "Audit" ("At", "Action", "Detail", "UserId") WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) SELECT 0, 'signed-in', '=1,"2"', {user.Id} FROM n
+            """));
+        var answer = await app.SendAsync(HttpMethod.Get, $"/api/admin/audit/export?user={user.Id}&action=signed-in", admin.AccessToken);
+        Assert.Equal(("text/csv; charset=utf-8", "attachment; filename=audit-2026-01-01.csv; filename*=UTF-8''audit-2026-01-01.csv"), (answer.Content.Headers.ContentType!.ToString(), answer.Content.Headers.ContentDisposition!.ToString()));
+        Assert.Equal("no-store", answer.Headers.CacheControl!.ToString());
+        var lines = (await answer.Content.ReadAsStringAsync()).Split("\r\n");
+        Assert.Equal(("id,at,action,user,session,address,detail,actor", 2503, ""), (lines[0], lines.Length, lines[^1]));
+        Assert.EndsWith($",0001-01-01T00:00:00.0000000Z,signed-in,{user.Id},,,\"'=1,\"\"2\"\"\",", lines[1], StringComparison.Ordinal);
+        Assert.Contains($",signed-in,{user.Id},{user.SessionId},", lines[^2], StringComparison.Ordinal);
+        var ids = lines[1..^1].Select(l => long.Parse(l.Split(',')[0], CultureInfo.InvariantCulture)).ToList();
+        Assert.Equal(ids.OrderDescending(), ids);
+        Assert.DoesNotContain("@", string.Concat(lines), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.Forbidden, (await app.SendAsync(HttpMethod.Get, "/api/admin/audit/export", user.AccessToken)).StatusCode);
+    }
+
+    [Fact]
+    public async Task The_events_are_exported_in_their_order()
+    {
+        await using var app = TestApp.Start();
+        var (admin, user) = (await app.NewAdminAsync(), await app.SignUpAsync());
+        await app.LockAsync(admin, user);
+        string[] lines = (await (await app.SendAsync(HttpMethod.Get, "/api/admin/events/export", admin.AccessToken)).Content.ReadAsStringAsync()).Split("\r\n");
+        Assert.Equal("cursor,at,type,sub,sid,kid,notBefore,expires,reason", lines[0]);
+        Assert.Equal(await app.DbAsync(db => db.SecurityEvents.OrderBy(e => e.Cursor).Select(e => e.Cursor + "," + e.Type).ToListAsync()), lines[1..^1].Select(l => l.Split(',')).Select(c => c[0] + "," + c[2]));
+        lines = (await (await app.SendAsync(HttpMethod.Get, $"/api/admin/events/export?type=account-disabled&user={user.Id}", admin.AccessToken)).Content.ReadAsStringAsync()).Split("\r\n");
+        Assert.Equal((3, true), (lines.Length, lines[1].Contains($"account-disabled,{user.Id},,,", StringComparison.Ordinal)));
+    }
+
     [Theory]
+    [InlineData("audit/export?user=x", "user"), InlineData("audit/export?action=12345678901234567890123456789012345678901", "action"), InlineData("events/export?type=nonsense", "type"), InlineData("events/export?user=", "user")]
     [InlineData("audit?user=x", "user"), InlineData("audit?before=-1", "before"), InlineData("audit?take=1000", "take"), InlineData("audit?action=12345678901234567890123456789012345678901", "action")]
     [InlineData("events?user=", "user"), InlineData("events?after=x", "after"), InlineData("events?take=0", "take"), InlineData("events?type=nonsense", "type"), InlineData("events?after=99999999999999999999", "after")]
     public async Task What_makes_no_sense_is_refused_by_its_name(string query, string field)

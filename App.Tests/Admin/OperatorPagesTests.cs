@@ -1,5 +1,6 @@
 using System.Net;
 using AngleSharp.Dom;
+using App.Audit;
 using App.Tests.Accounts;
 using App.Tests.Data;
 
@@ -110,7 +111,12 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         await _app.LockAsync(admin, user);
         Assert.Equal(["account-locked"], Names(await PageAsync(admin, $"/admin/audit?user={user.Id}&action=account-locked")));
         Assert.Contains("signed-up", Names(await PageAsync(admin, $"/admin/audit?user={user.Id}")));
-        Assert.NotNull((await PageAsync(admin, "/admin/audit?user=nonsense&before=x")).QuerySelector(".empty"));
+        var byAddress = await PageAsync(admin, $"/admin/audit?user={Uri.EscapeDataString(" " + user.Email.ToUpperInvariant())}&action=account-locked");
+        Assert.Equal(["account-locked"], Names(byAddress));
+        Assert.Equal("account-locked", byAddress.QuerySelector("select[name=action] option[selected]")!.GetAttribute("value"));
+        Assert.Equal(user.Email, byAddress.QuerySelector($".list a[href='/admin/users/{user.Id}']")!.TextContent);
+        foreach (var nobody in new[] { "nonsense", "nobody%40example.test" })
+            Assert.Contains("Nobody has this address", (await PageAsync(admin, $"/admin/audit?user={nobody}&before=x")).QuerySelector(".empty")!.TextContent, StringComparison.Ordinal);
 
         var events = await PageAsync(admin, "/admin/events");
         Assert.Equal(["account-disabled", "session-revoked"], Names(events)[..2].Order());
@@ -118,6 +124,21 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         Assert.Equal(["account-disabled"], Names(filtered).Distinct());
         Assert.Equal("account-disabled", filtered.QuerySelector("option[selected]")!.GetAttribute("value"));
         Assert.NotNull((await PageAsync(admin, "/admin/events?type=nonsense")).QuerySelector(".empty"));
+    }
+
+    [Fact]
+    public async Task An_account_that_is_gone_is_called_deleted_and_leads_nowhere()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        var row = new AuditEntry { At = _app.Time.GetUtcNow(), Action = "account-locked", UserId = user.Id };
+        await _app.SendAsync(HttpMethod.Post, "/api/account/delete", user.AccessToken, json: new { password = user.Password });
+        await _app.DbAsync(db => { db.Audit.Add(row); return db.SaveChangesAsync(); });
+        foreach (var path in new[] { "/admin/events?type=account-purged", $"/admin/audit?user={user.Id}" })
+        {
+            var page = await PageAsync(admin, path);
+            Assert.Contains($"Deleted account {user.Id}", page.QuerySelector(".list")!.TextContent, StringComparison.Ordinal);
+            Assert.Null(page.QuerySelector($"a[href='/admin/users/{user.Id}']"));
+        }
     }
 
     private static List<string> Names(IDocument page) => [.. page.QuerySelectorAll(".list b").Select(b => b.TextContent)];

@@ -254,7 +254,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
 
     private async IAsyncEnumerable<(string Method, string Template, HttpResponseMessage Answer)> ProvokePeopleAsync(TestUser admin)
     {
-        const string users = "/api/admin/users", one = users + "/{id}", shut = one + "/lock", open = one + "/unlock", theirs = one + "/sessions", role = one + "/roles/{role}";
+        const string users = "/api/admin/users", one = users + "/{id}", shut = one + "/lock", open = one + "/unlock", reset = one + "/reset", theirs = one + "/sessions", role = one + "/roles/{role}";
         const string session = "/api/admin/sessions/{id}", audit = "/api/admin/audit", events = "/api/admin/events";
         var user = await _app.SignUpAsync();
         foreach (var bearer in new[] { null, (await _app.SignUpAsync()).AccessToken, admin.AccessToken })
@@ -262,6 +262,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
             foreach (var query in new[] { "", "?take=x" })
             {
                 foreach (var list in new[] { users, audit, events }) yield return ("GET", list, await _app.SendAsync(HttpMethod.Get, list + query, bearer));
+                foreach (var list in new[] { audit, events }) yield return ("GET", list + "/export", await _app.SendAsync(HttpMethod.Get, $"{list}/export{query.Replace("take", "user", StringComparison.Ordinal)}", bearer));
             }
 
             foreach (var id in new[] { Guid.NewGuid(), user.SessionId }) yield return ("DELETE", session, await _app.SendAsync(HttpMethod.Delete, $"/api/admin/sessions/{id}", bearer));
@@ -280,6 +281,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
             foreach (var id in new[] { Guid.NewGuid(), admin.Id, user.Id })
             {
                 yield return ("POST", shut, await _app.SendAsync(HttpMethod.Post, $"{users}/{id}/lock", bearer));
+                yield return ("POST", reset, await _app.SendAsync(HttpMethod.Post, $"{users}/{id}/reset", bearer));
                 yield return ("POST", open, await _app.SendAsync(HttpMethod.Post, $"{users}/{id}/unlock", bearer));
             }
         }

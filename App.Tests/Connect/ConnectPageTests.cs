@@ -102,6 +102,8 @@ public sealed class ConnectPageTests : IAsyncLifetime
         var chosen = await _app.PostFormAsync("/services/stock/connect", "trust", [new("trust", "Asks")], _admin.Cookies);
         Assert.Equal((HttpStatusCode.SeeOther, "/services/stock/connect"), (chosen.StatusCode, chosen.Location()));
         Assert.Equal("Asks", Pressed(await LookAsync("/services/stock/connect")));
+        var told = await _app.SendAsync(HttpMethod.Get, "/services/stock/connect", cookies: $"{_admin.Cookies}; {Attacks.Answers.CookieLines(chosen).Single().Split(';')[0]}");
+        Assert.StartsWith("Saved: It asks us.", (await told.PageAsync()).QuerySelector("main .notice[role=status]")!.TextContent, StringComparison.Ordinal);
         foreach (var nonsense in new[] { "", "7", "Blindly" }) await _app.PostFormAsync("/services/stock/connect", "trust", [new("trust", nonsense)], _admin.Cookies);
         Assert.Equal("Asks", Pressed(await LookAsync("/services/stock/connect")));
 

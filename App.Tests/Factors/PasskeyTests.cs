@@ -9,7 +9,7 @@ using Microsoft.EntityFrameworkCore;
 namespace App.Tests.Factors;
 
 /// <summary>Passkeys over HTTP, with an authenticator in software: what works, and each thing that must not.</summary>
-public sealed class PasskeyTests : IAsyncDisposable
+public sealed class PasskeyTests : IAsyncLifetime
 {
     private readonly TestApp _app = TestApp.Start();
     private readonly PasskeyBrowser _browser;
@@ -296,6 +296,30 @@ public sealed class PasskeyTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task The_page_says_what_was_added_within_a_minute_and_what_was_removed_once()
+    {
+        var user = await _app.SignUpAsync();
+        var id = (await _browser.AddAsync(new SoftKey(), user)).GetProperty("id").GetGuid();
+        var name = await _app.DbAsync(db => db.Passkeys.Where(p => p.Id == id).Select(p => p.Name).SingleAsync());
+        Assert.Equal($"“{name}” is added. You can sign in with it from now on.", await NoticeAsync($"?added={id}"));
+        foreach (var other in new[] { "", "?added=", "?added=x", $"?added={Guid.NewGuid()}" }) Assert.Null(await NoticeAsync(other));
+        Assert.Null(await NoticeAsync($"?added={id}", await _app.SignUpAsync()));
+        _app.Time.Advance(TimeSpan.FromMinutes(1));
+        user = await _app.SignInAsync(user); // the page has renewed the session of before
+        Assert.Null(await NoticeAsync($"?added={id}"));
+
+        var told = Answers.CookieLines(await RemoveOnPageAsync(user, id)).Single(line => line.StartsWith("told=", StringComparison.Ordinal)).Split(';')[0];
+        Assert.Equal($"“{name}” is removed. Nobody can sign in with it any more.", await NoticeAsync("", user, told));
+        Assert.DoesNotContain(Answers.CookieLines(await RemoveOnPageAsync(user, id)), line => line.StartsWith("told=", StringComparison.Ordinal));
+
+        async Task<string?> NoticeAsync(string query, TestUser? who = null, string? cookie = null)
+        {
+            var page = await (await _app.SendAsync(HttpMethod.Get, "/account/passkeys" + query, cookies: $"{(who ?? user).Cookies}; {cookie}")).PageAsync();
+            return page.QuerySelector("main .notice")?.TextContent;
+        }
+    }
+
+    [Fact]
     public async Task To_passkeys_as_the_second_step_an_app_can_be_added()
     {
         var (user, key) = await AdaAsync();
@@ -367,7 +391,9 @@ public sealed class PasskeyTests : IAsyncDisposable
         }
     }
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
 
     private async Task<(TestUser User, SoftKey Key)> AdaAsync()
     {

@@ -7,7 +7,7 @@ using Microsoft.EntityFrameworkCore;
 namespace App.Tests.Factors;
 
 /// <summary>Who was signed in a while ago proves it again before they change what protects them, or end other sessions.</summary>
-public sealed class RecentProofTests : IAsyncDisposable
+public sealed class RecentProofTests : IAsyncLifetime
 {
     private const string Proof = "/api/sessions/current/proof";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -195,7 +195,9 @@ public sealed class RecentProofTests : IAsyncDisposable
         Assert.Equal(row.StartedAt, row.AuthenticatedAt);
     }
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
 
     private async Task<(TestUser Here, TestUser There)> TwoSessionsAsync()
     {

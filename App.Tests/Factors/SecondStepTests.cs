@@ -6,7 +6,7 @@ using Microsoft.EntityFrameworkCore;
 namespace App.Tests.Factors;
 
 /// <summary>A password alone is not a session any more; and nothing but a good code, once, makes it one.</summary>
-public sealed class SecondStepTests : IAsyncDisposable
+public sealed class SecondStepTests : IAsyncLifetime
 {
     private readonly TestApp _app = TestApp.Start();
 
@@ -157,7 +157,9 @@ public sealed class SecondStepTests : IAsyncDisposable
         Assert.Equal(before, await State.OfAsync(_app));
     }
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
 
     private async Task<TwoStepUser> AdaAsync() => await _app.TurnOnTwoStepAsync(await _app.SignUpAsync());
 }

@@ -7,7 +7,7 @@ using Microsoft.EntityFrameworkCore;
 namespace App.Tests.Factors;
 
 /// <summary>Two-step sign-in is turned on and off, and what it leaves behind.</summary>
-public sealed class TwoStepTests : IAsyncDisposable
+public sealed class TwoStepTests : IAsyncLifetime
 {
     private readonly TestApp _app = TestApp.Start();
 
@@ -170,5 +170,7 @@ public sealed class TwoStepTests : IAsyncDisposable
         Assert.Equal(1, await _app.DbAsync(db => db.Authenticators.CountAsync()));
     }
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _app.DisposeAsync();
 }

@@ -40,6 +40,20 @@ public sealed class ShellTests
         Assert.NotNull(target.QuerySelector("h1"));
     }
 
+    [Fact]
+    public async Task The_first_steps_ask_nobody_to_do_what_they_have_done()
+    {
+        await using var app = TestApp.Start();
+        var (admin, user) = (await app.NewAdminAsync(), await app.SignUpAsync("o'brien@example.test"));
+        Assert.Equal(["Command that signs up", "Command that makes an admin"], await CommandsAsync(null));
+        Assert.Equal(["Command that makes an admin"], await CommandsAsync(user.Cookies));
+        Assert.Equal([], await CommandsAsync(admin.Cookies));
+        Assert.DoesNotContain("o'brien", System.Net.WebUtility.HtmlDecode((await HomeAsync(user.Cookies)).QuerySelector("main pre")!.TextContent), StringComparison.Ordinal); // no word of a shell's
+
+        async Task<IEnumerable<string?>> CommandsAsync(string? cookies) => (await HomeAsync(cookies)).QuerySelectorAll("main pre").Select(p => p.GetAttribute("aria-label"));
+        async Task<AngleSharp.Dom.IDocument> HomeAsync(string? cookies) => await (await app.SendAsync(HttpMethod.Get, "/", cookies: cookies)).PageAsync();
+    }
+
     [Fact] // ATTACKS 217, for a component's state
     public async Task A_page_is_clean_of_what_the_content_security_policy_forbids()
     {

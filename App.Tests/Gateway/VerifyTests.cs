@@ -130,6 +130,23 @@ public sealed class VerifyTests : IAsyncLifetime
             Assert.Equal(HttpStatusCode.Forbidden, (await _app.VerifyAsync(query, bearer: user.AccessToken)).StatusCode);
     }
 
+    [Theory] // A proxy's configuration that demands something in a word of its own would let everybody pass.
+    [InlineData("?roles=admin", 400)]
+    [InlineData("?Role=admin", 400)]
+    [InlineData("?audience=orders&aud=orders", 400)]
+    [InlineData("?role%20=admin", 400)]
+    [InlineData("?=admin", 400)]
+    [InlineData("?&redirect=true&", 200)]
+    // Envoy appends the original address: its query is the application's, and can only demand more.
+    [InlineData("?audience=orders&redirect=true&path=/orders?page=2&roles=all", 200)]
+    [InlineData("?audience=orders&path=/orders?page=2&role=admin", 403)]
+    [InlineData("?roles=admin&path=/", 400)]
+    public async Task A_misspelled_demand_is_refused_and_not_taken_for_none(string query, int status)
+    {
+        Assert.Equal(status, (int)(await _app.VerifyAsync(query, bearer: (await _app.SignUpAsync()).AccessToken)).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _app.VerifyAsync(query)).StatusCode);
+    }
+
     [Fact] // CK-12 (47), SES: over at once, by whichever way it was known
     public async Task Signing_out_ends_it_at_the_next_question()
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using App.Audit;
 using App.Mail;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
@@ -99,6 +100,30 @@ public sealed partial class ChangeEmailTests : IAsyncLifetime
 
         Assert.Contains("on its way to it", answers[0], StringComparison.Ordinal);
         Assert.Equal(answers[1], answers[0]);
+    }
+
+    [Theory] // ATTACKS 130: nor does the page afterwards say which of the two it was
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Until_the_letter_is_answered_or_too_old_the_page_says_that_a_change_was_asked_for(bool taken)
+    {
+        var ada = await _app.SignUpAsync();
+        var wanted = taken ? (await _app.SignUpAsync()).Email : "free@example.test";
+        Assert.False(await SaysAsync());
+        await AskAsync(ada, wanted);
+        Assert.True(await SaysAsync());
+        if (!taken)
+        {
+            var undone = await _app.SignUpAsync();
+            await ChangeAsync(undone, "changed@example.test");
+            Assert.DoesNotContain("asked for another address", await PageOfAsync(undone), StringComparison.Ordinal);
+        }
+
+        await _app.DbAsync(db => db.Audit.Where(a => a.Action == "email-change-asked").ExecuteUpdateAsync(set => set.SetProperty(a => a.At, _app.Time.GetUtcNow().AddDays(-1))));
+        Assert.False(await SaysAsync());
+
+        async Task<bool> SaysAsync() => (await PageOfAsync(ada)).Contains("asked for another address", StringComparison.Ordinal);
+        async Task<string> PageOfAsync(TestUser user) => await (await _app.SendAsync(HttpMethod.Get, "/account/profile", cookies: user.Cookies)).Content.ReadAsStringAsync();
     }
 
     [Fact] // One account an address: taken between the letter and its answer.

@@ -53,7 +53,7 @@ public sealed class KeyCommandsTests : IAsyncLifetime
             await db.SecurityEvents.CountAsync(e => e.KeyId == key && e.Reason == "revoked"),
             await db.Audit.CountAsync(a => a.Action == "signing-key-revoked" && a.Detail == key))));
 
-        Assert.Equal((1, "No such key." + Environment.NewLine), await RunAsync("revoke", key));
+        Assert.Equal((1, "No such key, or it is revoked already; see `keys list`." + Environment.NewLine), await RunAsync("revoke", key));
     }
 
     [Theory]

@@ -9,6 +9,7 @@ internal static class AdminModule
     {
         services.AddScoped<ChangeRole>();
         services.AddScoped<LockAccount>();
+        services.AddScoped<StartReset>();
         services.AddScoped<FindUsers>();
         services.AddScoped<ShowUser>();
         services.AddScoped<EndTheirSessions>();
@@ -32,15 +33,13 @@ internal static class AdminModule
         users.MapDelete("/{id}/roles/{role}", ChangeRole.HandleRevokeAsync).ById().ProducesProblem(400).ProducesProblem(404).ProducesProblem(409);
         users.MapPost("/{id}/lock", LockAccount.HandleLockAsync).ById().ProducesProblem(404).ProducesProblem(409);
         users.MapPost("/{id}/unlock", LockAccount.HandleUnlockAsync).ById().ProducesProblem(404);
+        users.MapPost("/{id}/reset", StartReset.HandleAsync).ById().ProducesProblem(404).ProducesProblem(409);
 
         admin.MapDelete("/sessions/{id}", EndTheirSessions.HandleOneAsync).ById().ProducesProblem(404);
         admin.MapGet("/audit", ListAudit.HandleAsync).ProducesProblem(400);
+        admin.MapGet("/audit/export", ExportLists.AuditAsync).Produces<string>(200, "text/csv").ProducesProblem(400);
         admin.MapGet("/events", ListEvents.HandleAsync).ProducesProblem(400);
-
-        var keys = admin.MapGroup("/keys");
-        keys.MapGet("", ManageKeys.ListAsync);
-        keys.MapPost("/rotate", ManageKeys.RotateAsync);
-        keys.MapPost("/{id}/revoke", ManageKeys.RevokeAsync).ProducesProblem(404);
+        admin.MapGet("/events/export", ExportLists.EventsAsync).Produces<string>(200, "text/csv").ProducesProblem(400);
         return routes;
     }
 }

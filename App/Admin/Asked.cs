@@ -1,4 +1,5 @@
 using System.Globalization;
+using App.Events;
 
 namespace App.Admin;
 
@@ -41,6 +42,12 @@ internal sealed class Asked
     {
         if (text is null || text.Length <= longest) return text;
         _faults.Add(new Fault($"{field} must be at most {longest} characters", field));
+        return null;
+    }
+    public string? EventType(string? text)
+    {
+        if (text is null || EventTypes.All.Contains(text)) return text;
+        _faults.Add(new Fault($"type must be one of {string.Join(", ", EventTypes.All)}", "type"));
         return null;
     }
 }

@@ -53,6 +53,20 @@ internal sealed class FindUsers(AppDb db)
         return new UserList(await WithRolesAsync(shown, ct), found.Count > take ? shown[^1].Id : null);
     }
 
+    /// <summary>Who is meant by an id or a whole address.</summary>
+    /// <returns>An id also where its account is gone: what is held about it may not be. Null for an address that nobody has.</returns>
+    public async Task<Guid?> WhoAsync(string text, CancellationToken ct) =>
+        Guid.TryParse(text, out var id) ? id
+        : EmailAddress.TryParse(text, out var email) ? await db.Users.Where(u => u.NormalizedEmail == email.Key).Select(u => (Guid?)u.Id).SingleOrDefaultAsync(ct)
+        : null;
+
+    /// <summary>The addresses of those among them that still have an account.</summary>
+    public static async Task<Dictionary<Guid, string>> AddressesAsync(AppDb db, IEnumerable<Guid?> ids, CancellationToken ct)
+    {
+        var asked = ids.OfType<Guid>().Distinct().ToList();
+        return asked.Count == 0 ? [] : await db.Users.Where(u => asked.Contains(u.Id)).ToDictionaryAsync(u => u.Id, u => u.Email!, ct);
+    }
+
 #pragma warning disable CA1309, CA1310 // the database compares, by its own columns and their order
     private IQueryable<User> Addressed(string prefix, string? end, string? after)
     {

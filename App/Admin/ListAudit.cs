@@ -12,7 +12,9 @@ namespace App.Admin;
 /// <param name="Detail">What the action alone doesn't say; in rows of older making also which admin did it.</param>
 /// <param name="Actor">The admin who did it; absent where the user did it themself, or the command line, or nobody.</param>
 /// <param name="Who">The same for pages, with the address.</param>
-internal sealed record AuditView(long Id, DateTimeOffset At, string Action, Guid? User, Guid? Session, string? Address, string? Detail, Guid? Actor, [property: JsonIgnore] Actor? Who);
+/// <param name="Email">Of the user, for pages; null where there is no such account any more.</param>
+internal sealed record AuditView(
+    long Id, DateTimeOffset At, string Action, Guid? User, Guid? Session, string? Address, string? Detail, Guid? Actor, [property: JsonIgnore] Actor? Who, [property: JsonIgnore] string? Email);
 
 /// <summary>A page of the audit, the newest first.</summary>
 /// <param name="Before">Ask with this for what came before; absent on the last page. With a filter a page may hold fewer, or none, and yet go on.</param>
@@ -49,6 +51,8 @@ internal sealed class ListAudit(AppDb db)
         var found = await rows.OrderByDescending(a => a.Id).Take(take + 1).ToListAsync(ct);
         var next = found.Count > take ? found[take - 1].Id : floor;
         var actors = await Actor.OfAsync(db, found, ct);
-        return new AuditList([.. found.Take(take).Select(a => new AuditView(a.Id, a.At, a.Action, a.UserId, a.SessionId, a.Address, a.Detail, a.ActorId, actors.GetValueOrDefault(a.Id)))], next);
+        var emails = await FindUsers.AddressesAsync(db, found.Select(a => a.UserId), ct);
+        return new AuditList([.. found.Take(take).Select(a => new AuditView(
+            a.Id, a.At, a.Action, a.UserId, a.SessionId, a.Address, a.Detail, a.ActorId, actors.GetValueOrDefault(a.Id), a.UserId is { } id ? emails.GetValueOrDefault(id) : null))], next);
     }
 }

@@ -1,7 +1,10 @@
+using System.Text.Json.Serialization;
 using App.Data;
 using App.Events;
+using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
+using SessionOptions = App.Sessions.SessionOptions;
 
 namespace App.Admin;
 
@@ -12,21 +15,21 @@ namespace App.Admin;
 /// <param name="NotBefore">Seconds since 1970: the user's tokens issued then or before are refused.</param>
 /// <param name="Expires">Seconds since 1970: when the last token that it concerns has expired.</param>
 /// <param name="Reason">Why, in a word.</param>
-internal sealed record EventView(long Cursor, string Type, Guid? Sub, Guid? Sid, string? Kid, long? NotBefore, long Expires, string Reason, DateTimeOffset At);
+/// <param name="Email">Of the user, for pages; null where there is no such account any more.</param>
+internal sealed record EventView(long Cursor, string Type, Guid? Sub, Guid? Sid, string? Kid, long? NotBefore, long Expires, string Reason, DateTimeOffset At, [property: JsonIgnore] string? Email = null);
 
 /// <param name="After">Ask with this for what comes next. With a filter there may be fewer entries, or none, and yet more to come: the end is where it stays the same.</param>
 internal sealed record EventList(IReadOnlyList<EventView> Events, long After);
 
 /// <summary>The event log, for admins, as far back as it is kept: an hour beyond the life of the tokens.</summary>
-internal sealed class ListEvents(AppDb db)
+internal sealed class ListEvents(AppDb db, SessionOptions sessions, TimeProvider time)
 {
     public static async Task<Results<Ok<EventList>, ProblemHttpResult>> HandleAsync(
         ListEvents list, CancellationToken ct, string? after = null, string? type = null, string? user = null, string? take = null)
     {
         var asked = new Asked();
-        var (from, whose, count) = (asked.Number(after, "after") ?? 0, asked.Id(user, "user"), asked.Take(take));
-        var faults = type is null || EventTypes.All.Contains(type) ? asked.Faults : [.. asked.Faults, new Fault($"type must be one of {string.Join(", ", EventTypes.All)}", "type")];
-        return faults.Count > 0 ? Problems.Invalid(faults) : TypedResults.Ok(await list.RunAsync(from, type, whose, count, ct));
+        var (from, what, whose, count) = (asked.Number(after, "after") ?? 0, asked.EventType(type), asked.Id(user, "user"), asked.Take(take));
+        return asked.Faults.Count > 0 ? Problems.Invalid(asked.Faults) : TypedResults.Ok(await list.RunAsync(from, what, whose, count, ct));
     }
 
     /// <summary>In the order of the log.</summary>
@@ -45,8 +48,13 @@ internal sealed class ListEvents(AppDb db)
         var rows = db.SecurityEvents.AsNoTracking().Where(e => before == null || e.Cursor < before);
         var seen = await rows.OrderByDescending(e => e.Cursor).Skip(Asked.MostLooked - 1).Select(e => (long?)e.Cursor).FirstOrDefaultAsync(ct);
         var found = await Filter(rows.Where(e => seen == null || e.Cursor >= seen), type, user).OrderByDescending(e => e.Cursor).Take(take + 1).ToListAsync(ct);
-        return (View(found, take), found.Count > take ? found[take - 1].Cursor : seen);
+        var emails = await FindUsers.AddressesAsync(db, found.Select(e => e.UserId), ct);
+        return ([.. View(found, take).Select(e => e.Sub is { } user ? e with { Email = emails.GetValueOrDefault(user) } : e)], found.Count > take ? found[take - 1].Cursor : seen);
     }
+
+    /// <summary>Whether an admin whose page stays open is signed in still, and still an admin.</summary>
+    public async Task<bool> MayAsync(CurrentUser admin, CancellationToken ct) =>
+        await db.Sessions.Living(time.GetUtcNow(), sessions).AnyAsync(s => s.Id == admin.SessionId, ct) && (await db.FindRolesAsync(admin.Id, ct)).Contains(Roles.Admin);
 
     private static IQueryable<LoggedEvent> Filter(IQueryable<LoggedEvent> rows, string? type, Guid? user)
     {

@@ -13,7 +13,7 @@ internal static class AuditActions
         "authenticator-added", "authenticator-removed", "recovery-codes-renewed", "recovery-codes-removed", "recovery-code-used",
         "passkey-added", "passkey-removed", "passkey-renamed",
         "name-changed", "data-taken", "account-deleted",
-        "role-granted", "role-revoked", "account-locked", "account-unlocked", "sessions-ended",
+        "role-granted", "role-revoked", "account-locked", "account-unlocked", "sessions-ended", "reset-started",
         "service-created", "service-changed", "service-removed", "service-secret-rotated", "service-secret-withdrawn",
         "service-push-changed", "service-push-removed", "service-push-retried",
         "signing-key-rotated", "signing-key-revoked",

@@ -44,7 +44,7 @@ internal static class GatewayModule
         // Any method: it is that of the request asked about, and proxies differ in whether they keep it.
         var auth = routes.MapGroup("/auth").WithTags("Gateway").AllowAnonymous().DisableAntiforgery().WithMetadata(new AboutAnother());
         BusyRoute.On(auth, routes.ServiceProvider);
-        auth.MapGet("/verify", Verify.HandleAsync).Produces(200).Produces(302).ProducesProblem(400).ProducesProblem(401).ProducesProblem(403);
+        auth.MapGet("/verify", Verify.HandleAsync).Produces(200).Produces(302).ProducesProblem(400).ProducesProblem(401).ProducesProblem(403).ProducesProblem(503);
         auth.MapGroup("").ExcludeFromDescription().Map("/verify", Verify.HandleAsync);
         return routes;
     }

@@ -12,14 +12,14 @@ internal sealed class Verify(BoundTokens bound, SharedTokens shared, SignInAddre
 {
     private static readonly Results<EmptyHttpResult, ProblemHttpResult, RedirectHttpResult> Passed = TypedResults.Empty;
 
-    private const string UnknownAudience = "No registered service has this audience";
+    private const string UnknownAudience = "No registered service has this audience", UnknownName = "The query of /auth/verify knows audience, role, redirect and path, and no other name";
 
     /// <summary>
     /// 200 with the identity in <c>X-Auth-User</c>, <c>-Email</c>, <c>-Roles</c>, <c>-Session</c> and a token in <c>Authorization</c>.
     /// <c>?audience=</c>, a registered service's audience or id, makes it a token for that service alone; <c>?role=</c> demands a role,
     /// several demand each. Renewed cookies are in <c>Set-Cookie</c>, and for a proxy that can hand on but one of
     /// several, and says so by <c>Sec-Renewed-Cookies: ?1</c>, each by itself in <c>X-Renewed-Session</c> and <c>X-Renewed-Refresh</c>. 401 holds <c>WWW-Authenticate</c> (RFC 6750 section 3) and the address to sign in at, as <c>Location</c>;
-    /// with <c>?redirect=true</c> a browser that navigates gets 302. 400 is the proxy's mistake: an audience that nobody has, or two.
+    /// with <c>?redirect=true</c> a browser that navigates gets 302. 400 is the proxy's mistake: an audience that nobody has, or two, or a name in the query that is none of these; what follows Envoy's <c>path=</c> is the original's own.
     /// </summary>
     public static ValueTask<Results<EmptyHttpResult, ProblemHttpResult, RedirectHttpResult>> HandleAsync(CurrentUser? user, Verify verify, HttpContext http) =>
         verify.TryAsync(user, Wanted.Read(http.Request.QueryString), http);
@@ -29,6 +29,7 @@ internal sealed class Verify(BoundTokens bound, SharedTokens shared, SignInAddre
         if (user is null) return new(Refuse(http, wanted));
         // Whatever comes of it: renewed cookies that got lost on the way would be taken for stolen ones the next time.
         if (http.Response.Headers.SetCookie.Count > 0 && http.Request.Headers[IdentityHeaders.AsksForRenewed] == "?1") IdentityHeaders.WriteRenewed(http.Response.Headers);
+        if (wanted.IsMisspelled) return new(Problems.BadRequest(UnknownName));
         if (!wanted.AreRolesOf(user)) return new(Forbid(http));
         if (wanted.Audience is null) return new(Pass(http, user, shared.Of(http)));
         if (wanted.IsAmbiguous || bound.AudienceOf(wanted.Audience) is not { } audience) return new(Problems.BadRequest(UnknownAudience));

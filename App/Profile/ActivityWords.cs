@@ -26,6 +26,7 @@ internal static class ActivityWords
         },
         "password-changed" => Text.DidChangePassword,
         "reset-asked" => Text.DidAskReset,
+        "reset-started" => Text.DidStartReset,
         "email-confirmed" => Text.DidConfirm,
         "email-change-asked" => Text.DidAskEmail,
         "email-changed" => Text.DidChangeEmail,

@@ -9,7 +9,7 @@ namespace App.Profile;
 /// <summary>The letters about a changed address and a deleted account.</summary>
 internal sealed class ProfileLetters(AppDb db, OneTimeLinks links, LetterPaper paper, Outbox outbox, Brand brand)
 {
-    private static readonly TimeSpan ConfirmLasts = TimeSpan.FromDays(1);
+    public static readonly TimeSpan ConfirmLasts = TimeSpan.FromDays(1);
 
     public static readonly Draft NewEmail = new(ChangeEmail.Letter, (services, details, ct) => services.GetRequiredService<ProfileLetters>().NewEmailAsync(details, ct));
 

@@ -1,14 +1,22 @@
+using App.Audit;
 using App.Data;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Profile;
 
 /// <summary>What a person's own profile page shows.</summary>
-internal sealed record ProfileView(string Email, bool Confirmed, string? Name, DateTimeOffset MemberSince);
+/// <param name="AskedAt">When another address was asked for last, while its letter can still be answered. Which one isn't said: an address that somebody else has gets no letter, and looks like any other.</param>
+internal sealed record ProfileView(string Email, bool Confirmed, string? Name, DateTimeOffset MemberSince, DateTimeOffset? AskedAt);
 
-internal sealed class ReadProfile(AppDb db)
+internal sealed class ReadProfile(AppDb db, TimeProvider time)
 {
+    private static readonly string[] OfEmail = ["email-change-asked", "email-changed", "email-change-undone"];
+
     /// <returns>Null when the account is gone.</returns>
-    public Task<ProfileView?> OfAsync(CurrentUser user, CancellationToken ct) =>
-        db.Users.AsNoTracking().Where(u => u.Id == user.Id).Select(u => new ProfileView(u.Email!, u.EmailConfirmed, u.Name, u.CreatedAt)).SingleOrDefaultAsync(ct);
+    public async Task<ProfileView?> OfAsync(CurrentUser user, CancellationToken ct)
+    {
+        var last = await db.Audit.AsNoTracking().Where(a => a.UserId == user.Id && OfEmail.Contains(a.Action)).OrderByDescending(a => a.Id).Select(a => new { a.Action, a.At }).FirstOrDefaultAsync(ct);
+        DateTimeOffset? asked = last?.Action == "email-change-asked" && time.GetUtcNow() - last.At < ProfileLetters.ConfirmLasts ? last.At : null;
+        return await db.Users.AsNoTracking().Where(u => u.Id == user.Id).Select(u => new ProfileView(u.Email!, u.EmailConfirmed, u.Name, u.CreatedAt, asked)).SingleOrDefaultAsync(ct);
+    }
 }

@@ -19,10 +19,24 @@ internal sealed class AskForReset(AppDb db, Outbox outbox)
 {
     public const string Letter = "reset";
 
+    /// <summary>The one that an administrator has sent.</summary>
+    public const string StartedLetter = "reset-started";
+
+    private static readonly TimeSpan UsefulFor = TimeSpan.FromHours(1);
+
     public abstract record Outcome
     {
         public sealed record Asked : Outcome;
         public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
+    }
+
+    public enum Letters
+    {
+        Asked,
+
+        /// <summary>The one before isn't written yet, and serves as well.</summary>
+        Waiting,
+        Enough,
     }
 
     /// <summary>202 with nothing in it for every address, known or not; a letter follows where there is an account.</summary>
@@ -43,9 +57,20 @@ internal sealed class AskForReset(AppDb db, Outbox outbox)
         // Enough for whoever deletes the first by mistake, too few to fill anybody's letter box.
         // Apart from the letters of a sign-up, which anybody may ask for in the owner's name.
         var counted = $"{Letter} {email.Key}";
-        if (await outbox.MayAskAsync(counted, ct)) outbox.AddDraft(Letter, string.IsNullOrEmpty(returnUrl) ? email.Key : $"{email.Key}\n{returnUrl}", counted, usefulFor: TimeSpan.FromHours(1));
+        if (await outbox.MayAskAsync(counted, ct)) outbox.AddDraft(Letter, string.IsNullOrEmpty(returnUrl) ? email.Key : $"{email.Key}\n{returnUrl}", counted, usefulFor: UsefulFor);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return new Outcome.Asked();
+    }
+
+    /// <summary>The same for an account that is known, on an administrator's word. In the caller's write transaction.</summary>
+    public async Task<Letters> ForOwnerAsync(Guid userId, CancellationToken ct)
+    {
+        // Apart from what anybody may ask for in the owner's name, who would else keep the help of an admin away.
+        var counted = $"{StartedLetter} {userId}";
+        if (await outbox.IsWaitingAsync(userId, StartedLetter, ct)) return Letters.Waiting;
+        if (!await outbox.MayAskAsync(counted, ct)) return Letters.Enough;
+        outbox.AddDraft(StartedLetter, userId.ToString(), counted, userId, UsefulFor);
+        return Letters.Asked;
     }
 }

@@ -21,6 +21,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
     public static IEnumerable<Draft> Drafts =>
     [
         Of(AskForReset.Letter, (letters, key, ct) => letters.ResetAsync(key, ct)),
+        Of(AskForReset.StartedLetter, (letters, id, ct) => letters.ResetStartedAsync(Guid.Parse(id), ct)),
         Of(OwnerLetters.ConfirmEmail, (letters, id, ct) => letters.ConfirmAsync(Guid.Parse(id), ct)),
         Of(OwnerLetters.SignUp, (letters, applicant, ct) => letters.SignUpAsync(JsonSerializer.Deserialize<Applicant>(applicant)!, applicant, ct)),
         Of(OwnerLetters.PasswordChanged, (letters, details, ct) => letters.PasswordChangedAsync(JsonSerializer.Deserialize<WhoAndWhere>(details)!, ct)),
@@ -40,6 +41,15 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
         var token = links.Add(SetPassword.ResetLink, user.Id, ResetLasts);
         audit.Add("reset-asked", user.Id);
         return Letter(user, Say(Text.ResetSubject), [Say(Text.ResetAsked), Text.ResetOnce], (Text.ResetButton, "/account/reset?token=" + token + (returnUrl is null ? "" : "&returnUrl=" + Uri.EscapeDataString(returnUrl))), Text.ResetNotYou);
+    }
+
+    // That it was started is in the audit already, with who did it.
+    private async Task<AddressedLetter?> ResetStartedAsync(Guid id, CancellationToken ct)
+    {
+        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id, ct) is not { IsLocked: false } user) return null;
+        using var language = new LanguageOf(user.Language);
+        var token = links.Add(SetPassword.ResetLink, user.Id, ResetLasts);
+        return Letter(user, Say(Text.ResetSubject), [Say(Text.ResetStarted), Text.ResetOnce], (Text.ResetButton, "/account/reset?token=" + token), Text.ResetNotWanted);
     }
 
     private async Task<AddressedLetter?> ConfirmAsync(Guid id, CancellationToken ct)

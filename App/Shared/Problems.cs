@@ -74,6 +74,12 @@ public static class Problems
         return problem;
     }
 
+    /// <summary>What is asked for leads into an account that an admin has locked. The member <c>code</c> is <c>account_locked</c>.</summary>
+    public static ProblemHttpResult AccountLocked() => Create(409, new Fault("The account is locked. Unlock it first.")).WithCode("account_locked");
+
+    /// <summary>A person has been sent as many letters as anybody is in an hour. The member <c>code</c> is <c>enough_letters</c>.</summary>
+    public static ProblemHttpResult EnoughLetters() => Create(409, new Fault("Three such letters have been sent within the hour. Try again later.")).WithCode("enough_letters");
+
     public static ProblemHttpResult Forbidden() => Create(403, new Fault("Forbidden"));
 
     public static ProblemHttpResult CrossOrigin() => Create(403, new Fault("Cross-origin request refused"));

@@ -29,7 +29,7 @@ internal static class KeyCommands
         {
             SigningKeys.Outcome.Done(var current) => $"Done. {current} is the current key.",
             SigningKeys.Outcome.Overtaken => "Another process changed the keys at the same moment; see `keys list`.",
-            _ => "No such key.",
+            _ => "No such key, or it is revoked already; see `keys list`.",
         });
         return outcome is SigningKeys.Outcome.Done ? 0 : 1;
     }

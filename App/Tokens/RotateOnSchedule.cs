@@ -35,7 +35,7 @@ internal sealed partial class RotateOnSchedule(
         {
             await using var scope = scopes.CreateAsyncScope();
             var keys = scope.ServiceProvider.GetRequiredService<SigningKeys>();
-            if (await IsDueAsync(keys, ct) && await keys.RotateAsync(ct) is SigningKeys.Outcome.Done done) Rotated(done.CurrentKeyId);
+            if (DueAt(await keys.ListAsync(ct)) <= time.GetUtcNow() && await keys.RotateAsync(ct) is SigningKeys.Outcome.Done done) Rotated(done.CurrentKeyId);
             await ring.LoadAsync(ct);
         }
         catch (Exception e) when (e is not OperationCanceledException)
@@ -44,12 +44,13 @@ internal sealed partial class RotateOnSchedule(
         }
     }
 
-    private async Task<bool> IsDueAsync(SigningKeys keys, CancellationToken ct)
+    /// <summary>When the current key is old enough, and the next one published for long enough.</summary>
+    /// <returns>Null where one of them isn't there.</returns>
+    public DateTimeOffset? DueAt(IReadOnlyCollection<SigningKey> all)
     {
-        var all = await keys.ListAsync(ct);
-        var now = time.GetUtcNow();
-        return all.Any(k => k.State == SigningKeyState.Current && now - k.ActivatedAt >= options.RotateAfter)
-            && all.Any(k => k.State == SigningKeyState.Next && now - k.CreatedAt >= PublishedBefore);
+        var old = all.SingleOrDefault(k => k.State == SigningKeyState.Current)?.ActivatedAt + options.RotateAfter;
+        var known = all.SingleOrDefault(k => k.State == SigningKeyState.Next)?.CreatedAt + PublishedBefore;
+        return old > known ? old : old is null ? null : known;
     }
 
     private void OnApplied(LoggedEvent entry)

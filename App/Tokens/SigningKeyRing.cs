@@ -15,6 +15,9 @@ namespace App.Tokens;
 /// </summary>
 internal sealed class SigningKeyRing(IServiceScopeFactory scopes, MasterKey masterKey, TokenOptions options, TimeProvider time)
 {
+    /// <summary>By then the last token of a key that signs no more has expired, by any clock.</summary>
+    public static readonly TimeSpan VerifiedAfterEnd = TokenOptions.LongestLifetime + TokenOptions.ClockSkew;
+
     private readonly Lock _turn = new();
     private volatile Snapshot _now = Snapshot.Empty;
     private long _asked;
@@ -47,7 +50,7 @@ internal sealed class SigningKeyRing(IServiceScopeFactory scopes, MasterKey mast
         var turn = Interlocked.Increment(ref _asked);
         await using var scope = scopes.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
-        var horizon = time.GetUtcNow() - TokenOptions.LongestLifetime - TokenOptions.ClockSkew;
+        var horizon = time.GetUtcNow() - VerifiedAfterEnd;
         var keys = await db.SigningKeys.AsNoTracking()
             .Where(k => k.State == SigningKeyState.Current || k.State == SigningKeyState.Next
                 || (k.State == SigningKeyState.Retired && k.EndedAt > horizon))

@@ -48,10 +48,12 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
     }
 
     /// <summary>The next key signs from now on; the current one retires; a new next one is published.</summary>
-    public async Task<Outcome> RotateAsync(CancellationToken ct, ByAdmin? by = null)
+    /// <param name="seen">Which key is to retire: where another signs by now, nothing happens. Null is whichever signs.</param>
+    public async Task<Outcome> RotateAsync(CancellationToken ct, ByAdmin? by = null, string? seen = null)
     {
         var (current, next) = await ReadPairAsync(ct);
         if (current is null || next is null) return new Outcome.NotFound();
+        if (seen is not null && seen != current.Id) return new Outcome.Overtaken();
         Promote(current, SigningKeyState.Retired, next, Causes.KeyRotated, by);
         return await SaveAsync(next.Id, by, ct);
     }

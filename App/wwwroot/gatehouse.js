@@ -3,7 +3,8 @@
   const all = (selector, root = document) => root.querySelectorAll(selector);
 
   // The answer to a form is a page like any other: "back" and "reload" ask for it, and don't send the form again.
-  history.replaceState(history.state, '', location.href);
+  // What was shown only once is where it can be had anew.
+  history.replaceState(history.state, '', document.querySelector('[data-anew]')?.dataset.anew ?? location.href);
 
   // On a phone the places are one row: the one where somebody is comes into sight.
   const here = document.querySelector('.side [aria-current]');
@@ -58,7 +59,7 @@
     button.onclick = async () => {
       const text = document.getElementById(button.dataset.copy);
       try {
-        await navigator.clipboard.writeText(text.textContent);
+        await navigator.clipboard.writeText(text.innerText);
       } catch {
         getSelection().selectAllChildren(text); // The browser refuses: what is selected can still be copied by hand.
         return;

@@ -25,8 +25,8 @@ async function run(place, more) {
   const { challenge, target } = place.dataset;
   const begun = await post(`${path}/begin`, { challenge });
   const credential = await ask(begun.options, more);
-  await post(`${path}/finish`, { handle: begun.handle, credential, challenge });
-  location.assign(target);
+  const done = await post(`${path}/finish`, { handle: begun.handle, credential, challenge });
+  location.assign(path === 'add' ? `${target}?added=${done.id}` : target);
 }
 
 if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {

@@ -1,9 +1,10 @@
 using System.Net;
 using App.Admin;
 using App.Audit;
-using App.Data;
 using App.Events;
+using App.Keys;
 using App.Shared;
+using App.Tests.Admin;
 using App.Tests.Attacks;
 using App.Tokens;
 using Microsoft.AspNetCore.Http;
@@ -11,7 +12,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 
-namespace App.Tests.Admin;
+namespace App.Tests.Keys;
 
 /// <summary>Signing keys in an admin's hands, over JSON.</summary>
 public sealed class ManageKeysTests : IAsyncLifetime
@@ -68,10 +69,10 @@ public sealed class ManageKeysTests : IAsyncLifetime
         // As a request that was let in before, and takes its time.
         await using (var scope = _app.Services.CreateAsyncScope())
         {
-            var (db, keys) = (scope.ServiceProvider.GetRequiredService<AppDb>(), scope.ServiceProvider.GetRequiredService<SigningKeys>());
-            Assert.Equal(403, Status((await ManageKeys.RotateAsync(gone.AsCaller(), db, keys, _app.Get<SigningKeyRing>(), CancellationToken.None)).Result));
+            var manage = scope.ServiceProvider.GetRequiredService<ManageKeys>();
+            Assert.Equal(403, Status((await ManageKeys.HandleRotateAsync(gone.AsCaller(), manage, _app.Get<SigningKeyRing>(), CancellationToken.None)).Result));
             foreach (var key in new[] { current, next })
-                Assert.Equal(403, Status((await ManageKeys.RevokeAsync(key, gone.AsCaller(), db, keys, CancellationToken.None)).Result));
+                Assert.Equal(403, Status((await ManageKeys.HandleRevokeAsync(key, gone.AsCaller(), manage, CancellationToken.None)).Result));
         }
 
         Assert.Equal((current, next), (await IdAsync("current"), await IdAsync("next")));

@@ -1,0 +1,97 @@
+using System.Net;
+using App.Admin;
+using App.Events;
+using App.Sessions;
+using App.Tokens;
+using Bunit;
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Components.Authorization;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace App.Tests.Admin;
+
+/// <summary>The list of events as it goes on, in a circuit of the test's own over the real service.</summary>
+public sealed class EventsLiveTests : IAsyncLifetime
+{
+    private readonly TestApp _app = TestApp.Start();
+    private readonly BunitContext _page = new();
+    private TestUser _admin = null!;
+
+    public async Task InitializeAsync()
+    {
+        _admin = await _app.NewAdminAsync();
+        var me = Assert.IsType<TokenVerdict.Genuine>(await _app.Get<TokenVerifier>().VerifyAsync(_admin.AccessToken)).User;
+        _page.Services.AddSingleton<TimeProvider>(_app.Time);
+        _page.Services.AddSingleton(_app.Get<SessionWatch>());
+        _page.Services.AddSingleton(_app.Get<EventFeed>());
+        _page.Services.AddScoped(_ => _app.Services.CreateScope());
+        _page.Services.AddScoped(sp => sp.GetRequiredService<IServiceScope>().ServiceProvider.GetRequiredService<ListEvents>());
+        _page.Services.AddCascadingValue(_ => Task.FromResult(new AuthenticationState(me.ToPrincipal())));
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _page.DisposeAsync();
+        await _app.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task What_happens_elsewhere_appears_on_top_and_is_said_where_it_is_of_the_chosen_kind()
+    {
+        var user = await _app.SignUpAsync();
+        var (all, locks) = (Open(), Open("account-disabled"));
+        all.WaitForAssertion(() => Assert.Single(all.FindAll(".list > li"))); // the admin's own role
+        Assert.Empty(locks.FindAll(".list > li"));
+        await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: user.Cookies);
+        Wait(all, () => Assert.Equal("session-revoked", all.Find(".list > li:first-child b").TextContent));
+        Assert.Equal("New events: 1", all.Find("p[role=status]").TextContent);
+        Assert.Contains(user.Email, all.Find(".list > li:first-child").TextContent, StringComparison.Ordinal);
+
+        await _app.LockAsync(_admin, user);
+        Wait(locks, () => Assert.Equal("account-disabled", locks.Find(".list > li b").TextContent));
+        Wait(all, () => Assert.Equal(3, all.FindAll(".list > li").Count));
+        Assert.Single(locks.FindAll(".list > li"));
+    }
+
+    [Fact]
+    public async Task An_older_page_stands_still()
+    {
+        var user = await _app.SignUpAsync();
+        await _app.LockAsync(_admin, user);
+        var newest = await _app.ScopedAsync((ListEvents list) => list.RecentAsync(null, null, null, 1, CancellationToken.None));
+        var cut = Open(before: newest.Events[0].Cursor);
+        cut.WaitForAssertion(() => Assert.DoesNotContain(newest.Events[0].Type, cut.FindAll(".list > li b").Select(b => b.TextContent)));
+        var shown = cut.Markup;
+        await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: (await _app.SignUpAsync()).Cookies);
+        _app.Time.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal(shown, cut.Markup);
+    }
+
+    [Theory] // ATTACKS: what an open page shows ends with the right to see it
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Whoever_is_signed_out_or_no_admin_any_more_sees_nothing_further(bool signedOut)
+    {
+        var other = await _app.NewAdminAsync();
+        var cut = Open();
+        cut.WaitForAssertion(() => Assert.NotEmpty(cut.FindAll(".list > li")));
+        var answer = signedOut
+            ? await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: _admin.Cookies)
+            : await _app.SendAsync(HttpMethod.Delete, $"/api/admin/users/{_admin.Id}/roles/admin", other.AccessToken);
+        Assert.True(answer.StatusCode is HttpStatusCode.OK or HttpStatusCode.NoContent, answer.StatusCode.ToString());
+        cut.WaitForAssertion(() => Assert.EndsWith("/admin/events", _page.Services.GetRequiredService<NavigationManager>().Uri, StringComparison.Ordinal), TimeSpan.FromSeconds(10));
+        Assert.Empty(cut.FindAll(".list > li"));
+    }
+
+    private IRenderedComponent<EventsLive> Open(string? type = null, long? before = null)
+    {
+        _page.Renderer.SetRendererInfo(new RendererInfo("Server", true));
+        return _page.Render<EventsLive>(island => island.Add(i => i.Language, "en").Add(i => i.Type, type).Add(i => i.Before, before));
+    }
+
+    private void Wait(IRenderedComponent<EventsLive> cut, Action met) => cut.WaitForAssertion(() =>
+    {
+        _app.Time.Advance(TimeSpan.FromSeconds(1));
+        met();
+    }, TimeSpan.FromSeconds(20));
+}
