@@ -208,6 +208,16 @@ public sealed class DrillTests : IAsyncLifetime
         Assert.Equal(["bound/(poll) applied 0.3"], Instances(await DrillAsync(id)));
     }
 
+    [Fact] // nothing may have concerned it for days: we are the ones who come
+    public async Task A_receiver_that_events_are_pushed_to_is_waited_for_though_nothing_was_pushed_yet()
+    {
+        await using var app = TestApp.Start(("Services:0:Id", "pushed"), ("Services:0:Secret", "pushed-secret-of-at-least-32-characters"), ("Services:0:Audience", "https://pushed.example"), ("Services:0:PushUrl", "https://receiver.invalid/events"));
+        var admin = await app.NewAdminAsync();
+        var drill = await (await app.SendAsync(HttpMethod.Post, Drills, admin.AccessToken)).Content.ReadFromJsonAsync<JsonElement>();
+        Assert.Equal(["pushed/(PUSH) waiting"], Instances(drill));
+        Assert.Equal(("running", 1, 0), Summary(drill));
+    }
+
     [Fact]
     public async Task Without_a_service_there_is_nobody_to_time_and_what_the_log_has_forgotten_is_no_drill()
     {
