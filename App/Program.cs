@@ -2,6 +2,7 @@ using App.Accounts;
 using App.Admin;
 using App.Audit;
 using App.Connect;
+using App.Dashboard;
 using App.Data;
 using App.Events;
 using App.Factors;
@@ -29,7 +30,7 @@ try
         .AddEvents().AddPush()
         .AddTokens().AddSessions()
         .AddFactors().AddAccounts().AddRecovery().AddProfile()
-        .AddOAuth().AddServices().AddGateway().AddConnect().AddAdmin().AddLab();
+        .AddOAuth().AddServices().AddGateway().AddConnect().AddAdmin().AddDashboard().AddLab();
 
     var app = builder.Build();
     if (await app.AnswerAsync(args) is { } answered) return answered;
@@ -41,7 +42,7 @@ try
         .MapEvents()
         .MapTokens().MapSessions()
         .MapFactors().MapAccounts().MapRecovery().MapProfile()
-        .MapOAuth().MapServices().MapGateway().MapAdmin().MapLab();
+        .MapOAuth().MapServices().MapGateway().MapAdmin().MapDashboard().MapLab();
     return await app.LaunchAsync(args, prepared);
 }
 catch (Exception e) when (Hosting.Explains(e))
