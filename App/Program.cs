@@ -2,6 +2,7 @@ using App.Accounts;
 using App.Admin;
 using App.Audit;
 using App.Connect;
+using App.Dashboard;
 using App.Data;
 using App.Drill;
 using App.Events;
@@ -31,7 +32,7 @@ try
         .AddEvents().AddPush()
         .AddTokens().AddSessions()
         .AddFactors().AddAccounts().AddRecovery().AddProfile()
-        .AddOAuth().AddServices().AddGateway().AddConnect().AddAdmin().AddKeys().AddDrill().AddLab();
+        .AddOAuth().AddServices().AddGateway().AddConnect().AddAdmin().AddKeys().AddDashboard().AddDrill().AddLab();
 
     var app = builder.Build();
     if (await app.AnswerAsync(args) is { } answered) return answered;
@@ -43,7 +44,7 @@ try
         .MapEvents()
         .MapTokens().MapSessions()
         .MapFactors().MapAccounts().MapRecovery().MapProfile()
-        .MapOAuth().MapServices().MapGateway().MapAdmin().MapKeys().MapDrill().MapLab();
+        .MapOAuth().MapServices().MapGateway().MapAdmin().MapKeys().MapDashboard().MapDrill().MapLab();
     return await app.LaunchAsync(args, prepared);
 }
 catch (Exception e) when (Hosting.Explains(e))

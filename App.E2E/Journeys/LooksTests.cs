@@ -55,7 +55,7 @@ public sealed class LooksTests(Browser browser)
         foreach (var (name, path) in new[]
         {
             ("services", "/services"), ("service-new", "/services/new"), ("service", "/services/orders"), ("connect", "/services/orders/connect"), ("connect-gateway", "/services/orders/connect?trust=Gateway"),
-            ("admin-users", "/admin/users"), ("admin-user", $"/admin/users/{Credentials.Claims(admin.Credentials.AccessToken)["sub"]}"), ("admin-audit", "/admin/audit"), ("admin-events", "/admin/events"), ("admin-keys", "/admin/keys"), ("admin-drill", "/admin/drill"),
+            ("dashboard", "/admin"), ("admin-users", "/admin/users"), ("admin-user", $"/admin/users/{Credentials.Claims(admin.Credentials.AccessToken)["sub"]}"), ("admin-audit", "/admin/audit"), ("admin-events", "/admin/events"), ("admin-keys", "/admin/keys"), ("admin-drill", "/admin/drill"),
             ("token", "/tools/token"),
         })
         {

@@ -15,16 +15,14 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
     public async Task The_pages_are_for_admins_and_lead_to_each_other()
     {
         var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
-        foreach (var path in new[] { "/admin/users", $"/admin/users/{user.Id}", "/admin/audit", "/admin/events" })
+        foreach (var path in new[] { "/admin", "/admin/users", $"/admin/users/{user.Id}", "/admin/audit", "/admin/events" })
         {
             Assert.StartsWith("/account/sign-in?returnUrl=", (await _app.SendAsync(HttpMethod.Get, path)).Location(), StringComparison.Ordinal);
             Assert.Equal(HttpStatusCode.Forbidden, (await _app.SendAsync(HttpMethod.Get, path, cookies: user.Cookies)).StatusCode);
             var page = await PageAsync(admin, path);
-            Assert.Equal("/" + string.Join('/', path.Split('/')[1..3]), page.QuerySelector(".side [aria-current=page]")!.GetAttribute("href"));
+            Assert.Equal(string.Join('/', path.Split('/').Take(3)), Assert.Single(page.QuerySelectorAll(".side [aria-current=page]")).GetAttribute("href"));
         }
 
-        Assert.Equal("/admin/users", (await _app.SendAsync(HttpMethod.Get, "/admin", cookies: admin.Cookies)).Location());
-        Assert.Equal(HttpStatusCode.Forbidden, (await _app.SendAsync(HttpMethod.Get, "/admin", cookies: user.Cookies)).StatusCode);
         Assert.Contains((await PageAsync(admin, "/account")).QuerySelectorAll(".side a"), a => a.GetAttribute("href") == "/admin/users");
         Assert.DoesNotContain((await PageAsync(user, "/account")).QuerySelectorAll(".side a"), a => a.GetAttribute("href")!.StartsWith("/admin", StringComparison.Ordinal));
     }

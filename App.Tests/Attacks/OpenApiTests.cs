@@ -259,6 +259,7 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         var user = await _app.SignUpAsync();
         foreach (var bearer in new[] { null, (await _app.SignUpAsync()).AccessToken, admin.AccessToken })
         {
+            yield return ("GET", "/api/admin/overview", await _app.SendAsync(HttpMethod.Get, "/api/admin/overview", bearer));
             foreach (var query in new[] { "", "?take=x" })
             {
                 foreach (var list in new[] { users, audit, events }) yield return ("GET", list, await _app.SendAsync(HttpMethod.Get, list + query, bearer));

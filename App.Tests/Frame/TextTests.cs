@@ -19,7 +19,7 @@ public sealed partial class TextTests
     private static readonly Assembly App = typeof(Program).Assembly;
 
     /// <summary>Written by a verb and read by people all the same.</summary>
-    private static readonly string[] AlsoRead = ["Refusal", "SessionWords", "ActivityWords", "RecoveryLetters", "ProfileLetters", "FactorChange", "LetterPaper", "DevMail", "LabWords", "LabChart", "DrillWords", "TokenWords"];
+    private static readonly string[] AlsoRead = ["Refusal", "SessionWords", "ActivityWords", "RecoveryLetters", "ProfileLetters", "FactorChange", "LetterPaper", "DevMail", "LabWords", "LabChart", "DrillWords", "TokenWords", "DashboardWords"];
 
     /// <summary>Strings that look like words and are commands, styles, formats or for whoever reads a stack trace; by how they begin.</summary>
     private static readonly string[] NotRead =

@@ -21,8 +21,6 @@ internal static class AdminModule
 
     public static IEndpointRouteBuilder MapAdmin(this IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/admin", () => TypedResults.Redirect("/admin/users")).RequireAuthorization(Roles.Admin).ExcludeFromDescription();
-
         var admin = routes.MapGroup("/api/admin").WithTags("Admin").RequireAuthorization(Roles.Admin).ProducesProblem(401).ProducesProblem(403);
 
         var users = admin.MapGroup("/users");

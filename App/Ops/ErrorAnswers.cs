@@ -12,6 +12,7 @@ internal sealed partial class ErrorAnswers(RequestDelegate next, IEnumerable<Exc
 {
     public async Task InvokeAsync(HttpContext http)
     {
+        var began = figures.Began();
         ProblemHttpResult? problem = null;
         try
         {
@@ -31,7 +32,7 @@ internal sealed partial class ErrorAnswers(RequestDelegate next, IEnumerable<Exc
             http.Response.StatusCode = problem.StatusCode;
         }
 
-        figures.Answered(http);
+        figures.Answered(http, began);
         if (problem is null && (!IsBare(http.Response) || PassedOn.IsAnswered(http))) return;
         if (ApiPaths.Contain(http.Request.Path)) await WriteProblemAsync(http, problem);
         else await WritePageAsync(http);

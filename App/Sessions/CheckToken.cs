@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using App.Data;
 using App.Events;
+using App.Ops;
 using App.Tokens;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Connections.Features;
@@ -14,7 +15,7 @@ namespace App.Sessions;
 /// would leave behind.
 /// </summary>
 internal sealed class CheckToken(
-    VerifiedTokens verified, KnownSessions sessions, TokenVerifier verifier, RevocationIndex revocations, SessionOptions options, TimeProvider time)
+    VerifiedTokens verified, KnownSessions sessions, TokenVerifier verifier, RevocationIndex revocations, SessionOptions options, Figures figures, TimeProvider time)
 {
     /// <returns>The ready result for the pipeline; null when the token is not good, and the feature <see cref="TokenRefusal"/> says why.</returns>
     public ValueTask<AuthenticateResult?> RunAsync(ReadOnlyMemory<char> text, Carrier carrier, HttpContext http) => RunAsync(text, carrier, null, http);
@@ -24,6 +25,7 @@ internal sealed class CheckToken(
 
     private ValueTask<AuthenticateResult?> RunAsync(ReadOnlyMemory<char> text, Carrier carrier, string? audience, HttpContext http)
     {
+        figures.Traffic.TokenChecked();
         // Beyond ASCII is no token, and must not share a key with one.
         if (text.Length > StrictToken.MaxLength * 2 || !Ascii.IsValid(text.Span)) return new(Refuse(http, TokenFault.Form));
         var key = KeyOf(text, carrier, http);

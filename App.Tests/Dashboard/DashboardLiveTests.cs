@@ -1,0 +1,114 @@
+using System.Net;
+using System.Net.Http.Json;
+using App.Dashboard;
+using App.Sessions;
+using App.Tests.Admin;
+using App.Tokens;
+using Bunit;
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Components.Authorization;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace App.Tests.Dashboard;
+
+/// <summary>The island of the overview, in a circuit of the test's own over the real service.</summary>
+public sealed class DashboardLiveTests : IAsyncLifetime
+{
+    private readonly TestApp _app = TestApp.Start();
+    private readonly BunitContext _page = new();
+    private TestUser _admin = null!;
+
+    public async Task InitializeAsync()
+    {
+        _admin = await _app.NewAdminAsync();
+        var me = Assert.IsType<TokenVerdict.Genuine>(await _app.Get<TokenVerifier>().VerifyAsync(_admin.AccessToken)).User;
+        _page.Services.AddSingleton<TimeProvider>(_app.Time);
+        _page.Services.AddSingleton(_app.Get<SessionWatch>());
+        _page.Services.AddScoped(_ => _app.Services.CreateScope());
+        _page.Services.AddScoped(sp => sp.GetRequiredService<IServiceScope>().ServiceProvider.GetRequiredService<ShowOverview>());
+        _page.Services.AddCascadingValue(_ => Task.FromResult(new AuthenticationState(me.ToPrincipal())));
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _page.DisposeAsync();
+        await _app.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Figures_rise_by_themselves()
+    {
+        var cut = Open();
+        cut.WaitForAssertion(() => Assert.Equal("1", SignIns(cut)));
+        await _app.SignInAsync(_admin);
+        cut.WaitForAssertion(() =>
+        {
+            _app.Time.Advance(TimeSpan.FromSeconds(2));
+            Assert.Equal("2", SignIns(cut));
+        });
+        Assert.NotEqual("", cut.FindAll(".spark path")[2].GetAttribute("d"));
+        Assert.Equal("All is well", cut.Find("h1").TextContent);
+    }
+
+    [Fact]
+    public async Task What_the_first_html_has_shown_is_drawn_at_once_so_that_nothing_jumps()
+    {
+        await _app.SendAsync(HttpMethod.Get, "/admin", cookies: _admin.Cookies);
+        var empty = 0;
+        _page.Renderer.SetRendererInfo(new RendererInfo("Server", true));
+        var cut = _page.Render<DashboardLive>(island => island.Add(i => i.Language, "en"));
+        if (cut.FindAll(".tile").Count == 0) empty++;
+        Assert.Equal((0, 1), (empty, cut.RenderCount));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Whoever_signs_out_or_is_no_admin_any_more_stops_seeing_it_at_once(bool signsOut)
+    {
+        var cut = Open();
+        cut.WaitForElement(".tile");
+        await _app.GrantAsync(await _app.SignUpAsync()); // somebody has to be one
+        if (signsOut) await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: _admin.Cookies);
+        else await _app.GrantAsync(_admin, granted: false);
+        cut.WaitForAssertion(() => Assert.Empty(cut.FindAll(".tile"))); // the clock stands still
+        Assert.Equal("http://localhost/admin", _page.Services.GetRequiredService<NavigationManager>().Uri);
+        Assert.Equal(HttpStatusCode.Found, (await _app.SendAsync(HttpMethod.Get, "/admin", cookies: signsOut ? _admin.Cookies : null)).StatusCode);
+    }
+
+    [Fact]
+    public void A_session_that_has_run_out_ends_with_the_next_look()
+    {
+        var cut = Open();
+        cut.WaitForElement(".tile");
+        _app.Time.Advance(TimeSpan.FromDays(15)); // of idleness
+        cut.WaitForAssertion(() => Assert.Empty(cut.FindAll(".tile")));
+    }
+
+    [Fact]
+    public async Task What_goes_wrong_is_read_out_once_and_it_speaks_german()
+    {
+        var cut = Open("de");
+        cut.WaitForAssertion(() => Assert.Equal("Alles in Ordnung", cut.Find("h1").TextContent));
+        Assert.Contains("Letzte Stunde", cut.Markup, StringComparison.Ordinal);
+        Assert.Equal("", cut.Find("p[role=status]").TextContent);
+        var file = Path.Combine(_app.Folder, "gatehouse.db");
+        File.Move(file, file + ".away");
+        await _app.Client.PostAsJsonAsync("/api/users/signup", new { email = "late@example.test", password = TestApp.Password });
+        File.Move(file + ".away", file);
+        cut.WaitForAssertion(() =>
+        {
+            _app.Time.Advance(TimeSpan.FromSeconds(2));
+            Assert.Equal("Ein Punkt braucht einen Blick", cut.Find("p[role=status]").TextContent);
+        });
+        Assert.Contains("mit 503 beantwortet", cut.Find(".notice").TextContent, StringComparison.Ordinal);
+    }
+
+    private static string SignIns(IRenderedComponent<DashboardLive> cut) => cut.FindAll(".tile strong")[2].TextContent;
+
+    private IRenderedComponent<DashboardLive> Open(string language = "en")
+    {
+        _page.Renderer.SetRendererInfo(new RendererInfo("Server", true));
+        return _page.Render<DashboardLive>(island => island.Add(i => i.Language, language));
+    }
+}
