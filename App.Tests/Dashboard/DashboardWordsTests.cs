@@ -45,6 +45,7 @@ public sealed class DashboardWordsTests
 
     [Theory]
     [InlineData(0.000034, "0.03\u00a0ms")]
+    [InlineData(0.00666, "6.7\u00a0ms")]
     [InlineData(0.0412, "41\u00a0ms")]
     [InlineData(2.34, "2.3\u00a0s")]
     [InlineData(12.6, "13\u00a0s")]

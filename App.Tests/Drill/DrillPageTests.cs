@@ -105,7 +105,8 @@ public sealed class DrillPageTests : IAsyncLifetime
     [InlineData("shop and billing haven’t answered after 5 s; the farthest is 12 s behind.", 6, "billing waiting 6", "shop waiting 12", "orders applied 0.01")]
     [InlineData("shop, billing and 1 more haven’t answered after 5 s; the farthest is 12 s behind.", 6, "a waiting 6", "billing waiting 7", "shop waiting 12")]
     [InlineData("billing was told, and didn’t take the event.", 1, "billing refused", "orders applied 0.01")]
-    [InlineData("billing hasn’t answered after 60 s: it is 2 minutes behind. Nobody is waited for any longer.", 100, "billing waiting 112")]
+    [InlineData("No answer from billing within 60 s. Nobody is waited for any longer; reload the page to see who has answered since.", 100, "billing waiting 112")]
+    [InlineData("billing refused it within 67 s.", 100, "billing applied 67")]
     public void The_verdict_is_a_sentence_or_two(string verdict, int age, params string[] answers)
     {
         var at = DateTimeOffset.UnixEpoch;

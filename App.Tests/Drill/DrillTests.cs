@@ -173,12 +173,14 @@ public sealed class DrillTests : IAsyncLifetime
         var drill = await DrillAsync();
         var (id, cursor) = (drill.GetProperty("id").GetGuid(), drill.GetProperty("cursor").GetInt64());
         await AckAsync("orders", cursor, "a");
+        _app.Time.Advance(TimeSpan.FromSeconds(10));
+        await AckAsync("orders", cursor, "soon");
         _app.Time.Advance(TimeSpan.FromMinutes(4));
         await AckAsync("orders", cursor, "b");
         await _app.SendAsync(HttpMethod.Post, "/api/users/signout", (await _app.SignUpAsync()).AccessToken);
         await AckAsync("orders", cursor + 1, "c");
         drill = await DrillAsync(id);
-        Assert.Equal(["orders/A applied 0", "orders/B applied", "orders/C applied"], Instances(drill));
+        Assert.Equal(["orders/A applied 0", "orders/B applied", "orders/C applied", "orders/SOON applied"], Instances(drill));
         Assert.Equal(0, drill.GetProperty("maxSeconds").GetDouble());
     }
 

@@ -140,6 +140,8 @@ public sealed class VerifyTests : IAsyncLifetime
     // Envoy appends the original address: its query is the application's, and can only demand more.
     [InlineData("?audience=orders&redirect=true&path=/orders?page=2&roles=all", 200)]
     [InlineData("?audience=orders&path=/orders?page=2&role=admin", 403)]
+    [InlineData("?audience=orders&path=/orders?page=2&audience=billing", 400)]
+    [InlineData("?path=/orders?page=2&audience=orders", 400)]
     [InlineData("?roles=admin&path=/", 400)]
     public async Task A_misspelled_demand_is_refused_and_not_taken_for_none(string query, int status)
     {

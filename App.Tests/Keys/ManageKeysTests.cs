@@ -60,6 +60,22 @@ public sealed class ManageKeysTests : IAsyncLifetime
         Assert.Equal((1, 1), (all.Count(s => s == "current"), all.Count(s => s == "next")));
     }
 
+    [Fact] // of two admins at the same moment
+    public async Task Who_rotates_what_another_replica_has_just_rotated_is_told_of_that_one()
+    {
+        var seen = await IdAsync("current");
+        var current = (await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Post, Keys + "/rotate", _admin))).GetProperty("current").GetString();
+        await using (var scope = _app.Services.CreateAsyncScope())
+        {
+            // As a request that came in before it, to a process that hasn't heard of it.
+            var admin = Assert.IsType<TokenVerdict.Genuine>(await _app.Get<TokenVerifier>().VerifyAsync(_admin)).User;
+            Assert.IsType<SigningKeys.Outcome.Overtaken>(await scope.ServiceProvider.GetRequiredService<ManageKeys>().RotateAsync(seen, admin, CancellationToken.None));
+        }
+
+        Assert.Equal(current, await IdAsync("current"));
+        Assert.NotEqual(current, (await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Post, Keys + "/rotate", _admin))).GetProperty("current").GetString()); // and later it is another
+    }
+
     [Fact]
     public async Task An_admin_who_is_none_any_more_changes_no_key_and_one_who_is_stands_in_the_audit()
     {

@@ -100,7 +100,8 @@ internal static class DashboardWords
     /// <summary>"0.03 ms", "41 ms", "12 s", "3 min": as exact as anybody reads it.</summary>
     public static string Lasting(double seconds) => seconds switch
     {
-        < 0.01 => Of(seconds * 1000, "0.##", "ms"),
+        < 0.001 => Of(seconds * 1000, "0.##", "ms"),
+        < 0.01 => Of(seconds * 1000, "0.#", "ms"),
         < 1 => Of(seconds * 1000, "0", "ms"),
         < 10 => Of(seconds, "0.#", "s"),
         < 90 => Of(seconds, "0", "s"),

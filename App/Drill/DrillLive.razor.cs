@@ -27,7 +27,9 @@ public sealed partial class DrillLive
         await base.OnInitializedAsync();
         if (Me is null || Watch.IsEnded(Me)) return;
         await LookAsync();
-        if (RendererInfo.IsInteractive && view is { State: DrillState.Running }) _ = FollowAsync(Gone);
+        if (!RendererInfo.IsInteractive || Drill is null || view is null) return;
+        if (view.State == DrillState.Running) _ = FollowAsync(Gone);
+        else if (now - view.At < ShowDrill.Watched) said = DrillWords.Verdict(view, now); // over before the page could follow
     }
 
     private async Task FollowAsync(CancellationToken ct)

@@ -17,7 +17,7 @@ internal static class DrillWords
     public static string Lasting(double seconds) => seconds switch
     {
         < 1 => Sentence.With(Text.Ms, Math.Max(1, Math.Round(seconds * 1000))),
-        <= 60 => Sentence.With(Text.Seconds, seconds),
+        < 120 => Sentence.With(Text.Seconds, seconds),
         _ => When.Lasting(TimeSpan.FromSeconds(seconds)),
     };
 
@@ -56,7 +56,7 @@ internal static class DrillWords
     /// <summary>For the colour of the sentence.</summary>
     public static string Kind(DrillView drill, DateTimeOffset now) => drill.State switch
     {
-        DrillState.Applied => "",
+        DrillState.Applied => drill.MaxSeconds > Patience.TotalSeconds ? "wait" : "",
         DrillState.Ready => "still",
         DrillState.Behind => "bad",
         DrillState.Running when IsLate(drill, now) => "bad",
@@ -76,15 +76,18 @@ internal static class DrillWords
 
         var waited = Waited(drill);
         if (!IsLate(drill, now)) return drill.Expected == 1 ? Sentence.With(Text.RunningOne, waited[0].Service) : Sentence.With(Text.RunningMany, drill.Applied, drill.Expected);
+        // An open page says this for as long as it is open, whatever they do later.
+        if (drill.State == DrillState.Behind && waited[0].State != DrillState.Refused)
+            return $"{Sentence.With(Text.GaveUp, Names([.. waited.Select(s => s.Service)]), Lasting(ShowDrill.Watched.TotalSeconds))} {Text.GaveUpNext}";
+
         // While it runs the limit stands for the time, which would change with every look.
-        var after = Lasting(drill.State == DrillState.Behind ? ShowDrill.Watched.TotalSeconds : Patience.TotalSeconds);
-        var late = waited switch
+        var after = Lasting(Patience.TotalSeconds);
+        return waited switch
         {
             [{ State: DrillState.Refused } one] => Sentence.With(Text.LateRefused, one.Service),
             [var one] => Sentence.With(Text.LateOne, one.Service, after, Lasting(one.BehindSeconds ?? 0)),
             _ => Sentence.With(Text.LateMany, Names([.. waited.Select(s => s.Service)]), after, Lasting(waited.Max(s => s.BehindSeconds) ?? 0)),
         };
-        return drill.State == DrillState.Behind ? $"{late} {Text.GaveUp}" : late;
     }
 
     private static bool IsLate(DrillView drill, DateTimeOffset now) =>

@@ -91,14 +91,14 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
         : DrillState.Silent;
 
     /// <summary>
-    /// When it said that it had applied it. What a reader says first is where it begins, so it came after the drill and was never behind;
-    /// unless that is this very entry, and in time: then nothing else has concerned it before.
+    /// When it said that it had applied it. What an instance says first is where it begins: it may have come after the drill, and was never behind.
+    /// Who polls or is pushed to says nothing of where it begins, and is given the very entry.
     /// </summary>
     private static double? SecondsOf(FeedReader reader, LoggedEvent drill)
     {
         if (reader.AppliedAt(drill.Cursor) is not { } at) return null;
         var begins = reader.Acknowledged()[0].Cursor;
-        return begins > drill.Cursor || (begins == drill.Cursor && at - drill.OccurredAt > Watched) ? null : Convergence.Seconds(at - drill.OccurredAt);
+        return begins < drill.Cursor || (begins == drill.Cursor && !reader.IsInstance && at - drill.OccurredAt <= Watched) ? Convergence.Seconds(at - drill.OccurredAt) : null;
     }
 
     // The newest first. Few are waited for, as a rule, and not for long.

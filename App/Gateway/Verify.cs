@@ -19,7 +19,7 @@ internal sealed class Verify(BoundTokens bound, SharedTokens shared, SignInAddre
     /// <c>?audience=</c>, a registered service's audience or id, makes it a token for that service alone; <c>?role=</c> demands a role,
     /// several demand each. Renewed cookies are in <c>Set-Cookie</c>, and for a proxy that can hand on but one of
     /// several, and says so by <c>Sec-Renewed-Cookies: ?1</c>, each by itself in <c>X-Renewed-Session</c> and <c>X-Renewed-Refresh</c>. 401 holds <c>WWW-Authenticate</c> (RFC 6750 section 3) and the address to sign in at, as <c>Location</c>;
-    /// with <c>?redirect=true</c> a browser that navigates gets 302. 400 is the proxy's mistake: an audience that nobody has, or two, or a name in the query that is none of these; what follows Envoy's <c>path=</c> is the original's own.
+    /// with <c>?redirect=true</c> a browser that navigates gets 302. 400 is the proxy's mistake: an audience that nobody has, or two, or a name in the query that is none of these; what follows Envoy's <c>path=</c> is the original's own, and may at most demand a role more.
     /// </summary>
     public static ValueTask<Results<EmptyHttpResult, ProblemHttpResult, RedirectHttpResult>> HandleAsync(CurrentUser? user, Verify verify, HttpContext http) =>
         verify.TryAsync(user, Wanted.Read(http.Request.QueryString), http);

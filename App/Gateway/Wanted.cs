@@ -18,7 +18,7 @@ internal readonly record struct Wanted(string? Audience, bool IsAmbiguous, strin
             switch (pair.DecodeName().Span)
             {
                 case "audience":
-                    ambiguous |= audience is not null;
+                    ambiguous |= appended || audience is not null;
                     audience = pair.DecodeValue().ToString();
                     break;
                 case "role" when role is null:
@@ -27,11 +27,13 @@ internal readonly record struct Wanted(string? Audience, bool IsAmbiguous, strin
                 case "role":
                     (more ??= []).Add(pair.DecodeValue().ToString());
                     break;
+                case "redirect" when appended:
+                    break;
                 case "redirect":
                     redirect = pair.DecodeValue().Span is "true";
                     break;
                 case "path":
-                    appended = true; // Envoy's: the original address, whose own query comes after it
+                    appended = true; // Envoy's: the original address, whose own query comes after it and can demand more, never less
                     break;
                 default:
                     misspelled |= !appended;

@@ -22,13 +22,13 @@ internal sealed class ManageKeys(AppDb db, SigningKeys keys, RotateOnSchedule sc
     /// <summary>All keys there have been, the newest first.</summary>
     public static async Task<Ok<IReadOnlyList<KeyView>>> HandleListAsync(ManageKeys manage, CancellationToken ct) => TypedResults.Ok(await manage.ListAsync(ct));
 
-    /// <summary>The next key signs; the current one verifies until its last token has expired. Of two admins at the same moment both are told of the one rotation.</summary>
+    /// <summary>The next key signs; the current one verifies until its last token has expired. Who asks while another's is under way is told of that one.</summary>
     public static async Task<Results<Ok<KeysChanged>, ProblemHttpResult>> HandleRotateAsync(CurrentUser admin, ManageKeys manage, SigningKeyRing ring, CancellationToken ct) =>
-        await manage.RotateAsync(null, admin, ct) switch
+        await manage.RotateAsync(ring.IsShared ? null : ring.Signing.Key.KeyId, admin, ct) switch
         {
             SigningKeys.Outcome.Done(var current) => TypedResults.Ok(new KeysChanged(current)),
             SigningKeys.Outcome.Forbidden => Problems.Forbidden(),
-            _ => TypedResults.Ok(new KeysChanged(ring.Signing.Key.KeyId)),
+            _ => TypedResults.Ok(new KeysChanged((await manage.ListAsync(ct)).First(k => k.State == "current").Id)),
         };
 
     /// <summary>Every token of this key is refused from now on, everywhere; if it was the current one, the next takes over. 404 for a key that isn't there or is revoked already.</summary>

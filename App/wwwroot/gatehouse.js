@@ -69,6 +69,16 @@
     };
   }
 
+  // A question is a popover that the browser opens without script. With it, the page behind waits, and the keyboard comes back to where it was.
+  document.addEventListener('click', event => {
+    const asks = event.target.closest('[popovertarget]');
+    const dialog = asks && document.getElementById(asks.getAttribute('popovertarget'));
+    if (!dialog?.showModal) return;
+    event.preventDefault();
+    if (dialog.open) dialog.close();
+    else dialog.showModal();
+  });
+
   // A second open tab follows the first: whoever signs in or out in one has done so in all. A live page hears of it by itself.
   const { user } = document.body.dataset;
   const tabs = new BroadcastChannel('who');
