@@ -72,7 +72,7 @@ public sealed class SignedInTests(Browser browser)
         late.SetResult();
         await live.Task.WaitAsync(TimeSpan.FromSeconds(30));
         await page.WaitForFunctionAsync("() => !window.before.isConnected");
-        await Expect(page.Locator("dialog:popover-open")).ToBeVisibleAsync();
+        await Expect(page.Locator("dialog:modal")).ToBeVisibleAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "End them" }).ClickAsync();
         await Expect(page.Locator(".gone .tag")).ToContainTextAsync("Signed out");
     }

@@ -99,6 +99,15 @@ public sealed class ListsTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Equal(HttpStatusCode.Forbidden, (await app.SendAsync(HttpMethod.Get, "/api/admin/audit/export", user.AccessToken)).StatusCode);
     }
 
+    [Theory] // of spreadsheets, some of which divide cells by other characters
+    [InlineData("k;=cmd|' /C calc'!A0", "\"k;=cmd|' /C calc'!A0\"")]
+    [InlineData("=1+1", "'=1+1")]
+    [InlineData("＝1+1", "'＝1+1")]
+    [InlineData("@x", "'@x")]
+    [InlineData("a\"b", "\"a\"\"b\"")]
+    [InlineData("plain", "plain")]
+    public void No_cell_is_a_formula(string text, string cell) => Assert.Equal($"1,{cell}\r\n", ExportLists.Line(1L, text));
+
     [Fact]
     public async Task The_events_are_exported_in_their_order()
     {

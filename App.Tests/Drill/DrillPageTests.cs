@@ -62,7 +62,7 @@ public sealed class DrillPageTests : IAsyncLifetime
         var other = await _app.NewAdminAsync();
         var second = await _app.PostFormAsync(Path, "drill", [], other.Cookies);
         Assert.Equal(first.Location(), second.Location());
-        Assert.Contains("under way already", (await _app.FollowAsync(second, other.Cookies)).QuerySelector(".notice.wait")!.TextContent, StringComparison.Ordinal);
+        Assert.Contains("began a moment ago", (await _app.FollowAsync(second, other.Cookies)).QuerySelector(".notice.wait")!.TextContent, StringComparison.Ordinal);
     }
 
     [Fact]

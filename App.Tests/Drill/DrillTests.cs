@@ -166,6 +166,19 @@ public sealed class DrillTests : IAsyncLifetime
         Assert.Contains("slow/GONE applied 30.02", Instances(await DrillAsync(id)));
     }
 
+    [Fact] // whoever makes up names hides nobody else
+    public async Task A_service_of_a_thousand_names_doesn_t_hide_another_that_is_behind()
+    {
+        await AckAsync("slow", 1, "one");
+        await _app.DbAsync(async db =>
+        {
+            db.FeedReaders.AddRange(Enumerable.Range(0, FeedContacts.MostNames).Select(i => new FeedReader { Service = "orders", Instance = $"N{i}", ContactAt = _app.Time.GetUtcNow().AddMilliseconds(1), Applied = 1_000_000 }));
+            return await db.SaveChangesAsync();
+        });
+        var drill = await DrillAsync();
+        Assert.Equal(("running", 2, 1), Summary(drill));
+    }
+
     [Fact]
     public async Task Who_came_after_it_was_never_behind()
     {
@@ -177,6 +190,7 @@ public sealed class DrillTests : IAsyncLifetime
         await AckAsync("orders", cursor, "soon");
         _app.Time.Advance(TimeSpan.FromMinutes(4));
         await AckAsync("orders", cursor, "b");
+        await AckAsync("billing", 1, "late"); // which makes nothing of the drill untrue
         await _app.SendAsync(HttpMethod.Post, "/api/users/signout", (await _app.SignUpAsync()).AccessToken);
         await AckAsync("orders", cursor + 1, "c");
         drill = await DrillAsync(id);

@@ -15,8 +15,8 @@ internal static class ExportLists
     private const string Csv = "text/csv; charset=utf-8";
     private const int AtOnce = 1000;
 
-    // What quotes a cell, and what a spreadsheet would take for the beginning of a formula: a device names itself.
-    private static readonly SearchValues<char> Special = SearchValues.Create(",\"\r\n"), Formula = SearchValues.Create("=+-@\t\r");
+    // What quotes a cell, and what a spreadsheet would take for the beginning of a formula: people name their devices and passkeys.
+    private static readonly SearchValues<char> Special = SearchValues.Create(",;\"\r\n\t"), Formula = SearchValues.Create("=+-@\t\r＝＋－＠");
 
     /// <summary>Columns: id, at, action, user, session, address, detail, actor; the newest first.</summary>
     public static Results<PushStreamHttpResult, ProblemHttpResult> AuditAsync(ListAudit list, TimeProvider time, CancellationToken ct, string? user = null, string? action = null)

@@ -9,6 +9,8 @@ internal static class DrillWords
     /// <summary>Who hasn't answered by then is named.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
+    private const int MostShown = 50;
+
     private static readonly TimeSpan Soonest = TimeSpan.FromMilliseconds(1);
 
     public static IReadOnlyList<Tick> Ticks => [.. new[] { 0.001, 0.01, 0.1, 1, 10, 60 }.Select(s => new Tick(At(s), Lasting(s)))];
@@ -34,6 +36,10 @@ internal static class DrillWords
         DrillState.Silent => Text.Silent,
         _ => "–",
     };
+
+    /// <summary>Of a service with hundreds of instances those that matter first; a program is told of all.</summary>
+    public static IEnumerable<DrillInstance> Shown(DrillService service) =>
+        service.Instances.Count <= MostShown ? service.Instances : service.Instances.OrderByDescending(i => i.State is DrillState.Waiting or DrillState.Refused).ThenByDescending(i => i.Seconds).Take(MostShown);
 
     public static string Instance(DrillInstance one) => one.Instance switch
     {

@@ -15,7 +15,6 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
     /// <summary>Whoever hasn't answered by then isn't waited for any longer.</summary>
     public static readonly TimeSpan Watched = TimeSpan.FromSeconds(60);
 
-    private const int MostReaders = 1000;
     private const int MostCounted = 1000;
 
     // No index tells drills from the rest, and nobody waits until all of a busy log is read.
@@ -71,10 +70,11 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
     private async Task<List<FeedReader>> ReadersOfAsync(LoggedEvent drill, CancellationToken ct)
     {
         var since = drill.OccurredAt - Convergence.Remembered;
-        var readers = await db.FeedReaders.AsNoTracking().Where(r => r.ContactAt > since).OrderByDescending(r => r.ContactAt).Take(MostReaders).ToListAsync(ct);
+        var readers = await db.FeedReaders.AsNoTracking().Where(r => r.ContactAt > since).ToListAsync(ct);
         var receivers = live.Receivers.Select(r => r.Service).Where(s => text.Concerns(drill, s.Audience)).ToList();
-        // Who had said goodbye before isn't asked, nor is anything pushed to where no receiver is any more.
+        // Who first spoke after nobody was waited for any longer wasn't there, however far behind it is. Who had said goodbye before isn't asked, nor is anything pushed to where no receiver is any more.
         readers.RemoveAll(r => !text.Concerns(drill, r.Audience) || (r.HasLeft && r.ContactAt <= drill.OccurredAt)
+            || (r.Applied < drill.Cursor && r.BeganBy > drill.OccurredAt + Watched)
             || (r.Instance == FeedReader.Push && !receivers.Exists(s => s.Id == r.Service)));
         // Nothing was pushed to it for a day, or ever: it is told all the same.
         readers.AddRange(receivers.Where(s => !readers.Exists(r => r.Service == s.Id && r.Instance == FeedReader.Push))

@@ -17,6 +17,9 @@ internal sealed class FeedReader : IEntityTypeConfiguration<FeedReader>
     // Enough to date whatever was applied lately; what is older was applied at an unknown time.
     private const int Remembered = 64;
 
+    /// <summary>When it acknowledged something for the first time; null where that is unknown, or it never has.</summary>
+    public DateTimeOffset? BeganBy => Acknowledged() is { Count: > 0 and < Remembered } acks ? acks[0].At : null;
+
     /// <summary>What is applied by who has left: nothing is above it.</summary>
     public const long Everything = long.MaxValue;
 

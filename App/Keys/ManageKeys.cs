@@ -13,7 +13,7 @@ namespace App.Keys;
 public sealed record KeyView(
     string Id, string State, DateTimeOffset CreatedAt, DateTimeOffset? ActivatedAt, DateTimeOffset? EndedAt, DateTimeOffset? DueAt, DateTimeOffset? VerifiedUntil);
 
-/// <param name="Current">The id of the key that signs from now on.</param>
+/// <param name="Current">The id of the key that signs from now on; while a shared secret still does (<c>Tokens:SharedSecret</c>), of the one that will.</param>
 internal sealed record KeysChanged(string Current);
 
 /// <summary>Signing keys in an admin's hands, as <c>App keys</c> has them on the command line. The endpoints and the page both end here.</summary>
@@ -28,7 +28,7 @@ internal sealed class ManageKeys(AppDb db, SigningKeys keys, RotateOnSchedule sc
         {
             SigningKeys.Outcome.Done(var current) => TypedResults.Ok(new KeysChanged(current)),
             SigningKeys.Outcome.Forbidden => Problems.Forbidden(),
-            _ => TypedResults.Ok(new KeysChanged((await manage.ListAsync(ct)).First(k => k.State == "current").Id)),
+            _ => TypedResults.Ok(new KeysChanged(await manage.CurrentAsync(ct))),
         };
 
     /// <summary>Every token of this key is refused from now on, everywhere; if it was the current one, the next takes over. 404 for a key that isn't there or is revoked already.</summary>
@@ -48,6 +48,13 @@ internal sealed class ManageKeys(AppDb db, SigningKeys keys, RotateOnSchedule sc
             k.Id, k.State.ToString().ToLowerInvariant(), k.CreatedAt, k.ActivatedAt, k.EndedAt,
             k.State is SigningKeyState.Current or SigningKeyState.Next ? due : null,
             k.State is SigningKeyState.Retired ? k.EndedAt + SigningKeyRing.VerifiedAfterEnd : null))];
+    }
+
+    // While the old shared secret signs there may be none yet (Tokens:SharedSecret): the first is there from now on.
+    private async Task<string> CurrentAsync(CancellationToken ct)
+    {
+        await keys.EnsureAsync(ct);
+        return (await keys.ListAsync(ct)).First(k => k.State == SigningKeyState.Current).Id;
     }
 
     /// <param name="seen">The key that the admin saw signing: where it no longer does, what they want has happened. Null rotates whatever signs.</param>

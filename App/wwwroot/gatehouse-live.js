@@ -15,7 +15,7 @@
     if (!asked || asked.isConnected) return;
     const { id } = asked;
     asked = undefined;
-    document.getElementById(id)?.showPopover();
+    document.getElementById(id)?.showModal();
   }).observe(document.body, { childList: true, subtree: true });
 
   Blazor.start({

@@ -61,6 +61,7 @@ if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
         say(error);
       } finally {
         button.disabled = false;
+        if (document.activeElement === document.body) button.focus(); // where the keyboard was
       }
     });
 
