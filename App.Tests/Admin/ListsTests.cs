@@ -100,7 +100,8 @@ public sealed class ListsTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Theory] // of spreadsheets, some of which divide cells by other characters
-    [InlineData("k;=cmd|' /C calc'!A0", "\"k;=cmd|' /C calc'!A0\"")]
+    [InlineData("k;=cmd|' /C calc'!A0", "\"k;'=cmd|' /C calc'!A0\"")]
+    [InlineData("a;\t +1", "\"a;'\t' +1\"")]
     [InlineData("=1+1", "'=1+1")]
     [InlineData("＝1+1", "'＝1+1")]
     [InlineData("@x", "'@x")]

@@ -82,7 +82,7 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
         return readers;
     }
 
-    // To a receiver it is we who come, however long there was nothing to bring. All others are in contact as Convergence has it.
+    // To a receiver it is we who come, however long there was nothing to bring. All others are in contact who were heard of within a token's life.
     private string StateOf(FeedReader reader, LoggedEvent drill, List<string> aside) =>
         !reader.IsInstance && aside.Contains(reader.Service) ? DrillState.Refused
         : reader.HasLeft ? SecondsOf(reader, drill) is null ? DrillState.Left : DrillState.Applied
