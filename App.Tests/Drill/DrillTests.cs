@@ -193,6 +193,8 @@ public sealed class DrillTests : IAsyncLifetime
         await AckAsync("billing", 1, "late"); // which makes nothing of the drill untrue
         await _app.SendAsync(HttpMethod.Post, "/api/users/signout", (await _app.SignUpAsync()).AccessToken);
         await AckAsync("orders", cursor + 1, "c");
+        _app.Get<FeedContacts>().Began(new CallingService("slow", null), "later");
+        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
         drill = await DrillAsync(id);
         Assert.Equal(["orders/A applied 0", "orders/B applied", "orders/C applied", "orders/SOON applied"], Instances(drill));
         Assert.Equal(0, drill.GetProperty("maxSeconds").GetDouble());

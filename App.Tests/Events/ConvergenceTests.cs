@@ -48,6 +48,28 @@ public sealed class ConvergenceTests : IAsyncLifetime
         Assert.Equal("""{"applied":2,"services":2,"seconds":12,"behind":[]}""", (await ViewAsync()).GetProperty("convergence").GetRawText());
     }
 
+    [Fact] // a deployment that goes on, or a name that comes back
+    public async Task Who_begins_after_it_had_it_from_the_beginning_and_is_neither_waited_for_nor_timed()
+    {
+        await AckAsync("orders", 0, "a");
+        await EndAsync();
+        await AckAsync("orders", 1, "a");
+        _app.Time.Advance(TimeSpan.FromSeconds(20));
+        _app.Get<FeedContacts>().Began(new CallingService("billing", null), "late");
+        await AckAsync("orders", 1, "b");
+        await AckAsync("orders", 0, "c");
+        Assert.Equal("""{"applied":1,"services":1,"seconds":0,"behind":[]}""", (await ViewAsync()).GetProperty("convergence").GetRawText());
+    }
+
+    [Fact]
+    public void What_was_committed_before_it_began_is_no_delay()
+    {
+        var start = DateTimeOffset.UnixEpoch;
+        LoggedEvent[] entries = [.. Enumerable.Range(1, 4).Reverse().Select(cursor => new LoggedEvent { Cursor = cursor, Type = "", Reason = "", OccurredAt = start.AddSeconds(cursor) })];
+        Assert.Equal([0.5, 1.5], Convergence.SecondsOf([(0, start.AddSeconds(2.5)), (2, start.AddSeconds(2.6)), (4, start.AddSeconds(4.5))], entries).Order());
+        Assert.Equal([0.5], Convergence.SecondsOf([(0, start.AddSeconds(3.5)), (4, start.AddSeconds(4.5))], entries)); // its first word is of something that came after it
+    }
+
     [Fact]
     public async Task A_service_counts_while_a_token_may_be_good_that_it_could_take_and_only_if_it_is_concerned()
     {

@@ -27,9 +27,16 @@ public sealed partial class DrillLive
         await base.OnInitializedAsync();
         if (Me is null || Watch.IsEnded(Me)) return;
         await LookAsync();
-        if (!RendererInfo.IsInteractive || Drill is null || view is null) return;
-        if (view.State == DrillState.Running) _ = FollowAsync(Gone);
-        else if (now - view.At < ShowDrill.Watched) said = DrillWords.Verdict(view, now); // over before the page could follow
+        if (RendererInfo.IsInteractive && view is { State: DrillState.Running }) _ = FollowAsync(Gone);
+    }
+
+    protected override void OnAfterRender(bool firstRender)
+    {
+        // It was over before the page could follow: said once there is somewhere to say it.
+        if (!firstRender || Drill is null || view is null || view.State == DrillState.Running || now - view.At > ShowDrill.Watched) return;
+        Speak();
+        said = DrillWords.Verdict(view, now);
+        StateHasChanged();
     }
 
     private async Task FollowAsync(CancellationToken ct)

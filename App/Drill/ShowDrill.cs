@@ -72,9 +72,9 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
         var since = drill.OccurredAt - Convergence.Remembered;
         var readers = await db.FeedReaders.AsNoTracking().Where(r => r.ContactAt > since).ToListAsync(ct);
         var receivers = live.Receivers.Select(r => r.Service).Where(s => text.Concerns(drill, s.Audience)).ToList();
-        // Who first spoke after nobody was waited for any longer wasn't there, however far behind it is. Who had said goodbye before isn't asked, nor is anything pushed to where no receiver is any more.
+        // Who began after it wasn't there, however far behind it is. Who had said goodbye before isn't asked, nor is anything pushed to where no receiver is any more.
         readers.RemoveAll(r => !text.Concerns(drill, r.Audience) || (r.HasLeft && r.ContactAt <= drill.OccurredAt)
-            || (r.Applied < drill.Cursor && r.BeganBy > drill.OccurredAt + Watched)
+            || (r.Applied < drill.Cursor && r.BeganAt > drill.OccurredAt)
             || (r.Instance == FeedReader.Push && !receivers.Exists(s => s.Id == r.Service)));
         // Nothing was pushed to it for a day, or ever: it is told all the same.
         readers.AddRange(receivers.Where(s => !readers.Exists(r => r.Service == s.Id && r.Instance == FeedReader.Push))
@@ -90,15 +90,13 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
         : reader.Instance == FeedReader.Push || reader.ContactAt > drill.OccurredAt - tokens.Lifetime ? DrillState.Waiting
         : DrillState.Silent;
 
-    /// <summary>
-    /// When it said that it had applied it. What an instance says first is where it begins: it may have come after the drill, and was never behind.
-    /// Who polls or is pushed to says nothing of where it begins, and is given the very entry.
-    /// </summary>
+    // Who began after it was never behind. Of whom it isn't known any more when they began, what they said first is where our memory of them does;
+    // to a receiver that is the very entry.
     private static double? SecondsOf(FeedReader reader, LoggedEvent drill)
     {
-        if (reader.AppliedAt(drill.Cursor) is not { } at) return null;
+        if (reader.AppliedAt(drill.Cursor) is not { } at || reader.BeganAt > drill.OccurredAt) return null;
         var begins = reader.Acknowledged()[0].Cursor;
-        return begins < drill.Cursor || (begins == drill.Cursor && !reader.IsInstance && at - drill.OccurredAt <= Watched) ? Convergence.Seconds(at - drill.OccurredAt) : null;
+        return begins < drill.Cursor || (begins == drill.Cursor && reader.Instance == FeedReader.Push) ? Convergence.Seconds(at - drill.OccurredAt) : null;
     }
 
     // The newest first. Few are waited for, as a rule, and not for long.

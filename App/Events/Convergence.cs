@@ -46,7 +46,8 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
         var now = time.GetUtcNow();
         var since = now - (now < entry.ExpiresAt ? Remembered : tokens.Lifetime);
         var readers = await db.FeedReaders.AsNoTracking().Where(r => r.ContactAt > since && r.Applied < FeedReader.Everything).ToListAsync(ct);
-        var services = readers.Where(r => text.Concerns(entry, r.Audience)).GroupBy(r => r.Service).OrderBy(s => s.Key, StringComparer.Ordinal).ToList();
+        // Who began after it had it from the beginning, and never accepted what it refuses.
+        var services = readers.Where(r => text.Concerns(entry, r.Audience) && !(r.BeganAt > entry.OccurredAt)).GroupBy(r => r.Service).OrderBy(s => s.Key, StringComparer.Ordinal).ToList();
         if (services.Count == 0) return null;
 
         // Those who were told and didn't take it, though they may have taken what came later.
@@ -100,13 +101,14 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
     /// <param name="entries">The newest first.</param>
     internal static IEnumerable<double> SecondsOf(IReadOnlyList<(long Cursor, DateTimeOffset At)> acks, IReadOnlyList<LoggedEvent> entries)
     {
+        var began = acks is [(0, var at), ..] ? at : default;
         var covered = 0;
         for (var i = entries.Count - 1; i >= 0; i--)
         {
             var entry = entries[i];
             while (covered < acks.Count && acks[covered].Cursor < entry.Cursor) covered++;
             if (covered == acks.Count) yield break;
-            if (covered > 0) yield return Seconds(acks[covered].At - entry.OccurredAt);
+            if (covered > 0 && entry.OccurredAt > began) yield return Seconds(acks[covered].At - entry.OccurredAt);
         }
     }
 

@@ -140,9 +140,13 @@ internal sealed partial class FeedContacts(
         foreach (var (reader, (contact, acks, isThere)) in notes)
         {
             if (!known.TryGetValue((reader.Service.Id, reader.Instance), out var row))
+            {
                 db.FeedReaders.Add(known[(reader.Service.Id, reader.Instance)] = row = new FeedReader { Service = reader.Service.Id, Instance = reader.Instance });
+                if (row.IsInstance) row.Begin(reader.Since);
+            }
+
             row.Audience = reader.Service.Audience;
-            if (row.HasLeft && (isThere == true || acks.Any(a => a.At > row.ContactAt + Echo))) row.Return();
+            if (row.HasLeft && (isThere == true || acks.Any(a => a.At > row.ContactAt + Echo))) row.Begin(contact);
             if (contact > row.ContactAt && !row.HasLeft) row.ContactAt = contact;
             foreach (var (cursor, at) in acks.Where(a => a.Cursor > row.Applied))
             {

@@ -17,9 +17,6 @@ internal sealed class FeedReader : IEntityTypeConfiguration<FeedReader>
     // Enough to date whatever was applied lately; what is older was applied at an unknown time.
     private const int Remembered = 64;
 
-    /// <summary>When it acknowledged something for the first time; null where that is unknown, or it never has.</summary>
-    public DateTimeOffset? BeganBy => Acknowledged() is { Count: > 0 and < Remembered } acks ? acks[0].At : null;
-
     /// <summary>What is applied by who has left: nothing is above it.</summary>
     public const long Everything = long.MaxValue;
 
@@ -42,7 +39,7 @@ internal sealed class FeedReader : IEntityTypeConfiguration<FeedReader>
     /// <summary>Cursors above <see cref="Applied"/> that a poll has acknowledged out of turn, separated by spaces.</summary>
     public string? Ahead { get; set; }
 
-    /// <summary>The last acknowledgements, <c>cursor@milliseconds</c> since 1970, the oldest first.</summary>
+    /// <summary>The last acknowledgements, <c>cursor@milliseconds</c> since 1970, the oldest first; before them, of cursor 0, when it began, until that is pushed out.</summary>
     public string Acks { get; set; } = "";
 
     /// <summary>It accepts no tokens any more, so that nothing is left for it to apply.</summary>
@@ -50,8 +47,11 @@ internal sealed class FeedReader : IEntityTypeConfiguration<FeedReader>
 
     public void Leave() => Applied = Everything;
 
-    /// <summary>It is there again, and begins anew.</summary>
-    public void Return() => (Applied, Acks) = (0, "");
+    /// <summary>It is there, for the first time or again; what was committed before was never unknown to it while it accepted tokens.</summary>
+    public void Begin(DateTimeOffset at) => (Applied, Acks) = (0, Text(0, at));
+
+    /// <summary>When it began; null where that is too long ago to say.</summary>
+    public DateTimeOffset? BeganAt => Acknowledged() is [(0, var at), ..] ? at : null;
 
     /// <summary>Takes an acknowledgement in; an older one than is known changes nothing.</summary>
     public void Acknowledge(long cursor, DateTimeOffset at)
@@ -59,8 +59,10 @@ internal sealed class FeedReader : IEntityTypeConfiguration<FeedReader>
         if (cursor <= Applied) return;
         Applied = cursor;
         var acks = Acks.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        Acks = string.Join(' ', [.. acks.TakeLast(Remembered - 1), string.Create(CultureInfo.InvariantCulture, $"{cursor}@{at.ToUnixTimeMilliseconds()}")]);
+        Acks = string.Join(' ', [.. acks.TakeLast(Remembered - 1), Text(cursor, at)]);
     }
+
+    private static string Text(long cursor, DateTimeOffset at) => string.Create(CultureInfo.InvariantCulture, $"{cursor}@{at.ToUnixTimeMilliseconds()}");
 
     /// <summary>Whether a poll has acknowledged just this one, out of turn.</summary>
     public bool HasAhead(long cursor) => Ahead is not null && Ahead.Split(' ').Contains(cursor.ToString(CultureInfo.InvariantCulture));

@@ -132,7 +132,12 @@ internal sealed partial class PollEvents(
         db.ChangeTracker.Clear();
         await using var transaction = await db.BeginWriteAsync(ct);
         var reader = await FindAsync(service, ct);
-        if (reader is null) db.FeedReaders.Add(reader = new FeedReader { Service = service.Id, Instance = FeedReader.Poll });
+        if (reader is null)
+        {
+            db.FeedReaders.Add(reader = new FeedReader { Service = service.Id, Instance = FeedReader.Poll });
+            reader.Begin(since);
+        }
+
         (reader.Audience, reader.ContactAt) = (service.Audience, time.GetUtcNow());
         var from = reader.Applied;
         var ids = acked.Concat(refused.Keys).ToList();
