@@ -108,7 +108,8 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
             var entry = entries[i];
             while (covered < acks.Count && acks[covered].Cursor < entry.Cursor) covered++;
             if (covered == acks.Count) yield break;
-            if (covered > 0 && entry.OccurredAt > began) yield return Seconds(acks[covered].At - entry.OccurredAt);
+            // Of the very moment in which it began, what its first word covers may have been before it.
+            if (entry.OccurredAt > began ? covered > 0 : entry.OccurredAt == began && covered > 1) yield return Seconds(acks[covered].At - entry.OccurredAt);
         }
     }
 
