@@ -1,12 +1,9 @@
 using System.Net;
 using System.Net.Http.Json;
 using App.Dashboard;
-using App.Sessions;
 using App.Tests.Admin;
-using App.Tokens;
 using Bunit;
 using Microsoft.AspNetCore.Components;
-using Microsoft.AspNetCore.Components.Authorization;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace App.Tests.Dashboard;
@@ -21,12 +18,7 @@ public sealed class DashboardLiveTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _admin = await _app.NewAdminAsync();
-        var me = Assert.IsType<TokenVerdict.Genuine>(await _app.Get<TokenVerifier>().VerifyAsync(_admin.AccessToken)).User;
-        _page.Services.AddSingleton<TimeProvider>(_app.Time);
-        _page.Services.AddSingleton(_app.Get<SessionWatch>());
-        _page.Services.AddScoped(_ => _app.Services.CreateScope());
-        _page.Services.AddScoped(sp => sp.GetRequiredService<IServiceScope>().ServiceProvider.GetRequiredService<ShowOverview>());
-        _page.Services.AddCascadingValue(_ => Task.FromResult(new AuthenticationState(me.ToPrincipal())));
+        await _page.ServeAsync<ShowOverview>(_app, _admin);
     }
 
     public async Task DisposeAsync()
@@ -55,7 +47,6 @@ public sealed class DashboardLiveTests : IAsyncLifetime
     {
         await _app.SendAsync(HttpMethod.Get, "/admin", cookies: _admin.Cookies);
         var empty = 0;
-        _page.Renderer.SetRendererInfo(new RendererInfo("Server", true));
         var cut = _page.Render<DashboardLive>(island => island.Add(i => i.Language, "en"));
         if (cut.FindAll(".tile").Count == 0) empty++;
         Assert.Equal((0, 1), (empty, cut.RenderCount));
@@ -108,7 +99,6 @@ public sealed class DashboardLiveTests : IAsyncLifetime
 
     private IRenderedComponent<DashboardLive> Open(string language = "en")
     {
-        _page.Renderer.SetRendererInfo(new RendererInfo("Server", true));
         return _page.Render<DashboardLive>(island => island.Add(i => i.Language, language));
     }
 }

@@ -52,9 +52,8 @@ internal sealed class ListEvents(AppDb db, SessionOptions sessions, TimeProvider
         return ([.. View(found, take).Select(e => e.Sub is { } user ? e with { Email = emails.GetValueOrDefault(user) } : e)], found.Count > take ? found[take - 1].Cursor : seen);
     }
 
-    /// <summary>Whether an admin whose page stays open is signed in still, and still an admin.</summary>
-    public async Task<bool> MayAsync(CurrentUser admin, CancellationToken ct) =>
-        await db.Sessions.Living(time.GetUtcNow(), sessions).AnyAsync(s => s.Id == admin.SessionId, ct) && (await db.FindRolesAsync(admin.Id, ct)).Contains(Roles.Admin);
+    /// <summary>Whether an admin may go on looking.</summary>
+    public Task<bool> MayAsync(CurrentUser admin, CancellationToken ct) => db.HoldsStillAsync(admin, Roles.Admin, time.GetUtcNow(), sessions, ct);
 
     private static IQueryable<LoggedEvent> Filter(IQueryable<LoggedEvent> rows, string? type, Guid? user)
     {

@@ -1,7 +1,6 @@
 using App.Data;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.EntityFrameworkCore;
 using SessionOptions = App.Sessions.SessionOptions;
 
 namespace App.Dashboard;
@@ -28,11 +27,8 @@ internal sealed class ShowOverview(AppDb db, LookAround around, Recorder recorde
     {
         var seen = await around.LookAsync(ct);
         // While the database is away nobody can take a role, and whom the process knows to be signed out the page asks by itself.
-        return seen.Problems.Any(p => p.Kind == ProblemView.DatabaseAway) || await MayAsync(admin, ct) ? Compose(seen) : null;
+        return seen.Problems.Any(p => p.Kind == ProblemView.DatabaseAway) || await db.HoldsStillAsync(admin, Roles.Admin, time.GetUtcNow(), sessions, ct) ? Compose(seen) : null;
     }
-
-    private async Task<bool> MayAsync(CurrentUser admin, CancellationToken ct) =>
-        await db.Sessions.Living(time.GetUtcNow(), sessions).AnyAsync(s => s.Id == admin.SessionId, ct) && (await db.FindRolesAsync(admin.Id, ct)).Contains(Roles.Admin);
 
     private Overview Compose(Surroundings seen)
     {

@@ -185,6 +185,10 @@ internal static class SessionSql
             return roles;
         }
 
+        /// <summary>Whether somebody whose page stays open is signed in still, and holds the role still.</summary>
+        public async Task<bool> HoldsStillAsync(CurrentUser user, string role, DateTimeOffset now, SessionOptions options, CancellationToken ct) =>
+            await db.Sessions.Living(now, options).AnyAsync(s => s.Id == user.SessionId, ct) && (await db.FindRolesAsync(user.Id, ct)).Contains(role);
+
         public async Task<SessionLife?> FindLifeAsync(Guid id, CancellationToken ct)
         {
             SessionLife? found = null;

@@ -1,0 +1,24 @@
+using App.Sessions;
+using App.Tokens;
+using Bunit;
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Components.Authorization;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace App.Tests;
+
+/// <summary>An island in a circuit of the test's own over the real service, with somebody who looks at it.</summary>
+internal static class LivePages
+{
+    /// <typeparam name="TVerb">What the island asks, in a scope of its own for each look.</typeparam>
+    public static async Task ServeAsync<TVerb>(this BunitContext page, TestApp app, TestUser user) where TVerb : class
+    {
+        var me = Assert.IsType<TokenVerdict.Genuine>(await app.Get<TokenVerifier>().VerifyAsync(user.AccessToken)).User;
+        page.Services.AddSingleton<TimeProvider>(app.Time);
+        page.Services.AddSingleton(app.Get<SessionWatch>());
+        page.Services.AddScoped(_ => app.Services.CreateScope());
+        page.Services.AddScoped(scope => scope.GetRequiredService<IServiceScope>().ServiceProvider.GetRequiredService<TVerb>());
+        page.Services.AddCascadingValue(_ => Task.FromResult(new AuthenticationState(me.ToPrincipal())));
+        page.Renderer.SetRendererInfo(new RendererInfo("Server", true));
+    }
+}
