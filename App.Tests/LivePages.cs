@@ -21,4 +21,20 @@ internal static class LivePages
         page.Services.AddCascadingValue(_ => Task.FromResult(new AuthenticationState(me.ToPrincipal())));
         page.Renderer.SetRendererInfo(new RendererInfo("Server", true));
     }
+    /// <summary>
+    /// Looks again and again while the clock goes on. bUnit's own waiting looks when something was drawn: an island that sees nothing new,
+    /// or takes its time over one look, would wait for the clock, and the clock for it.
+    /// </summary>
+    public static async Task<T> UntilAsync<T>(this TestApp app, Func<T> look, Func<T, bool> met)
+    {
+        var seen = look();
+        for (var tries = 0; !met(seen) && tries < 400; tries++)
+        {
+            app.Time.Advance(TimeSpan.FromSeconds(2));
+            await Task.Delay(50);
+            seen = look();
+        }
+
+        return seen;
+    }
 }

@@ -35,13 +35,13 @@ public sealed class EventsLiveTests : IAsyncLifetime
         all.WaitForAssertion(() => Assert.Single(all.FindAll(".list > li"))); // the admin's own role
         Assert.Empty(locks.FindAll(".list > li"));
         await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: user.Cookies);
-        Assert.Equal("session-revoked", (await UntilAsync(() => Types(all), types => types.Count == 2))[0]);
+        Assert.Equal("session-revoked", (await _app.UntilAsync(() => Types(all), types => types.Count == 2))[0]);
         Assert.Equal("New events: 1", all.Find("p[role=status]").TextContent);
         Assert.Contains(user.Email, all.Find(".list > li:first-child").TextContent, StringComparison.Ordinal);
 
         await _app.LockAsync(_admin, user);
-        Assert.Equal(["account-disabled"], await UntilAsync(() => Types(locks), types => types.Count > 0));
-        Assert.Equal(["account-disabled", "session-revoked"], (await UntilAsync(() => Types(all), types => types.Count == 3))[..2]);
+        Assert.Equal(["account-disabled"], await _app.UntilAsync(() => Types(locks), types => types.Count > 0));
+        Assert.Equal(["account-disabled", "session-revoked"], (await _app.UntilAsync(() => Types(all), types => types.Count == 3))[..2]);
     }
 
     [Fact]
@@ -79,19 +79,5 @@ public sealed class EventsLiveTests : IAsyncLifetime
     private IRenderedComponent<EventsLive> Open(string? type = null, long? before = null)
     {
         return _page.Render<EventsLive>(island => island.Add(i => i.Language, "en").Add(i => i.Type, type).Add(i => i.Before, before));
-    }
-
-    // The clock goes on while the list takes its time: what is to be looked for again is asked for after it has moved.
-    private async Task<T> UntilAsync<T>(Func<T> look, Func<T, bool> met)
-    {
-        var seen = look();
-        for (var tries = 0; !met(seen) && tries < 400; tries++)
-        {
-            _app.Time.Advance(TimeSpan.FromSeconds(1));
-            await Task.Delay(50);
-            seen = look();
-        }
-
-        return seen;
     }
 }
