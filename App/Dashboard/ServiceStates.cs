@@ -21,9 +21,9 @@ internal sealed class ServiceStates(AppDb db, ListServices services, EventFeed f
     {
         var now = time.GetUtcNow();
         var since = now - Remembered;
-        // Without what each has said lately, which is most of a row.
+        // Without what each has said lately, which is most of a row, but for who has said nothing yet: there it says when they began.
         var readers = (await db.FeedReaders.AsNoTracking().Where(r => r.ContactAt > since && r.Applied < FeedReader.Everything)
-            .Select(r => new FeedReader { Service = r.Service, Instance = r.Instance, Audience = r.Audience, ContactAt = r.ContactAt, Applied = r.Applied, Ahead = r.Ahead })
+            .Select(r => new FeedReader { Service = r.Service, Instance = r.Instance, Audience = r.Audience, ContactAt = r.ContactAt, Applied = r.Applied, Ahead = r.Ahead, Acks = r.Applied == 0 ? r.Acks : "" })
             .ToListAsync(ct)).ToLookup(r => r.Service);
         var undelivered = await db.UndeliveredEvents.GroupBy(u => u.Service).Select(g => new { g.Key, Count = g.Count() }).ToDictionaryAsync(g => g.Key, g => g.Count, ct);
         return [.. (await services.AllAsync(ct)).Select(s => Of(s, [.. readers[s.Id]], undelivered.GetValueOrDefault(s.Id), now))
@@ -52,7 +52,7 @@ internal sealed class ServiceStates(AppDb db, ListServices services, EventFeed f
         for (var cursor = Math.Max(reader.Applied, newest - EventFeed.Kept) + 1; cursor <= newest; cursor++)
         {
             if (feed.Find(cursor)?.Event is { } entry && (now < entry.ExpiresAt || reader.ContactAt > now - tokens.Lifetime)
-                && text.Concerns(entry, reader.Audience) && !reader.HasAhead(cursor)) return entry;
+                && text.Concerns(entry, reader.Audience) && !reader.CameAfter(entry) && !reader.HasAhead(cursor)) return entry;
         }
 
         return null;

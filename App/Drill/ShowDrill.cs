@@ -74,7 +74,7 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
         var receivers = live.Receivers.Select(r => r.Service).Where(s => text.Concerns(drill, s.Audience)).ToList();
         // Who began after it wasn't there, however far behind it is. Who had said goodbye before isn't asked, nor is anything pushed to where no receiver is any more.
         readers.RemoveAll(r => !text.Concerns(drill, r.Audience) || (r.HasLeft && r.ContactAt <= drill.OccurredAt)
-            || (r.Applied < drill.Cursor && r.BeganAt > drill.OccurredAt)
+            || (r.Applied < drill.Cursor && r.CameAfter(drill))
             || (r.Instance == FeedReader.Push && !receivers.Exists(s => s.Id == r.Service)));
         // Nothing was pushed to it for a day, or ever: it is told all the same.
         readers.AddRange(receivers.Where(s => !readers.Exists(r => r.Service == s.Id && r.Instance == FeedReader.Push))
@@ -94,7 +94,7 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
     // to a receiver that is the very entry.
     private static double? SecondsOf(FeedReader reader, LoggedEvent drill)
     {
-        if (reader.AppliedAt(drill.Cursor) is not { } at || reader.BeganAt > drill.OccurredAt) return null;
+        if (reader.AppliedAt(drill.Cursor) is not { } at || reader.CameAfter(drill)) return null;
         var begins = reader.Acknowledged()[0].Cursor;
         return begins < drill.Cursor || (begins == drill.Cursor && reader.Instance == FeedReader.Push) ? Convergence.Seconds(at - drill.OccurredAt) : null;
     }

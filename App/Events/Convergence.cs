@@ -46,8 +46,7 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
         var now = time.GetUtcNow();
         var since = now - (now < entry.ExpiresAt ? Remembered : tokens.Lifetime);
         var readers = await db.FeedReaders.AsNoTracking().Where(r => r.ContactAt > since && r.Applied < FeedReader.Everything).ToListAsync(ct);
-        // Who began after it had it from the beginning, and never accepted what it refuses.
-        var services = readers.Where(r => text.Concerns(entry, r.Audience) && !(r.BeganAt > entry.OccurredAt)).GroupBy(r => r.Service).OrderBy(s => s.Key, StringComparer.Ordinal).ToList();
+        var services = readers.Where(r => text.Concerns(entry, r.Audience) && !r.CameAfter(entry)).GroupBy(r => r.Service).OrderBy(s => s.Key, StringComparer.Ordinal).ToList();
         if (services.Count == 0) return null;
 
         // Those who were told and didn't take it, though they may have taken what came later.

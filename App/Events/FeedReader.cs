@@ -53,6 +53,9 @@ internal sealed class FeedReader : IEntityTypeConfiguration<FeedReader>
     /// <summary>When it began; null where that is too long ago to say.</summary>
     public DateTimeOffset? BeganAt => Acknowledged() is [(0, var at), ..] ? at : null;
 
+    /// <summary>Whether it came after the entry, and so had it from the beginning: it never accepted what that refuses, and isn't waited for.</summary>
+    public bool CameAfter(LoggedEvent entry) => BeganAt > entry.OccurredAt;
+
     /// <summary>Takes an acknowledgement in; an older one than is known changes nothing.</summary>
     public void Acknowledge(long cursor, DateTimeOffset at)
     {
