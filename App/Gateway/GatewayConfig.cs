@@ -43,6 +43,12 @@ internal sealed partial class GatewayConfig(IConfiguration configuration, Public
             Taken(routes.Count);
             return new Outcome.Taken(routes.Count);
         }
+        catch (Exception e)
+        {
+            // Nobody waits for it: what is wrong with a list in a way that no rule knows must be said here, or it is neither taken nor refused.
+            Refused(e.Message);
+            return new Outcome.Refused([e.Message]);
+        }
         finally
         {
             _turn.Release();

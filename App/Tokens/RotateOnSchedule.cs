@@ -35,7 +35,9 @@ internal sealed partial class RotateOnSchedule(
         {
             await using var scope = scopes.CreateAsyncScope();
             var keys = scope.ServiceProvider.GetRequiredService<SigningKeys>();
-            if (DueAt(await keys.ListAsync(ct)) <= time.GetUtcNow() && await keys.RotateAsync(ct) is SigningKeys.Outcome.Done done) Rotated(done.CurrentKeyId);
+            var all = await keys.ListAsync(ct);
+            // That one alone: a replica that read the keys before another rotated them would take its new one for old.
+            if (DueAt(all) <= time.GetUtcNow() && await keys.RotateAsync(ct, seen: all.Single(k => k.State == SigningKeyState.Current).Id) is SigningKeys.Outcome.Done done) Rotated(done.CurrentKeyId);
             await ring.LoadAsync(ct);
         }
         catch (Exception e) when (e is not OperationCanceledException)

@@ -101,6 +101,21 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
 
     private async Task<Outcome> SaveAsync(string currentKeyId, ByAdmin? by, CancellationToken ct)
     {
+        var outcome = await CommitAsync(currentKeyId, by, ct);
+        try
+        {
+            await ring.LoadAsync(CancellationToken.None);
+        }
+        catch (Exception e) when (DatabaseFault.Of(e) is not null)
+        {
+            // It is done, and who asked must hear so; the event that was written with it has the keys read again.
+        }
+
+        return outcome;
+    }
+
+    private async Task<Outcome> CommitAsync(string currentKeyId, ByAdmin? by, CancellationToken ct)
+    {
         try
         {
             await using var transaction = await db.BeginWriteAsync(ct);
@@ -123,7 +138,6 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
         finally
         {
             ended.Clear();
-            await ring.LoadAsync(ct);
         }
     }
 
