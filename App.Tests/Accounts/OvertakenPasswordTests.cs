@@ -26,6 +26,7 @@ public sealed class OvertakenPasswordTests : IAsyncLifetime
     [InlineData("/api/account/password")]
     [InlineData("/api/account/email")]
     [InlineData("/api/account/delete")]
+    [InlineData("/api/account/data")]
     public async Task Whoever_proves_themselves_by_the_old_password_is_refused(string path)
     {
         var user = await _app.SignUpAsync();

@@ -158,7 +158,7 @@ public sealed class StreamEventsTests : IAsyncLifetime
         var user = await _app.SignUpAsync();
         await _app.DbAsync(async db =>
         {
-            for (var i = 0; i < 1000; i++) db.Sessions.Add(new Session { Id = Guid.NewGuid(), UserId = user.Id, ExpiresAt = _app.Time.GetUtcNow().AddDays(1) });
+            for (var i = 0; i < 1000; i++) db.Sessions.Add(new Session { Id = Guid.NewGuid(), UserId = user.Id, LastSeenAt = _app.Time.GetUtcNow(), ExpiresAt = _app.Time.GetUtcNow().AddDays(1) });
             return await db.SaveChangesAsync();
         });
         await _app.ScopedAsync((RevokeSessions revoke) => revoke.RunAsync(s => s.UserId == user.Id, Causes.EndedByAdmin, CancellationToken.None));

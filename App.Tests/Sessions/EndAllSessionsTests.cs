@@ -46,7 +46,7 @@ public sealed class EndAllSessionsTests
         var user = await app.SignUpAsync();
         await app.DbAsync(async db =>
         {
-            for (var i = 0; i < 450; i++) db.Sessions.Add(new Session { Id = Guid.NewGuid(), UserId = user.Id, ExpiresAt = app.Time.GetUtcNow().AddDays(1) });
+            for (var i = 0; i < 450; i++) db.Sessions.Add(new Session { Id = Guid.NewGuid(), UserId = user.Id, LastSeenAt = app.Time.GetUtcNow(), ExpiresAt = app.Time.GetUtcNow().AddDays(1) });
             return await db.SaveChangesAsync();
         });
 

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
+using App.Events;
+using App.Profile;
 using App.Sessions;
 using App.Tests.Gateway;
 using App.Tests.OAuth;
@@ -54,6 +56,30 @@ public sealed class SessionEndTests
         Assert.NotNull(await app.WhoAmIAsync(bearer: user.AccessToken));
         app.Time.Advance(TimeSpan.FromSeconds(1));
         Assert.Null(await app.WhoAmIAsync(bearer: user.AccessToken));
+    }
+
+    [Fact]
+    public async Task Of_sessions_that_ran_out_long_ago_nobody_is_told_when_all_others_are_ended()
+    {
+        await using var app = TestApp.Start(("Sessions:IdleLifetime", "04:00:00"));
+        var gone = await app.SignUpAsync();
+        app.Time.Advance(TimeSpan.FromHours(7));
+        var there = await app.SignInAsync(gone);
+        var here = await app.SignInAsync(gone);
+        var cursor = app.Get<EventFeed>().Newest;
+        Assert.Equal([false, true, true], (await ActivityAsync()).Where(a => a.Action == "signed-in").Select(a => a.Alive).Reverse());
+
+        var answer = await (await app.SendAsync(HttpMethod.Delete, "/api/sessions", bearer: here.AccessToken)).Content.ReadFromJsonAsync<EndedSessions>();
+        Assert.Equal(1, answer!.Ended);
+        Assert.Equal(cursor + 1, app.Get<EventFeed>().Newest);
+        Assert.Equal([there.SessionId], (await ActivityAsync()).Where(a => a.Action == "session-ended").Select(a => a.SessionId!.Value));
+
+        // No clock that is set back brings it to life.
+        app.Time.AdjustTime(app.Time.GetUtcNow() - TimeSpan.FromHours(7));
+        Assert.Equal(HttpStatusCode.Unauthorized, (await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = gone.RefreshToken })).StatusCode);
+
+        async Task<IReadOnlyList<ActivityView>> ActivityAsync() =>
+            (await (await app.SendAsync(HttpMethod.Get, "/api/account/activity", bearer: here.AccessToken)).Content.ReadFromJsonAsync<ActivityList>())!.Entries;
     }
 
     private static TestApp Start(string absolute, string idle) => TestApp.Start([.. Services, .. Lives(absolute, idle)]);

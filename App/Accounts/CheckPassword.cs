@@ -44,13 +44,22 @@ internal sealed class CheckPassword(AppDb db, GuessLimits guesses, PasswordCheck
             throw;
         }
 
-        if (right) await guesses.ForgetAsync(key, ct);
+        if (right) await guesses.ForgetNowAsync(key, ct);
         else await guesses.CountWrongAsync(key, guess);
         return right ? new Outcome.Right() : new Outcome.Wrong();
     }
 
-    /// <summary>Whether the password that was right still is: between the check and the caller's write transaction, where this is asked, its owner may have changed it.</summary>
-    public async Task<bool> StillHoldsAsync(User user, CancellationToken ct) => await db.FindPasswordHashAsync(user.Id, ct) == user.PasswordHash;
+    /// <summary>
+    /// Whether the password that was right still is, and its session alive: between the check and the caller's write transaction, where this is
+    /// asked first, its owner may have changed the one or ended the other, and nothing new begins from either.
+    /// </summary>
+    /// <returns>Null where all is as it was.</returns>
+    public async Task<Outcome?> OvertakenAsync(User user, CurrentUser caller, CancellationToken ct)
+    {
+        await db.HoldUserAsync(user.Id, ct);
+        if (await db.FindPasswordHashAsync(user.Id, ct) != user.PasswordHash) return new Outcome.Wrong();
+        return await db.FindLifeAsync(caller.SessionId, ct) is { RevokedAt: null } ? null : new Outcome.Gone();
+    }
 
     /// <summary>
     /// Counted apart from sign-in: whoever guesses there must not keep the owner from confirming here, nor the other way round.

@@ -71,8 +71,27 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
     /// <summary>The guess was right: the count starts anew. Part of the caller's unit of work.</summary>
     public Task ForgetAsync(string address, CancellationToken ct) => db.ForgetGuessesAsync(KeyOf(address), ct);
 
-    /// <summary>The guess could not be judged: as if it had not been made.</summary>
-    public Task GiveBackAsync(string address) => db.GiveBackGuessAsync(KeyOf(address));
+    /// <summary>The same by itself.</summary>
+    public async Task ForgetNowAsync(string address, CancellationToken ct)
+    {
+        await using var transaction = await db.BeginWriteAsync(ct);
+        await ForgetAsync(address, ct);
+        await transaction.CommitUnflushedAsync(ct);
+    }
+
+    /// <summary>The guess could not be judged: as if it had not been made. Where the database can't be told, the place lapses by itself.</summary>
+    public async Task GiveBackAsync(string address)
+    {
+        try
+        {
+            await using var transaction = await db.BeginWriteAsync(CancellationToken.None);
+            await db.GiveBackGuessAsync(KeyOf(address));
+            await transaction.CommitUnflushedAsync(CancellationToken.None);
+        }
+        catch (Exception e) when (DatabaseFault.Of(e) is not null)
+        {
+        }
+    }
 
     private bool HasRoom(GuessLimit? seen)
     {

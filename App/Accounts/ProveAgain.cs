@@ -21,8 +21,6 @@ public sealed class ProofRequest
 /// <summary>Somebody who is signed in proves again that it's them, before they change what signs them in.</summary>
 internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks passwords, SecondFactor factor, KnownDevices devices, RecentProof proof)
 {
-    private const int LongestPassword = 1024;
-
     public abstract record Outcome
     {
         public sealed record Proved : Outcome;
@@ -58,8 +56,8 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
         {
             // Read once it is its turn: the guess may have waited, and the password been changed meanwhile.
             var hash = await db.FindPasswordHashAsync(user.Id, ct);
-            var right = password.Length is > 0 and <= LongestPassword && await passwords.VerifyAsync(hash, password, ct) != PasswordVerificationResult.Failed;
-            if (right) await guesses.ForgetAsync(account, ct);
+            var right = password.Length > 0 && await passwords.VerifyAsync(hash, password, ct) != PasswordVerificationResult.Failed;
+            if (right) await guesses.ForgetNowAsync(account, ct);
             return right;
         }, ct);
     }

@@ -20,9 +20,6 @@ public sealed class SignInRequest
 internal sealed partial class SignIn(
     AppDb db, GuessLimits guesses, PasswordChecks passwords, SecondFactor factor, SecondSteps steps, SignInSecondStep secondStep, StartSession start, KnownDevices devices, Figures figures, ILogger<SignIn> logger)
 {
-    // Longer than any password may be: nothing to compare, and no reason to hash a megabyte.
-    private const int LongestPassword = 1024;
-
     public abstract record Outcome
     {
         public sealed record SignedIn(Grant Grant) : Outcome;
@@ -100,9 +97,7 @@ internal sealed partial class SignIn(
             while (true)
             {
                 // An unknown user costs what a wrong password costs: the check against nobody's hash is done all the same.
-                var result = request.Password.Length > LongestPassword
-                    ? PasswordVerificationResult.Failed
-                    : await passwords.VerifyAsync(user?.PasswordHash, request.Password, ct);
+                var result = await passwords.VerifyAsync(user?.PasswordHash, request.Password, ct);
                 right = user is not null && result != PasswordVerificationResult.Failed;
                 outcome = !right || user is { IsLocked: true }
                     ? new Outcome.Rejected()
@@ -138,6 +133,7 @@ internal sealed partial class SignIn(
         await using var transaction = await db.BeginWriteAsync(ct);
         // Hashing took a while, or waited for its turn: what the token is going to say is read now.
         var verified = user;
+        await db.HoldUserAsync(verified.Id, ct);
         if (await db.FindForSignInAsync(email, ct) is not { } current || current.Id != verified.Id || current.PasswordHash != verified.PasswordHash) return new Overtaken();
         if (current.IsLocked) return new Outcome.Rejected();
         user = current;

@@ -97,6 +97,7 @@ internal sealed partial class SignInSecondStep(
     private async Task<SignIn.Outcome> SpendAsync(User user, string code, string? challenge, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
+        await db.HoldUserAsync(user.Id, ct);
         // With the password its challenges end; where there is none, the password itself is looked at again.
         if (challenge is null && await db.FindPasswordHashAsync(user.Id, ct) != user.PasswordHash) return new SignIn.Outcome.Rejected();
         var spent = await factor.SpendAsync(user.Id, code, ct);

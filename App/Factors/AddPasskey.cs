@@ -72,6 +72,7 @@ internal sealed partial class AddPasskey(
     private async Task<Passkey?> SaveAsync(UserPasskeyInfo made, string? name, PasskeyCeremony ceremony, CurrentUser user, Client client, CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
+        await db.HoldUserAsync(user.Id, ct);
         // Ended meanwhile, by a lock perhaps: nothing of it is good for later.
         if (await db.FindLifeAsync(user.SessionId, ct) is not { RevokedAt: null }) return null;
         if (await db.Passkeys.CountAsync(p => p.UserId == user.Id, ct) >= MostPerAccount) return null;

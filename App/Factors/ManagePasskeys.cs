@@ -69,6 +69,7 @@ internal sealed class ManagePasskeys(AppDb db, RecentProof proof, FactorChange c
     {
         if (!await proof.IsGivenAsync(user, ct)) return Outcome.ProofRequired;
         await using var transaction = await db.BeginWriteAsync(ct);
+        await db.HoldUserAsync(user.Id, ct);
         if (await db.Passkeys.AsNoTracking().SingleOrDefaultAsync(p => p.Id == id && p.UserId == user.Id, ct) is not { } passkey) return Outcome.NotFound;
         if (await db.FindLifeAsync(user.SessionId, ct) is not { RevokedAt: null }) return Outcome.NotFound; // ended meanwhile
         if (!await db.DeletePasskeyAsync(passkey, ct)) return Outcome.NotFound;

@@ -56,8 +56,7 @@ internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, 
         if (await check.OfAsync(user, request.Password, caller, client, ct) is not CheckPassword.Outcome.Right and var refused) return new Outcome.Refused(refused);
 
         await using var transaction = await db.BeginWriteAsync(ct);
-        if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Refused(new CheckPassword.Outcome.Wrong());
-        if (await db.FindLifeAsync(caller.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
+        if (await check.OvertakenAsync(user, caller, ct) is { } over) return new Outcome.Refused(over);
         // Counted by who asks and by who is written to: nobody's letter box is filled from here.
         var (asker, recipient) = ($"{user.Id} {Letter}", $"{Letter} {email.Key}");
         if (await outbox.MayAskAsync(asker, ct) && await outbox.MayAskAsync(recipient, ct))

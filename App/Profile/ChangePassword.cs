@@ -73,9 +73,7 @@ internal sealed class ChangePassword(AppDb db, CheckPassword check, PasswordPoli
 
         var hash = await passwords.HashAsync(request.Password, ct);
         await using var transaction = await db.BeginWriteAsync(ct);
-        if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Refused(new CheckPassword.Outcome.Wrong());
-        // Ended meanwhile: nothing new begins from it.
-        if (await db.FindLifeAsync(caller.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
+        if (await check.OvertakenAsync(user, caller, ct) is { } over) return new Outcome.Refused(over);
         await set.InUnitOfWorkAsync(user, hash, client, caller.SessionId, endOthers: !request.KeepOthers, ct);
         var grant = bearer ? null : await start.BeginAsync(user, caller.Amr, client, [caller.SessionId], ct);
         if (grant is null && !bearer) return new Outcome.Refused(new CheckPassword.Outcome.Gone());

@@ -70,9 +70,8 @@ internal sealed partial class DeleteAccount(
         if (await check.OfAsync(user, request.Password, caller, client, ct) is not CheckPassword.Outcome.Right and var refused) return new Outcome.Refused(refused);
 
         await using var transaction = await db.BeginWriteAsync(ct);
-        if (!await check.StillHoldsAsync(user, ct)) return new Outcome.Refused(new CheckPassword.Outcome.Wrong());
         // A lock must outlast a request that takes its time to arrive.
-        if (await db.FindLifeAsync(caller.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Ended();
+        if (await check.OvertakenAsync(user, caller, ct) is { } over) return over is CheckPassword.Outcome.Gone ? new Outcome.Ended() : new Outcome.Refused(over);
         if (await links.IsOpenAsync(user.Id, UndoEmail.Link, ct)) return new Outcome.AddressChanged();
         if (await db.IsOnlyAdminAsync(user.Id, ct)) return new Outcome.OnlyAdmin();
 

@@ -6,6 +6,7 @@ using App.Events;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
+using SessionOptions = App.Sessions.SessionOptions;
 
 namespace App.Profile;
 
@@ -28,7 +29,7 @@ internal sealed record ActivityView(DateTimeOffset At, string Action, string? By
 internal sealed record ActivityList(IReadOnlyList<ActivityView> Entries, long? Before);
 
 /// <summary>What happened to the caller's account: when, what, where, on which device.</summary>
-internal sealed class ListActivity(AppDb db, TimeProvider time)
+internal sealed class ListActivity(AppDb db, SessionOptions options, TimeProvider time)
 {
     private const int PageSize = 50;
 
@@ -51,7 +52,7 @@ internal sealed class ListActivity(AppDb db, TimeProvider time)
         return new ActivityList([.. entries], rows.Count > PageSize ? rows[PageSize - 1].Id : null);
     }
 
-    private static ActivityView View(AuditEntry row, Session? session, CurrentUser user, DateTimeOffset now)
+    private ActivityView View(AuditEntry row, Session? session, CurrentUser user, DateTimeOffset now)
     {
         // What was refused was in no session: the row itself says what it came from.
         var (detail, device) = row is { Action: GuessLimits.Refused or GuessLimits.LockedOut } && row.Detail?.Split('|') is [var what, var kind, var browser, var os]
@@ -66,7 +67,7 @@ internal sealed class ListActivity(AppDb db, TimeProvider time)
         // An ended session bears no address of its own in the audit; where it was is what its owner wants to know.
         return new ActivityView(
             row.At, row.Action, Actor.By(row), detail, row.Address ?? session?.Address, row.SessionId, name, device?.Kind,
-            session is { RevokedAt: null } && session.ExpiresAt > now, row.SessionId == user.SessionId, device, null,
+            session is { RevokedAt: null } && options.EndOf(session.ExpiresAt, session.LastSeenAt) > now, row.SessionId == user.SessionId, device, null,
             row is { Action: "signed-in" } && session is not null && session.Id != user.SessionId && session.RevokedBecause != Causes.Disowned.Reason);
     }
 }

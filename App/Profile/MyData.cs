@@ -78,8 +78,11 @@ internal sealed class MyData(AppDb db, CheckPassword check, IEnumerable<Personal
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
         if (await check.OfAsync(user, password, caller, client, ct) is not CheckPassword.Outcome.Right and var refused) return new Outcome.Refused(refused);
 
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (await check.OvertakenAsync(user, caller, ct) is { } over) return new Outcome.Refused(over);
         audit.Add("data-taken", user.Id, caller.SessionId, client.Address);
         await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
         var all = new JsonObject();
         foreach (var part in parts)
             if (part.ReadAsync is { } read) all[part.Name] = JsonSerializer.SerializeToNode(await read(db, user.Id, ct), Readable);

@@ -53,10 +53,9 @@ internal sealed class ListSessions(AppDb db, Convergence convergence, SessionOpt
     private SessionView View(Session session, CurrentUser user)
     {
         var device = Device.Parse(session.UserAgent);
-        var idleEnd = session.LastSeenAt + options.IdleLifetime;
         return new SessionView(
             session.Id, session.Id == user.SessionId, device.Browser, device.Os, device.Kind, session.Address,
             session.Amr.Split(' ', StringSplitOptions.RemoveEmptyEntries),
-            session.StartedAt, session.LastSeenAt, idleEnd < session.ExpiresAt ? idleEnd : session.ExpiresAt, session.RevokedAt);
+            session.StartedAt, session.LastSeenAt, options.EndOf(session.ExpiresAt, session.LastSeenAt), session.RevokedAt);
     }
 }

@@ -10,13 +10,16 @@ namespace App.Sessions;
 /// Ends sessions: the row, its event and its audit entry in one transaction, exactly once however many ask at the same time.
 /// Every way out of a session leads through here.
 /// </summary>
-internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog audit, TimeProvider time)
+internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog audit, SessionOptions options, TimeProvider time)
 {
     public const string Usage = "sessions end-all (everybody signs in again: after a backup was restored)";
 
     private const int Piece = 200;
 
-    /// <returns>The ids of those that were alive and now aren't.</returns>
+    // Longer than any token lives (an hour at most) and any clock jumps: of what ran out before, nobody has anything left to refuse.
+    private static readonly TimeSpan Forgotten = TimeSpan.FromHours(2);
+
+    /// <returns>The ids of those that were alive and now aren't. One that had run out is no longer to be renewed by any clock, and nobody is told.</returns>
     public async Task<IReadOnlyList<Guid>> RunAsync(Expression<Func<Session, bool>> which, Cause cause, CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
@@ -57,14 +60,15 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
     public async Task<IReadOnlyList<Guid>> InUnitOfWorkAsync(Expression<Func<Session, bool>> which, Cause cause, CancellationToken ct, Guid? actor = null)
     {
         var now = time.GetUtcNow();
-        var alive = await db.Sessions.AsNoTracking().Where(which).Where(s => s.RevokedAt == null).Select(s => new { s.Id, s.UserId }).ToListAsync(ct);
+        var alive = await db.Sessions.AsNoTracking().Where(which).Where(s => s.RevokedAt == null).Select(s => new { s.Id, s.UserId, s.ExpiresAt, s.LastSeenAt }).ToListAsync(ct);
+        foreach (var user in alive.Select(s => s.UserId).Distinct().Order()) await db.HoldUserAsync(user, ct);
         var ended = new List<Guid>(alive.Count);
         foreach (var session in alive)
         {
             // Whoever changes the row writes the event; the others find it changed.
             var changed = await db.Sessions.Where(s => s.Id == session.Id && s.RevokedAt == null)
                 .ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedAt, now).SetProperty(s => s.RevokedBecause, cause.Reason), ct);
-            if (changed == 0) continue;
+            if (changed == 0 || options.EndOf(session.ExpiresAt, session.LastSeenAt) < now - Forgotten) continue;
             events.SessionRevoked(cause, session.UserId, session.Id);
             audit.Add("session-ended", session.UserId, session.Id, detail: cause.Reason, actor: actor);
             ended.Add(session.Id);

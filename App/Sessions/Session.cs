@@ -110,9 +110,7 @@ internal static class SessionSql
         WHERE "Id" = @id AND "RefreshHash" = @hash AND "RevokedAt" IS NULL
         """;
 
-    // The user's row is held until the commit, so that a lock of the account comes either before and is seen here, or after and finds the session.
-    // On SQLite whoever writes is alone.
-    private const string Hold = """UPDATE "AspNetUsers" SET "LockoutEnd" = "LockoutEnd" WHERE "Id" = @userId AND "LockoutEnd" IS NULL""";
+    private const string Hold = """UPDATE "AspNetUsers" SET "LockoutEnd" = "LockoutEnd" WHERE "Id" = @userId""";
 
     private const string Insert = """
         INSERT INTO "Sessions" ("Id", "UserId", "StartedAt", "LastSeenAt", "ExpiresAt", "AuthenticatedAt", "Amr", "Address", "UserAgent", "RefreshHash")
@@ -162,13 +160,21 @@ internal static class SessionSql
         public async Task<bool> RotateAsync(Guid id, byte[] hash, byte[] next, DateTimeOffset now, CancellationToken ct) =>
             await db.WriteAsync(Rotate, ct, ("@id", id), ("@hash", hash), ("@next", next), ("@now", now)) == 1;
 
+        /// <summary>
+        /// A person's row is held until the commit: what is asked of their password, lock, factors and sessions from here on stays so.
+        /// First in each transaction that decides by them, so that two wait for one another and never both ways. On SQLite whoever writes is alone.
+        /// </summary>
+        public Task HoldUserAsync(Guid userId, CancellationToken ct) => db.IsSqlite ? Task.CompletedTask : db.WriteAsync(Hold, ct, ("@userId", userId));
+
         /// <returns>False where the account is locked: its sessions have ended, and none begins.</returns>
-        public async Task<bool> InsertAsync(Session session, CancellationToken ct) =>
-            (db.IsSqlite || await db.WriteAsync(Hold, ct, ("@userId", session.UserId)) == 1)
-            && await db.WriteAsync(Insert, ct,
+        public async Task<bool> InsertAsync(Session session, CancellationToken ct)
+        {
+            await db.HoldUserAsync(session.UserId, ct);
+            return await db.WriteAsync(Insert, ct,
                 ("@id", session.Id), ("@userId", session.UserId), ("@startedAt", session.StartedAt), ("@lastSeenAt", session.LastSeenAt),
                 ("@expiresAt", session.ExpiresAt), ("@authenticatedAt", session.AuthenticatedAt), ("@amr", session.Amr),
                 ("@address", session.Address), ("@userAgent", session.UserAgent), ("@refreshHash", session.RefreshHash)) == 1;
+        }
 
         /// <summary>As <see cref="NewestToken"/> says.</summary>
         public async Task<DateTimeOffset?> FindNewestAsync(Guid userId, CancellationToken ct)
