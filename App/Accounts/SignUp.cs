@@ -126,7 +126,7 @@ internal sealed partial class SignUp(
             db.Users.Add(user);
             if (!confirmed) outbox.AskToConfirm(user);
             audit.Add("signed-up", user.Id, address: client.Address);
-            var grant = await start.BeginAsync(user, ["pwd"], client, replaced, ct) ?? throw new UnreachableException();
+            var grant = await start.BeginAsync(user, [Amr.Password], client, replaced, ct) ?? throw new UnreachableException();
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             Made(user.Id);

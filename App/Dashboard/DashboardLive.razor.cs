@@ -1,4 +1,4 @@
-using System.Data.Common;
+using App.Data;
 
 namespace App.Dashboard;
 
@@ -56,7 +56,7 @@ public sealed partial class DashboardLive
             if (now is not null && !Kinds(now).SequenceEqual(Kinds(seen))) said = DashboardWords.Verdict(seen.View);
             now = seen;
         }
-        catch (Exception e) when (e is OperationCanceledException or DbException || e.InnerException is DbException)
+        catch (Exception e) when (e is OperationCanceledException || DatabaseFault.Of(e) is not null)
         {
             // What is shown stays; the next look may succeed.
         }

@@ -18,7 +18,6 @@ internal static class DataModule
         services.AddSettings<KeyOptions>("Keys");
         services.AddSettingsRule(MasterKeyFaults);
         services.AddSettingsRule(StorageSettings.Faults);
-        services.AddSingleton(TimeProvider.System);
         services.AddSingleton(FindMasterKey);
 
         // Version 3 has the table of passkeys. The context reads it from here, not from its own property.

@@ -31,7 +31,7 @@ internal static class StorageSettings
         {
             await open();
         }
-        catch (Exception e) when (Explain(db, e as DbException ?? e.InnerException as DbException) is { } fault)
+        catch (Exception e) when (Explain(db, DatabaseFault.Of(e)) is { } fault)
         {
             throw new SettingsException([fault]);
         }

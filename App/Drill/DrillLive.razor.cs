@@ -1,4 +1,4 @@
-using System.Data.Common;
+using App.Data;
 using Microsoft.AspNetCore.Components;
 
 namespace App.Drill;
@@ -78,7 +78,7 @@ public sealed partial class DrillLive
             now = Clock.GetUtcNow();
             view = next is null || view is null ? next ?? view : next.Remembering(view, now);
         }
-        catch (Exception e) when (e is DbException || e.InnerException is DbException)
+        catch (Exception e) when (DatabaseFault.Of(e) is not null)
         {
             // What is shown stays; the next look may succeed.
             now = Clock.GetUtcNow();

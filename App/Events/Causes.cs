@@ -7,8 +7,7 @@ internal enum Concerns { Session, User, Key }
 /// <param name="Reason">Our word for it, in the log, the feed and the audit; at most 40 characters.</param>
 /// <param name="Type">The short name of the event, one of <see cref="EventTypes"/>.</param>
 /// <param name="Concerns">What its entries name, one entry each.</param>
-/// <param name="Exists">Whether a door leads to it by now. A test drives each that exists, and finds each that is used without a door.</param>
-internal sealed record Cause(string Reason, string Type, Concerns Concerns, bool Exists = true);
+internal sealed record Cause(string Reason, string Type, Concerns Concerns);
 
 /// <summary>
 /// Every cause of an event (contract section 6), complete: nothing else can be written into the log.
@@ -60,9 +59,6 @@ internal static class EventTypes
 
     public static readonly IReadOnlyList<string> All =
         [SessionRevoked, CredentialChange, TokenClaimsChange, IdentifierChanged, AccountDisabled, AccountPurged, SigningKeyChanged];
-
-    /// <summary>Those that some cause leads to by now.</summary>
-    public static IEnumerable<string> WrittenByNow => Causes.All.Where(cause => cause.Exists).Select(cause => cause.Type).Distinct();
 
     /// <summary>The member name under <c>events</c> in a SET, and what <c>ssf-configuration</c> lists.</summary>
     public static string UriOf(string type, string issuer) => type switch

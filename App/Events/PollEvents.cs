@@ -62,16 +62,18 @@ internal sealed partial class PollEvents(
         var again = await db.UndeliveredEvents.AsNoTracking().Where(u => u.Service == service.Id && u.Again).OrderBy(u => u.Cursor).Take(most + 1).ToListAsync(ct);
         var room = Math.Max(0, most - again.Count);
         // Asked for none, as with an acknowledgement alone: only whether there are some (RFC 8936 section 2.3).
-        if (most == 0) return new PollAnswer(new Dictionary<string, string>(), again.Count > 0 || await DueAsync(reader, service, 1, ct) is { Count: > 0 });
+        if (most == 0) return new PollAnswer(new Dictionary<string, string>(), again.Count > 0 || (await DueAsync(reader, reader.Applied, service, 1, ct)).Due.Count > 0);
 
         using var served = live.Serve(service, token);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(ct, lifetime.ApplicationStopping, served.End);
         end.CancelAfter(LongestWait);
+        var looked = reader.Applied;
         while (true)
         {
             if (served.IsOver) return null;
             var changed = feed.Changed;
-            var found = await DueAsync(reader, service, room + 1, ct);
+            // What doesn't concern the service is passed over once, not at each event of others.
+            (var found, looked) = await DueAsync(reader, looked, service, room + 1, ct);
             if (found.Count > 0 || again.Count > 0 || request.ReturnImmediately == true || end.IsCancellationRequested)
             {
                 var audience = text.AudienceOf(service);
@@ -92,18 +94,18 @@ internal sealed partial class PollEvents(
         }
     }
 
-    private async Task<List<FeedEntry>> DueAsync(FeedReader reader, CallingService service, int most, CancellationToken ct)
+    /// <returns>What is to be told, and up to where the log was looked at for it.</returns>
+    private async Task<(List<FeedEntry> Due, long Looked)> DueAsync(FeedReader reader, long cursor, CallingService service, int most, CancellationToken ct)
     {
         var ahead = AheadOf(reader);
         var due = new List<FeedEntry>();
-        var cursor = reader.Applied;
         while (due.Count < most && await feed.AfterAsync(cursor, Most, ct) is { Count: > 0 } entries)
         {
             cursor = entries[^1].Event.Cursor;
             due.AddRange(entries.Where(e => text.Concerns(e.Event, service.Audience) && !ahead.Contains(e.Event.Cursor)).Take(most - due.Count));
         }
 
-        return due;
+        return (due, cursor);
     }
 
     // The service's own row is all that an acknowledgement can reach, and of that only what concerns the service.

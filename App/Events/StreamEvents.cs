@@ -50,8 +50,9 @@ internal sealed partial class StreamEvents(
         {
             await stream.RunAsync(http, service, instance, long.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null, end.Token);
         }
-        catch (OperationCanceledException e) when (end.IsCancellationRequested || e.CancellationToken == http.RequestAborted)
+        catch (Exception e) when (end.IsCancellationRequested ? e is OperationCanceledException || DatabaseFault.Of(e) is not null : (e as OperationCanceledException)?.CancellationToken == http.RequestAborted)
         {
+            // SQL Server's driver says of what was cancelled that it failed.
             // The reader has left, or this process is stopping, and it resumes elsewhere; or its credentials are good no more.
             // Begun only now, it would be an empty stream that some readers never open again.
             if (stream.Stopping.IsCancellationRequested && !http.Response.HasStarted) await Problems.Unavailable(http, TimeSpan.FromSeconds(1)).ExecuteAsync(http);

@@ -56,6 +56,18 @@ internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvi
     /// <summary>Written wherever the session's cookies are: whoever keeps those keeps this one, whether they are a page or a program.</summary>
     public async Task RememberAsync(HttpContext http, Guid userId, CancellationToken ct)
     {
+        try
+        {
+            await RememberNowAsync(http, userId, ct);
+        }
+        catch (Exception e) when (DatabaseFault.Of(e) is not null)
+        {
+            // The session has begun, and whoever began it must get its cookies; the device is known from the next time on.
+        }
+    }
+
+    private async Task RememberNowAsync(HttpContext http, Guid userId, CancellationToken ct)
+    {
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == userId, ct) is not { } user) return;
         var (devices, address) = (Read(http.Request.Cookies[cookies.Device]), HashOf(user.NormalizedEmail!));
         var known = Find(devices, user);

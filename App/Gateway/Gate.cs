@@ -130,7 +130,7 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
             return;
         }
 
-        http.Response.Headers.WWWAuthenticate = shared.Any(http) ? """Bearer error="invalid_token" """.TrimEnd() : "Bearer";
+        http.Response.Headers.WWWAuthenticate = shared.Any(http) ? Problems.InvalidToken : "Bearer";
         await Problems.NotAuthorized().ExecuteAsync(http);
     }
 

@@ -70,7 +70,7 @@ internal sealed class Verify(BoundTokens bound, SharedTokens shared, SignInAddre
         var address = signIn.For(original);
         if (wanted.Redirect && original.IsNavigation) return TypedResults.Redirect(address);
         http.Response.Headers.Location = address;
-        http.Response.Headers.WWWAuthenticate = shared.Any(http) ? """Bearer error="invalid_token" """.TrimEnd() : "Bearer";
+        http.Response.Headers.WWWAuthenticate = shared.Any(http) ? Problems.InvalidToken : "Bearer";
         return Problems.NotAuthorized();
     }
 }

@@ -1,5 +1,5 @@
-using System.Data.Common;
 using System.Net.Http.Headers;
+using App.Data;
 using App.Sessions;
 using App.Strategies;
 
@@ -57,7 +57,7 @@ internal sealed partial class LabTurn(IServiceScopeFactory scopes, LabBench benc
             await experiment(new LabVisit(bench.Stands, grant, () => EndAsync(grant)), ct);
             return new LabOutcome.Done();
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or DbException || e.InnerException is DbException || (e is OperationCanceledException && !ct.IsCancellationRequested))
+        catch (Exception e) when (e is HttpRequestException or IOException || DatabaseFault.Of(e) is not null || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {
             NotRun(e.Message);
             return new LabOutcome.Unavailable();
@@ -74,7 +74,7 @@ internal sealed partial class LabTurn(IServiceScopeFactory scopes, LabBench benc
             {
                 if (grant is not null) await EndAsync(grant);
             }
-            catch (Exception e) when (e is DbException || e.InnerException is DbException)
+            catch (Exception e) when (DatabaseFault.Of(e) is not null)
             {
                 NotEnded(e.Message); // it is one of the person's sessions, and ends with its lifetime or by their hand
             }

@@ -67,9 +67,6 @@ internal sealed class Outbox(AppDb db, MasterKey masterKey, MailOptions options,
     /// <summary>Whether a person's letter of this kind is still to be written.</summary>
     public Task<bool> IsWaitingAsync(Guid userId, string kind, CancellationToken ct) => db.Outbox.AnyAsync(l => l.UserId == userId && l.Draft == kind && l.Contents != null, ct);
 
-    /// <summary>What still waits about a person is erased. Runs in the caller's transaction.</summary>
-    public Task ForgetAsync(Guid userId, CancellationToken ct) => db.Outbox.Where(l => l.UserId == userId).ExecuteDeleteAsync(ct);
-
     /// <summary>What a person asked for and isn't written yet never will be; it goes on counting. Runs in the caller's transaction.</summary>
     public Task WithdrawDraftsAsync(Guid userId, string kind, CancellationToken ct) =>
         db.Outbox.Where(l => l.UserId == userId && l.Draft == kind && l.Contents != null).ExecuteUpdateAsync(set => set

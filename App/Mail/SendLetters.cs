@@ -90,7 +90,12 @@ internal sealed partial class SendLetters(
         var now = time.GetUtcNow();
         var due = db.Outbox.AsNoTracking().Where(l => l.DueAt <= now && l.GiveUpAt > now);
         if (!Sends) due = due.Where(l => l.Draft != null);
-        return (await due.OrderBy(l => l.DueAt).Take(passed.Count + 1).ToListAsync(ct)).Find(l => !passed.Contains(l.Id));
+        // Who was taken is due no more; what couldn't be is passed over, one at a time, and is rare.
+        for (var skip = 0; ; skip++)
+        {
+            var row = await due.OrderBy(l => l.DueAt).ThenBy(l => l.Id).Skip(skip).FirstOrDefaultAsync(ct);
+            if (row is null || !passed.Contains(row.Id)) return row;
+        }
     }
 
     private async Task<bool> TakeAsync(AppDb db, QueuedLetter row, CancellationToken ct)

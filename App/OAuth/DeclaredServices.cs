@@ -12,7 +12,7 @@ namespace App.OAuth;
 /// <summary>One service of the setting <c>Services</c>.</summary>
 public sealed class DeclaredService : IValidatableObject
 {
-    [Required, RegularExpression("^[a-z0-9-]{1,64}$", ErrorMessage = "1 to 64 of a-z, 0-9 and hyphen")]
+    [Required, RegularExpression(ServiceDescription.IdPattern, ErrorMessage = "1 to 64 of a-z, 0-9 and hyphen")]
     public string? Id { get; set; }
 
     [MaxLength(100)]

@@ -38,7 +38,7 @@ internal static class Discovery
             ["poll_endpoint"] = issuer + "/events/poll",
             ["sse_endpoint"] = issuer + "/events",
             ["acknowledgement_endpoint"] = issuer + "/events/ack",
-            ["events_supported"] = EventTypes.WrittenByNow.Select(type => EventTypes.UriOf(type, issuer)),
+            ["events_supported"] = EventTypes.All.Select(type => EventTypes.UriOf(type, issuer)),
         };
         if (!ring.IsShared) document["jwks_uri"] = issuer + "/.well-known/jwks.json";
         return TypedResults.Json(document, contentType: "application/json");

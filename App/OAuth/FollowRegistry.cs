@@ -35,20 +35,23 @@ internal sealed partial class FollowRegistry(ServiceRegistry registry, IServiceS
 
     internal async Task WriteContactsAsync(CancellationToken ct)
     {
-        var due = registry.All.Select(s => (s.Description.Id, At: s.Contact.Due(BetweenContacts))).Where(s => s.At is not null).ToList();
+        var due = registry.All.Select(s => (s.Description.Id, s.Contact, At: s.Contact.Due(BetweenContacts))).Where(s => s.At is not null).ToList();
         if (due.Count == 0) return;
         await using var scope = scopes.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         await using var transaction = await db.BeginWriteAsync(ct);
-        foreach (var (id, at) in due)
+        foreach (var (id, _, at) in due)
         {
-            await db.OAuthClients.Where(c => c.ClientId == id && (c.LastContactAt == null || c.LastContactAt < at))
+            // Another replica's later word stays, but for one from a clock that was ahead.
+            var future = at + BetweenContacts;
+            await db.OAuthClients.Where(c => c.ClientId == id && (c.LastContactAt == null || c.LastContactAt < at || c.LastContactAt > future))
                 .ExecuteUpdateAsync(set => set.SetProperty(c => c.LastContactAt, at), ct);
         }
 
         await transaction.CommitAsync(ct);
+        foreach (var (_, contact, at) in due) contact.Written(at!.Value);
     }
 
-    [LoggerMessage(6001, LogLevel.Warning, "The registry of services can't be read; changes made elsewhere wait: {Cause}")]
+    [LoggerMessage(6001, LogLevel.Warning, "The registry of services can't be followed; changes made elsewhere wait: {Cause}")]
     private partial void LogLost(string cause);
 }

@@ -1,13 +1,10 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
 using System.Text.Json;
-using App.Data;
 using App.Events;
 using App.Sessions;
 using App.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.EntityFrameworkCore;
 
 namespace App.OAuth;
 
@@ -16,7 +13,7 @@ namespace App.OAuth;
 /// gets the same few bytes, so that nothing is learnt from the difference.
 /// </summary>
 internal sealed class Introspect(
-    CheckToken check, ServiceTokens serviceTokens, RefreshKey refreshKey, App.Sessions.SessionOptions sessions, TokenOptions tokens, PublicUrl publicUrl, TimeProvider time)
+    CheckToken check, ServiceTokens serviceTokens, RefreshKey refreshKey, App.Sessions.SessionOptions sessions, TokenOptions tokens, PublicUrl publicUrl)
 {
     private const string Json = "application/json; charset=utf-8";
 
@@ -87,18 +84,13 @@ internal sealed class Introspect(
     private async Task<byte[]?> DescribeAsync(RefreshToken token, HttpContext http, CancellationToken ct)
     {
         // Only here: an access token, which is nearly every question, needs no context at all.
-        var db = http.RequestServices.GetRequiredService<AppDb>();
-        var session = await db.Sessions.AsNoTracking().SingleOrDefaultAsync(s => s.Id == token.SessionId, ct);
-        if (session is null || session.RevokedAt is not null) return null;
-        var ends = sessions.EndOf(session.ExpiresAt, session.LastSeenAt);
-        if (time.GetUtcNow() >= ends) return null;
-        if (!CryptographicOperations.FixedTimeEquals(session.RefreshHash, token.Hash())) return null;
+        if (await http.RequestServices.GetRequiredService<RenewSession>().FindAsync(token, ct) is not { } session) return null;
         return Write(json =>
         {
             json.WriteString("token_type", "refresh_token");
             json.WriteString("sub", session.UserId);
             json.WriteString("sid", session.Id);
-            json.WriteNumber("exp", ends.ToUnixTimeSeconds());
+            json.WriteNumber("exp", sessions.EndOf(session.ExpiresAt, session.LastSeenAt).ToUnixTimeSeconds());
         });
     }
 

@@ -28,7 +28,9 @@ public enum TrustMode
 internal sealed record ServiceDescription(
     string Id, string Name, TrustMode Trust, string? Audience, IReadOnlyList<string> Scopes, IReadOnlyList<string> Grants, IReadOnlyList<string> RedirectUris)
 {
-    public const string IdPattern = "^[a-z0-9-]{1,64}$";
+    /// <summary>To the very end: <c>$</c> would let a line break pass.</summary>
+    public const string IdPattern = @"^[a-z0-9-]{1,64}\z";
+
     public const int LongestName = 100;
 
     /// <summary>What the token endpoint can do for a service.</summary>

@@ -13,8 +13,8 @@ namespace App.OAuth;
 /// goes alone. Asked by a registered service, or by whoever holds the token: holding it is the proof.
 /// </summary>
 internal sealed class RevokeToken(
-    AppDb db, CheckToken check, TokenVerifier verifier, ServiceTokens serviceTokens, RefreshKey refreshKey, RevokeSessions revoke, ChangeRegistry registry,
-    TokenOptions tokens, App.Sessions.SessionOptions sessions, TimeProvider time)
+    AppDb db, CheckToken check, TokenVerifier verifier, ServiceTokens serviceTokens, RefreshKey refreshKey, RenewSession renew, RevokeSessions revoke, ChangeRegistry registry,
+    TokenOptions tokens)
 {
     /// <summary>
     /// Form member <c>token</c>. 200: it is dead now, or was no good token of ours before (section 2.2). 400 without one, or where it stays good, since it was
@@ -51,7 +51,7 @@ internal sealed class RevokeToken(
         var user = await FindUserAsync(token, http);
         var refresh = user is null ? RefreshToken.Parse(token, refreshKey) : null;
         if ((user?.SessionId ?? refresh?.SessionId) is not { } session) return true;
-        if (service is not null && !IsTheirs(service, user)) return user is null && !await IsGoodAsync(refresh!, ct);
+        if (service is not null && !IsTheirs(service, user)) return user is null && await renew.FindAsync(refresh!, ct) is null;
         await revoke.RunAsync(s => s.Id == session, Causes.TokenRevoked, ct);
         return true;
     }
@@ -70,15 +70,6 @@ internal sealed class RevokeToken(
         user?.Audience is not { } bound
             ? service.Audience is null || service.Audience == tokens.Audience
             : bound == (service.Audience ?? service.Id) || (user.Actors is [var issuedTo, ..] && issuedTo == service.Id);
-
-    private Task<bool> IsGoodAsync(RefreshToken token, CancellationToken ct)
-    {
-        var (id, hash, now) = (token.SessionId, token.Hash(), time.GetUtcNow());
-        var idle = now - sessions.IdleLifetime;
-        // The parent, too, while whoever lost the race to renew may still show it.
-        var grace = now - RenewSession.Grace;
-        return db.Sessions.AnyAsync(s => s.Id == id && s.RevokedAt == null && s.ExpiresAt > now && s.LastSeenAt > idle && (s.RefreshHash == hash || (s.ParentHash == hash && s.RotatedAt >= grace)), ct);
-    }
 
     private static ProblemHttpResult NotTheirs()
     {

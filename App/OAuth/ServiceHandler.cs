@@ -1,8 +1,8 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using App.Events;
+using App.Sessions;
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Primitives;
 
@@ -68,10 +68,9 @@ internal sealed class ServiceHandler(
 
     // A client that keeps its connection sends the same header again and again, and the server then hands out the very same string.
     // What it proved holds for as long as nothing in the registry has changed: each change makes the services anew.
-    // Under HTTP/2 requests share a connection at the same time.
     private AuthenticateResult ByBasic(string line)
     {
-        var connection = HttpProtocol.IsHttp11(Request.Protocol) ? Context.Features.Get<IConnectionItemsFeature>()?.Items : null;
+        var connection = KeptConnection.ItemsOf(Context);
         if (connection is not null && connection.TryGetValue(typeof(Shown), out var held) && held is Shown shown
             && ReferenceEquals(shown.Line, line) && ReferenceEquals(registry.Find(shown.Service.Client.ClientId!), shown.Service)) return Accept(shown.Service, shown.SecretId);
         if (ReadBasic(line) is not var (user, password) || registry.Authenticate(user, password) is not var (service, secretId)) return Refused;
@@ -114,7 +113,7 @@ internal sealed class ServiceHandler(
         }
 
         var bearer = Request.Headers.Authorization.ToString().StartsWith(Bearer, StringComparison.OrdinalIgnoreCase);
-        Response.Headers.WWWAuthenticate = new([BasicChallenge, bearer ? """Bearer error="invalid_token" """.TrimEnd() : "Bearer"]);
+        Response.Headers.WWWAuthenticate = new([BasicChallenge, bearer ? Problems.InvalidToken : "Bearer"]);
         var problem = Problems.NotAuthorized();
         problem.ProblemDetails.Extensions["error"] = bearer ? "invalid_token" : "invalid_client"; // RFC 6749 section 5.2, RFC 6750 section 3.1
         return problem.ExecuteAsync(Context);

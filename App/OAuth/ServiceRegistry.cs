@@ -164,16 +164,13 @@ internal sealed class Contact
 
     public void Touch(DateTimeOffset now)
     {
-        // Many requests within a second need not fight for the same cache line.
-        if (now.UtcTicks - Volatile.Read(ref _ticks) > TimeSpan.TicksPerSecond) Interlocked.Exchange(ref _ticks, now.UtcTicks);
+        // Many requests within a second need not fight for the same cache line. A clock that was ahead is set back.
+        if (Math.Abs(now.UtcTicks - Volatile.Read(ref _ticks)) > TimeSpan.TicksPerSecond) Interlocked.Exchange(ref _ticks, now.UtcTicks);
     }
 
     /// <summary>The moment to be written down, if the last one written is older than <paramref name="pace"/>.</summary>
-    public DateTimeOffset? Due(TimeSpan pace)
-    {
-        var ticks = Interlocked.Read(ref _ticks);
-        if (ticks - _written < pace.Ticks || ticks == 0) return null;
-        _written = ticks;
-        return new DateTimeOffset(ticks, TimeSpan.Zero);
-    }
+    public DateTimeOffset? Due(TimeSpan pace) => At is { } at && Math.Abs(at.UtcTicks - _written) >= pace.Ticks ? at : null;
+
+    /// <summary>It is; by the one who asked what was due.</summary>
+    public void Written(DateTimeOffset at) => _written = at.UtcTicks;
 }

@@ -42,7 +42,7 @@ internal static partial class ServiceRules
         text.Length <= 500 && Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Fragment.Length == 0 && uri.UserInfo.Length == 0
         && (uri.Scheme == Uri.UriSchemeHttps || (uri.Scheme == Uri.UriSchemeHttp && uri.IsLoopback));
 
-    [GeneratedRegex(@"^[a-z0-9-]{1,64}\z")]
+    [GeneratedRegex(ServiceDescription.IdPattern)]
     private static partial Regex Id();
 
     [GeneratedRegex(@"^[\x21\x23-\x5B\x5D-\x7E]{1,60}\z")]

@@ -1,6 +1,6 @@
-using System.Data.Common;
 using System.Globalization;
 using System.Net.Sockets;
+using App.Data;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -74,7 +74,7 @@ public static class Hosting
             _ when exception.StackTrace?.Contains("CertificateConfigLoader", StringComparison.Ordinal) == true =>
                 [$"Kestrel: a certificate can't be loaded: {exception.Message} Give the Path of one that this process may read, and its Password or KeyPath."],
             // By whom it is held, or why it can't be written, is for whoever has the machine to find out.
-            _ when (exception as DbException ?? exception.InnerException as DbException) is { } database && ExceptionProblems.IsAway(database) =>
+            _ when DatabaseFault.Of(exception) is { } database && ExceptionProblems.IsAway(database) =>
                 [$"The database can't be used just now: {database.Message} What was begun isn't finished: try again once whatever holds it is over."],
             _ => [],
         };

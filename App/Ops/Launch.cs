@@ -1,4 +1,3 @@
-using System.Data.Common;
 using App.Data;
 using Microsoft.Data.Sqlite;
 
@@ -134,7 +133,7 @@ internal static partial class Launch
                 await step();
                 return;
             }
-            catch (Exception e) when (tries < 10 && (e as DbException ?? e.InnerException as DbException) is SqliteException { SqliteErrorCode: 5 or 6 } or DatabaseBusyException)
+            catch (Exception e) when (tries < 10 && DatabaseFault.Of(e) is SqliteException { SqliteErrorCode: 5 or 6 } or DatabaseBusyException)
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(200), ct);
             }

@@ -24,7 +24,7 @@ internal sealed class EndedCircuits(SessionWatch watch, AuthenticationStateProvi
             var user = await WhoAsync();
             Bind(user);
             if (user?.SessionId != _owner?.SessionId) return;
-            if (user is not null && watch.IsEnded(user)) _ended = true;
+            if (user is not null) End(user);
             if (!_ended) await next(context);
         };
 
@@ -37,8 +37,14 @@ internal sealed class EndedCircuits(SessionWatch watch, AuthenticationStateProvi
         if (_bound) return;
         (_bound, _owner) = (true, user);
         if (user is null) return;
-        _watching = watch.Subscribe(user.Id, _ => _ended |= watch.IsEnded(user));
+        _watching = watch.Subscribe(user.Id, _ => End(user));
         // Watch first, look then.
-        _ended |= watch.IsEnded(user);
+        End(user);
+    }
+
+    // Never taken back, whichever of two looks at once is written last.
+    private void End(CurrentUser user)
+    {
+        if (watch.IsEnded(user)) _ended = true;
     }
 }

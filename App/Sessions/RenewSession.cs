@@ -82,10 +82,10 @@ internal sealed partial class RenewSession(
         var asOf = time.GetUtcNow();
         var hash = token.Hash();
         var found = await db.FindRenewableAsync(token.SessionId, CancellationToken.None);
-        if (found?.Session is not { } session || !IsAlive(session)) return new(new Look(Standing.Over), null);
-        if (Same(hash, session.ParentHash) && session.RotatedAt is { } rotated && (asOf - rotated).Duration() <= Grace)
-            return new(new Look(Standing.Replayed, found, asOf < rotated ? asOf : rotated), null);
-        if (!Same(hash, session.RefreshHash)) return new(new Look(Standing.Reused, found), null);
+        var standing = Judge(found?.Session, hash, asOf);
+        if (found?.Session is not { } session || standing == Standing.Over) return new(new Look(Standing.Over), null);
+        if (standing == Standing.Replayed) return new(new Look(Standing.Replayed, found, asOf < session.RotatedAt ? asOf : session.RotatedAt!.Value), null);
+        if (standing == Standing.Reused) return new(new Look(Standing.Reused, found), null);
         return new(null, async writing =>
         {
             session.LastSeenAt = time.GetUtcNow();
@@ -95,7 +95,15 @@ internal sealed partial class RenewSession(
         });
     }
 
-    private bool IsAlive(Session session) => session.RevokedAt is null && time.GetUtcNow() < options.EndOf(session.ExpiresAt, session.LastSeenAt);
+    /// <returns>The session that it would renew now; null where it wouldn't.</returns>
+    public async Task<Session?> FindAsync(RefreshToken token, CancellationToken ct) =>
+        await db.FindRenewableAsync(token.SessionId, ct) is { Session: var session } && Judge(session, token.Hash(), time.GetUtcNow()) is Standing.Rotated or Standing.Replayed ? session : null;
+
+    private Standing Judge(Session? session, byte[] hash, DateTimeOffset now) =>
+        session is not { RevokedAt: null } || options.EndOf(session.ExpiresAt, session.LastSeenAt) <= now ? Standing.Over
+        : Same(hash, session.ParentHash) && session.RotatedAt is { } rotated && (now - rotated).Duration() <= Grace ? Standing.Replayed
+        : Same(hash, session.RefreshHash) ? Standing.Rotated
+        : Standing.Reused;
 
     private static bool Same(byte[] hash, byte[]? other) => other is not null && CryptographicOperations.FixedTimeEquals(hash, other);
 

@@ -138,7 +138,7 @@ internal sealed class SessionHandler(IOptionsMonitor<AuthenticationSchemeOptions
             return Task.CompletedTask;
         }
 
-        Response.Headers.WWWAuthenticate = BearsToken(Request) ? """Bearer error="invalid_token" """.TrimEnd() : "Bearer";
+        Response.Headers.WWWAuthenticate = BearsToken(Request) ? Problems.InvalidToken : "Bearer";
         return Problems.NotAuthorized().ExecuteAsync(Context);
     }
 

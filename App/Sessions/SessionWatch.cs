@@ -31,9 +31,12 @@ internal sealed class SessionWatch : IDisposable
 
     private void OnApplied(LoggedEvent entry)
     {
-        foreach (var watcher in _watchers.Values)
-            if (entry.UserId is null || watcher.UserId == entry.UserId) watcher.OnEnded(entry.SessionId);
+        foreach (var (_, watcher) in _watchers)
+            if (entry.UserId is null || watcher.UserId == entry.UserId) ThreadPool.UnsafeQueueUserWorkItem(Tell, (watcher, entry.SessionId), preferLocal: false);
     }
+
+    // Not on the thread that has just committed: a page that is idle would look at the database and draw itself anew there, before anybody else heard.
+    private static void Tell((Watcher Watcher, Guid? Session) one) => one.Watcher.OnEnded(one.Session);
 
     private sealed record Watcher(Guid UserId, Action<Guid?> OnEnded);
 

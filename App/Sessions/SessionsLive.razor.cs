@@ -1,5 +1,5 @@
-using System.Data.Common;
 using System.Diagnostics;
+using App.Data;
 using App.Ui;
 using Microsoft.AspNetCore.Components;
 
@@ -228,7 +228,7 @@ public sealed partial class SessionsLive
         return await act(scope.ServiceProvider.GetRequiredService<TVerb>());
     }
 
-    private static bool IsDatabase(Exception e) => e is DbException || e.InnerException is DbException;
+    private static bool IsDatabase(Exception e) => DatabaseFault.Of(e) is not null;
 
     private sealed class Row(SessionView view)
     {

@@ -22,6 +22,9 @@ public sealed record Fault(string Message, string? Field = null, [property: Json
 /// </summary>
 public static class Problems
 {
+    /// <summary>The challenge to whoever showed a token that isn't good (RFC 6750 section 3.1); a stranger is told the scheme alone.</summary>
+    public const string InvalidToken = "Bearer error=\"invalid_token\"";
+
     public static ProblemHttpResult Invalid(IReadOnlyList<Fault> faults) => Create(400, faults);
 
     public static ProblemHttpResult BadRequest(string message) => Create(400, new Fault(message));

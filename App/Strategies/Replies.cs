@@ -17,7 +17,7 @@ internal static class Replies
     public static void Refuse(HttpContext http, bool credentials)
     {
         http.Response.StatusCode = StatusCodes.Status401Unauthorized;
-        http.Response.Headers.WWWAuthenticate = credentials ? """Bearer error="invalid_token" """.TrimEnd() : "Bearer";
+        http.Response.Headers.WWWAuthenticate = credentials ? Problems.InvalidToken : "Bearer";
     }
 
     /// <summary>503: whoever can't ask lets nobody in.</summary>
