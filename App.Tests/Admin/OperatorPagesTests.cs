@@ -124,6 +124,64 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         Assert.NotNull((await PageAsync(admin, "/admin/events?type=nonsense")).QuerySelector(".empty"));
     }
 
+    [Theory]
+    [InlineData("audit")]
+    [InlineData("events")]
+    public async Task Both_lists_are_filtered_by_person_and_days_and_keep_what_was_typed(string list)
+    {
+        await using var app = TestApp.Start();
+        var (admin, user) = (await app.NewAdminAsync(), await app.SignUpAsync());
+        await app.LockAsync(admin, user);
+        var path = $"/admin/{list}?user={Uri.EscapeDataString(user.Email)}";
+        var today = await Of("&from=2026-01-01&to=2026-01-01");
+        Assert.Contains(user.Email, today.QuerySelector(".list")!.TextContent, StringComparison.Ordinal);
+        Assert.DoesNotContain(admin.Email, today.QuerySelector(".list")!.TextContent.Replace("By " + admin.Email, "", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Equal([("date", "2026-01-01"), ("date", "2026-01-01")], Typed(today));
+        Assert.Contains($"/api/admin/{list}/export?user={user.Id}&", today.QuerySelector("a[download]")!.GetAttribute("href"), StringComparison.Ordinal);
+        Assert.EndsWith("from=2026-01-01&to=2026-01-01", today.QuerySelector("a[download]")!.GetAttribute("href"), StringComparison.Ordinal);
+
+        foreach (var none in new[] { "&from=2026-01-02", "&to=2025-12-31" }) Assert.NotNull((await Of(none)).QuerySelector(".empty"));
+        Assert.Equal([("text", "2026-01-01T00:00:00Z"), ("date", null)], Typed(await Of("&from=2026-01-01T00:00:00Z&to=")));
+        foreach (var (wrong, typed, said) in new[] { ("&from=yesterday&to=2026-01-01", "yesterday", "no date"), ("&from=2026-01-02&to=2026-01-01", "2026-01-02", "after the last") })
+        {
+            var answer = await app.SendAsync(HttpMethod.Get, path + wrong, cookies: admin.Cookies);
+            var page = await answer.PageAsync();
+            Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+            Assert.Contains(said, Assert.Single(page.Faults()), StringComparison.Ordinal);
+            Assert.Equal((typed, "2026-01-01", user.Email), (page.QuerySelector("#field-from[aria-invalid]")!.GetAttribute("value"), page.QuerySelector("#field-to")!.GetAttribute("value"), page.QuerySelector("#field-user")!.GetAttribute("value")));
+            Assert.Null(page.QuerySelector(".list, .empty, a[download]"));
+        }
+
+        async Task<IDocument> Of(string query)
+        {
+            var answer = await app.SendAsync(HttpMethod.Get, path + query, cookies: admin.Cookies);
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            return await answer.PageAsync();
+        }
+
+        static List<(string?, string?)> Typed(IDocument page) => [.. new[] { "#field-from", "#field-to" }.Select(id => page.QuerySelector(id)!).Select(f => (f.GetAttribute("type"), f.GetAttribute("value")))];
+    }
+
+    [Fact]
+    public async Task Older_pages_keep_the_filter_and_a_list_that_is_over_says_so()
+    {
+        await using var app = TestApp.Start();
+        var admin = await app.NewAdminAsync();
+        for (var i = 0; i < 60; i++) await app.SignInAsync(admin);
+        foreach (var (list, last) in new[] { ("audit", "signed-in"), ("events", "session-revoked") })
+        {
+            var path = $"/admin/{list}?user={admin.Id}&{(list == "audit" ? "action" : "type")}={last}&from=2026-01-01&to=2026-01-01";
+            var page = await (await app.SendAsync(HttpMethod.Get, path, cookies: admin.Cookies)).PageAsync();
+            Assert.StartsWith(path + "&before=", page.QuerySelector("p.after a:not([download])")!.GetAttribute("href"), StringComparison.Ordinal);
+        }
+
+        var live = await (await app.SendAsync(HttpMethod.Get, "/admin/events?to=2026-01-01", cookies: admin.Cookies)).PageAsync();
+        Assert.NotNull(live.QuerySelector(".hold"));
+        var over = await (await app.SendAsync(HttpMethod.Get, "/admin/events?to=2025-12-31", cookies: admin.Cookies)).PageAsync();
+        Assert.Null(over.QuerySelector(".hold"));
+        Assert.Contains("This list ended", over.QuerySelector("main")!.TextContent, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task An_account_that_is_gone_is_called_deleted_and_leads_nowhere()
     {
