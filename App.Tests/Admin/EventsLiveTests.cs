@@ -51,7 +51,7 @@ public sealed class EventsLiveTests : IAsyncLifetime
         await _app.LockAsync(_admin, user);
         var newest = await _app.ScopedAsync((ListEvents list) => list.RecentAsync(null, null, null, Period.Always, 1, CancellationToken.None));
         var cut = Open(before: newest.Events[0].Cursor);
-        cut.WaitForAssertion(() => Assert.DoesNotContain(newest.Events[0].Type, cut.FindAll(".list > li b").Select(b => b.TextContent)));
+        cut.WaitForAssertion(() => Assert.DoesNotContain(newest.Events[0].Type, Types(cut)));
         var shown = cut.Markup;
         await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: (await _app.SignUpAsync()).Cookies);
         _app.Time.Advance(TimeSpan.FromSeconds(10));
@@ -90,7 +90,7 @@ public sealed class EventsLiveTests : IAsyncLifetime
         Assert.Empty(cut.FindAll(".list > li"));
     }
 
-    private static List<string> Types(IRenderedComponent<EventsLive> cut) => [.. cut.FindAll(".list > li b").Select(b => b.TextContent)];
+    private static List<string> Types(IRenderedComponent<EventsLive> cut) => [.. cut.FindAll(".list .meta code:first-child").Select(c => c.TextContent)];
 
     private IRenderedComponent<EventsLive> Open(string? type = null, long? before = null)
     {

@@ -1,6 +1,11 @@
+using System.Globalization;
 using System.Net;
 using AngleSharp.Dom;
+using App.Admin;
 using App.Audit;
+using App.Events;
+using App.Frame;
+using App.Profile;
 using App.Tests.Accounts;
 using App.Tests.Data;
 
@@ -125,6 +130,46 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Theory]
+    [InlineData("en", "Account locked", "Account locked", "Session ended", "Signing key changed · signing-key-changed", "Account locked by an administrator · account-locked")]
+    [InlineData("de", "Konto gesperrt", "Konto von der Verwaltung gesperrt", "Sitzung beendet", "Signierschlüssel gewechselt · signing-key-changed", "Konto von der Verwaltung gesperrt · account-locked")]
+    public async Task Codes_are_said_in_words_with_the_code_beside_them(string language, string locked, string lockedByAdmin, string ended, string type, string action)
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        await _app.LockAsync(admin, user);
+        var events = await OfAsync($"/admin/events?user={user.Id}");
+        Assert.Equal(new[] { locked, ended }.Order(), events.QuerySelectorAll(".list b").Select(b => b.TextContent).Order());
+        Assert.Contains(type, Options(events));
+        var audit = await OfAsync($"/admin/audit?user={user.Id}&action=account-locked");
+        Assert.StartsWith(lockedByAdmin, Assert.Single(audit.QuerySelectorAll(".list b")).TextContent, StringComparison.Ordinal);
+        Assert.Contains(action, Options(audit));
+        Assert.DoesNotContain(Options(audit), o => o.Contains('…', StringComparison.Ordinal) && o.StartsWith('…'));
+
+        async Task<IDocument> OfAsync(string path) => await (await _app.SendAsync(HttpMethod.Get, path, cookies: admin.Cookies, headers: ("Accept-Language", language))).PageAsync();
+        static List<string> Options(IDocument page) => [.. page.QuerySelectorAll("option").Select(o => o.TextContent)];
+    }
+
+    [Fact]
+    public void Each_type_and_reason_of_the_log_has_words_in_each_language()
+    {
+        var culture = CultureInfo.CurrentUICulture;
+        try
+        {
+            foreach (var language in Languages.All)
+            {
+                CultureInfo.CurrentUICulture = language;
+                Assert.Equal([], EventTypes.All.Where(t => EventWords.Of(t) == t));
+                Assert.Equal([], Causes.All.Select(c => c.Reason).Except(["rotated", "revoked"]).Where(r => EventWords.Why(r) == r));
+                Assert.Equal(EventTypes.All.Count, EventTypes.All.Select(EventWords.Of).Distinct().Count());
+                Assert.Equal(AuditActions.All.Count, AuditActions.All.Select(ActivityWords.Kind).Distinct().Count());
+            }
+        }
+        finally
+        {
+            CultureInfo.CurrentUICulture = culture;
+        }
+    }
+
+    [Theory]
     [InlineData("audit")]
     [InlineData("events")]
     public async Task Both_lists_are_filtered_by_person_and_days_and_keep_what_was_typed(string list)
@@ -197,7 +242,7 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         }
     }
 
-    private static List<string> Names(IDocument page) => [.. page.QuerySelectorAll(".list b").Select(b => b.TextContent)];
+    private static List<string> Names(IDocument page) => [.. page.QuerySelectorAll(".list .meta code:first-child").Select(c => c.TextContent)];
 
     private async Task<IDocument> PageAsync(TestUser user, string path)
     {

@@ -65,6 +65,14 @@ internal static class ActivityWords
         _ => Sentence.With(Text.DidOther, action),
     };
 
+    /// <summary>All of a kind, whatever their detail says.</summary>
+    public static string Kind(string action) => action switch
+    {
+        GuessLimits.Refused => Text.DidRefuseAny,
+        GuessLimits.LockedOut => Text.DidLockAny,
+        _ => Of(action, "…").Replace(": …", "", StringComparison.Ordinal),
+    };
+
     private static string Refused(string? what) => what switch
     {
         Amr.Code => Text.DidRefuseCode,
