@@ -49,13 +49,29 @@ public sealed class EventsLiveTests : IAsyncLifetime
     {
         var user = await _app.SignUpAsync();
         await _app.LockAsync(_admin, user);
-        var newest = await _app.ScopedAsync((ListEvents list) => list.RecentAsync(null, null, null, 1, CancellationToken.None));
+        var newest = await _app.ScopedAsync((ListEvents list) => list.RecentAsync(null, null, null, Period.Always, 1, CancellationToken.None));
         var cut = Open(before: newest.Events[0].Cursor);
-        cut.WaitForAssertion(() => Assert.DoesNotContain(newest.Events[0].Type, cut.FindAll(".list > li b").Select(b => b.TextContent)));
+        cut.WaitForAssertion(() => Assert.DoesNotContain(newest.Events[0].Type, Types(cut)));
         var shown = cut.Markup;
         await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: (await _app.SignUpAsync()).Cookies);
         _app.Time.Advance(TimeSpan.FromSeconds(10));
         Assert.Equal(shown, cut.Markup);
+    }
+
+    [Fact]
+    public async Task A_list_that_ends_goes_on_until_then_and_says_that_it_is_over()
+    {
+        var (user, other) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        var cut = _page.Render<EventsLive>(island => island.Add(i => i.Language, "en").Add(i => i.User, user.Id).Add(i => i.Until, _app.Time.GetUtcNow().AddMinutes(5)));
+        cut.WaitForAssertion(() => Assert.NotNull(cut.Find(".empty")));
+        await _app.LockAsync(_admin, other);
+        await _app.LockAsync(_admin, user);
+        Assert.Equal(["account-disabled", "session-revoked"], (await _app.UntilAsync(() => Types(cut), types => types.Count == 2)).Order());
+        Assert.Equal("Hold the list", cut.Find("button").TextContent);
+        _app.Time.Advance(TimeSpan.FromMinutes(5));
+        Assert.True(await _app.UntilAsync(() => cut.FindAll("button").Count == 0, over => over));
+        Assert.Contains("This list ended", cut.Markup, StringComparison.Ordinal);
+        Assert.Equal(2, Types(cut).Count);
     }
 
     [Theory] // ATTACKS: what an open page shows ends with the right to see it
@@ -74,7 +90,7 @@ public sealed class EventsLiveTests : IAsyncLifetime
         Assert.Empty(cut.FindAll(".list > li"));
     }
 
-    private static List<string> Types(IRenderedComponent<EventsLive> cut) => [.. cut.FindAll(".list > li b").Select(b => b.TextContent)];
+    private static List<string> Types(IRenderedComponent<EventsLive> cut) => [.. cut.FindAll(".list .meta code:first-child").Select(c => c.TextContent)];
 
     private IRenderedComponent<EventsLive> Open(string? type = null, long? before = null)
     {

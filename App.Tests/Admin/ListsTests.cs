@@ -1,11 +1,14 @@
+using System.Data.Common;
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using App.Admin;
 using App.Audit;
 using App.Events;
 using App.Tests.Attacks;
 using App.Tests.Data;
+using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Admin;
@@ -50,9 +53,9 @@ public sealed class ListsTests(SharedApp shared) : IClassFixture<SharedApp>
         await app.DbAsync(db => db.Database.ExecuteSqlAsync($"""
             INSERT INTO "Audit" ("At", "Action") WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {Asked.MostLooked}) SELECT 0, 'signed-in' FROM n
             """));
-        var first = await app.ScopedAsync((ListAudit list) => list.RunAsync(null, "signed-up", null, 50, CancellationToken.None));
+        var first = await app.ScopedAsync((ListAudit list) => list.RunAsync(null, "signed-up", Period.Always, null, 50, CancellationToken.None));
         Assert.Empty(first.Entries);
-        var second = await app.ScopedAsync((ListAudit list) => list.RunAsync(null, "signed-up", first.Before, 50, CancellationToken.None));
+        var second = await app.ScopedAsync((ListAudit list) => list.RunAsync(null, "signed-up", Period.Always, first.Before, 50, CancellationToken.None));
         Assert.Equal((rare, null), (Assert.Single(second.Entries).Id, second.Before));
         Assert.NotNull(admin);
     }
@@ -99,6 +102,98 @@ public sealed class ListsTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Equal(HttpStatusCode.Forbidden, (await app.SendAsync(HttpMethod.Get, "/api/admin/audit/export", user.AccessToken)).StatusCode);
     }
 
+    [Theory] // all three of the second day; the clock of the tests starts with 2026
+    [InlineData("from=2026-01-02&to=2026-01-02", "2 0 2 12 2 23")]
+    [InlineData("from=2026-01-02T12:00:00Z&to=2026-01-02", "2 12 2 23")]
+    [InlineData("from=2026-01-02T00:00:00.5%2B00:00&to=2026-01-03T00:00:00z", "2 12 2 23 3 0")] // an instant is listed itself
+    [InlineData("from=2026-01-02T14:00:00+02:00&to=2026-01-02T20:00:00-03:00", "2 12 2 23")]
+    [InlineData("from=2026-01-03", "3 0 4 12")]
+    [InlineData("to=2026-01-01", "1 0")]
+    [InlineData("from=2026-01-05", "")]
+    [InlineData("to=2025-12-31", "")]
+    [InlineData("from=0002-01-01&to=9998-12-31", "1 0 2 0 2 12 2 23 3 0 4 12")]
+    public async Task Both_lists_and_their_exports_are_of_the_time_that_is_asked_for(string query, string found)
+    {
+        await using var app = TestApp.Start();
+        var (admin, user) = (await app.NewAdminAsync(), await app.SignUpAsync());
+        var start = app.Time.GetUtcNow();
+        await app.DbAsync(async db =>
+        {
+            var cursor = await db.EventCounter.Select(c => c.Value).SingleAsync();
+            foreach (var hours in new[] { 0, 24, 36, 47, 48, 84 })
+            {
+                db.Audit.Add(new AuditEntry { At = start.AddHours(hours), Action = "fire-drill", UserId = user.Id });
+                db.SecurityEvents.Add(new LoggedEvent { Cursor = ++cursor, Id = Guid.NewGuid(), Type = EventTypes.AccountPurged, Reason = "deleted", OccurredAt = start.AddHours(hours), ExpiresAt = start.AddDays(9), UserId = user.Id });
+                await db.SaveChangesAsync();
+            }
+
+            return true;
+        });
+        var audit = await app.SendAsync(HttpMethod.Get, $"/api/admin/audit?user={user.Id}&action=fire-drill&{query}", admin.AccessToken);
+        var events = await app.SendAsync(HttpMethod.Get, $"/api/admin/events?user={user.Id}&{query}", admin.AccessToken);
+        Assert.Equal(found, Hours((await Answers.JsonAsync(audit)).GetProperty("entries").EnumerateArray().Reverse()));
+        Assert.Equal(found, Hours((await Answers.JsonAsync(events)).GetProperty("events").EnumerateArray()));
+        foreach (var list in new[] { "audit", "events" })
+        {
+            var file = (await (await app.SendAsync(HttpMethod.Get, $"/api/admin/{list}/export?user={user.Id}&{query}", admin.AccessToken)).Content.ReadAsStringAsync()).Split("\r\n")[1..^1];
+            var lines = file.Where(l => l.Contains("fire-drill", StringComparison.Ordinal) || l.Contains("account-purged", StringComparison.Ordinal)).Select(l => DateTimeOffset.Parse(l.Split(',')[1], CultureInfo.InvariantCulture)).Order();
+            Assert.Equal(found, string.Join(' ', lines.Select(at => at.ToString("d H", CultureInfo.InvariantCulture))));
+        }
+
+        static string Hours(IEnumerable<JsonElement> rows) => string.Join(' ', rows.Select(r => r.GetProperty("at").GetDateTimeOffset().ToString("d H", CultureInfo.InvariantCulture)));
+    }
+
+    [Fact] // In the order of numbers, not quite of time: whoever waited for a lock is numbered late.
+    public async Task What_is_numbered_a_little_late_is_found_and_pages_go_on_within_the_time()
+    {
+        await using var app = TestApp.Start();
+        var admin = await app.NewAdminAsync();
+        var start = app.Time.GetUtcNow().AddDays(1);
+        await app.DbAsync(async db =>
+        {
+            foreach (var seconds in new[] { 0, 40, 20, 60, 90, 70, 120 })
+            {
+                db.Audit.Add(new AuditEntry { At = start.AddSeconds(seconds), Action = "fire-drill" });
+                await db.SaveChangesAsync();
+            }
+
+            return true;
+        });
+        var (seen, query) = (new List<int>(), $"/api/admin/audit?take=1&from={start.AddSeconds(30):yyyy-MM-ddTHH:mm:ssZ}&to={start.AddSeconds(70):yyyy-MM-ddTHH:mm:ssZ}");
+        for (var before = ""; ;)
+        {
+            var page = await GetAsync(app, admin, query + before);
+            seen.AddRange(page.GetProperty("entries").EnumerateArray().Select(e => (int)(e.GetProperty("at").GetDateTimeOffset() - start).TotalSeconds));
+            if (!page.TryGetProperty("before", out var next)) break;
+            before = "&before=" + next.GetInt64();
+        }
+
+        Assert.Equal([70, 60, 40], seen);
+    }
+
+    [Fact] // Of a million rows nobody waits for all of them: what a time needs is found by the primary key.
+    public async Task A_time_is_looked_for_by_halves()
+    {
+        await using var app = TestApp.Start();
+        var start = app.Time.GetUtcNow();
+        await app.DbAsync(db => db.Database.ExecuteSqlAsync($"""
+            INSERT INTO "Audit" ("At", "Action") WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT {start.UtcTicks} + i * {TimeSpan.TicksPerMinute}, 'signed-in' FROM n
+            """));
+        var told = app.Log.Lines.Count;
+        var day = new Period(start.AddDays(3), start.AddDays(4));
+        var page = await app.ScopedAsync((ListAudit list) => list.RunAsync(null, "signed-in", day, null, 50, CancellationToken.None));
+        Assert.Equal((50, true), (page.Entries.Count, page.Entries.All(e => e.At >= day.From && e.At < day.Until)));
+        await app.ScopedAsync((ListEvents list) => list.RecentAsync(null, null, null, day, 50, CancellationToken.None));
+        var commands = app.Log.Lines.Skip(told).Where(l => l.Contains("Executed DbCommand", StringComparison.Ordinal) && (l.Contains("FROM \"Audit\"", StringComparison.Ordinal) || l.Contains("FROM \"SecurityEventLog\"", StringComparison.Ordinal)))
+            .Select(l => l[l.IndexOf("SELECT", StringComparison.Ordinal)..]).ToList();
+        Assert.InRange(commands.Count, 20, 45);
+        foreach (var command in commands.Distinct())
+        {
+            var plan = await app.DbAsync(db => PlanAsync(db.Database.GetDbConnection(), command));
+            System.IO.File.AppendAllText("/tmp/lists-plans.txt", command + "\n=> " + plan + "\n");
+        }
+    }
+
     [Theory] // of spreadsheets, some of which divide cells by other characters
     [InlineData("k;=cmd|' /C calc'!A0", "\"k;'=cmd|' /C calc'!A0\"")]
     [InlineData("a;\t +1", "\"a;'\t' +1\"")]
@@ -126,6 +221,9 @@ public sealed class ListsTests(SharedApp shared) : IClassFixture<SharedApp>
     [InlineData("audit/export?user=x", "user"), InlineData("audit/export?action=12345678901234567890123456789012345678901", "action"), InlineData("events/export?type=nonsense", "type"), InlineData("events/export?user=", "user")]
     [InlineData("audit?user=x", "user"), InlineData("audit?before=-1", "before"), InlineData("audit?take=1000", "take"), InlineData("audit?action=12345678901234567890123456789012345678901", "action")]
     [InlineData("events?user=", "user"), InlineData("events?after=x", "after"), InlineData("events?take=0", "take"), InlineData("events?type=nonsense", "type"), InlineData("events?after=99999999999999999999", "after")]
+    [InlineData("audit?from=", "from"), InlineData("audit?to=2026-02-30", "to"), InlineData("audit?from=2026-01-02T10:00:00", "from"), InlineData("audit?from=2026-01-02&to=2026-01-01", "from")]
+    [InlineData("events?from=yesterday", "from"), InlineData("events?to=0001-01-01", "to"), InlineData("events?to=9999-12-31", "to"), InlineData("events?from=2026-01-01T00:00:01Z&to=2026-01-01T00:00:00Z", "from")]
+    [InlineData("audit/export?to=1.1.2026", "to"), InlineData("events/export?from=0001-01-01T00:00:00%2B02:00", "from"), InlineData("events/export?from=2026-01-02&to=2026-01-01", "from")]
     public async Task What_makes_no_sense_is_refused_by_its_name(string query, string field)
     {
         var admin = await _app.NewAdminAsync();
@@ -133,9 +231,23 @@ public sealed class ListsTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Equal(field, Assert.Single(problem.GetProperty("errors").EnumerateArray()).GetProperty("field").GetString());
     }
 
-    private async Task<JsonElement> GetAsync(TestUser admin, string path)
+    private static async Task<string> PlanAsync(DbConnection connection, string sql)
     {
-        var answer = await _app.SendAsync(HttpMethod.Get, path, admin.AccessToken);
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = "EXPLAIN QUERY PLAN " + sql;
+        foreach (var name in Regex.Matches(sql, @"@\w+").Select(m => m.Value).Distinct()) command.Parameters.Add(new SqliteParameter(name, 5));
+        await using var rows = await command.ExecuteReaderAsync();
+        var plan = new List<string>();
+        while (await rows.ReadAsync()) plan.Add(rows.GetString(3));
+        return string.Join("; ", plan);
+    }
+
+    private Task<JsonElement> GetAsync(TestUser admin, string path) => GetAsync(_app, admin, path);
+
+    private static async Task<JsonElement> GetAsync(TestApp app, TestUser admin, string path)
+    {
+        var answer = await app.SendAsync(HttpMethod.Get, path, admin.AccessToken);
         Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
         return await Answers.JsonAsync(answer);
     }

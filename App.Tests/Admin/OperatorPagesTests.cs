@@ -1,7 +1,13 @@
+using System.Globalization;
 using System.Net;
 using AngleSharp.Dom;
+using App.Admin;
 using App.Audit;
+using App.Events;
+using App.Frame;
+using App.Profile;
 using App.Tests.Accounts;
+using App.Tests.Attacks;
 using App.Tests.Data;
 
 namespace App.Tests.Admin;
@@ -25,6 +31,34 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
 
         Assert.Contains((await PageAsync(admin, "/account")).QuerySelectorAll(".side a"), a => a.GetAttribute("href") == "/admin");
         Assert.DoesNotContain((await PageAsync(user, "/account")).QuerySelectorAll(".side a"), a => a.GetAttribute("href")!.StartsWith("/admin", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("en", "This page is for admins", "none any more")]
+    [InlineData("de", "Diese Seite ist für Admins", "keiner mehr")]
+    public async Task Who_is_no_admin_any_more_is_told_so_and_what_to_do(string language, string title, string said)
+    {
+        var admin = await _app.NewAdminAsync();
+        await _app.GrantAsync(admin, granted: false);
+        foreach (var path in new[] { "/admin", "/admin/users", $"/admin/users/{admin.Id}", "/admin/audit", "/admin/events", "/admin/keys", "/admin/drill", "/services", "/services/new", "/services/stock", "/services/stock/connect" })
+        {
+            var answer = await _app.SendAsync(HttpMethod.Get, path, cookies: admin.Cookies, headers: ("Accept-Language", language));
+            var page = await answer.PageAsync();
+            Assert.True((HttpStatusCode.Forbidden, title) == (answer.StatusCode, page.QuerySelector("h1")!.TextContent), $"{path}: {(int)answer.StatusCode} {page.QuerySelector("h1")!.TextContent}");
+            Assert.Contains(said, page.QuerySelector(".card")!.TextContent, StringComparison.Ordinal);
+            Assert.Contains(admin.Email, page.QuerySelector(".card")!.TextContent, StringComparison.Ordinal);
+            Assert.NotNull(page.QuerySelector(".card a[href='/account/sign-out']"));
+        }
+
+        await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Get, "/api/admin/users", cookies: admin.Cookies), 403, "Forbidden");
+    }
+
+    [Fact] // An admin's own request from another site is refused for that.
+    public async Task Who_is_an_admin_is_not_told_to_become_one()
+    {
+        var admin = await _app.NewAdminAsync();
+        var answer = await _app.PostTextAsync("/admin/keys", "x=1", "application/x-www-form-urlencoded", ("Origin", "https://evil.example"), ("Cookie", admin.Cookies));
+        Assert.Equal((HttpStatusCode.Forbidden, "This isn’t open to you"), (answer.StatusCode, (await answer.PageAsync()).QuerySelector("h1")!.TextContent));
     }
 
     [Fact] // ATTACKS 72
@@ -124,6 +158,104 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         Assert.NotNull((await PageAsync(admin, "/admin/events?type=nonsense")).QuerySelector(".empty"));
     }
 
+    [Theory]
+    [InlineData("en", "Account locked", "Account locked", "Session ended", "Signing key changed · signing-key-changed", "Account locked by an administrator · account-locked")]
+    [InlineData("de", "Konto gesperrt", "Konto von der Verwaltung gesperrt", "Sitzung beendet", "Signierschlüssel gewechselt · signing-key-changed", "Konto von der Verwaltung gesperrt · account-locked")]
+    public async Task Codes_are_said_in_words_with_the_code_beside_them(string language, string locked, string lockedByAdmin, string ended, string type, string action)
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        await _app.LockAsync(admin, user);
+        var events = await OfAsync($"/admin/events?user={user.Id}");
+        Assert.Equal(new[] { locked, ended }.Order(), events.QuerySelectorAll(".list b").Select(b => b.TextContent).Order());
+        Assert.Contains(type, Options(events));
+        var audit = await OfAsync($"/admin/audit?user={user.Id}&action=account-locked");
+        Assert.StartsWith(lockedByAdmin, Assert.Single(audit.QuerySelectorAll(".list b")).TextContent, StringComparison.Ordinal);
+        Assert.Contains(action, Options(audit));
+        Assert.DoesNotContain(Options(audit), o => o.Contains('…', StringComparison.Ordinal) && o.StartsWith('…'));
+
+        async Task<IDocument> OfAsync(string path) => await (await _app.SendAsync(HttpMethod.Get, path, cookies: admin.Cookies, headers: ("Accept-Language", language))).PageAsync();
+        static List<string> Options(IDocument page) => [.. page.QuerySelectorAll("option").Select(o => o.TextContent)];
+    }
+
+    [Fact]
+    public void Each_type_and_reason_of_the_log_has_words_in_each_language()
+    {
+        var culture = CultureInfo.CurrentUICulture;
+        try
+        {
+            foreach (var language in Languages.All)
+            {
+                CultureInfo.CurrentUICulture = language;
+                Assert.Equal([], EventTypes.All.Where(t => EventWords.Of(t) == t));
+                Assert.Equal([], Causes.All.Select(c => c.Reason).Except(["rotated", "revoked"]).Where(r => EventWords.Why(r) == r));
+                Assert.Equal(EventTypes.All.Count, EventTypes.All.Select(EventWords.Of).Distinct().Count());
+                Assert.Equal(AuditActions.All.Count, AuditActions.All.Select(ActivityWords.Kind).Distinct().Count());
+            }
+        }
+        finally
+        {
+            CultureInfo.CurrentUICulture = culture;
+        }
+    }
+
+    [Theory]
+    [InlineData("audit")]
+    [InlineData("events")]
+    public async Task Both_lists_are_filtered_by_person_and_days_and_keep_what_was_typed(string list)
+    {
+        await using var app = TestApp.Start();
+        var (admin, user) = (await app.NewAdminAsync(), await app.SignUpAsync());
+        await app.LockAsync(admin, user);
+        var path = $"/admin/{list}?user={Uri.EscapeDataString(user.Email)}";
+        var today = await Of("&from=2026-01-01&to=2026-01-01");
+        Assert.Contains(user.Email, today.QuerySelector(".list")!.TextContent, StringComparison.Ordinal);
+        Assert.DoesNotContain(admin.Email, today.QuerySelector(".list")!.TextContent.Replace("By " + admin.Email, "", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Equal([("date", "2026-01-01"), ("date", "2026-01-01")], Typed(today));
+        Assert.Contains($"/api/admin/{list}/export?user={user.Id}&", today.QuerySelector("a[download]")!.GetAttribute("href"), StringComparison.Ordinal);
+        Assert.EndsWith("from=2026-01-01&to=2026-01-01", today.QuerySelector("a[download]")!.GetAttribute("href"), StringComparison.Ordinal);
+
+        foreach (var none in new[] { "&from=2026-01-02", "&to=2025-12-31" }) Assert.NotNull((await Of(none)).QuerySelector(".empty"));
+        Assert.Equal([("text", "2026-01-01T00:00:00Z"), ("date", null)], Typed(await Of("&from=2026-01-01T00:00:00Z&to=")));
+        foreach (var (wrong, typed, said) in new[] { ("&from=yesterday&to=2026-01-01", "yesterday", "no date"), ("&from=2026-01-02&to=2026-01-01", "2026-01-02", "after the last") })
+        {
+            var answer = await app.SendAsync(HttpMethod.Get, path + wrong, cookies: admin.Cookies);
+            var page = await answer.PageAsync();
+            Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+            Assert.Contains(said, Assert.Single(page.Faults()), StringComparison.Ordinal);
+            Assert.Equal((typed, "2026-01-01", user.Email), (page.QuerySelector("#field-from[aria-invalid]")!.GetAttribute("value"), page.QuerySelector("#field-to")!.GetAttribute("value"), page.QuerySelector("#field-user")!.GetAttribute("value")));
+            Assert.Null(page.QuerySelector(".list, .empty, a[download]"));
+        }
+
+        async Task<IDocument> Of(string query)
+        {
+            var answer = await app.SendAsync(HttpMethod.Get, path + query, cookies: admin.Cookies);
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            return await answer.PageAsync();
+        }
+
+        static List<(string?, string?)> Typed(IDocument page) => [.. new[] { "#field-from", "#field-to" }.Select(id => page.QuerySelector(id)!).Select(f => (f.GetAttribute("type"), f.GetAttribute("value")))];
+    }
+
+    [Fact]
+    public async Task Older_pages_keep_the_filter_and_a_list_that_is_over_says_so()
+    {
+        await using var app = TestApp.Start();
+        var admin = await app.NewAdminAsync();
+        for (var i = 0; i < 60; i++) await app.SignInAsync(admin);
+        foreach (var (list, last) in new[] { ("audit", "signed-in"), ("events", "session-revoked") })
+        {
+            var path = $"/admin/{list}?user={admin.Id}&{(list == "audit" ? "action" : "type")}={last}&from=2026-01-01&to=2026-01-01";
+            var page = await (await app.SendAsync(HttpMethod.Get, path, cookies: admin.Cookies)).PageAsync();
+            Assert.StartsWith(path + "&before=", page.QuerySelector("p.after a:not([download])")!.GetAttribute("href"), StringComparison.Ordinal);
+        }
+
+        var live = await (await app.SendAsync(HttpMethod.Get, "/admin/events?to=2026-01-01", cookies: admin.Cookies)).PageAsync();
+        Assert.NotNull(live.QuerySelector(".hold"));
+        var over = await (await app.SendAsync(HttpMethod.Get, "/admin/events?to=2025-12-31", cookies: admin.Cookies)).PageAsync();
+        Assert.Null(over.QuerySelector(".hold"));
+        Assert.Contains("This list ended", over.QuerySelector("main")!.TextContent, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task An_account_that_is_gone_is_called_deleted_and_leads_nowhere()
     {
@@ -139,7 +271,7 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         }
     }
 
-    private static List<string> Names(IDocument page) => [.. page.QuerySelectorAll(".list b").Select(b => b.TextContent)];
+    private static List<string> Names(IDocument page) => [.. page.QuerySelectorAll(".list .meta code:first-child").Select(c => c.TextContent)];
 
     private async Task<IDocument> PageAsync(TestUser user, string path)
     {

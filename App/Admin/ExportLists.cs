@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.WebUtilities;
 
 namespace App.Admin;
 
@@ -19,16 +18,16 @@ internal static partial class ExportLists
     private static readonly SearchValues<char> Special = SearchValues.Create(",;\"\r\n\t");
 
     /// <summary>Columns: id, at, action, user, session, address, detail, actor; the newest first.</summary>
-    public static Results<PushStreamHttpResult, ProblemHttpResult> AuditAsync(ListAudit list, TimeProvider time, CancellationToken ct, string? user = null, string? action = null)
+    public static Results<PushStreamHttpResult, ProblemHttpResult> AuditAsync(ListAudit list, TimeProvider time, CancellationToken ct, string? user = null, string? action = null, string? from = null, string? to = null)
     {
         var asked = new Asked();
-        var (whose, what) = (asked.Id(user, "user"), asked.Text(action, "action", ListAudit.LongestAction));
+        var (whose, what, period) = (asked.Id(user, "user"), asked.Text(action, "action", ListAudit.LongestAction), asked.Period(from, to));
         return asked.Faults.Count > 0 ? Problems.Invalid(asked.Faults) : File("audit", time, async file =>
         {
             await file.WriteAsync(Line("id", "at", "action", "user", "session", "address", "detail", "actor"));
             for (long? before = null; ;)
             {
-                var page = await list.RunAsync(whose, what, before, AtOnce, ct);
+                var page = await list.RunAsync(whose, what, period, before, AtOnce, ct);
                 foreach (var e in page.Entries) await file.WriteAsync(Line(e.Id, e.At, e.Action, e.User, e.Session, e.Address, e.Detail, e.Actor));
                 if ((before = page.Before) is null) return;
             }
@@ -36,25 +35,21 @@ internal static partial class ExportLists
     }
 
     /// <summary>Columns: cursor, at, type, sub, sid, kid, notBefore and expires in seconds since 1970, reason; in the order of the log.</summary>
-    public static Results<PushStreamHttpResult, ProblemHttpResult> EventsAsync(ListEvents list, TimeProvider time, CancellationToken ct, string? type = null, string? user = null)
+    public static Results<PushStreamHttpResult, ProblemHttpResult> EventsAsync(ListEvents list, TimeProvider time, CancellationToken ct, string? type = null, string? user = null, string? from = null, string? to = null)
     {
         var asked = new Asked();
-        var (what, whose) = (asked.EventType(type), asked.Id(user, "user"));
+        var (what, whose, period) = (asked.EventType(type), asked.Id(user, "user"), asked.Period(from, to));
         return asked.Faults.Count > 0 ? Problems.Invalid(asked.Faults) : File("events", time, async file =>
         {
             await file.WriteAsync(Line("cursor", "at", "type", "sub", "sid", "kid", "notBefore", "expires", "reason"));
             for (long after = 0, last = -1; after != last;)
             {
                 last = after;
-                (var events, after) = await list.RunAsync(after, what, whose, AtOnce, ct);
+                (var events, after) = await list.RunAsync(after, what, whose, period, AtOnce, ct);
                 foreach (var e in events) await file.WriteAsync(Line(e.Cursor, e.At, e.Type, e.Sub, e.Sid, e.Kid, e.NotBefore, e.Expires, e.Reason));
             }
         });
     }
-
-    /// <summary>Where a page's list can be had whole.</summary>
-    public static string Address(string list, params (string Name, string? Value)[] filter) =>
-        QueryHelpers.AddQueryString($"/api/admin/{list}/export", filter.Where(f => !string.IsNullOrEmpty(f.Value)).Select(f => KeyValuePair.Create(f.Name, f.Value)));
 
     private static PushStreamHttpResult File(string name, TimeProvider time, Func<StreamWriter, Task> write) => TypedResults.Stream(
         async stream =>

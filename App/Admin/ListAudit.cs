@@ -20,22 +20,25 @@ internal sealed record AuditView(
 /// <param name="Before">Ask with this for what came before; absent on the last page. With a filter a page may hold fewer, or none, and yet go on.</param>
 internal sealed record AuditList(IReadOnlyList<AuditView> Entries, long? Before);
 
-/// <summary>The audit, for admins: everybody's, or one person's, or one kind of thing.</summary>
+/// <summary>The audit, for admins: everybody's, or one person's, or one kind of thing, or of some time.</summary>
 internal sealed class ListAudit(AppDb db)
 {
     public const int LongestAction = 40;
 
+    /// <param name="from">An instant (RFC 3339), or a day of UTC: the first that is listed.</param>
+    /// <param name="to">The same: the last that is listed, the whole of a day.</param>
     public static async Task<Results<Ok<AuditList>, ProblemHttpResult>> HandleAsync(
-        ListAudit list, CancellationToken ct, string? user = null, string? action = null, string? before = null, string? take = null)
+        ListAudit list, CancellationToken ct, string? user = null, string? action = null, string? from = null, string? to = null, string? before = null, string? take = null)
     {
         var asked = new Asked();
-        var (whose, what, from, count) = (asked.Id(user, "user"), asked.Text(action, "action", LongestAction), asked.Number(before, "before"), asked.Take(take));
-        return asked.Faults.Count > 0 ? Problems.Invalid(asked.Faults) : TypedResults.Ok(await list.RunAsync(whose, what, from, count, ct));
+        var (whose, what, period, end, count) = (asked.Id(user, "user"), asked.Text(action, "action", LongestAction), asked.Period(from, to), asked.Number(before, "before"), asked.Take(take));
+        return asked.Faults.Count > 0 ? Problems.Invalid(asked.Faults) : TypedResults.Ok(await list.RunAsync(whose, what, period, end, count, ct));
     }
 
-    public async Task<AuditList> RunAsync(Guid? user, string? action, long? before, int take, CancellationToken ct)
+    public async Task<AuditList> RunAsync(Guid? user, string? action, Period period, long? before, int take, CancellationToken ct)
     {
-        var rows = db.Audit.AsNoTracking().Where(a => before == null || a.Id < before);
+        var rows = await period.OfAsync(
+            db.Audit.AsNoTracking().Where(a => before == null || a.Id < before).Select(a => new Moment<AuditEntry> { Number = a.Id, At = a.At, Row = a }), ct);
         long? floor = null;
         if (user is not null)
         {

@@ -24,18 +24,20 @@ internal sealed record EventList(IReadOnlyList<EventView> Events, long After);
 /// <summary>The event log, for admins, as far back as it is kept: an hour beyond the life of the tokens.</summary>
 internal sealed class ListEvents(AppDb db, SessionOptions sessions, TimeProvider time)
 {
+    /// <param name="from">An instant (RFC 3339), or a day of UTC: the first that is listed.</param>
+    /// <param name="to">The same: the last that is listed, the whole of a day.</param>
     public static async Task<Results<Ok<EventList>, ProblemHttpResult>> HandleAsync(
-        ListEvents list, CancellationToken ct, string? after = null, string? type = null, string? user = null, string? take = null)
+        ListEvents list, CancellationToken ct, string? after = null, string? type = null, string? user = null, string? from = null, string? to = null, string? take = null)
     {
         var asked = new Asked();
-        var (from, what, whose, count) = (asked.Number(after, "after") ?? 0, asked.EventType(type), asked.Id(user, "user"), asked.Take(take));
-        return asked.Faults.Count > 0 ? Problems.Invalid(asked.Faults) : TypedResults.Ok(await list.RunAsync(from, what, whose, count, ct));
+        var (last, what, whose, period, count) = (asked.Number(after, "after") ?? 0, asked.EventType(type), asked.Id(user, "user"), asked.Period(from, to), asked.Take(take));
+        return asked.Faults.Count > 0 ? Problems.Invalid(asked.Faults) : TypedResults.Ok(await list.RunAsync(last, what, whose, period, count, ct));
     }
 
     /// <summary>In the order of the log.</summary>
-    public async Task<EventList> RunAsync(long after, string? type, Guid? user, int take, CancellationToken ct)
+    public async Task<EventList> RunAsync(long after, string? type, Guid? user, Period period, int take, CancellationToken ct)
     {
-        var rows = db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > after);
+        var rows = await OfAsync(period, db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > after), ct);
         var seen = await rows.OrderBy(e => e.Cursor).Skip(Asked.MostLooked - 1).Select(e => (long?)e.Cursor).FirstOrDefaultAsync(ct) ?? await rows.MaxAsync(e => (long?)e.Cursor, ct) ?? after;
         var found = await Filter(rows.Where(e => e.Cursor <= seen), type, user).OrderBy(e => e.Cursor).Take(take + 1).ToListAsync(ct);
         return new EventList(View(found, take), found.Count > take ? found[take - 1].Cursor : seen);
@@ -43,9 +45,9 @@ internal sealed class ListEvents(AppDb db, SessionOptions sessions, TimeProvider
 
     /// <summary>The newest first.</summary>
     /// <returns>Also where to go on, if there is more.</returns>
-    public async Task<(IReadOnlyList<EventView> Events, long? Before)> RecentAsync(long? before, string? type, Guid? user, int take, CancellationToken ct)
+    public async Task<(IReadOnlyList<EventView> Events, long? Before)> RecentAsync(long? before, string? type, Guid? user, Period period, int take, CancellationToken ct)
     {
-        var rows = db.SecurityEvents.AsNoTracking().Where(e => before == null || e.Cursor < before);
+        var rows = await OfAsync(period, db.SecurityEvents.AsNoTracking().Where(e => before == null || e.Cursor < before), ct);
         var seen = await rows.OrderByDescending(e => e.Cursor).Skip(Asked.MostLooked - 1).Select(e => (long?)e.Cursor).FirstOrDefaultAsync(ct);
         var found = await Filter(rows.Where(e => seen == null || e.Cursor >= seen), type, user).OrderByDescending(e => e.Cursor).Take(take + 1).ToListAsync(ct);
         var emails = await FindUsers.AddressesAsync(db, found.Select(e => e.UserId), ct);
@@ -54,6 +56,9 @@ internal sealed class ListEvents(AppDb db, SessionOptions sessions, TimeProvider
 
     /// <summary>Whether an admin may go on looking.</summary>
     public Task<bool> MayAsync(CurrentUser admin, CancellationToken ct) => db.HoldsStillAsync(admin, Roles.Admin, time.GetUtcNow(), sessions, ct);
+
+    private static Task<IQueryable<LoggedEvent>> OfAsync(Period period, IQueryable<LoggedEvent> rows, CancellationToken ct) =>
+        period.OfAsync(rows.Select(e => new Moment<LoggedEvent> { Number = e.Cursor, At = e.OccurredAt, Row = e }), ct);
 
     private static IQueryable<LoggedEvent> Filter(IQueryable<LoggedEvent> rows, string? type, Guid? user)
     {

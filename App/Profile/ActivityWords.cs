@@ -29,6 +29,7 @@ internal static class ActivityWords
         "reset-started" => Text.DidStartReset,
         "email-confirmed" => Text.DidConfirm,
         "email-change-asked" => Text.DidAskEmail,
+        ChangeEmail.Withdrawn => Text.DidWithdrawEmail,
         "email-changed" => Text.DidChangeEmail,
         "email-change-undone" => Text.DidUndoEmail,
         "name-changed" => Text.DidChangeName,
@@ -63,6 +64,14 @@ internal static class ActivityWords
         "signing-key-revoked" => Sentence.With(Text.DidRevokeKey, detail),
         "fire-drill" => Text.DidDrill,
         _ => Sentence.With(Text.DidOther, action),
+    };
+
+    /// <summary>All of a kind, whatever their detail says.</summary>
+    public static string Kind(string action) => action switch
+    {
+        GuessLimits.Refused => Text.DidRefuseAny,
+        GuessLimits.LockedOut => Text.DidLockAny,
+        _ => Of(action, "…").Replace(": …", "", StringComparison.Ordinal),
     };
 
     private static string Refused(string? what) => what switch
