@@ -62,6 +62,12 @@ internal sealed class Peer : IAsyncDisposable
         await _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
     }
 
+    /// <summary>As when it has lived for a while: what nothing but the runtime's own code holds is gone.</summary>
+    public async Task CollectGarbageAsync()
+    {
+        for (var times = 0; times < 3; times++) (await Client.GetAsync("/gc")).EnsureSuccessStatusCode();
+    }
+
     /// <summary>It stands still, its connections open, until it goes on.</summary>
     public Task PauseAsync() => Tool.RunAsync("kill", ["-STOP", $"{_process.Id}"], TestRun.Folder, TimeSpan.FromSeconds(30));
 
@@ -90,7 +96,7 @@ internal sealed class Peer : IAsyncDisposable
         var node = await Tool.FindOrInstallAsync(["node"], ["nodejs", "npm"]);
         var folder = await NodePeer.FolderAsync();
         File.Copy(Verifier("gatehouse.mjs"), Path.Combine(folder, "gatehouse.mjs"), overwrite: true);
-        return (node, ["orders.mjs"], folder);
+        return (node, ["--expose-gc", "orders.mjs"], folder);
     }
 
     private static async Task<(string, string[], string)> DotnetAsync()

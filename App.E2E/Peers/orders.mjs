@@ -11,7 +11,12 @@ const gate = gatehouse({
 
 const app = express();
 app.get('/stats', (req, res) => res.json(gate.stats()));
+app.get('/gc', (req, res) => res.json(globalThis.gc())); // as any process does in time (--expose-gc)
 app.get('/', gate, (req, res) => res.json({ id: req.user.sub, email: req.user.email }));
 
 const server = app.listen(0, '127.0.0.1', () => console.log(`listening ${server.address().port}`));
-process.once('SIGTERM', () => gate.close().finally(() => process.exit()));
+// It ends by itself, when nothing is left to wait for.
+process.once('SIGTERM', () => {
+  server.close(() => gate.close());
+  server.closeAllConnections();
+});

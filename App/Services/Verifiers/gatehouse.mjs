@@ -36,7 +36,7 @@ export function gatehouse({
 } = {}) {
   const inBounds = ['introspect', 'refuse', 'accept'].includes(whenStale) && staleAfter > 0;
   if (!issuer || !audience || !clientSecret || !inBounds)
-    throw new TypeError('Gatehouse needs issuer, audience and clientSecret; whenStale and staleAfter in bounds.');
+    throw new TypeError('Gatehouse needs issuer, audience, GATEHOUSE_CLIENT_SECRET; whenStale, staleAfter in bounds.');
   const authorization = `Basic ${btoa([clientId, clientSecret].map(encodeURIComponent).join(':'))}`; // RFC 6749, 2.3.1
   const state = { connected: false, cursor: null, refusals: {}, introspections: 0, lastError: null };
   const failed = (error) => { state.lastError = error.message; };
@@ -108,10 +108,11 @@ export function gatehouse({
     const silence = setTimeout(() => connection.abort(new Error('the feed fell silent')), SILENCE);
     try {
       const { body } = await ask(`/events?instance=${instance}&cursor=${state.cursor ?? ''}`, connection);
-      let rest = '', utf8 = new TextDecoder();
-      for await (const chunk of body) {
+      const feed = body.getReader(), utf8 = new TextDecoder();
+      connection.signal.onabort = () => feed.cancel().catch(() => {}); // fetch forgets it with the garbage
+      for (let rest = '', chunk; !(chunk = await feed.read()).done;) {
         silence.refresh();
-        const lines = utf8.decode(chunk, { stream: true }).split('\n');
+        const lines = utf8.decode(chunk.value, { stream: true }).split('\n');
         lines[0] = rest + lines[0];
         rest = lines.pop();
         for (const line of lines) if (line.startsWith('data:')) receive(JSON.parse(line.slice(5)));
@@ -152,10 +153,8 @@ export function gatehouse({
   return Object.assign(middleware, {
     verify: (token) => counted(check(token)),
     stats: () => ({ ...structuredClone(state), feedAgeSeconds: feedAge(), revocationsHeld: revoked.size }),
-    close() { // says goodbye: no sign-out waits for this process any more, and its feed counts as stale
-      connection.abort();
-      return inTurn(closed = true);
-    },
+    // Says goodbye: no sign-out waits for this process any more, and its feed counts as stale.
+    close: () => { connection.abort(); return inTurn(closed = true); },
   });
 }
 

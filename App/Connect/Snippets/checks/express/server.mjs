@@ -13,7 +13,8 @@ app.use(gate);
 app.get('/', (req, res) => res.json({ hello: req.user.email }));
 
 const server = app.listen(process.env.PORT);
-process.once('SIGTERM', () => {
+const stop = () => {
   server.close(() => gate.close());
   setTimeout(() => server.closeAllConnections(), 5000).unref();
-});
+};
+process.once('SIGTERM', stop).once('SIGINT', stop);

@@ -13,7 +13,8 @@ app.addHook('onRequest', (request, reply, done) => gate(request.raw, reply.raw, 
 app.get('/', (request) => ({ hello: request.raw.user.email }));
 
 await app.listen({ port: process.env.PORT });
-process.once('SIGTERM', () => {
+const stop = () => {
   app.close().then(gate.close);
   setTimeout(() => app.server.closeAllConnections(), 5000).unref();
-});
+};
+process.once('SIGTERM', stop).once('SIGINT', stop);

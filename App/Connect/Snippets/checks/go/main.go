@@ -27,7 +27,7 @@ func main() {
 	}()
 
 	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM)
+	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
 	<-stop
 	patience, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
