@@ -66,6 +66,25 @@ public class SettingsCheckTests
         Assert.Contains("The rule is broken.", faults);
     }
 
+    // MAIL=/var/mail/ada is in the environment of whoever signs in to a machine.
+    [Theory]
+    [InlineData("DEMO", new string[0])]
+    [InlineData("DEMO__SIZE", new[] { "Demo:Size is \"/var/mail/ada\", which isn't a whole number. Give 1 to 10." })]
+    public void A_variable_of_one_word_that_names_a_group_is_another_program_s(string name, string[] faults)
+    {
+        Environment.SetEnvironmentVariable(name, "/var/mail/ada");
+        try
+        {
+            using var services = ServicesOf(builder => builder.AddEnvironmentVariables());
+            Assert.Equal(faults, SettingsCheck.Faults(services));
+            if (faults.Length == 0) Assert.Equal(new Demo().Size, services.GetRequiredService<Demo>().Size);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(name, null);
+        }
+    }
+
     [Fact]
     public void A_secret_is_never_printed()
     {
@@ -126,11 +145,15 @@ public class SettingsCheckTests
         return SettingsCheck.Faults(services);
     }
 
-    private static ServiceProvider ServicesOf(params string[] settings)
+    private static ServiceProvider ServicesOf(params string[] settings) => ServicesOf(_ => { }, settings);
+
+    private static ServiceProvider ServicesOf(Action<IConfigurationBuilder> also, params string[] settings)
     {
+        var builder = new ConfigurationBuilder();
         var pairs = settings.Select(s => s.Split('=', 2)).Select(p => KeyValuePair.Create(p[0], (string?)p[1])).Prepend(new("Other:Key", "x"));
         var services = new ServiceCollection();
-        services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(pairs.DistinctBy(p => p.Key)).AddInMemoryCollection(pairs.Skip(1)).Build());
+        also(builder.AddInMemoryCollection(pairs.DistinctBy(p => p.Key)).AddInMemoryCollection(pairs.Skip(1)));
+        services.AddSingleton<IConfiguration>(builder.Build());
         services.AddSettings<Demo>("Demo").AddSettings<Other>("Other").AddSettings<Free>("Free", open: true);
         services.AddSettingsRule(sp => sp.GetRequiredService<IConfiguration>()["Rule"] == "broken" ? ["The rule is broken."] : []);
         services.AddSettingsRule(sp => sp.GetRequiredService<Demo>().Size == 11 ? ["Never."] : []);

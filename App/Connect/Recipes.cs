@@ -64,7 +64,7 @@ internal static class Recipes
         new("express", "Express", TrustMode.ChecksItself, ["checks/express/server.mjs"], "npm install express jose", ("node", "gatehouse.mjs"), "PORT=3000 node server.mjs"),
         new("fastify", "Fastify", TrustMode.ChecksItself, ["checks/fastify/server.mjs"], "npm install fastify jose", ("node", "gatehouse.mjs"), "PORT=3000 node server.mjs"),
         new("aspnetcore", "ASP.NET Core", TrustMode.ChecksItself, ["checks/aspnetcore/Program.cs"],
-            NewWeb + " && dotnet add package Microsoft.AspNetCore.Authentication.JwtBearer", ("dotnet", "Gatehouse.cs"), "dotnet run --urls http://localhost:3000"),
+            NewWeb + " && dotnet add package Microsoft.AspNetCore.Authentication.JwtBearer --version \"10.*\"", ("dotnet", "Gatehouse.cs"), "dotnet run --urls http://localhost:3000"),
         new("fastapi", "FastAPI", TrustMode.ChecksItself, ["checks/fastapi/main.py"], "pip install fastapi uvicorn 'pyjwt[crypto]'", ("python", "gatehouse.py"), "python3 -m uvicorn main:app --port 3000"),
         new("go", "Go", TrustMode.ChecksItself, ["checks/go/main.go"], "go mod init {client_id} && go get github.com/golang-jwt/jwt/v4", ("go", "gatehouse/gatehouse.go"), "PORT=3000 go run ."),
         new("spring", "Spring", TrustMode.ChecksItself, ["checks/spring/application.yml", "checks/spring/GatehouseTokens.java"], IsTested: false) { NoticesOnlyAtExpiry = true, TakesCookies = false },

@@ -113,9 +113,9 @@ internal static class DataModule
         var connection = new SqliteConnectionStringBuilder(given);
         if (string.IsNullOrWhiteSpace(given))
         {
-            var folder = services.GetRequiredService<HostSettings>().DataPath;
-            PrivateFolder.Ensure(folder);
-            (connection.DataSource, connection.DefaultTimeout) = (Path.Combine(folder, "gatehouse.db"), 1);
+            var host = services.GetRequiredService<HostSettings>();
+            PrivateFolder.Ensure(host.DataPath);
+            (connection.DataSource, connection.DefaultTimeout) = (StorageSettings.SqliteFile(host), 1);
         }
 
         // Made by the migration alone: where the file is moved away from a running service, a new and empty one must not take its place.

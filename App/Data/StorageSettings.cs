@@ -23,6 +23,17 @@ internal static class StorageSettings
             yield return "ConnectionStrings:Default names the database by an URI. Give the path of its file.";
     }
 
+    /// <exception cref="SettingsException">There is none yet, where it is a file in <c>DataDir</c>.</exception>
+    public static void DemandDatabase(IServiceProvider services)
+    {
+        if (services.GetRequiredService<DatabaseOptions>().Provider != DatabaseProvider.Sqlite || !string.IsNullOrWhiteSpace(services.GetRequiredService<ConnectionStringOptions>().Default)) return;
+        var file = SqliteFile(services.GetRequiredService<HostSettings>());
+        if (!File.Exists(file))
+            throw new SettingsException([$"DataDir: there is no {file}. A command works on the database of the service: run it in the service's folder and with its settings, or start the service first."]);
+    }
+
+    public static string SqliteFile(HostSettings host) => Path.Combine(host.DataPath, "gatehouse.db");
+
     /// <summary>Does what opens the database for the first time.</summary>
     /// <exception cref="SettingsException">It can't be opened, or isn't one: one line, where an operator can help.</exception>
     public static async Task ExplainAsync(AppDb db, Func<Task> open)

@@ -43,8 +43,8 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
         if (audience is null)
         {
             // A service that isn't registered any more gets nobody's token.
-            UnknownAudience(proxy.Route.Config.RouteId);
-            await Problems.ForStatus(StatusCodes.Status503ServiceUnavailable).ExecuteAsync(http);
+            UnknownAudience(proxy.Route.Config.RouteId, rules["audience"]);
+            await Problems.NotConnected().ExecuteAsync(http);
             return;
         }
 
@@ -165,8 +165,8 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
         return default;
     }
 
-    [LoggerMessage(9103, LogLevel.Error, "Route {Route} asks for a token for an audience that no registered service has")]
-    private partial void UnknownAudience(string route);
+    [LoggerMessage(9103, LogLevel.Error, "Route {Route} is for the audience {Audience}, which no registered service has: connect a service with that id or audience at /services, or name it in Services")]
+    private partial void UnknownAudience(string route, string audience);
 
     private sealed record Passage(CurrentUser? User, string? Authorization, bool Identified, Microsoft.Extensions.Primitives.StringValues Renewed);
 }

@@ -30,6 +30,6 @@ internal static partial class MailModule
         return Task.CompletedTask;
     }
 
-    [LoggerMessage(1204, LogLevel.Warning, "Mail:Host isn't set: letters wait, and are given up in time. Nobody gets a link to set a new password until it is.")]
+    [LoggerMessage(1204, LogLevel.Warning, "Mail:Host isn't set: letters wait, and are given up in time. Until it is, nobody gets a link to set a new password, or to begin an account by where Accounts:SignUp is ConfirmFirst.")]
     private static partial void NoServer(ILogger logger);
 }

@@ -55,6 +55,8 @@ internal static partial class Launch
     public static Task PrepareAsync(this WebApplication app, string[] args)
     {
         app.CheckSettings();
+        // Before anything is made: a folder of its own, with new keys, is nothing that a command was meant for.
+        if (IsCommand(args) && app.FindCommand(args[0]) is { Prepared: true }) StorageSettings.DemandDatabase(app.Services);
         return IsCommand(args) ? Task.CompletedTask : Task.Run(() => PrepareAsync(app, serving: true));
     }
 
@@ -102,7 +104,7 @@ internal static partial class Launch
 
     private static async Task<int> CommandAsync(WebApplication app, string name, string[] args)
     {
-        if (app.Services.GetServices<Command>().FirstOrDefault(c => c.Name == name) is { } command)
+        if (app.FindCommand(name) is { } command)
         {
             if (command.Prepared) await PrepareAsync(app, serving: false);
             return await command.RunAsync(app.Services, args, Console.Out, app.Lifetime.ApplicationStopping);
@@ -111,6 +113,8 @@ internal static partial class Launch
         await app.ListCommandsAsync(Console.Error, $"There is no command {name}. There are:");
         return 2;
     }
+
+    private static Command? FindCommand(this WebApplication app, string name) => app.Services.GetServices<Command>().FirstOrDefault(c => c.Name == name);
 
     private static async Task ListCommandsAsync(this WebApplication app, TextWriter output, string heading)
     {

@@ -2,6 +2,7 @@ using System.Collections;
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
+using Microsoft.Extensions.Configuration.EnvironmentVariables;
 using Microsoft.Extensions.Configuration.Json;
 
 namespace App.Ops;
@@ -82,7 +83,7 @@ internal sealed class SettingsCheck
         }
         else if (SettingsCatalogue.ElementOf(type) is { } element)
         {
-            if (section.Value is { Length: > 0 } single)
+            if (section.Value is { Length: > 0 } single && !IsOthers(key))
                 faults.Add($"{key} {Is(single, property)}, but it is a list. Give {key}:0, {key}:1, … one value each.");
             foreach (var entry in section.GetChildren())
             {
@@ -91,7 +92,7 @@ internal sealed class SettingsCheck
                 else Value(entry, $"{key}:{entry.Key}", element, property, open: false);
             }
         }
-        else if (section.Value is { Length: > 0 } text)
+        else if (section.Value is { Length: > 0 } text && !IsOthers(key))
         {
             faults.Add($"{key} {Is(text, property)}, but it is a group of settings: {string.Join(", ", SettingsCatalogue.Keys(type).Select(p => $"{key}:{p.Name}"))}.");
         }
@@ -100,6 +101,11 @@ internal sealed class SettingsCheck
             Group(section, key, type, open);
         }
     }
+
+    // A variable of one word may be meant for any program: who signs in to a machine has MAIL in their environment.
+    private bool IsOthers(string key) =>
+        !key.Contains(':', StringComparison.Ordinal) && configuration is IConfigurationRoot root
+        && root.Providers.Reverse().FirstOrDefault(p => p.TryGet(key, out _)) is EnvironmentVariablesConfigurationProvider;
 
     private void Attributes(string key, object? value, string? text, PropertyInfo? property)
     {

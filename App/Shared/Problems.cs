@@ -98,6 +98,9 @@ public static class Problems
         return Create(429, new Fault("Too many attempts. Try again later."));
     }
 
+    /// <summary>Behind the gateway there is a service that nobody has connected: coming again is of no use until an operator has.</summary>
+    public static ProblemHttpResult NotConnected() => Create(503, new Fault("This service isn't connected yet."));
+
     public static ProblemHttpResult Unavailable(HttpContext http, TimeSpan wait)
     {
         RetryAfter(http, wait);

@@ -44,7 +44,7 @@ public static class GatehouseExtensions
         var options = new GatehouseOptions();
         setUp(options);
         if (options is { Issuer: "" } or { Audience: "" } or { ClientSecret: null or "" } or { StaleAfter.Ticks: <= 0 })
-            throw new ArgumentException("Gatehouse needs Issuer, Audience, ClientSecret, and a StaleAfter above 0.");
+            throw new ArgumentException("It needs Issuer, Audience, GATEHOUSE_CLIENT_SECRET, a StaleAfter above 0.");
         var gate = new GatehouseVerifier(options);
         auth.Services.AddSingleton(gate).AddHostedService(_ => gate);
         return auth.AddJwtBearer(jwt => jwt.Events = new() { OnMessageReceived = gate.JudgeAsync });

@@ -100,7 +100,7 @@ func New(o Options) (*Gatehouse, error) {
 	feed, err := http.NewRequest("GET", o.URL+"/events?instance="+url.QueryEscape(o.Instance), nil)
 	known := map[string]bool{"": true, "introspect": true, "refuse": true, "accept": true}[o.WhenStale]
 	if err != nil || o.Issuer == "" || o.Audience == "" || o.ClientSecret == "" || !known || o.StaleAfter < 0 {
-		return nil, fmt.Errorf("gatehouse needs Issuer, Audience, ClientSecret; URL, WhenStale, StaleAfter in bounds")
+		return nil, fmt.Errorf("it needs Issuer, Audience, GATEHOUSE_CLIENT_SECRET; URL, WhenStale, StaleAfter good")
 	}
 	feed.SetBasicAuth(url.QueryEscape(o.ClientID), url.QueryEscape(o.ClientSecret)) // RFC 6749 section 2.3.1
 	g := &Gatehouse{Options: o, feed: feed, acked: -1, revoked: map[string]entry{}}

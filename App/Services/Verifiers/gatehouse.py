@@ -51,7 +51,7 @@ class Gatehouse:
         self.instance = self.instance or re.sub("[^A-Za-z0-9_.-]", "-", f"{socket.gethostname()}-{os.getpid()}")[-64:]
         in_bounds = self.when_stale in ("introspect", "refuse", "accept") and self.stale_after > 0
         if not (self.issuer and self.audience and self.client_secret and in_bounds):
-            raise ValueError("Gatehouse needs issuer, audience and client_secret; when_stale, stale_after in bounds")
+            raise ValueError("needs issuer, audience, GATEHOUSE_CLIENT_SECRET; when_stale, stale_after in bounds")
         stay = type("Stay", (request.HTTPRedirectHandler,), {"redirect_request": lambda *_: None})
         pair = ":".join(parse.quote(word, safe="") for word in (self.client_id or self.audience, self.client_secret))
         self._opener = request.build_opener(stay)  # nobody elsewhere is shown our credentials
