@@ -190,6 +190,8 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
             yield return ("POST", path, await _app.PostTextAsync(path, "{}", "application/json", ("Origin", "https://evil.example"), ("Cookie", user.Cookies)));
         }
 
+        foreach (var (cookies, origin) in new[] { (null, TestApp.Issuer), (user.Cookies, "https://evil.example"), (user.Cookies, TestApp.Issuer) })
+            yield return ("DELETE", email, await _app.SendAsync(HttpMethod.Delete, email, cookies: cookies, headers: ("Origin", origin)));
         foreach (var path in new[] { password, email, answered, name, data, delete, proof })
         {
             yield return ("POST", path, await _app.SendAsync(HttpMethod.Post, path, json: new { }));

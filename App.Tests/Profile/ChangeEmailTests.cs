@@ -1,7 +1,9 @@
 using System.Net;
 using App.Audit;
 using App.Mail;
+using App.Sessions;
 using App.Tests.Accounts;
+using App.Tests.Admin;
 using App.Tests.Attacks;
 using Microsoft.EntityFrameworkCore;
 
@@ -116,14 +118,64 @@ public sealed partial class ChangeEmailTests : IAsyncLifetime
         {
             var undone = await _app.SignUpAsync();
             await ChangeAsync(undone, "changed@example.test");
-            Assert.DoesNotContain("asked for another address", await PageOfAsync(undone), StringComparison.Ordinal);
+            Assert.DoesNotContain("asked for another address", await ProfileAsync(undone), StringComparison.Ordinal);
         }
 
         await _app.DbAsync(db => db.Audit.Where(a => a.Action == "email-change-asked").ExecuteUpdateAsync(set => set.SetProperty(a => a.At, _app.Time.GetUtcNow().AddDays(-1))));
         Assert.False(await SaysAsync());
 
-        async Task<bool> SaysAsync() => (await PageOfAsync(ada)).Contains("asked for another address", StringComparison.Ordinal);
-        async Task<string> PageOfAsync(TestUser user) => await (await _app.SendAsync(HttpMethod.Get, "/account/profile", cookies: user.Cookies)).Content.ReadAsStringAsync();
+        async Task<bool> SaysAsync() => (await ProfileAsync(ada)).Contains("asked for another address", StringComparison.Ordinal);
+    }
+
+    [Theory] // ATTACKS 130: nor what it is answered when they think better of it
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_was_asked_for_is_withdrawn_and_its_link_leads_nowhere(bool page)
+    {
+        var (ada, bob) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        var answers = new List<string>();
+        foreach (var wanted in new[] { "free@example.test", bob.Email })
+        {
+            await AskAsync(ada, wanted);
+            if (wanted != bob.Email) await _app.Mail.LastToAsync(wanted);
+            answers.Add(await WithdrawAsync(ada));
+            Assert.DoesNotContain("asked for another address", await ProfileAsync(ada), StringComparison.Ordinal);
+        }
+
+        Assert.Equal(answers[0], answers[1]);
+        Assert.StartsWith(page ? "200" : "204", answers[0], StringComparison.Ordinal);
+        var link = TestMail.LinkIn(await _app.Mail.LastToAsync("free@example.test"));
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.PostFormAsync(link, "new-email", [], ada.Cookies)).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", ada.AccessToken, json: new { token = TestMail.TokenIn(await _app.Mail.LastToAsync("free@example.test")) })).StatusCode);
+        Assert.Equal(ada.Email, await _app.WhoAmIAsync(cookies: ada.Cookies));
+        Assert.Equal(2, await CountAsync());
+        Assert.StartsWith(page ? "200" : "204", await WithdrawAsync(ada), StringComparison.Ordinal); // nothing is pending
+        Assert.Equal(2, await CountAsync());
+
+        async Task<string> WithdrawAsync(TestUser user)
+        {
+            var answer = page ? await _app.PostFormAsync("/account/profile", "withdraw", [], user.Cookies) : await _app.SendAsync(HttpMethod.Delete, "/api/account/email", user.AccessToken);
+            return $"{(int)answer.StatusCode} {Sealed().Replace(await answer.Content.ReadAsStringAsync(), "")}";
+        }
+
+        Task<int> CountAsync() => _app.DbAsync(db => db.Audit.CountAsync(a => a.Action == "email-change-withdrawn" && a.UserId == ada.Id && a.SessionId == ada.SessionId));
+    }
+
+    [Fact]
+    public async Task A_letter_that_is_not_written_yet_never_is_and_others_stay_as_they_are()
+    {
+        var (ada, bob) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        await AskAsync(bob, "bob@example.test");
+        await AskAsync(ada, "ada@example.test");
+        Assert.Contains("Withdraw</button>", await ProfileAsync(ada), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, "/api/account/email", ada.AccessToken)).StatusCode);
+        Assert.Empty(await _app.Mail.ToAsync("ada@example.test"));
+        var link = TestMail.LinkIn(await _app.Mail.LastToAsync("bob@example.test"));
+        Assert.Equal(HttpStatusCode.OK, (await _app.PostFormAsync(link, "new-email", [], bob.Cookies)).StatusCode);
+        await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: ada.Cookies);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _app.SendAsync(HttpMethod.Delete, "/api/account/email", ada.AccessToken)).StatusCode);
+        // As a request that came in before that, and takes its time.
+        Assert.False(await _app.ScopedAsync((App.Profile.ChangeEmail change) => change.WithdrawAsync(ada.AsCaller(), new Client("127.0.0.1", ""), CancellationToken.None)));
     }
 
     [Fact] // One account an address: taken between the letter and its answer.
@@ -182,6 +234,8 @@ public sealed partial class ChangeEmailTests : IAsyncLifetime
     // Ciphertext of the framework's, new for each answer.
     [System.Text.RegularExpressions.GeneratedRegex("Blazor-Server-Component-State:[A-Za-z0-9+/=_-]*")]
     private static partial System.Text.RegularExpressions.Regex Sealed();
+
+    private async Task<string> ProfileAsync(TestUser user) => await (await _app.SendAsync(HttpMethod.Get, "/account/profile", cookies: user.Cookies)).Content.ReadAsStringAsync();
 
     private Task<HttpResponseMessage> AskAsync(TestUser user, string email) =>
         _app.SendAsync(HttpMethod.Post, "/api/account/email", cookies: user.Cookies, json: new { email, password = user.Password });

@@ -9,7 +9,7 @@ internal static class AuditActions
     {
         "signed-up", "signed-in", "session-ended", "sign-in-refused", "locked-out", "proved-again",
         "password-changed", "reset-asked", "disowned",
-        "email-confirmed", "email-change-asked", "email-changed", "email-change-undone",
+        "email-confirmed", "email-change-asked", "email-change-withdrawn", "email-changed", "email-change-undone",
         "authenticator-added", "authenticator-removed", "recovery-codes-renewed", "recovery-codes-removed", "recovery-code-used",
         "passkey-added", "passkey-removed", "passkey-renamed",
         "name-changed", "data-taken", "account-deleted",

@@ -29,6 +29,7 @@ internal static class ActivityWords
         "reset-started" => Text.DidStartReset,
         "email-confirmed" => Text.DidConfirm,
         "email-change-asked" => Text.DidAskEmail,
+        ChangeEmail.Withdrawn => Text.DidWithdrawEmail,
         "email-changed" => Text.DidChangeEmail,
         "email-change-undone" => Text.DidUndoEmail,
         "name-changed" => Text.DidChangeName,

@@ -24,9 +24,10 @@ public sealed class ChangeEmailRequest
 /// A person wants another address. Nothing changes until the letter to it is answered; an address that somebody else has gets
 /// none, and the one who asks can't tell.
 /// </summary>
-internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, AuditLog audit)
+internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, OneTimeLinks links, ReadProfile profile, AuditLog audit)
 {
     public const string Letter = LooseEnds.NewEmail;
+    public const string Withdrawn = "email-change-withdrawn";
 
     public abstract record Outcome
     {
@@ -46,6 +47,10 @@ internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, 
             Outcome.Refused(var why) => CheckPassword.Problem(why, http),
             _ => throw new UnreachableException(),
         };
+
+    /// <summary>Takes back what was asked for: the link in the letter leads nowhere from now on. Answered alike where nothing is pending.</summary>
+    public static async Task<Results<NoContent, ProblemHttpResult>> HandleWithdrawAsync(CurrentUser user, ChangeEmail change, HttpContext http, CancellationToken ct) =>
+        await change.WithdrawAsync(user, Client.Of(http), ct) ? TypedResults.NoContent() : Problems.NotAuthorized();
 
     public async Task<Outcome> TryAsync(ChangeEmailRequest request, CurrentUser caller, Client client, CancellationToken ct)
     {
@@ -70,6 +75,22 @@ internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, 
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return new Outcome.LetterSent();
+    }
+
+    /// <summary>Asks for no password: it makes nothing less safe, and leaves the account as it is.</summary>
+    /// <returns>False where the session has ended meanwhile.</returns>
+    public async Task<bool> WithdrawAsync(CurrentUser caller, Client client, CancellationToken ct)
+    {
+        await using var transaction = await db.BeginWriteAsync(ct);
+        if (await db.FindLifeAsync(caller.SessionId, ct) is not { RevokedAt: null }) return false;
+        // By what was asked for, not by whether there is a letter: one to an address that somebody has was never written.
+        if (await profile.OfAsync(caller, ct) is { AskedAt: not null }) audit.Add(Withdrawn, caller.Id, caller.SessionId, client.Address);
+        // First the draft: where one is being written just now, this waits until its link is there to be withdrawn.
+        await outbox.WithdrawDraftsAsync(caller.Id, Letter, ct);
+        await links.WithdrawAsync(caller.Id, [ConfirmNewEmail.Link], ct);
+        await db.SaveChangesAsync(ct);
+        await transaction.CommitAsync(ct);
+        return true;
     }
 }
 

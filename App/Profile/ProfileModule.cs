@@ -29,6 +29,7 @@ internal static class ProfileModule
         var mine = routes.MapGroup("/api/account").WithTags("Account").RequireAuthorization().WithMetadata(WritesLetters.Mark).ProducesProblem(401);
         mine.MapPost("/password", ChangePassword.HandleAsync).RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(429);
         mine.MapPost("/email", ChangeEmail.HandleAsync).RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(429);
+        mine.MapDelete("/email", ChangeEmail.HandleWithdrawAsync);
         mine.MapPost("/name", ChangeName.HandleAsync).ProducesProblem(400);
         mine.MapGet("/activity", ListActivity.HandleAsync).ProducesProblem(400);
         mine.MapPost("/data", MyData.HandleAsync).RequireRateLimiting(RateLimits.Credentials).Produces<object>(200, "application/json").ProducesProblem(400).ProducesProblem(429);

@@ -11,7 +11,7 @@ internal sealed record ProfileView(string Email, bool Confirmed, string? Name, D
 internal sealed class ReadProfile(AppDb db, TimeProvider time)
 {
     // What answers the letter, and what withdraws it.
-    private static readonly string[] OfEmail = ["email-change-asked", "email-changed", "email-change-undone", "password-changed", "account-locked", "disowned"];
+    private static readonly string[] OfEmail = ["email-change-asked", ChangeEmail.Withdrawn, "email-changed", "email-change-undone", "password-changed", "account-locked", "disowned"];
 
     /// <returns>Null when the account is gone.</returns>
     public async Task<ProfileView?> OfAsync(CurrentUser user, CancellationToken ct)
