@@ -7,6 +7,7 @@ using App.Events;
 using App.Frame;
 using App.Profile;
 using App.Tests.Accounts;
+using App.Tests.Attacks;
 using App.Tests.Data;
 
 namespace App.Tests.Admin;
@@ -30,6 +31,34 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
 
         Assert.Contains((await PageAsync(admin, "/account")).QuerySelectorAll(".side a"), a => a.GetAttribute("href") == "/admin");
         Assert.DoesNotContain((await PageAsync(user, "/account")).QuerySelectorAll(".side a"), a => a.GetAttribute("href")!.StartsWith("/admin", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("en", "This page is for admins", "none any more")]
+    [InlineData("de", "Diese Seite ist für Admins", "keiner mehr")]
+    public async Task Who_is_no_admin_any_more_is_told_so_and_what_to_do(string language, string title, string said)
+    {
+        var admin = await _app.NewAdminAsync();
+        await _app.GrantAsync(admin, granted: false);
+        foreach (var path in new[] { "/admin", "/admin/users", $"/admin/users/{admin.Id}", "/admin/audit", "/admin/events", "/admin/keys", "/admin/drill", "/services", "/services/new", "/services/stock", "/services/stock/connect" })
+        {
+            var answer = await _app.SendAsync(HttpMethod.Get, path, cookies: admin.Cookies, headers: ("Accept-Language", language));
+            var page = await answer.PageAsync();
+            Assert.True((HttpStatusCode.Forbidden, title) == (answer.StatusCode, page.QuerySelector("h1")!.TextContent), $"{path}: {(int)answer.StatusCode} {page.QuerySelector("h1")!.TextContent}");
+            Assert.Contains(said, page.QuerySelector(".card")!.TextContent, StringComparison.Ordinal);
+            Assert.Contains(admin.Email, page.QuerySelector(".card")!.TextContent, StringComparison.Ordinal);
+            Assert.NotNull(page.QuerySelector(".card a[href='/account/sign-out']"));
+        }
+
+        await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Get, "/api/admin/users", cookies: admin.Cookies), 403, "Forbidden");
+    }
+
+    [Fact] // An admin's own request from another site is refused for that.
+    public async Task Who_is_an_admin_is_not_told_to_become_one()
+    {
+        var admin = await _app.NewAdminAsync();
+        var answer = await _app.PostTextAsync("/admin/keys", "x=1", "application/x-www-form-urlencoded", ("Origin", "https://evil.example"), ("Cookie", admin.Cookies));
+        Assert.Equal((HttpStatusCode.Forbidden, "This isn’t open to you"), (answer.StatusCode, (await answer.PageAsync()).QuerySelector("h1")!.TextContent));
     }
 
     [Fact] // ATTACKS 72
