@@ -1,4 +1,5 @@
 using System.Text.Json;
+using App.Tests.Admin;
 using App.Tests.Factors;
 using App.Tests.OAuth;
 using Microsoft.AspNetCore.Routing;
@@ -223,6 +224,8 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         var admin = (await _app.SignInAsync(user)).AccessToken;
         const string drills = "/api/admin/drills";
         const string keys = "/api/admin/keys", rotateKeys = keys + "/rotate", revokeKey = keys + "/{id}/revoke";
+        await using (var shared = TestApp.Start(("Tokens:SharedSecret", "a secret of at least thirty-two characters")))
+            yield return ("POST", rotateKeys, await shared.SendAsync(HttpMethod.Post, rotateKeys, (await shared.NewAdminAsync()).AccessToken));
         foreach (var bearer in new[] { null, (await _app.SignUpAsync()).AccessToken, admin })
         {
             var all = await _app.SendAsync(HttpMethod.Get, keys, bearer);

@@ -2,9 +2,12 @@ using System.Net;
 using AngleSharp.Dom;
 using App.Events;
 using App.Keys;
+using App.Sessions;
 using App.Tests.Accounts;
 using App.Tests.Admin;
+using App.Tests.Attacks;
 using App.Tokens;
+using App.Ui;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -115,6 +118,29 @@ public sealed class KeysPageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_question_says_what_it_costs_and_that_a_rotation_has_just_been()
+    {
+        for (var i = 0; i < 2; i++) await _app.SignUpAsync();
+        await AdvanceAsync(TimeSpan.FromDays(2));
+        _admin = await _app.SignInAsync(_admin);
+        var (first, second) = (await IdAsync(SigningKeyState.Current), await IdAsync(SigningKeyState.Next));
+        var asked = Row(await PageAsync(), first).QuerySelector("dialog")!.TextContent;
+        var alive = await _app.DbAsync(db => db.Sessions.CountAsync(s => s.RevokedAt == null));
+        Assert.Contains($"Sessions alive: {alive}.", asked, StringComparison.Ordinal);
+        var facts = _app.Get<TokenFacts>();
+        Assert.Contains($"would be good until {When.Exact(_app.Time.GetUtcNow() + facts.AliveFor(facts.Lifetime))}", asked, StringComparison.Ordinal);
+        Assert.All(["Tokens of the key before it", "published only"], words => Assert.DoesNotContain(words, asked, StringComparison.Ordinal));
+
+        await PostAsync("rotate", ("seen", first));
+        var page = await PageAsync();
+        asked = Row(page, second).QuerySelector("dialog")!.TextContent;
+        Assert.All(["It began to sign just now", "Tokens of the key before it", "was published only just now"], words => Assert.Contains(words, asked, StringComparison.Ordinal));
+        Assert.Contains($"would be good until {When.Exact(_app.Time.GetUtcNow() + SigningKeyRing.VerifiedAfterEnd)}", Row(page, first).QuerySelector("dialog")!.TextContent, StringComparison.Ordinal);
+        await AdvanceAsync(facts.AliveFor(facts.Lifetime));
+        Assert.DoesNotContain("It began to sign", Row(await PageAsync(), second).QuerySelector("dialog")!.TextContent, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_next_key_is_revoked_without_a_token_refused()
     {
         var (current, next) = (await IdAsync(SigningKeyState.Current), await IdAsync(SigningKeyState.Next));
@@ -144,6 +170,25 @@ public sealed class KeysPageTests : IAsyncLifetime
         var page = await (await app.SendAsync(HttpMethod.Get, Here, cookies: admin.Cookies)).PageAsync();
         Assert.Contains("Migration mode", page.QuerySelector(".notice.wait")!.TextContent, StringComparison.Ordinal);
         Assert.Null(page.QuerySelector("dialog"));
+        var refused = await app.PostFormAsync(Here, "keys", [new("act", "rotate"), new("seen", "any")], admin.Cookies); // of a page from before the restart
+        Assert.Contains("Migration mode", Assert.Single((await refused.PageAsync()).Faults()), StringComparison.Ordinal);
+    }
+
+    [Fact] // No token is signed by them; what others believe of a key can still be taken away.
+    public async Task In_migration_mode_a_rotation_is_refused_and_a_revocation_is_not()
+    {
+        await using var shared = _app.StartReplica(("Tokens:SharedSecret", "a secret of at least thirty-two characters"));
+        var (current, admin) = (await IdAsync(SigningKeyState.Current), await shared.SignInAsync(_admin));
+        var problem = await Answers.AssertProblemAsync(await shared.SendAsync(HttpMethod.Post, "/api/admin/keys/rotate", admin.AccessToken), 409, "Tokens are signed with Tokens:SharedSecret. There is nothing to rotate until that setting is gone.");
+        Assert.Equal("shared_secret", problem.GetProperty("code").GetString());
+        await using var output = new StringWriter();
+        Assert.Equal(1, await KeyCommands.RunAsync(shared.Services, ["rotate"], output, CancellationToken.None));
+        Assert.Contains("Tokens:SharedSecret", output.ToString(), StringComparison.Ordinal);
+        Assert.Equal((current, 0), (await IdAsync(SigningKeyState.Current), await _app.DbAsync(db => db.SecurityEvents.CountAsync(e => e.KeyId != null))));
+
+        Assert.Equal(HttpStatusCode.OK, (await shared.SendAsync(HttpMethod.Post, $"/api/admin/keys/{current}/revoke", admin.AccessToken)).StatusCode);
+        await _app.Get<SigningKeyRing>().LoadAsync();
+        Assert.Null(await _app.WhoAmIAsync(bearer: _admin.AccessToken));
     }
 
     [Fact]

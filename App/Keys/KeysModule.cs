@@ -9,7 +9,7 @@ internal static class KeysModule
     {
         var keys = routes.MapGroup("/api/admin/keys").WithTags("Admin").RequireAuthorization(Roles.Admin).ProducesProblem(401).ProducesProblem(403);
         keys.MapGet("", ManageKeys.HandleListAsync);
-        keys.MapPost("/rotate", ManageKeys.HandleRotateAsync);
+        keys.MapPost("/rotate", ManageKeys.HandleRotateAsync).ProducesProblem(409);
         keys.MapPost("/{id}/revoke", ManageKeys.HandleRevokeAsync).ProducesProblem(404);
         return routes;
     }

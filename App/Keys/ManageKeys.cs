@@ -1,7 +1,10 @@
 using App.Data;
 using App.Profile;
+using App.Sessions;
 using App.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+using SessionOptions = App.Sessions.SessionOptions;
 
 namespace App.Keys;
 
@@ -17,17 +20,21 @@ public sealed record KeyView(
 internal sealed record KeysChanged(string Current);
 
 /// <summary>Signing keys in an admin's hands, as <c>App keys</c> has them on the command line. The endpoints and the page both end here.</summary>
-internal sealed class ManageKeys(AppDb db, SigningKeys keys, RotateOnSchedule schedule)
+internal sealed class ManageKeys(AppDb db, SigningKeys keys, RotateOnSchedule schedule, SessionOptions sessions, TimeProvider time)
 {
+    // Beyond, it is many: nobody waits for a million rows to be counted.
+    private const int MostCounted = 100_000;
+
     /// <summary>All keys there have been, the newest first.</summary>
     public static async Task<Ok<IReadOnlyList<KeyView>>> HandleListAsync(ManageKeys manage, CancellationToken ct) => TypedResults.Ok(await manage.ListAsync(ct));
 
-    /// <summary>The next key signs; the current one verifies until its last token has expired. Who asks while another's is under way is told of that one.</summary>
+    /// <summary>The next key signs; the current one verifies until its last token has expired. Who asks while another's is under way is told of that one. 409 while a shared secret signs.</summary>
     public static async Task<Results<Ok<KeysChanged>, ProblemHttpResult>> HandleRotateAsync(CurrentUser admin, ManageKeys manage, SigningKeyRing ring, CancellationToken ct) =>
-        await manage.RotateAsync(ring.IsShared ? null : ring.Signing.Key.KeyId, admin, ct) switch
+        await manage.RotateAsync(ring.Signing.Key.KeyId, admin, ct) switch
         {
             SigningKeys.Outcome.Done(var current) => TypedResults.Ok(new KeysChanged(current)),
             SigningKeys.Outcome.Forbidden => Problems.Forbidden(),
+            SigningKeys.Outcome.AtRest => Problems.SharedSecretSigns(),
             _ => TypedResults.Ok(new KeysChanged(await manage.CurrentAsync(ct))),
         };
 
@@ -50,12 +57,12 @@ internal sealed class ManageKeys(AppDb db, SigningKeys keys, RotateOnSchedule sc
             k.State is SigningKeyState.Retired ? k.EndedAt + SigningKeyRing.VerifiedAfterEnd : null))];
     }
 
-    // While the old shared secret signs there may be none yet (Tokens:SharedSecret): the first is there from now on.
-    private async Task<string> CurrentAsync(CancellationToken ct)
-    {
-        await keys.EnsureAsync(ct);
-        return (await keys.ListAsync(ct)).First(k => k.State == SigningKeyState.Current).Id;
-    }
+    private async Task<string> CurrentAsync(CancellationToken ct) => (await keys.ListAsync(ct)).First(k => k.State == SigningKeyState.Current).Id;
+
+    /// <summary>How many sessions hold tokens, or get one with their next renewal.</summary>
+    /// <returns>Null where there are very many.</returns>
+    public async Task<int?> CountSessionsAsync(CancellationToken ct) =>
+        await db.Sessions.Living(time.GetUtcNow(), sessions).Take(MostCounted + 1).CountAsync(ct) is <= MostCounted and var count ? count : null;
 
     /// <param name="seen">The key that the admin saw signing: where it no longer does, what they want has happened. Null rotates whatever signs.</param>
     public Task<SigningKeys.Outcome> RotateAsync(string? seen, CurrentUser admin, CancellationToken ct) => keys.RotateAsync(ct, By(admin, ct), seen);

@@ -172,7 +172,7 @@ internal static class ApiDocs
         schema.Properties["code"] = new OpenApiSchema
         {
             Type = JsonSchemaType.String,
-            Description = "What to do next, for programs: `mfa_required`, `proof_required` (answered by `POST /api/sessions/current/proof`), `address_changed`, `only_admin`, or `drill_under_way` (look at `drill`); absent where the status says it all.",
+            Description = "What to do next, for programs: `mfa_required`, `proof_required` (answered by `POST /api/sessions/current/proof`), `address_changed`, `only_admin`, `shared_secret`, or `drill_under_way` (look at `drill`); absent where the status says it all.",
         };
         schema.Properties["error"] = new OpenApiSchema
         {

@@ -77,6 +77,9 @@ public static class Problems
     /// <summary>What is asked for leads into an account that an admin has locked. The member <c>code</c> is <c>account_locked</c>.</summary>
     public static ProblemHttpResult AccountLocked() => Create(409, new Fault("The account is locked. Unlock it first.")).WithCode("account_locked");
 
+    /// <summary>Signing keys rest while <c>Tokens:SharedSecret</c> signs: another next one would change no token. The member <c>code</c> is <c>shared_secret</c>.</summary>
+    public static ProblemHttpResult SharedSecretSigns() => Create(409, new Fault("Tokens are signed with Tokens:SharedSecret. There is nothing to rotate until that setting is gone.")).WithCode("shared_secret");
+
     /// <summary>A person has been sent as many letters as anybody is in an hour. The member <c>code</c> is <c>enough_letters</c>.</summary>
     public static ProblemHttpResult EnoughLetters() => Create(409, new Fault("Three such letters have been sent within the hour. Try again later.")).WithCode("enough_letters");
 

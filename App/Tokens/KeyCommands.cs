@@ -28,6 +28,7 @@ internal static class KeyCommands
         await output.WriteLineAsync(outcome switch
         {
             SigningKeys.Outcome.Done(var current) => $"Done. {current} is the current key.",
+            SigningKeys.Outcome.AtRest => "Tokens are signed with Tokens:SharedSecret. There is nothing to rotate until that setting is gone.",
             SigningKeys.Outcome.Overtaken => "Another process changed the keys at the same moment; see `keys list`.",
             _ => "No such key, or it is revoked already; see `keys list`.",
         });

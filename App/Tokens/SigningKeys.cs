@@ -28,6 +28,9 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
 
         /// <summary>The caller is no admin any more.</summary>
         public sealed record Forbidden : Outcome;
+
+        /// <summary>A shared secret signs (migration mode), and no key does.</summary>
+        public sealed record AtRest : Outcome;
     }
 
     /// <summary>An admin who does it, and whether they may still do so: asked within the transaction. Without one it is the command line, or the schedule.</summary>
@@ -51,6 +54,7 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
     /// <param name="seen">Which key is to retire: where another signs by now, nothing happens. Null is whichever signs.</param>
     public async Task<Outcome> RotateAsync(CancellationToken ct, ByAdmin? by = null, string? seen = null)
     {
+        if (ring.IsShared) return new Outcome.AtRest();
         var (current, next) = await ReadPairAsync(ct);
         if (current is null || next is null) return new Outcome.NotFound();
         if (seen is not null && seen != current.Id) return new Outcome.Overtaken();
@@ -58,7 +62,8 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
         return await SaveAsync(next.Id, by, ct);
     }
 
-    /// <summary>Tokens signed by this key are refused at once, everywhere. If it was the current one, the next takes over.</summary>
+    /// <summary>Tokens signed by this key are refused at once, everywhere. If it was the current one, the next takes over.
+    /// Also while a shared secret signs: replicas without it, and services that hold the key, believe it still.</summary>
     public async Task<Outcome> RevokeAsync(string keyId, CancellationToken ct, ByAdmin? by = null)
     {
         var (current, next) = await ReadPairAsync(ct);
