@@ -174,7 +174,7 @@ public sealed class ListsTests(SharedApp shared) : IClassFixture<SharedApp>
     [Fact] // Of a million rows nobody waits for all of them: what a time needs is found by the primary key.
     public async Task A_time_is_looked_for_by_halves()
     {
-        await using var app = TestApp.Start();
+        await using var app = TestApp.Start(("Logging:LogLevel:Microsoft.EntityFrameworkCore.Database.Command", "Information"));
         var start = app.Time.GetUtcNow();
         await app.DbAsync(db => db.Database.ExecuteSqlAsync($"""
             INSERT INTO "Audit" ("At", "Action") WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT {start.UtcTicks} + i * {TimeSpan.TicksPerMinute}, 'signed-in' FROM n
@@ -185,12 +185,13 @@ public sealed class ListsTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Equal((50, true), (page.Entries.Count, page.Entries.All(e => e.At >= day.From && e.At < day.Until)));
         await app.ScopedAsync((ListEvents list) => list.RecentAsync(null, null, null, day, 50, CancellationToken.None));
         var commands = app.Log.Lines.Skip(told).Where(l => l.Contains("Executed DbCommand", StringComparison.Ordinal) && (l.Contains("FROM \"Audit\"", StringComparison.Ordinal) || l.Contains("FROM \"SecurityEventLog\"", StringComparison.Ordinal)))
-            .Select(l => l[l.IndexOf("SELECT", StringComparison.Ordinal)..]).ToList();
-        Assert.InRange(commands.Count, 20, 45);
+            .Select(l => l[l.IndexOf("SELECT", StringComparison.Ordinal)..].TrimEnd()).ToList();
+        Assert.InRange(commands.Count(c => c.Contains("AS \"Number\"", StringComparison.Ordinal)), 20, 40);
         foreach (var command in commands.Distinct())
         {
             var plan = await app.DbAsync(db => PlanAsync(db.Database.GetDbConnection(), command));
-            System.IO.File.AppendAllText("/tmp/lists-plans.txt", command + "\n=> " + plan + "\n");
+            // The newest row of all is the end of the table; everything else is a range of its key.
+            Assert.True(plan.StartsWith("SCAN", StringComparison.Ordinal) ? command.EndsWith("DESC\nLIMIT 1", StringComparison.Ordinal) && !command.Contains("WHERE", StringComparison.Ordinal) : !plan.Contains("TEMP", StringComparison.Ordinal), $"{command}\n=> {plan}");
         }
     }
 

@@ -256,7 +256,16 @@ public sealed class SendLettersTests
         var list = await app.Client.GetStringAsync("/dev/mail");
         Assert.Contains($"/dev/mail/{id}", list, StringComparison.Ordinal);
         Assert.DoesNotContain("<script>", list, StringComparison.Ordinal);
-        Assert.Contains("First &amp; last.", await app.Client.GetStringAsync($"/dev/mail/{id}"), StringComparison.Ordinal);
+        Assert.Contains("<span>ada@example.test</span><time datetime=\"2026-01-01T00:00:00Z\" title=\"2026-01-01 00:00:00 UTC\">just now</time>", list, StringComparison.Ordinal);
+        var text = await app.Client.GetStringAsync($"/dev/mail/{id}");
+        Assert.Contains("First &amp; last.", text, StringComparison.Ordinal);
+        Assert.Contains($"<a href=\"{TestApp.Issuer}/account/x?token=a&amp;b\">{TestApp.Issuer}/account/x?token=a&amp;b</a>", text, StringComparison.Ordinal);
+        foreach (var (later, said) in new[] { (TimeSpan.FromMinutes(59), "59 min ago"), (TimeSpan.FromHours(22), "22 h ago"), (TimeSpan.FromDays(1), "2026-01-01 00:00:00 UTC</time>") })
+        {
+            app.Time.Advance(later);
+            Assert.Contains(said, await app.Client.GetStringAsync("/dev/mail"), StringComparison.Ordinal);
+        }
+
         var look = await app.Client.GetAsync($"/dev/mail/{id}/html");
         Assert.Contains("sandbox", look.Headers.GetValues("Content-Security-Policy").Single(), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.NotFound, (await app.Client.GetAsync($"/dev/mail/{Guid.NewGuid()}")).StatusCode);

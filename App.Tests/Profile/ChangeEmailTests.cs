@@ -167,7 +167,7 @@ public sealed partial class ChangeEmailTests : IAsyncLifetime
         var (ada, bob) = (await _app.SignUpAsync(), await _app.SignUpAsync());
         await AskAsync(bob, "bob@example.test");
         await AskAsync(ada, "ada@example.test");
-        Assert.Contains("value=\"withdraw\"", await ProfileAsync(ada), StringComparison.Ordinal);
+        Assert.Contains("Withdraw</button>", await ProfileAsync(ada), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, "/api/account/email", ada.AccessToken)).StatusCode);
         Assert.Empty(await _app.Mail.ToAsync("ada@example.test"));
         var link = TestMail.LinkIn(await _app.Mail.LastToAsync("bob@example.test"));

@@ -51,7 +51,7 @@ internal sealed partial class Asked
     public Period Period(string? from, string? to)
     {
         var (first, last) = (Time(from, "from"), Time(to, "to"));
-        if (first?.First > last?.First) _faults.Add(new Fault("from must not be after to", "from", () => Admin.Text.FromAfterTo));
+        if (first?.First >= last?.Until) _faults.Add(new Fault("from must not be after to", "from", () => Admin.Text.FromAfterTo));
         return new Period(first?.First, last?.Until);
     }
 

@@ -39,18 +39,18 @@ internal sealed record Period(DateTimeOffset? From = null, DateTimeOffset? Until
         return within.Select(m => m.Row);
     }
 
-    // By halving: each look is one row, found by its number, and a million rows are twenty looks.
+    // By halving: each look is one row, found by its number, and a million rows are twenty looks. Any of them may be gone with its owner's account.
     private static async Task<long> FirstAsync<T>(IQueryable<Moment<T>> rows, DateTimeOffset moment, CancellationToken ct)
     {
         var looks = rows.Select(m => new { m.Number, m.At });
         var last = await looks.OrderByDescending(m => m.Number).FirstOrDefaultAsync(ct);
         if (last is null || last.At < moment) return long.MaxValue;
-        var (low, high) = (await looks.MinAsync(m => m.Number, ct), last.Number);
+        var (low, high) = (await looks.MinAsync(m => (long?)m.Number, ct) ?? last.Number, last.Number);
         while (low < high)
         {
             var middle = low + ((high - low) / 2);
-            var look = await looks.Where(m => m.Number >= middle).OrderBy(m => m.Number).FirstAsync(ct);
-            if (look.At < moment) low = look.Number + 1;
+            var look = await looks.Where(m => m.Number >= middle).OrderBy(m => m.Number).FirstOrDefaultAsync(ct);
+            if (look is not null && look.At < moment) low = look.Number + 1;
             else high = middle;
         }
 
