@@ -12,6 +12,7 @@ namespace App.Tests.Drill;
 public sealed class DrillPageTests : IAsyncLifetime
 {
     private const string Path = "/admin/drill";
+    private static readonly TimeSpan Target = TimeSpan.FromSeconds(1);
 
     private readonly TestApp _app = TestApp.Start(FeedServices.Settings);
     private TestUser _admin = null!;
@@ -45,9 +46,9 @@ public sealed class DrillPageTests : IAsyncLifetime
 
         await AckAsync("billing", 2);
         var over = await PageAsync(answer.Location());
-        Assert.Equal("All 2 services refused it within 6 s.", Words(over.QuerySelector(".drill b")!));
+        Assert.Equal("All 2 services refused it within 6 s. billing was 5 s later than the target of 1 s.", Words(over.QuerySelector(".drill.wait b")!));
         Assert.Equal(["billing without a name after 6 s", "orders A after 34 ms"], over.QuerySelectorAll("tbody tr").Select(row => string.Join(' ', row.TextContent.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[..^2])));
-        Assert.Contains("Half of the instances within 34 ms, the slowest after 6 s.", Words(over.QuerySelector("main")!), StringComparison.Ordinal);
+        Assert.Contains("Half of the instances within 34 ms, the slowest after 6 s. The target is 1 s.", Words(over.QuerySelector("main")!), StringComparison.Ordinal);
         Assert.Contains(over.QuerySelectorAll("code"), c => c.TextContent.Contains("/api/admin/drills", StringComparison.Ordinal));
 
         _app.Time.Advance(TimeSpan.FromMinutes(2));
@@ -95,7 +96,9 @@ public sealed class DrillPageTests : IAsyncLifetime
 
     [Theory]
     [InlineData("billing refused it within 34 ms.", 1, "billing applied 0.034")]
-    [InlineData("All 2 services refused it within 1.2 s.", 1, "billing applied 0.034", "orders applied 1.2")]
+    [InlineData("All 2 services refused it within 1 s.", 1, "billing applied 0.034", "orders applied 1")]
+    [InlineData("All 3 services refused it within 1.2 s. shop and orders were later than the target of 1 s, the slowest by 200 ms.", 2, "billing applied 0.034", "orders applied 1.1", "shop applied 1.2")]
+    [InlineData("All 2 services refused it within 1.2 s. orders was 200 ms later than the target of 1 s.", 2, "billing applied 0.034", "orders applied 1.2")]
     [InlineData("All 2 services refused it within 34 ms. Not in contact, and not waited for: shop.", 1, "billing applied 0.034", "orders applied", "shop silent")]
     [InlineData("Every service in contact refuses it. How long that took can’t be said any more.", 100, "billing applied")]
     [InlineData("No service was in contact, so there was nobody to time. Not in contact, and not waited for: shop.", 1, "shop silent", "orders left")]
@@ -106,25 +109,56 @@ public sealed class DrillPageTests : IAsyncLifetime
     [InlineData("shop, billing and 1 more haven’t answered after 5 s; the farthest is 12 s behind.", 6, "a waiting 6", "billing waiting 7", "shop waiting 12")]
     [InlineData("billing was told, and didn’t take the event.", 1, "billing refused", "orders applied 0.01")]
     [InlineData("No answer from billing within 60 s. Nobody is waited for any longer; reload the page to see who has answered since.", 100, "billing waiting 112")]
-    [InlineData("billing refused it within 67 s.", 100, "billing applied 67")]
+    [InlineData("No answer from billing within 60 s. Nobody is waited for any longer; reload the page to see who has answered since. orders was 1 s later than the target of 1 s.", 100, "billing waiting 112", "orders applied 2")]
+    [InlineData("billing refused it within 67 s. billing was 66 s later than the target of 1 s.", 100, "billing applied 67")]
     public void The_verdict_is_a_sentence_or_two(string verdict, int age, params string[] answers)
     {
         var at = DateTimeOffset.UnixEpoch;
-        var drill = DrillView.Of(Guid.NewGuid(), 1, at, answers.Select(a => a.Split(' ') is [var service, var state, .. var number]
-            ? (service, new DrillInstance("", state, state == "applied" ? Number(number) : null, state == "waiting" ? Number(number) : null, at)) : default), [], at.AddSeconds(age));
+        var drill = Of(at, age, answers);
         Assert.Equal(verdict, DrillWords.Verdict(drill, at.AddSeconds(age)).Replace('\u00a0', ' '));
-
-        static double? Number(string[] text) => text is [var one] ? double.Parse(one, System.Globalization.CultureInfo.InvariantCulture) : null;
     }
 
     [Fact] // a busy log keeps few acknowledgements
     public void What_an_earlier_look_has_seen_is_still_known_at_a_later_one()
     {
         var at = DateTimeOffset.UnixEpoch;
-        var first = DrillView.Of(Guid.NewGuid(), 1, at, [("billing", new("", "applied", 0.03, null, at)), ("orders", new("", "waiting", null, 1, at))], [], at);
-        var later = DrillView.Of(first.Id, 1, at, [("billing", new("", "applied", null, null, at)), ("orders", new("", "applied", 0.2, null, at))], [], at).Remembering(first, at);
+        var first = DrillView.Of(Guid.NewGuid(), 1, at, [("billing", new("", "applied", 0.03, null, at)), ("orders", new("", "waiting", null, 1, at))], [], at, Target);
+        var later = DrillView.Of(first.Id, 1, at, [("billing", new("", "applied", null, null, at)), ("orders", new("", "applied", 0.2, null, at))], [], at, Target).Remembering(first, at);
         Assert.Equal((0.03, 0.2, 0.03), (later.P50Seconds!.Value, later.MaxSeconds!.Value, later.Services[0].Seconds!.Value));
     }
+
+    [Theory]
+    [InlineData("nobody", null, 0, null, 1, "shop silent", "orders left")]
+    [InlineData("within", 1.0, 0, null, 1, "billing applied 0.5", "orders applied 1", "shop silent")]
+    [InlineData("within", null, 0, null, 9, "billing applied")] // nobody knows
+    [InlineData("late", 3.0, 2, "orders", 9, "billing applied 1.001", "orders applied 3", "shop applied 0.1")]
+    [InlineData("behind", 61.0, 2, "shop", 61, "orders applied 3", "shop waiting 70", "billing applied 0.1")]
+    [InlineData("behind", 61.0, 1, "orders", 61, "orders refused")]
+    [InlineData(null, null, 0, null, 59, "orders waiting 59")]
+    public void What_comes_of_a_drill_is_said_against_its_target_and_is_read_as_it_was_written(string? word, double? seconds, int late, string? service, int age, params string[] answers)
+    {
+        var at = DateTimeOffset.UnixEpoch;
+        var drill = Of(at, age, answers);
+        var outcome = DrillOutcome.Of(drill, at.AddSeconds(age));
+        Assert.Equal(word is null ? null : new DrillOutcome(word, seconds, late, service), outcome);
+        if (outcome is not null) Assert.Equal(outcome, DrillOutcome.Read(outcome.Write()));
+        Assert.Null(DrillOutcome.Read(DrillOutcome.Canary));
+        Assert.Equal("Fire-drill", App.Sessions.Device.Parse(outcome?.Write() ?? DrillOutcome.Canary).Browser);
+    }
+
+    [Fact]
+    public void Whether_a_service_is_late_is_said_once_it_is_known()
+    {
+        Assert.Equal([false, null, null, null, null], Of(DateTimeOffset.UnixEpoch, 1, "a applied 1", "b applied", "c waiting 1", "d silent", "e refused").Services.Select(s => s.Late));
+        var later = Of(DateTimeOffset.UnixEpoch, 2, "a applied 1", "b applied 1.01", "c waiting 1", "d silent", "e refused");
+        Assert.Equal([false, true, true, null, true], later.Services.Select(s => s.Late));
+        Assert.Equal((3, 1.0), (later.Late, later.TargetSeconds));
+    }
+
+    private static DrillView Of(DateTimeOffset at, int age, params string[] answers) => DrillView.Of(Guid.NewGuid(), 1, at, answers.Select(a => a.Split(' ') is [var service, var state, .. var number]
+        ? (service, new DrillInstance("", state, state == "applied" ? Number(number) : null, state == "waiting" ? Number(number) : null, at)) : default), [], at.AddSeconds(age), Target);
+
+    private static double? Number(string[] text) => text is [var one] ? double.Parse(one, System.Globalization.CultureInfo.InvariantCulture) : null;
 
     private static string Words(IElement element) => string.Join(' ', element.TextContent.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using App.Admin;
 using App.Audit;
+using App.Drill;
 using App.Events;
 using App.Sessions;
 using App.Tests.Admin;
@@ -56,6 +57,12 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
         }, Concerned: 3, ByAdmin: true),
         ["fire drill, twice at once"] = new("fire-drill", async c =>
             await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => c.App.SendAsync(HttpMethod.Post, "/api/admin/drills", c.Admin!.AccessToken))), ByAdmin: true),
+        ["fire drill by itself, twice at once"] = new("scheduled-drill", async c =>
+        {
+            var options = c.App.Get<DrillOptions>();
+            (options.Every, options.Account) = (TimeSpan.FromMinutes(1), c.Admin!.Email);
+            await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => c.App.Get<DrillOnSchedule>().RunOnceAsync(CancellationToken.None)));
+        }, Alone: true, ByAdmin: true),
         ["refresh reuse"] = new("refresh-reuse", async c =>
         {
             await c.RefreshAsync();
@@ -190,12 +197,12 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             return;
         }
 
-        if (cause.Reason == Causes.FireDrill.Reason)
+        if (cause.Reason == Causes.FireDrill.Reason || cause.Reason == Causes.ScheduledDrill.Reason)
         {
             // Of a session that was begun for this, by whoever began it; theirs goes on.
             var entry = events[0];
             Assert.Equal((EventTypes.SessionRevoked, c.Admin!.Id), (entry.Type, entry.UserId!.Value));
-            Assert.Equal(["fire-drill", "session-ended"], audit.Where(a => a.SessionId == entry.SessionId).OrderBy(a => a.Id).Select(a => a.Action));
+            Assert.Equal(cause.Reason == Causes.FireDrill.Reason ? ["fire-drill", "session-ended"] : [], audit.Where(a => a.SessionId == entry.SessionId).OrderBy(a => a.Id).Select(a => a.Action));
             Assert.Equal(c.Admin.Email, await c.App.WhoAmIAsync(bearer: c.Admin.AccessToken));
             return;
         }

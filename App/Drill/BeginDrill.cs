@@ -12,12 +12,11 @@ namespace App.Drill;
 /// A session of the admin's own begins and ends by the verbs by which all do, in one transaction: nothing lives on if this process dies,
 /// no list shows it as alive, and its tokens, which never leave here, were never good. Each service hears of it as of any other end.
 /// </summary>
-internal sealed partial class BeginDrill(AppDb db, StartSession start, RevokeSessions revoke, ShowDrill show, TimeProvider time, ILogger<BeginDrill> logger)
+internal sealed partial class BeginDrill(
+    AppDb db, StartSession start, RevokeSessions revoke, ShowDrill show, DrillSchedule schedule, WatchDrill watch, TimeProvider time, ILogger<BeginDrill> logger)
 {
     /// <summary>Each drill costs every service an event.</summary>
     public static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
-
-    private const string Canary = "Fire-drill";
 
     public abstract record Outcome
     {
@@ -26,8 +25,11 @@ internal sealed partial class BeginDrill(AppDb db, StartSession start, RevokeSes
         /// <param name="Wait">Until another may begin.</param>
         public sealed record UnderWay(Guid Id, TimeSpan Wait) : Outcome;
 
-        /// <summary>The caller is no admin any more.</summary>
+        /// <summary>The caller is no admin any more, nor is <c>Drill:Account</c>.</summary>
         public sealed record Forbidden : Outcome;
+
+        /// <summary>Another replica was first.</summary>
+        public sealed record NotDue : Outcome;
     }
 
     /// <summary>
@@ -47,19 +49,36 @@ internal sealed partial class BeginDrill(AppDb db, StartSession start, RevokeSes
         await using var transaction = await db.BeginWriteAsync(ct);
         // What admins do happens one after the other, at whichever replica: of two at once, the second finds the drill of the first.
         if (!await db.IsStillAdminAsync(admin, ct) || await db.Users.SingleOrDefaultAsync(u => u.Id == admin.Id, ct) is not { } person) return new Outcome.Forbidden();
+        return await EndOneAsync(transaction, person, admin.Amr, address, Causes.FireDrill, "fire-drill", ct);
+    }
+
+    /// <summary>The one that is due by itself, if it still is. Nobody did anything: what came of it stands in the log, the figures and the overview, and no row of the audit is buried under thousands of its.</summary>
+    public async Task<Outcome> IfDueAsync(CancellationToken ct)
+    {
+        await using var transaction = await db.BeginWriteAsync(ct);
+        // Touches the role, so that of two replicas the second finds the drill of the first.
+        if (!await db.IsStillAdminAsync(admin: null, ct) || await schedule.AccountAsync(ct) is not { } person) return new Outcome.Forbidden();
+        if (await schedule.DueAsync(person.Id, ct) > time.GetUtcNow()) return new Outcome.NotDue();
+        await schedule.ForgetEarlierAsync(person.Id, ct);
+        return await EndOneAsync(transaction, person, [], "", Causes.ScheduledDrill, action: null, ct);
+    }
+
+    private async Task<Outcome> EndOneAsync(WriteTransaction transaction, User person, IReadOnlyList<string> amr, string address, Cause cause, string? action, CancellationToken ct)
+    {
         var now = time.GetUtcNow();
         if (await show.NewestAsync(1, ct) is [var last] && last.OccurredAt > now - Pause)
             return new Outcome.UnderWay(last.SessionId!.Value, last.OccurredAt > now ? Pause : last.OccurredAt + Pause - now);
-        if (await start.BeginAsync(person, admin.Amr, new Client(address, Canary), [], ct, action: "fire-drill") is not { User.SessionId: var id }) return new Outcome.Forbidden();
+        if (await start.BeginAsync(person, amr, new Client(address, DrillOutcome.Canary), [], ct, action) is not { User.SessionId: var id }) return new Outcome.Forbidden();
 
         // As if it had got a token for each: who accepts none but their own hear of no other session.
         var audiences = await db.OAuthClients.Where(c => c.Audience != null).Select(c => c.Audience!).Distinct().ToListAsync(ct);
-        db.BoundAudiences.AddRange(audiences.Select(audience => new BoundAudience { SessionId = id, UserId = admin.Id, Audience = audience }));
+        db.BoundAudiences.AddRange(audiences.Select(audience => new BoundAudience { SessionId = id, UserId = person.Id, Audience = audience }));
         await db.SaveChangesAsync(ct);
-        await revoke.InUnitOfWorkAsync(s => s.Id == id, Causes.FireDrill, ct);
+        await revoke.InUnitOfWorkAsync(s => s.Id == id, cause, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
-        Begun(admin.Id, id);
+        if (cause.Audited) Begun(person.Id, id);
+        watch.Begun(id);
         return new Outcome.Begun(id);
     }
 

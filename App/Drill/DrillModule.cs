@@ -6,8 +6,13 @@ namespace App.Drill;
 internal static class DrillModule
 {
     public static IServiceCollection AddDrill(this IServiceCollection services) => services
+        .AddSettings<DrillOptions>("Drill")
         .AddScoped<BeginDrill>()
-        .AddScoped<ShowDrill>();
+        .AddScoped<ShowDrill>()
+        .AddScoped<DrillSchedule>()
+        .AddSingleton<WatchDrill>()
+        .AddSingleton<DrillOnSchedule>()
+        .AddHostedService(sp => sp.GetRequiredService<DrillOnSchedule>());
 
     public static IEndpointRouteBuilder MapDrill(this IEndpointRouteBuilder routes)
     {

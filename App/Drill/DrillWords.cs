@@ -23,6 +23,9 @@ internal static class DrillWords
         _ => When.Lasting(TimeSpan.FromSeconds(seconds)),
     };
 
+    /// <summary>Where on the axis the target stands.</summary>
+    public static double Goal(DrillView drill) => At(drill.TargetSeconds);
+
     public static IReadOnlyList<Bar> Bars(DrillView drill, DateTimeOffset now) => [.. drill.Services.Select(s => new Bar(s.Service, Marks(s, drill, now), Of(s.State, s.Seconds, s.BehindSeconds)))];
 
     /// <summary>Of a service or an instance.</summary>
@@ -53,7 +56,7 @@ internal static class DrillWords
     public static string Verdict(DrillView drill, DateTimeOffset now)
     {
         var silent = drill.Services.Where(s => s.Instances.Any(i => i.State == DrillState.Silent)).Select(s => s.Service).ToList();
-        return string.Join(' ', new[] { Alone(drill, now), silent.Count == 0 ? null : Sentence.With(Text.NotInContact, Names(silent)) }.OfType<string>());
+        return string.Join(' ', new[] { Alone(drill, now), Later(drill), silent.Count == 0 ? null : Sentence.With(Text.NotInContact, Names(silent)) }.OfType<string>());
     }
 
     /// <summary>The service to look at, where one keeps the others waiting.</summary>
@@ -62,7 +65,7 @@ internal static class DrillWords
     /// <summary>For the colour of the sentence.</summary>
     public static string Kind(DrillView drill, DateTimeOffset now) => drill.State switch
     {
-        DrillState.Applied => drill.MaxSeconds > Patience.TotalSeconds ? "wait" : "",
+        DrillState.Applied => drill.Late > 0 ? "wait" : "",
         DrillState.Ready => "still",
         DrillState.Behind => "bad",
         DrillState.Running when IsLate(drill, now) => "bad",
@@ -96,6 +99,15 @@ internal static class DrillWords
         };
     }
 
+    // Of those that have answered; who hasn't is named as that.
+    private static string? Later(DrillView drill)
+    {
+        if (drill.State is not (DrillState.Applied or DrillState.Behind)) return null;
+        var later = drill.Services.Where(s => s is { State: DrillState.Applied, Late: true }).OrderByDescending(s => s.Seconds).ToList();
+        return later.Count == 0 ? null
+            : Sentence.With(later.Count == 1 ? Text.LaterOne : Text.LaterMany, Names([.. later.Select(s => s.Service)]), Lasting(later[0].Seconds!.Value - drill.TargetSeconds), Lasting(drill.TargetSeconds));
+    }
+
     private static bool IsLate(DrillView drill, DateTimeOffset now) =>
         drill.State == DrillState.Behind || (drill.State == DrillState.Running && (now - drill.At >= Patience || Waited(drill) is [{ State: DrillState.Refused }]));
 
@@ -113,7 +125,7 @@ internal static class DrillWords
 
     private static List<Mark> Marks(DrillService service, DrillView drill, DateTimeOffset now) => service switch
     {
-        { State: DrillState.Applied, Seconds: { } took } => [Line(took, took < 1 ? "good" : "wait")],
+        { State: DrillState.Applied, Seconds: { } took } => [Line(took, service.Late == true ? "wait" : "good")],
         { State: DrillState.Waiting or DrillState.Refused } => [Line((now - drill.At).TotalSeconds, now - drill.At < Patience ? "wait" : "bad")],
         _ => [],
     };

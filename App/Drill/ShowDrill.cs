@@ -1,3 +1,4 @@
+using System.Linq.Expressions;
 using App.Data;
 using App.Events;
 using App.OAuth;
@@ -10,7 +11,7 @@ namespace App.Drill;
 /// Who refuses a drill's session by now, worked out from its entry in the log and from what each reader of the feed has said: it is kept nowhere
 /// else, so that any replica can tell, and nobody once the log has forgotten it.
 /// </summary>
-internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, ServiceRegistry registry, LiveServices live, TimeProvider time)
+internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, ServiceRegistry registry, LiveServices live, DrillOptions options, TimeProvider time)
 {
     /// <summary>Whoever hasn't answered by then isn't waited for any longer.</summary>
     public static readonly TimeSpan Watched = TimeSpan.FromSeconds(60);
@@ -20,13 +21,16 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
     // No index tells drills from the rest, and nobody waits until all of a busy log is read.
     private const int MostLooked = 10_000;
 
+    // Begun by somebody or by itself.
+    private static readonly Expression<Func<LoggedEvent, bool>> IsDrill = e => e.Reason == Causes.FireDrill.Reason || e.Reason == Causes.ScheduledDrill.Reason;
+
     /// <summary>A fire drill as it stands now. 404 for one that the event log no longer holds: it goes back an hour beyond the life of the tokens.</summary>
     public static async Task<Results<Ok<DrillView>, ProblemHttpResult>> HandleAsync(Guid id, ShowDrill show, CancellationToken ct) =>
         await show.OneAsync(id, ct) is { } drill ? TypedResults.Ok(drill) : Problems.NotFound();
 
     /// <returns>Null where the log no longer holds it.</returns>
     public async Task<DrillView?> OneAsync(Guid id, CancellationToken ct) =>
-        await db.SecurityEvents.AsNoTracking().SingleOrDefaultAsync(e => e.SessionId == id && e.Reason == Causes.FireDrill.Reason, ct) is { } drill ? await ReadAsync(drill, ct) : null;
+        await db.SecurityEvents.AsNoTracking().Where(IsDrill).SingleOrDefaultAsync(e => e.SessionId == id, ct) is { } drill ? await ReadAsync(drill, ct) : null;
 
     /// <summary>Who would be asked by a drill that began now.</summary>
     public async Task<DrillView> NextAsync(CancellationToken ct)
@@ -41,7 +45,7 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
     /// <summary>The newest first, as far as the log holds them.</summary>
     public async Task<IReadOnlyList<LoggedEvent>> NewestAsync(int most, CancellationToken ct) =>
         await db.SecurityEvents.AsNoTracking().OrderByDescending(e => e.Cursor).Take(MostLooked)
-            .Where(e => e.Reason == Causes.FireDrill.Reason).OrderByDescending(e => e.Cursor).Take(most).ToListAsync(ct);
+            .Where(IsDrill).OrderByDescending(e => e.Cursor).Take(most).ToListAsync(ct);
 
     /// <summary>The same as they stand now.</summary>
     public async Task<IReadOnlyList<DrillView>> EarlierAsync(int most, CancellationToken ct)
@@ -64,7 +68,8 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
             s.State is DrillState.Waiting ? Convergence.Seconds(now - FirstMissed(s.Reader, drill, missed)) : null,
             s.Reader.ContactAt == default ? null : s.Reader.ContactAt))).ToList();
         return DrillView.Of(
-            drill.SessionId ?? default, drill.Cursor, drill.OccurredAt, answers, [.. registry.All.Select(s => s.Description.Id).Except(answers.Select(a => a.Service)).Order(StringComparer.Ordinal)], now);
+            drill.SessionId ?? default, drill.Cursor, drill.OccurredAt, answers, [.. registry.All.Select(s => s.Description.Id).Except(answers.Select(a => a.Service)).Order(StringComparer.Ordinal)],
+            now, options.Target, drill.Reason == Causes.ScheduledDrill.Reason);
     }
 
     private async Task<List<FeedReader>> ReadersOfAsync(LoggedEvent drill, CancellationToken ct)

@@ -7,7 +7,8 @@ internal enum Concerns { Session, User, Key }
 /// <param name="Reason">Our word for it, in the log, the feed and the audit; at most 40 characters.</param>
 /// <param name="Type">The short name of the event, one of <see cref="EventTypes"/>.</param>
 /// <param name="Concerns">What its entries name, one entry each.</param>
-internal sealed record Cause(string Reason, string Type, Concerns Concerns);
+/// <param name="Audited">Whether somebody did it, so that the audit has a row of it.</param>
+internal sealed record Cause(string Reason, string Type, Concerns Concerns, bool Audited = true);
 
 /// <summary>
 /// Every cause of an event (contract section 6), complete: nothing else can be written into the log.
@@ -27,6 +28,9 @@ internal static class Causes
     /// <summary>An admin's own, begun to be ended: who applies it, and how soon, is what it is for.</summary>
     public static readonly Cause FireDrill = new("fire-drill", EventTypes.SessionRevoked, Concerns.Session);
 
+    /// <summary>The same by itself, as often as the settings say: of interest is only what came of it.</summary>
+    public static readonly Cause ScheduledDrill = new("scheduled-drill", EventTypes.SessionRevoked, Concerns.Session, Audited: false);
+
     /// <summary>RFC 7009.</summary>
     public static readonly Cause TokenRevoked = new("token-revoked", EventTypes.SessionRevoked, Concerns.Session);
 
@@ -41,7 +45,7 @@ internal static class Causes
 
     public static readonly IReadOnlyList<Cause> All =
     [
-        SignOut, EndedByUser, Disowned, EndedByAdmin, Replaced, RefreshReuse, FireDrill, TokenRevoked,
+        SignOut, EndedByUser, Disowned, EndedByAdmin, Replaced, RefreshReuse, FireDrill, ScheduledDrill, TokenRevoked,
         PasswordChanged, EmailChanged, FactorChanged, RolesChanged, Disabled, Deleted, KeyRotated, KeyRevoked,
     ];
 }

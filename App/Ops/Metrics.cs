@@ -18,7 +18,8 @@ public sealed class MetricsOptions
 /// </summary>
 public sealed class Figures
 {
-    private readonly Counter<long> _signIns, _renewals, _refusals, _unavailable;
+    private readonly Counter<long> _signIns, _renewals, _refusals, _unavailable, _drills;
+    private double _slowest = double.NaN;
 
     /// <summary>What is too frequent for an instrument.</summary>
     internal Traffic Traffic { get; } = new();
@@ -29,8 +30,13 @@ public sealed class Figures
         _renewals = Counter("gatehouse_renewals", "Refresh tokens shown, by outcome: renewed, replayed (once more within the grace), reused (which has ended the session), or refused.");
         _refusals = Counter("gatehouse_tokens_refused", "Access tokens refused at our own doors, by reason. A cookie that is renewed instead isn't one.");
         _unavailable = Counter("gatehouse_requests_unavailable", "Requests answered 503. Not counted: what asks for health, and what a service behind the gateway has answered.");
+        _drills = Counter("gatehouse_drills", "Fire drills that began here, by themselves or not, by outcome: within the target, late, behind (somebody hasn't refused the session after a minute), or nobody, where no service was in contact.");
+        meters.Create(OpsModule.OwnMeter).CreateObservableGauge(
+            "gatehouse_drill_seconds", () => Volatile.Read(ref _slowest) is var seconds && double.IsNaN(seconds) ? (Measurement<double>[])[] : [new(seconds)], unit: null,
+            "The slowest service of the last fire drill that began here and is over: how long it took to refuse the session, or was waited for.");
         foreach (var outcome in (string[])["ok", "second_step", "wrong", "limited"]) _signIns.Add(0, new KeyValuePair<string, object?>("outcome", outcome));
         foreach (var outcome in (string[])["renewed", "replayed", "reused", "refused"]) _renewals.Add(0, new KeyValuePair<string, object?>("outcome", outcome));
+        foreach (var outcome in (string[])["within", "late", "behind", "nobody"]) _drills.Add(0, new KeyValuePair<string, object?>("outcome", outcome));
         _unavailable.Add(0);
 
         // The exporter adds _total.
@@ -42,6 +48,13 @@ public sealed class Figures
     public void Renewal(string outcome) => _renewals.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
 
     public void TokenRefused(string reason) => _refusals.Add(1, new KeyValuePair<string, object?>("reason", reason));
+
+    /// <param name="slowest">Null where nobody was timed.</param>
+    public void Drill(string outcome, double? slowest)
+    {
+        Volatile.Write(ref _slowest, slowest ?? double.NaN);
+        _drills.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+    }
 
     /// <returns>What <see cref="Answered"/> is to be told.</returns>
     internal long Began() => Traffic.IsToBeTimed() ? Stopwatch.GetTimestamp() : 0;

@@ -70,7 +70,7 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
                 .ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedAt, now).SetProperty(s => s.RevokedBecause, cause.Reason), ct);
             if (changed == 0 || options.EndOf(session.ExpiresAt, session.LastSeenAt) < now - Forgotten) continue;
             events.SessionRevoked(cause, session.UserId, session.Id);
-            audit.Add("session-ended", session.UserId, session.Id, detail: cause.Reason, actor: actor);
+            if (cause.Audited) audit.Add("session-ended", session.UserId, session.Id, detail: cause.Reason, actor: actor);
             ended.Add(session.Id);
         }
 

@@ -9,9 +9,9 @@ internal sealed class StartSession(AppDb db, Grants grants, RevokeSessions revok
 {
     /// <param name="amr">How they proved it, RFC 8176.</param>
     /// <param name="replaced">The sessions this browser held until now: they end, so that nobody can plant one that a victim signs in to.</param>
-    /// <param name="action">What the audit calls it, where nobody has signed in.</param>
+    /// <param name="action">What the audit calls it, where nobody has signed in; null where it isn't to know.</param>
     /// <returns>Null where an admin has locked the account: the caller then undoes all of it, and answers as to a stranger.</returns>
-    public async Task<Grant?> BeginAsync(User user, IReadOnlyList<string> amr, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct, string action = "signed-in")
+    public async Task<Grant?> BeginAsync(User user, IReadOnlyList<string> amr, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct, string? action = "signed-in")
     {
         var now = time.GetUtcNow();
         var sessionId = Guid.CreateVersion7(now);
@@ -32,7 +32,7 @@ internal sealed class StartSession(AppDb db, Grants grants, RevokeSessions revok
         // What led to it comes first: an account that is new refers to nothing, and the session to it.
         await db.SaveChangesAsync(ct);
         if (!await db.InsertAsync(session, ct)) return null;
-        await audit.WriteAsync(action, user.Id, sessionId, client.Address, session.Amr, ct);
+        if (action is not null) await audit.WriteAsync(action, user.Id, sessionId, client.Address, session.Amr, ct);
         if (replaced.Count > 0) await revoke.InUnitOfWorkAsync(s => replaced.Contains(s.Id), Causes.Replaced, ct);
 
         var roles = await db.FindRolesAsync(user.Id, ct);
