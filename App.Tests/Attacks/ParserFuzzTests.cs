@@ -2,6 +2,7 @@ using System.Text;
 using App.Accounts;
 using App.Data;
 using App.Passwords;
+using App.Shared;
 using App.Sessions;
 using App.Tokens;
 using App.Ui;
@@ -101,7 +102,7 @@ public sealed class ParserFuzzTests
     [Fact]
     public Task No_text_makes_the_password_rules_throw()
     {
-        var policy = new PasswordPolicy(new PasswordOptions());
+        var policy = new PasswordPolicy(new PasswordOptions(), new Brand());
         var hasher = new PasswordHasher<object>();
         var stored = hasher.HashPassword(new object(), TestApp.Password);
         return Each(7, noise =>

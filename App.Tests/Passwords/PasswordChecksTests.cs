@@ -1,4 +1,5 @@
 using App.Passwords;
+using App.Shared;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -63,6 +64,7 @@ public sealed class PasswordChecksTests : IDisposable
     {
         var services = new ServiceCollection();
         services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection([new("Passwords:QueueLength", "7")]).Build());
+        services.AddSettings<Brand>("Brand");
         if (first) services.AddPasswords<IdentityUser<Guid>>();
         services.AddIdentityCore<IdentityUser<Guid>>();
         if (!first) services.AddPasswords<IdentityUser<Guid>>();

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using App.Passwords;
+using App.Shared;
 using FsCheck.Xunit;
 
 namespace App.Tests.Passwords;
@@ -7,7 +8,7 @@ namespace App.Tests.Passwords;
 public class PasswordPolicyTests
 {
     private const string Email = "ada.lovelace@example.test", Name = "Ada Lovelace";
-    private readonly PasswordPolicy policy = new(new PasswordOptions());
+    private readonly PasswordPolicy policy = new(new PasswordOptions(), new Brand());
 
     private string? Refusal(string? password, string email = Email, string? name = Name) =>
         policy.Check(password, email, name) is [var fault] ? fault.Message : null;
@@ -21,9 +22,18 @@ public class PasswordPolicyTests
     public void Too_short_is_refused_in_the_courses_words(string? password) =>
         Assert.Equal("Password must be between 15 and 128 characters", Refusal(password));
 
+    [Fact]
+    public void The_name_that_stands_on_the_page_is_no_word_of_a_password()
+    {
+        var theirs = new PasswordPolicy(new PasswordOptions(), new Brand { Name = "Vermilion" });
+        Assert.NotEmpty(theirs.Check("VermilionVermilion", Email, Name));
+        Assert.Empty(policy.Check("VermilionQuagmire7", Email, Name));
+        Assert.NotEmpty(theirs.Check("vermilion-vermilion-2026", Email, Name));
+    }
+
     [Fact] // whatever the settings ask for: it would be refused as a field left empty at each sign-in
     public void White_space_alone_is_no_password() =>
-        Assert.Equal("Password must be between 4 and 128 characters", Assert.Single(new PasswordPolicy(new PasswordOptions { MinLength = 4, RejectCommon = false }).Check("     ", Email, Name)).Message);
+        Assert.Equal("Password must be between 4 and 128 characters", Assert.Single(new PasswordPolicy(new PasswordOptions { MinLength = 4, RejectCommon = false }, new Brand()).Check("     ", Email, Name)).Message);
 
     [Fact]
     public void The_refusal_names_the_field() =>
@@ -136,7 +146,7 @@ public class PasswordPolicyTests
     [Fact]
     public void The_courses_settings_let_its_suite_through()
     {
-        var course = new PasswordPolicy(new PasswordOptions { MinLength = 4, MaxLength = 20, RejectCommon = false });
+        var course = new PasswordPolicy(new PasswordOptions { MinLength = 4, MaxLength = 20, RejectCommon = false }, new Brand());
         Assert.Empty(course.Check("password", "test@test.com", null));
         Assert.Equal("Password must be between 4 and 20 characters", Assert.Single(course.Check("p", "test@test.com", null)).Message);
         Assert.Single(course.Check(new string('x', 21), "test@test.com", null));

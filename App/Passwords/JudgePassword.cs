@@ -28,7 +28,7 @@ internal sealed class JudgePassword(PasswordPolicy policy)
     public Verdict Of(string password, string email, string? name, int min)
     {
         if (policy.Check(password, email, name, hasSecondFactor: min < policy.LengthFor(hasSecondFactor: false).Min) is [var fault, ..]) return new Verdict(0, fault.Words);
-        return PasswordPolicy.BitsOf(password, email, name) switch
+        return policy.BitsOf(password, email, name) switch
         {
             >= Strong => new Verdict(3, Text.Strong),
             >= Good => new Verdict(2, Text.Good),

@@ -8,7 +8,7 @@ namespace App.Passwords;
 /// What a new password must be: long enough, text, and not guessed first. Nothing about capitals, digits or signs
 /// (NIST SP 800-63B section 3.1.1.2). Sign-in doesn't ask it: a password that is in use stays valid.
 /// </summary>
-internal sealed class PasswordPolicy(PasswordOptions options)
+internal sealed class PasswordPolicy(PasswordOptions options, Brand brand)
 {
     private const string Field = "password";
 
@@ -36,13 +36,13 @@ internal sealed class PasswordPolicy(PasswordOptions options)
     }
 
     /// <summary>What an acceptable password costs a guesser who knows this person, in bits.</summary>
-    public static int BitsOf(string password, string email, string? name) => GuessablePassword.BitsOf(Fold(password), PersonalTerms(email, name));
+    public int BitsOf(string password, string email, string? name) => GuessablePassword.BitsOf(Fold(password), PersonalTerms(email, name));
 
     private static Fault WrongLength(int min, int max) =>
         new(string.Create(CultureInfo.InvariantCulture, $"Password must be between {min} and {max} characters"), Field,
             () => Sentence.With(Text.WrongLength, min, max));
 
-    private static Fault? WhyGuessable(string text, string email, string? name)
+    private Fault? WhyGuessable(string text, string email, string? name)
     {
         var folded = Fold(text);
         if (CommonPasswords.Contains(folded))
@@ -55,15 +55,15 @@ internal sealed class PasswordPolicy(PasswordOptions options)
             : null;
     }
 
-    // Long input doesn't get here unbounded: addresses and names are cut to what they may be.
-    private static HashSet<string> PersonalTerms(string email, string? name)
+    // And the name that stands on the page (NIST SP 800-63B section 3.1.1.2). Long input doesn't get here unbounded: addresses and names are cut to what they may be.
+    private HashSet<string> PersonalTerms(string email, string? name)
     {
         var address = Fold(Cut(email, 320));
         var local = address.Split('@')[0];
         var called = Fold(Cut(name ?? "", 320));
         var words = local.Split('.', '-', '_', '+').Concat(called.Split(' '));
         IEnumerable<string> terms =
-            [address, local, string.Concat(local.Where(char.IsLetter)), string.Concat(called.Where(char.IsLetter)), .. words, "gatehouse"];
+            [address, local, string.Concat(local.Where(char.IsLetter)), string.Concat(called.Where(char.IsLetter)), .. words, Fold(Cut(brand.Name, 320))];
         return [.. terms.Where(term => term.Length > 2)];
     }
 
