@@ -21,6 +21,7 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
     private const int MostLooked = 10_000;
 
     /// <summary>A fire drill as it stands now. 404 for one that the event log no longer holds: it goes back an hour beyond the life of the tokens.</summary>
+    /// <param name="id">The drill's id, which is that of the session that was ended.</param>
     public static async Task<Results<Ok<DrillView>, ProblemHttpResult>> HandleAsync(Guid id, ShowDrill show, CancellationToken ct) =>
         await show.OneAsync(id, ct) is { } drill ? TypedResults.Ok(drill) : Problems.NotFound();
 
