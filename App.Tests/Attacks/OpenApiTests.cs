@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using App.Tests.Admin;
 using App.Tests.Factors;
 using App.Tests.OAuth;
@@ -9,7 +10,7 @@ using Microsoft.Extensions.DependencyInjection;
 namespace App.Tests.Attacks;
 
 /// <summary>The API's description tells the truth: every route is in it, and every answer that we can provoke is one it names, in status, type and shape.</summary>
-public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
+public sealed partial class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
 {
     private static readonly string[] Ours = ["/api/", "/.well-known/", "/connect/", "/events"];
 
@@ -34,6 +35,26 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
             .Select(o => o.Value.TryGetProperty("operationId", out var id) ? id.GetString() : null).OfType<string>().ToList();
         Assert.Contains("Live", ids);
         Assert.Equal(ids.Distinct(), ids);
+    }
+
+    [Fact]
+    public async Task Whoever_reads_it_finds_words_for_every_operation_parameter_tag_and_code()
+    {
+        var document = await Answers.JsonAsync(await _app.Client.GetAsync("/openapi/v1.json"));
+        var operations = document.GetProperty("paths").EnumerateObject()
+            .SelectMany(p => p.Value.EnumerateObject().Select(o => (Name: $"{o.Name.ToUpperInvariant()} {p.Name}", Says: o.Value))).ToList();
+        var parameters = operations.SelectMany(o => o.Says.TryGetProperty("parameters", out var all) ? all.EnumerateArray().Select(p => (Name: $"{o.Name} {p.GetProperty("name")}", Says: p)) : []);
+        var tags = document.GetProperty("tags").EnumerateArray().Select(t => (Name: t.GetProperty("name").GetString()!, Says: t)).ToList();
+        string Words(JsonElement thing) => thing.TryGetProperty("description", out var words) ? words.GetString()! : "";
+
+        Assert.Equal([], operations.Where(o => Words(o.Says).Length < 20).Select(o => o.Name));
+        Assert.Equal([], parameters.Where(p => Words(p.Says).Length == 0).Select(p => p.Name));
+        Assert.Equal([], tags.Where(t => Words(t.Says).Length == 0).Select(t => t.Name));
+        Assert.Equal(tags.Select(t => t.Name).Order(), operations.SelectMany(o => o.Says.GetProperty("tags").EnumerateArray().Select(t => t.GetString()!)).Distinct().Order());
+
+        var codes = CodeOfAProblem().Matches(await File.ReadAllTextAsync(Repository.PathOf("App", "Shared", "Problems.cs"))).Select(m => m.Groups[1].Value);
+        var told = Words(document.GetProperty("components").GetProperty("schemas").GetProperty("ProblemDetails").GetProperty("properties").GetProperty("code"));
+        Assert.Equal([], codes.Where(code => !told.Contains($"`{code}`", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -326,6 +347,9 @@ public sealed class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         yield return ("GET", events, await _app.Client.GetAsync(events));
         yield return ("GET", events, await _app.SendAsync(HttpMethod.Get, events + "?instance=%20", headers: ("Authorization", basic)));
     }
+
+    [GeneratedRegex("WithCode\\(\"([a-z_]+)\"\\)")]
+    private static partial Regex CodeOfAProblem();
 
     /// <summary>As much of JSON Schema as the description uses.</summary>
     private static class Schema

@@ -15,6 +15,7 @@ internal static class ReadCurrentUser
     // The same token gets the same answer: its bytes live as long as the verified token they belong to.
     private static readonly ConditionalWeakTable<CurrentUser, byte[]> Answers = [];
 
+    /// <summary>Who is calling, by cookie or bearer token: 200 with null for a stranger and for every token that isn't good, never 401.</summary>
     public static Utf8ContentHttpResult Handle(CurrentUser? user) =>
         TypedResults.Text(user is null ? Nobody : Answers.GetValue(user, Write), Json);
 

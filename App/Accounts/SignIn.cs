@@ -38,6 +38,11 @@ internal sealed partial class SignIn(
     // The hash was replaced while the password was compared with it: it is judged by the new one.
     private sealed record Overtaken : Outcome;
 
+    /// <summary>
+    /// A password becomes a session: 200 and both cookies. The session that this browser held before ends.
+    /// 400 without a field for a wrong password, an unknown address and a locked account alike. 401 <c>mfa_required</c> where a second step is due: its <c>challenge</c>, good for five minutes,
+    /// goes to <c>/api/users/signin/mfa</c> with a code, or to <c>/api/passkeys/sign-in/begin</c>. 429 after ten wrong passwords within 15 minutes, for an address that nobody has just the same.
+    /// </summary>
     public static async Task<Results<Ok<SignedInUser>, ProblemHttpResult>> HandleAsync(
         HttpContext http, HeldSessions held, SignIn signIn, SessionCookies cookies, KnownDevices devices, CancellationToken ct)
     {

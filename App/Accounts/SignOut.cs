@@ -13,6 +13,7 @@ internal sealed record Nothing;
 /// </summary>
 internal sealed class SignOut(RevokeSessions revoke, HeldSessions held, SessionCookies cookies)
 {
+    /// <summary>Ends the session that the caller holds, and clears both cookies. 200 also without one, or where it had ended already.</summary>
     public static async Task<Ok<Nothing>> HandleAsync(HttpContext http, SignOut signOut)
     {
         await signOut.RunAsync(http);

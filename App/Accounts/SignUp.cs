@@ -18,7 +18,11 @@ namespace App.Accounts;
 public sealed class SignUpRequest
 {
     [Required, MaxLength(254)] public string Email { get; set; } = "";
+
+    /// <summary>15 to 128 characters of text, or as <c>Passwords:MinLength</c> and <c>Passwords:MaxLength</c> say, and none that is guessed first.</summary>
     [Required, MaxLength(1024)] public string Password { get; set; } = "";
+
+    /// <summary>How the person wants to be called; blank for no name.</summary>
     [MaxLength(200)] public string? Name { get; set; }
 }
 
@@ -49,6 +53,11 @@ internal sealed partial class SignUp(
         public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
     }
 
+    /// <summary>
+    /// A stranger becomes a user: 201 and both cookies. The session that this browser held before ends.
+    /// Where <c>Accounts:SignUp</c> is <c>ConfirmFirst</c> it is 202 for every address, taken or not, and the link of a letter leads on to <c>/api/users/finish-sign-up</c>.
+    /// 400 with an entry for each member at fault, the address' first; without a field for an address that is taken.
+    /// </summary>
     public static async Task<Results<Created<SignedInUser>, Accepted<Nothing>, ProblemHttpResult>> HandleAsync(
         HttpContext http, HeldSessions held, SignUp signUp, SessionCookies cookies, KnownDevices devices, CancellationToken ct)
     {

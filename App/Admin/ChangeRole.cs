@@ -33,11 +33,15 @@ internal sealed partial class ChangeRole(AppDb db, ILookupNormalizer normalizer,
 
     private const int LongestRole = 40, MostRoles = 20;
 
-    /// <summary>204 also where it is so already. What the tokens in use say is out of date at once; the next say it.</summary>
+    /// <summary>Gives a person a role; 204 also where they have it already. What their tokens in use say is out of date at once; the next say it. 400 for what can't be a role, and past 20 of them.</summary>
+    /// <param name="id">The person's id.</param>
+    /// <param name="role">Lower-case letters, digits and hyphens, 40 at most.</param>
     public static Task<Results<NoContent, ProblemHttpResult>> HandleGrantAsync(Guid id, string role, CurrentUser admin, ChangeRole change, CancellationToken ct) =>
         HandleAsync(id, role, granted: true, admin, change, ct);
 
-    /// <summary>The same for a role that is taken back. 409 for the only admin, and for the caller's own role of admin.</summary>
+    /// <summary>Takes a role back; 204 also where they don't have it. What their tokens in use say is out of date at once. 409 <c>only_admin</c> for the only admin, <c>oneself</c> for the caller's own role of admin.</summary>
+    /// <param name="id">The person's id.</param>
+    /// <param name="role">Lower-case letters, digits and hyphens, 40 at most.</param>
     public static Task<Results<NoContent, ProblemHttpResult>> HandleRevokeAsync(Guid id, string role, CurrentUser admin, ChangeRole change, CancellationToken ct) =>
         HandleAsync(id, role, granted: false, admin, change, ct);
 

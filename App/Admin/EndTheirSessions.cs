@@ -12,10 +12,12 @@ namespace App.Admin;
 internal sealed class EndTheirSessions(AppDb db, RevokeSessions revoke, AuditLog audit)
 {
     /// <summary>Ends all of a person's sessions, the caller's own included where it is them.</summary>
+    /// <param name="id">The person's id.</param>
     public static async Task<Results<Ok<EndedSessions>, ProblemHttpResult>> HandleAllAsync(Guid id, CurrentUser admin, EndTheirSessions end, CancellationToken ct) =>
         await end.AllAsync(id, admin, ct) is { } count ? TypedResults.Ok(new EndedSessions(count)) : Problems.NotFound();
 
     /// <summary>Ends one session, whosever it is. 204 also where it had ended already.</summary>
+    /// <param name="id">The session's id.</param>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleOneAsync(Guid id, CurrentUser admin, EndTheirSessions end, CancellationToken ct) =>
         await end.OneAsync(id, admin, ct) is not null ? TypedResults.NoContent() : Problems.NotFound();
 

@@ -17,7 +17,11 @@ internal static partial class ExportLists
 
     private static readonly SearchValues<char> Special = SearchValues.Create(",;\"\r\n\t");
 
-    /// <summary>Columns: id, at, action, user, session, address, detail, actor; the newest first.</summary>
+    /// <summary>All of the audit that the filters leave, as CSV (RFC 4180) in UTF-8. Columns: id, at, action, user, session, address, detail, actor; the newest first.</summary>
+    /// <param name="user">A person's id: only what is about them.</param>
+    /// <param name="action">A verb in the past, such as <c>signed-in</c>, at most 40 characters: only those.</param>
+    /// <param name="from">An instant (RFC 3339), or a day of UTC: the first that is listed.</param>
+    /// <param name="to">The same: the last that is listed, the whole of a day.</param>
     public static Results<PushStreamHttpResult, ProblemHttpResult> AuditAsync(ListAudit list, TimeProvider time, CancellationToken ct, string? user = null, string? action = null, string? from = null, string? to = null)
     {
         var asked = new Asked();
@@ -34,7 +38,11 @@ internal static partial class ExportLists
         });
     }
 
-    /// <summary>Columns: cursor, at, type, sub, sid, kid, notBefore and expires in seconds since 1970, reason; in the order of the log.</summary>
+    /// <summary>All of the event log that the filters leave, as CSV (RFC 4180) in UTF-8. Columns: cursor, at, type, sub, sid, kid, notBefore and expires in seconds since 1970, reason; in the order of the log.</summary>
+    /// <param name="type">The short name of a type of event, such as <c>session-revoked</c>: only those.</param>
+    /// <param name="user">A person's id: only what is about them.</param>
+    /// <param name="from">An instant (RFC 3339), or a day of UTC: the first that is listed.</param>
+    /// <param name="to">The same: the last that is listed, the whole of a day.</param>
     public static Results<PushStreamHttpResult, ProblemHttpResult> EventsAsync(ListEvents list, TimeProvider time, CancellationToken ct, string? type = null, string? user = null, string? from = null, string? to = null)
     {
         var asked = new Asked();

@@ -25,8 +25,11 @@ internal sealed class FindUsers(AppDb db)
 
     /// <summary>
     /// <c>query</c> is an id, or the beginning of an address or of a name; first those whose address it is, then those whose name.
-    /// Without it, everybody by address.
+    /// Without it, everybody by address. 400 with the <c>field</c> at fault.
     /// </summary>
+    /// <param name="query">At most 254 characters.</param>
+    /// <param name="after">The <c>after</c> of the page that came before this one.</param>
+    /// <param name="take">How many at a time, 1 to 100; 50 by default.</param>
     public static async Task<Results<Ok<UserList>, ProblemHttpResult>> HandleAsync(FindUsers find, CancellationToken ct, string? query = null, string? after = null, string? take = null)
     {
         var asked = new Asked();

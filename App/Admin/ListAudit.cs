@@ -25,8 +25,13 @@ internal sealed class ListAudit(AppDb db)
 {
     public const int LongestAction = 40;
 
+    /// <summary>The audit, the newest first: everybody's, or what the filters leave of it. 400 with the <c>field</c> at fault.</summary>
+    /// <param name="user">A person's id: only what is about them.</param>
+    /// <param name="action">A verb in the past, such as <c>signed-in</c>, at most 40 characters: only those.</param>
     /// <param name="from">An instant (RFC 3339), or a day of UTC: the first that is listed.</param>
     /// <param name="to">The same: the last that is listed, the whole of a day.</param>
+    /// <param name="before">The <c>before</c> of the page that came before this one.</param>
+    /// <param name="take">How many at a time, 1 to 100; 50 by default.</param>
     public static async Task<Results<Ok<AuditList>, ProblemHttpResult>> HandleAsync(
         ListAudit list, CancellationToken ct, string? user = null, string? action = null, string? from = null, string? to = null, string? before = null, string? take = null)
     {

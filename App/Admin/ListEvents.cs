@@ -24,8 +24,13 @@ internal sealed record EventList(IReadOnlyList<EventView> Events, long After);
 /// <summary>The event log, for admins, as far back as it is kept: an hour beyond the life of the tokens.</summary>
 internal sealed class ListEvents(AppDb db, SessionOptions sessions, TimeProvider time)
 {
+    /// <summary>The log of security events, the oldest first, as far back as it is kept: an hour beyond the life of the tokens. 400 with the <c>field</c> at fault.</summary>
+    /// <param name="after">A cursor: what comes after it is listed; from the beginning by default.</param>
+    /// <param name="type">The short name of a type of event, such as <c>session-revoked</c>: only those.</param>
+    /// <param name="user">A person's id: only what is about them.</param>
     /// <param name="from">An instant (RFC 3339), or a day of UTC: the first that is listed.</param>
     /// <param name="to">The same: the last that is listed, the whole of a day.</param>
+    /// <param name="take">How many at a time, 1 to 100; 50 by default.</param>
     public static async Task<Results<Ok<EventList>, ProblemHttpResult>> HandleAsync(
         ListEvents list, CancellationToken ct, string? after = null, string? type = null, string? user = null, string? from = null, string? to = null, string? take = null)
     {

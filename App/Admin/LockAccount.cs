@@ -33,7 +33,8 @@ internal sealed class LockAccount(
         Forbidden,
     }
 
-    /// <summary>Ends every session of the person, and keeps them out until the account is unlocked. 409 for the only admin, and for the caller's own account.</summary>
+    /// <summary>Ends every session of the person, and keeps them out until the account is unlocked. 409 <c>only_admin</c> for the only admin, <c>oneself</c> for the caller's own account.</summary>
+    /// <param name="id">The person's id.</param>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleLockAsync(Guid id, CurrentUser admin, LockAccount account, CancellationToken ct) =>
         await account.RunAsync(id, locked: true, admin, ct) switch
         {
@@ -45,6 +46,7 @@ internal sealed class LockAccount(
         };
 
     /// <summary>The person may sign in again, with what they had before.</summary>
+    /// <param name="id">The person's id.</param>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleUnlockAsync(Guid id, CurrentUser admin, LockAccount account, CancellationToken ct) =>
         await account.RunAsync(id, locked: false, admin, ct) switch
         {

@@ -21,6 +21,8 @@ internal sealed record UserView(
 /// <summary>One person, as an admin sees them.</summary>
 internal sealed class ShowUser(AppDb db, RecoveryCodes recovery, ListSessions sessions)
 {
+    /// <summary>One person: their address, roles, factors and living sessions. 404 for an id that nobody has.</summary>
+    /// <param name="id">The person's id.</param>
     public static async Task<Results<Ok<UserView>, ProblemHttpResult>> HandleAsync(Guid id, CurrentUser admin, ShowUser show, CancellationToken ct) =>
         await show.TryAsync(id, admin, ct) is { } user ? TypedResults.Ok(user) : Problems.NotFound();
 

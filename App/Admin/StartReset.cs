@@ -27,7 +27,8 @@ internal sealed class StartReset(AppDb db, AskForReset ask, AuditLog audit)
         Forbidden,
     }
 
-    /// <summary>202: a letter follows to the address of the account. 409 where none can be sent: to a locked account, and past three within an hour.</summary>
+    /// <summary>202: a letter follows to the address of the account. 409 where none can be sent: <c>account_locked</c>, and <c>enough_letters</c> past three within an hour.</summary>
+    /// <param name="id">The person's id.</param>
     public static async Task<Results<Accepted<Nothing>, ProblemHttpResult>> HandleAsync(Guid id, CurrentUser admin, StartReset start, CancellationToken ct) =>
         await start.RunAsync(id, admin, ct) switch
         {

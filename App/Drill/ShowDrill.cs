@@ -25,6 +25,7 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
     private static readonly Expression<Func<LoggedEvent, bool>> IsDrill = e => e.Reason == Causes.FireDrill.Reason || e.Reason == Causes.ScheduledDrill.Reason;
 
     /// <summary>A fire drill as it stands now. 404 for one that the event log no longer holds: it goes back an hour beyond the life of the tokens.</summary>
+    /// <param name="id">The drill's id, which is that of the session that was ended.</param>
     public static async Task<Results<Ok<DrillView>, ProblemHttpResult>> HandleAsync(Guid id, ShowDrill show, CancellationToken ct) =>
         await show.OneAsync(id, ct) is { } drill ? TypedResults.Ok(drill) : Problems.NotFound();
 

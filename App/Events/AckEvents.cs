@@ -24,7 +24,10 @@ public sealed class AckRequest
 /// <summary>A verifier says what it has applied; from that we know who refuses a token already. It speaks for its own service alone.</summary>
 internal sealed class AckEvents(EventFeed feed, FeedContacts contacts)
 {
-    /// <summary>204 once it is noted. A cursor that was never given out is 400: nobody can have applied it.</summary>
+    /// <summary>
+    /// What an instance of the service has applied: from that we know who refuses a token already. 204 once it is noted.
+    /// 400 for an <c>instance</c> that is no name, and for a cursor that was never given out: nobody can have applied it.
+    /// </summary>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(AckRequest request, CallingService service, AckEvents ack, CancellationToken ct)
     {
         if (request.Cursor is not >= 0) return Problems.Invalid([new Fault("cursor must be a whole number, 0 or more", "cursor")]);

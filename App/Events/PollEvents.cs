@@ -25,7 +25,10 @@ public sealed class PollRequest
 /// <summary>Why a receiver refused a SET (RFC 8936 section 2.6).</summary>
 public sealed class PollFault
 {
+    /// <summary>An error code (RFC 8935 section 2.4), of which 40 letters, digits and underscores are kept.</summary>
     public string? Err { get; set; }
+
+    /// <summary>For people; not looked at.</summary>
     public string? Description { get; set; }
 }
 
@@ -41,6 +44,10 @@ internal sealed partial class PollEvents(
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan BetweenContacts = TimeSpan.FromSeconds(10);
 
+    /// <summary>
+    /// The feed by poll (RFC 8936): the events that concern the service and that it hasn't acknowledged, 1000 at most, each a signed token (RFC 8417) by its <c>jti</c>.
+    /// Where there are none it waits up to 30 seconds, unless <c>returnImmediately</c> is set. 400 for <c>maxEvents</c> below 0, and for more than 1000 acknowledged or refused at once.
+    /// </summary>
     public static async Task<Results<Ok<PollAnswer>, ProblemHttpResult>> HandleAsync(PollRequest request, CallingService service, PollEvents poll, HttpContext http, CancellationToken ct)
     {
         if (request.MaxEvents < 0) return Problems.Invalid([new Fault("maxEvents must be 0 or more", "maxEvents")]);

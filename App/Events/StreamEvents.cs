@@ -25,7 +25,12 @@ internal sealed partial class StreamEvents(
 
     public void Dispose() => _reading.Dispose();
 
-    /// <summary>Without a position (header <c>Last-Event-ID</c>, else <c>?cursor=</c>) and for one that the log no longer reaches, a snapshot comes first.</summary>
+    /// <summary>
+    /// The feed as server-sent events. <c>id</c> is the cursor, <c>event</c> the type, <c>data</c> JSON with the signed event (RFC 8417) as <c>set</c>; a <c>heartbeat</c> every five seconds carries the newest cursor.
+    /// Without a position (header <c>Last-Event-ID</c>, else <c>?cursor=</c>), and for one that the log no longer reaches, a <c>snapshot</c> with all revocations in force comes first. 400 for an <c>instance</c> that is no name.
+    /// </summary>
+    /// <param name="cursor">Whole number: what comes after this is sent.</param>
+    /// <param name="instance">Which instance of the service reads; 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_' and '-'.</param>
     public static async Task HandleAsync(HttpContext http, CallingService service, StreamEvents stream, string? cursor, string? instance)
     {
         if (!FeedContacts.IsName(instance ??= ""))

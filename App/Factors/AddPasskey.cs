@@ -30,9 +30,17 @@ internal sealed partial class AddPasskey(
 
     private const string ToAdd = "add";
 
+    /// <summary>
+    /// Options for making a passkey (WebAuthn section 5.4), and a cookie without which the answer to them is no good.
+    /// 401 <c>proof_required</c> without a proof within the last ten minutes.
+    /// </summary>
     public static async Task<Results<Ok<PasskeyOptions>, ProblemHttpResult>> BeginAsync(CurrentUser user, AddPasskey add, HttpContext http) =>
         TypedResults.Ok(await add.BeginAsync(user, http));
 
+    /// <summary>
+    /// An authenticator's answer becomes a passkey of the caller's; a letter tells the owner. 401 <c>proof_required</c> without a proof within the last ten minutes.
+    /// 400 for an answer that isn't good, was given before, or came after five minutes or from another browser or session, and past 20 passkeys.
+    /// </summary>
     public static async Task<Results<Created<PasskeyView>, ProblemHttpResult>> FinishAsync(AddPasskeyRequest request, CurrentUser user, AddPasskey add, HttpContext http, CancellationToken ct) =>
         await add.TryAsync(request, user, http, ct) is { } added
             ? TypedResults.Created($"/api/passkeys/{added.Id}", PasskeyView.Of(added))

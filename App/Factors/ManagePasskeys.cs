@@ -10,6 +10,7 @@ namespace App.Factors;
 
 public sealed class RenamePasskeyRequest
 {
+    /// <summary>White space around it doesn't count.</summary>
     [Required, MaxLength(Passkey.LongestName)] public string Name { get; set; } = "";
 }
 
@@ -31,12 +32,20 @@ internal sealed class ManagePasskeys(AppDb db, RecentProof proof, FactorChange c
         ProofRequired,
     }
 
+    /// <summary>The caller's passkeys, the oldest first.</summary>
     public static async Task<Ok<IReadOnlyList<PasskeyView>>> ListAsync(CurrentUser user, ManagePasskeys passkeys, CancellationToken ct) =>
         TypedResults.Ok(await passkeys.OfAsync(user, ct));
 
+    /// <summary>Gives one of the caller's passkeys another name. 400 for what isn't 1 to 60 characters of text; 404 for a passkey that isn't the caller's.</summary>
+    /// <param name="id">The passkey's id.</param>
     public static async Task<Results<NoContent, ProblemHttpResult>> RenameAsync(Guid id, RenamePasskeyRequest request, CurrentUser user, ManagePasskeys passkeys, HttpContext http, CancellationToken ct) =>
         Answer(await passkeys.TryRenameAsync(user, id, request.Name, Client.Of(http).Address, ct), http);
 
+    /// <summary>
+    /// Takes one of the caller's passkeys away, and two-step sign-in with the last one where nothing else could answer it; a letter tells the owner.
+    /// 401 <c>proof_required</c> without a proof within the last ten minutes; 404 for a passkey that isn't the caller's.
+    /// </summary>
+    /// <param name="id">The passkey's id.</param>
     public static async Task<Results<NoContent, ProblemHttpResult>> RemoveAsync(Guid id, CurrentUser user, ManagePasskeys passkeys, HttpContext http, CancellationToken ct) =>
         Answer(await passkeys.TryRemoveAsync(user, id, Client.Of(http).Address, ct), http);
 

@@ -43,6 +43,10 @@ internal sealed partial class UsePasskey(
 {
     private const string ToSignIn = "sign-in", ToConfirm = "confirm";
 
+    /// <summary>
+    /// Options for a sign-in by passkey (WebAuthn section 5.5), and a cookie without which the answer to them is no good. Without a challenge the passkey is the whole sign-in, and they name nobody's;
+    /// with that of <c>mfa_required</c> it is the second step. 401 for a challenge that is over, or whose owner's account is locked.
+    /// </summary>
     public static async Task<Results<Ok<PasskeyOptions>, ProblemHttpResult>> BeginSignInAsync(
         PasskeySignInBeginRequest request, UsePasskey use, RefusedSignIn refused, HttpContext http, CancellationToken ct)
     {
@@ -53,6 +57,10 @@ internal sealed partial class UsePasskey(
         return Problems.InvalidCredentials(401);
     }
 
+    /// <summary>
+    /// An authenticator's answer becomes a session: 200 and both cookies. The session that this browser held before ends.
+    /// 400 for an answer that isn't good, was given before, or came after five minutes or from another browser, and for a locked account: begin again.
+    /// </summary>
     public static async Task<Results<Ok<PasskeyUser>, ProblemHttpResult>> FinishSignInAsync(
         PasskeyAnswerRequest request, UsePasskey use, HeldSessions held, SessionCookies cookies, KnownDevices devices, HttpContext http, CancellationToken ct)
     {
@@ -64,9 +72,14 @@ internal sealed partial class UsePasskey(
         return TypedResults.Ok(new PasskeyUser(grant.User.Email, grant.User.Id));
     }
 
+    /// <summary>Options for proving again, by one of the caller's passkeys, that it's them, and a cookie without which the answer to them is no good.</summary>
     public static async Task<Results<Ok<PasskeyOptions>, ProblemHttpResult>> BeginConfirmAsync(CurrentUser user, UsePasskey use, HttpContext http, CancellationToken ct) =>
         await use.FindUserAsync(user.Id, ct) is { } known ? await use.BeginAsync(known, ToConfirm, Subject(user), http) : Problems.NotAuthorized();
 
+    /// <summary>
+    /// What answers <c>proof_required</c> with a passkey: 204, and for ten minutes the session may change what protects the account.
+    /// 400 for an answer that isn't good, was given before, or came after five minutes or from another browser or session: begin again.
+    /// </summary>
     public static async Task<Results<NoContent, ProblemHttpResult>> FinishConfirmAsync(
         PasskeyAnswerRequest request, CurrentUser user, UsePasskey use, HttpContext http, CancellationToken ct) =>
         await use.ConfirmAsync(request, user, http, ct) ? TypedResults.NoContent() : Problems.InvalidCredentials();

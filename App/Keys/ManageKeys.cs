@@ -28,7 +28,7 @@ internal sealed class ManageKeys(AppDb db, SigningKeys keys, RotateOnSchedule sc
     /// <summary>All keys there have been, the newest first.</summary>
     public static async Task<Ok<IReadOnlyList<KeyView>>> HandleListAsync(ManageKeys manage, CancellationToken ct) => TypedResults.Ok(await manage.ListAsync(ct));
 
-    /// <summary>The next key signs; the current one verifies until its last token has expired. Who asks while another's is under way is told of that one. 409 while a shared secret signs.</summary>
+    /// <summary>The next key signs; the current one verifies until its last token has expired. Who asks while another's is under way is told of that one. 409 <c>shared_secret</c> while one signs.</summary>
     public static async Task<Results<Ok<KeysChanged>, ProblemHttpResult>> HandleRotateAsync(CurrentUser admin, ManageKeys manage, SigningKeyRing ring, CancellationToken ct) =>
         await manage.RotateAsync(ring.Signing.Key.KeyId, admin, ct) switch
         {
@@ -39,6 +39,7 @@ internal sealed class ManageKeys(AppDb db, SigningKeys keys, RotateOnSchedule sc
         };
 
     /// <summary>Every token of this key is refused from now on, everywhere; if it was the current one, the next takes over. 404 for a key that isn't there or is revoked already.</summary>
+    /// <param name="id">The key's <c>kid</c>.</param>
     public static async Task<Results<Ok<KeysChanged>, ProblemHttpResult>> HandleRevokeAsync(string id, CurrentUser admin, ManageKeys manage, CancellationToken ct) =>
         await manage.RevokeAsync(id, admin, ct) switch
         {

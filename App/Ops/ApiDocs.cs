@@ -28,12 +28,30 @@ internal static class ApiDocs
         "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
         + "connect-src 'self'; worker-src 'self' blob:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'";
 
+    // In the order of the reader.
+    private static readonly (string Name, string Says)[] Tags =
+    [
+        ("Users", "A person gets in, out, and back in. Requests and answers are those of the Node course's auth service, so that its clients and tests go on unchanged."),
+        ("Tokens", "The same for programs: tokens in the answer, and no cookies."),
+        ("Sessions", "Where the caller is signed in, and how they end that or prove again that it's them."),
+        ("Passkeys", "Sign-in, the second step and a recent proof by WebAuthn, and the caller's passkeys."),
+        ("Account", "What the caller changes, takes along or ends of their own account."),
+        ("Keys", "What a service needs to check tokens by itself. The same for everybody, and may be kept for five minutes."),
+        ("Verifiers", "Ready code that does so."),
+        ("OAuth", "For services: a token is asked for, asked about, and taken back."),
+        ("Events", "For services: what makes tokens invalid before they expire, as it happens."),
+        ("Gateway", "For proxies: whether a request may pass, and as whom."),
+        ("Admin", "For holders of the role `admin`; 403 for others who are signed in."),
+        ("Health", "For whoever runs the service, and their probes."),
+    ];
+
     public static IServiceCollection AddApiDocs(this IServiceCollection services) => services.AddOpenApi(Name, options =>
     {
         options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
         options.AddDocumentTransformer(Describe);
         options.AddSchemaTransformer(AddErrors);
         options.AddSchemaTransformer(LeaveOutNulls);
+        options.AddOperationTransformer(Say);
         options.AddOperationTransformer(AddEdges);
         options.AddOperationTransformer(AddSecurity);
     });
@@ -76,8 +94,15 @@ internal static class ApiDocs
             Title = brand + " API",
             Version = "v1",
             Description = $"{brand} signs people in once and gives every service the same short-lived token, by cookie or by bearer header. "
-                + "Every refusal is `application/problem+json` (RFC 9457) with the extension `errors`.",
+                + "Every refusal is `application/problem+json` (RFC 9457) with the extension `errors`.\n\n"
+                + "Browsers get two cookies, by default `session` and `session_refresh`. Once the token in the first has expired, the next request is answered as if it hadn't, with new ones. "
+                + "What changes something by cookie, or at `/api/users/*`, has to come from our own pages; from others it is 403.\n\n"
+                + "429 and 503 say in `Retry-After` after how many seconds to come back. Where a password or a code is taken, 429 is also for more than `RateLimits:PerAddressPerMinute` requests "
+                + "in a minute from one address, 600 by default. Ids are UUIDs but for those of keys and services, and times are RFC 3339, unless they say otherwise.",
         };
+        document.Tags = document.Tags?.OrderBy(tag => Array.FindIndex(Tags, known => known.Name == tag.Name)).ToHashSet();
+        foreach (var (name, says) in Tags)
+            if (document.Tags?.FirstOrDefault(tag => tag.Name == name) is { } tag) tag.Description = says;
         document.Servers = [new OpenApiServer { Url = context.ApplicationServices.GetRequiredService<PublicUrl>().Issuer }];
         document.Components ??= new OpenApiComponents();
         document.Components.SecuritySchemes ??= new Dictionary<string, IOpenApiSecurityScheme>();
@@ -113,6 +138,13 @@ internal static class ApiDocs
             if (member.IsGetNullable && !kept) schema.Required?.Remove(member.Name);
         }
 
+        return Task.CompletedTask;
+    }
+
+    // What a handler says of itself is sentences in Markdown: a description. Without a summary, which is to be a few words of plain text, the reader titles by path.
+    private static Task Say(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken ct)
+    {
+        (operation.Description, operation.Summary) = (operation.Description ?? operation.Summary, null);
         return Task.CompletedTask;
     }
 
@@ -172,12 +204,13 @@ internal static class ApiDocs
         schema.Properties["code"] = new OpenApiSchema
         {
             Type = JsonSchemaType.String,
-            Description = "What to do next, for programs: `mfa_required`, `proof_required` (answered by `POST /api/sessions/current/proof`), `address_changed`, `only_admin`, `shared_secret`, or `drill_under_way` (look at `drill`); absent where the status says it all.",
+            Description = "What to do next, for programs: `mfa_required`, `proof_required` (answered by `POST /api/sessions/current/proof`), "
+                + "`address_changed`, `only_admin`, `oneself`, `account_locked`, `enough_letters`, `shared_secret`, or `drill_under_way` (look at `drill`); absent where the status says it all.",
         };
         schema.Properties["error"] = new OpenApiSchema
         {
             Type = JsonSchemaType.String,
-            Description = "For services, in OAuth's words: `invalid_request`, `invalid_client` or `invalid_token` (RFC 6749 section 5.2, RFC 6750 section 3.1).",
+            Description = "For services, in OAuth's words: `invalid_request`, `invalid_client`, `invalid_token` or `unauthorized_client` (RFC 6749 section 5.2, RFC 6750 section 3.1).",
         };
         schema.Properties["challenge"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "With `mfa_required`: to be sent with the second step, within five minutes." };
         schema.Properties["drill"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "With `drill_under_way`: the id of that one, for `GET /api/admin/drills/{id}`." };

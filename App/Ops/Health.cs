@@ -34,12 +34,12 @@ public sealed partial class Health(
             return Task.CompletedTask;
         });
         health.MapMethods("/live", Methods, static () => TypedResults.Ok(new HealthReport("live")))
-            .WithName("Live").WithSummary("The process runs");
+            .WithName("Live").WithSummary("The process runs; nothing that it needs is looked at.");
         health.MapMethods("/ready", Methods, static async (Health health, CancellationToken ct) =>
                 await health.ReadyAsync(ct) is var report && report.Errors is null
                     ? TypedResults.Json(report)
                     : TypedResults.Json(report, statusCode: StatusCodes.Status503ServiceUnavailable))
-            .WithName("Ready").WithSummary("The service can serve: each of its parts is there")
+            .WithName("Ready").WithSummary("The service can serve: each of its parts is there. 503 where one isn't, or where the process is stopping.")
             .Produces<HealthReport>().Produces<HealthReport>(StatusCodes.Status503ServiceUnavailable);
     }
 

@@ -38,6 +38,10 @@ internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, 
         public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
     }
 
+    /// <summary>
+    /// 202, and nothing changes until the link of the letter to the new address comes to <c>/api/account/email/confirm</c>; an address that somebody else has gets no letter, and the answer is the same.
+    /// 400 without a field where the password is wrong, with <c>field</c> <c>email</c> for what is no address, or the one in use. 429 after ten wrong passwords.
+    /// </summary>
     public static async Task<Results<Accepted<Nothing>, ProblemHttpResult>> HandleAsync(
         ChangeEmailRequest request, CurrentUser user, ChangeEmail change, HttpContext http, CancellationToken ct) =>
         await change.TryAsync(request, user, Client.Of(http), ct) switch

@@ -18,6 +18,7 @@ public sealed class ChangeNameRequest
 /// <summary>A person is called something else. No token becomes wrong enough to be refused by it: this browser's next one says the new name, the others' once they renew.</summary>
 internal sealed class ChangeName(AppDb db, RecentProof proof, AuditLog audit)
 {
+    /// <summary>Another name for the caller, or none. A browser's next token says it, the others' once they renew. 400 for what isn't at most 200 characters of text.</summary>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(ChangeNameRequest request, CurrentUser user, ChangeName change, HttpContext http, CancellationToken ct) =>
         await change.TryAsync(request, user, http, ct) is { Count: > 0 } faults ? Problems.Invalid(faults) : TypedResults.NoContent();
 

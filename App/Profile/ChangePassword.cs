@@ -16,7 +16,7 @@ public sealed class ChangePasswordRequest
     /// <summary>The password in force.</summary>
     [Required, MaxLength(1024)] public string CurrentPassword { get; set; } = "";
 
-    /// <summary>The one to come.</summary>
+    /// <summary>The one to come: as at sign-up, or from 8 characters on beside a second factor (<c>Passwords:MinLengthWithSecondFactor</c>).</summary>
     [Required, MaxLength(1024)] public string Password { get; set; } = "";
 
     /// <summary>Leaves the other sessions signed in; without it they end.</summary>
@@ -36,6 +36,10 @@ internal sealed class ChangePassword(AppDb db, CheckPassword check, PasswordPoli
         public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
     }
 
+    /// <summary>
+    /// A new password for the caller. The other sessions end, unless <c>keepOthers</c> is set; a browser's own goes on under a new id, with new cookies, and a bearer's as it is.
+    /// 400 without a field where the current password is wrong, with <c>field</c> <c>password</c> where the new one won't do. 429 after ten wrong ones.
+    /// </summary>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
         ChangePasswordRequest request, CurrentUser user, ChangePassword change, SessionCookies cookies, KnownDevices devices, HttpContext http, CancellationToken ct)
     {

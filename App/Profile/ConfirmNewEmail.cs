@@ -37,6 +37,10 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
         LinkOver,
     }
 
+    /// <summary>
+    /// The link of the letter to a new address makes it the account's: once, within a day. A letter to the old one can undo it for a week.
+    /// 401 for whoever isn't signed in to that very account, which leaves the link good; 400 for a link that is used, withdrawn or too old, and for an address that is taken by now.
+    /// </summary>
     public static async Task<Results<Ok<Nothing>, ProblemHttpResult>> HandleAsync(EmailLinkRequest request, ConfirmNewEmail confirm, HttpContext http, CancellationToken ct) =>
         await confirm.TryAsync(request.Token, CurrentUser.From(http.User), Client.Of(http), ct) switch
         {

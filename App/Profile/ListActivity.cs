@@ -33,6 +33,8 @@ internal sealed class ListActivity(AppDb db, SessionOptions options, TimeProvide
 {
     private const int PageSize = 50;
 
+    /// <summary>What happened to the caller's account, the newest first, 50 entries at a time.</summary>
+    /// <param name="before">The <c>before</c> of the page that came before this one.</param>
     public static async Task<Ok<ActivityList>> HandleAsync(CurrentUser user, ListActivity list, CancellationToken ct, long? before = null) =>
         TypedResults.Ok(await list.OfAsync(user, before, ct));
 

@@ -65,6 +65,7 @@ internal sealed class MyData(AppDb db, CheckPassword check, IEnumerable<Personal
         new("linksInLetters", async (db, id, ct) => await db.Set<OneTimeLink>().Where(l => l.UserId == id).Select(l => new { l.Purpose, l.ExpiresAt, l.UsedAt }).ToListAsync(ct)),
     ];
 
+    /// <summary>Everything that is held about the caller, as one JSON object; no secrets, nor their hashes. 400 for a wrong password, 429 after ten.</summary>
     public static async Task<Results<FileContentHttpResult, ProblemHttpResult>> HandleAsync(MyDataRequest request, CurrentUser user, MyData data, HttpContext http, CancellationToken ct) =>
         await data.TryAsync(request.Password, user, Client.Of(http), ct) switch
         {

@@ -36,8 +36,8 @@ internal static class ProfileModule
         mine.MapPost("/delete", DeleteAccount.HandleAsync).RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(409).ProducesProblem(429);
         routes.MapPost("/api/account/email/confirm", ConfirmNewEmail.HandleAsync).WithTags("Account").WithMetadata(WritesLetters.Mark).AllowAnonymous().RequireRateLimiting(RateLimits.Credentials).ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);
 
-        // Where password managers look for it (W3C, A Well-Known URL for Changing Passwords).
-        routes.MapGet("/.well-known/change-password", () => TypedResults.Redirect("/account/security")).WithTags("Account").AllowAnonymous().Produces(302);
+        routes.MapGet("/.well-known/change-password", () => TypedResults.Redirect("/account/security")).WithTags("Account").AllowAnonymous().Produces(302)
+            .WithSummary("302 to the page where a password is changed, from where password managers look for it (W3C, A Well-Known URL for Changing Passwords).");
         DataForm.Map(routes);
         DisownForm.Map(routes);
         return routes;

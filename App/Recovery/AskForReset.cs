@@ -39,7 +39,7 @@ internal sealed class AskForReset(AppDb db, Outbox outbox)
         Enough,
     }
 
-    /// <summary>202 with nothing in it for every address, known or not; a letter follows where there is an account.</summary>
+    /// <summary>202 with nothing in it for every address, known or not; a letter follows where there is an account, whose link is good for half an hour. 400 for what can't be an address.</summary>
     public static async Task<Results<Accepted<Nothing>, ProblemHttpResult>> HandleAsync(HttpContext http, AskForReset ask, CancellationToken ct)
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");

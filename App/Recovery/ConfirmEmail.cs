@@ -33,6 +33,10 @@ internal sealed class ConfirmEmail(AppDb db, OneTimeLinks links, Outbox outbox, 
         LinkOver,
     }
 
+    /// <summary>
+    /// The link of a letter shows that the account's address is its owner's: once, within a week. Tokens say so from the next renewal on.
+    /// 401 for whoever isn't signed in to that very account, which leaves the link good; 400 for one that is used, too old, or went to another address than today's.
+    /// </summary>
     public static async Task<Results<Ok<Nothing>, ProblemHttpResult>> HandleAsync(HttpContext http, ConfirmEmail confirm, CancellationToken ct)
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");

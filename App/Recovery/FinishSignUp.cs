@@ -33,6 +33,10 @@ internal sealed class FinishSignUp(OneTimeLinks links, CheckPassword check, Sign
         public sealed record LinkOver : Outcome;
     }
 
+    /// <summary>
+    /// Where <c>Accounts:SignUp</c> is <c>ConfirmFirst</c>: the link of the letter, good for a day, and the password given at sign-up make the account. 201 and both cookies.
+    /// 400 for another password, which leaves the link good, and for a link that is used or too old, or whose address is taken by now. 429 after ten wrong passwords.
+    /// </summary>
     public static async Task<Results<Created<SignedInUser>, ProblemHttpResult>> HandleAsync(
         HttpContext http, HeldSessions held, FinishSignUp finish, SessionCookies cookies, KnownDevices devices, CancellationToken ct)
     {

@@ -15,6 +15,7 @@ public sealed class ResetRequest
     /// <summary>What stands behind <c>token=</c> in the letter's link.</summary>
     [Required, MaxLength(100)] public string Token { get; set; } = "";
 
+    /// <summary>The new one: as at sign-up, or from 8 characters on beside a second factor (<c>Passwords:MinLengthWithSecondFactor</c>).</summary>
     [Required, MaxLength(1024)] public string Password { get; set; } = "";
 
     /// <summary>Whose password it is, where the client wants that checked: the link is for one person and no other.</summary>
@@ -36,6 +37,10 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
         public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
     }
 
+    /// <summary>
+    /// The link of a letter becomes a new password: once, within half an hour. Every session of the person ends, and nobody is signed in by it.
+    /// 400 with <c>field</c> <c>password</c> for one that won't do, which leaves the link good; without a field for a link that is used, withdrawn, too old or somebody else's.
+    /// </summary>
     public static async Task<Results<Ok<Nothing>, ProblemHttpResult>> HandleAsync(HttpContext http, ResetPassword reset, CancellationToken ct)
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");

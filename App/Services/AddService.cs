@@ -14,15 +14,19 @@ public sealed class AddServiceRequest
     /// <summary>Its OAuth client_id: 1 to 64 of a-z, 0-9 and hyphen.</summary>
     [Required, MaxLength(64)] public string Id { get; set; } = "";
 
+    /// <summary>What it is called on pages; by default its id.</summary>
     [MaxLength(ServiceDescription.LongestName)] public string? Name { get; set; }
 
-    /// <summary>ChecksItself, Asks or Gateway.</summary>
+    /// <summary>How it learns who is calling it: <c>ChecksItself</c>, the default, <c>Asks</c> or <c>Gateway</c>.</summary>
     [MaxLength(20)] public string? Trust { get; set; }
 
-    /// <summary>The audience that it alone accepts; left out, it takes the tokens meant for everybody.</summary>
+    /// <summary>The audience that it alone accepts, printable ASCII without spaces; left out, it takes the tokens meant for everybody.</summary>
     [MaxLength(200)] public string? Audience { get; set; }
 
+    /// <summary>Scopes that it may ask for, each 1 to 60 characters (RFC 6749 section 3.3).</summary>
     [MaxLength(20)] public string[]? Scopes { get; set; }
+
+    /// <summary>Each https, or http on a loopback address, without a fragment; 500 characters at most.</summary>
     [MaxLength(20)] public string[]? RedirectUris { get; set; }
 }
 
@@ -37,6 +41,10 @@ internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretK
         public sealed record Forbidden : Outcome;
     }
 
+    /// <summary>
+    /// Registers a service, which may ask for tokens of its own and exchange people's (RFC 8693). 201 with its secret, shown this once.
+    /// 400 with the <c>field</c> at fault, as for an id that is taken.
+    /// </summary>
     public static async Task<Results<Created<NewSecret>, ProblemHttpResult>> HandleAsync(AddServiceRequest request, CurrentUser user, AddService add, HttpContext http, CancellationToken ct)
     {
         http.Response.Headers.CacheControl = "no-store";

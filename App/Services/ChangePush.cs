@@ -15,7 +15,7 @@ public sealed class ChangePushRequest
     /// <summary>Where Security Event Tokens are posted (RFC 8935): https, and on the internet unless <c>Events:Push:AllowPrivateNetworks</c> is on.</summary>
     [Required, MaxLength(PushTarget.LongestUrl)] public string Url { get; set; } = "";
 
-    /// <summary>Sent as a bearer token; 16 to 512 characters. Left out, the one there is stays; empty, none is sent any more. Never shown again.</summary>
+    /// <summary>Sent as a bearer token; 16 to 512 characters. Left out, the one there is stays while scheme, host and port do; empty, none is sent any more. Never shown again.</summary>
     [MaxLength(PushTarget.LongestSecret)] public string? Secret { get; set; }
 }
 
@@ -29,12 +29,21 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
         public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
     }
 
+    /// <summary>
+    /// Says where a service's events are pushed (RFC 8935); what waits is tried at once.
+    /// 400 with the <c>field</c> at fault; without one for a service that the settings declare.
+    /// </summary>
+    /// <param name="id">The service's id.</param>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleSetAsync(string id, ChangePushRequest request, CurrentUser user, ChangePush push, CancellationToken ct) =>
         Answer(await push.SetAsync(id, request, user, ct));
 
+    /// <summary>Nothing is pushed to the service any more; what waited, or was set aside, is forgotten. 404 where it has no receiver; 400 where the settings declare it.</summary>
+    /// <param name="id">The service's id.</param>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleRemoveAsync(string id, CurrentUser user, ChangePush push, CancellationToken ct) =>
         Answer(await push.RemoveAsync(id, user, ct));
 
+    /// <summary>Events that the service refused are tried once more, or come with its next poll, and what waits is tried now. 404 where it has no receiver and refused nothing.</summary>
+    /// <param name="id">The service's id.</param>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleRetryAsync(string id, CurrentUser user, ChangePush push, CancellationToken ct) =>
         Answer(await push.RetryAsync(id, user, ct));
 

@@ -18,6 +18,11 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         public sealed record Refused(Fault Why) : Outcome;
     }
 
+    /// <summary>
+    /// Makes a new secret, shown this once; the one in use stays good until it is withdrawn. There are two at most: asked again, the newer one is replaced.
+    /// 400 for a service that the settings declare.
+    /// </summary>
+    /// <param name="id">The service's id.</param>
     public static async Task<Results<Ok<NewSecret>, ProblemHttpResult>> HandleRotateAsync(string id, CurrentUser user, ChangeService service, HttpContext http, CancellationToken ct)
     {
         http.Response.Headers.CacheControl = "no-store";
@@ -25,9 +30,13 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         return outcome is Outcome.Rotated(var secret) ? TypedResults.Ok(secret) : Problem(outcome);
     }
 
+    /// <summary>The older of two secrets, and every token got with it, is good no more. 404 where there is but one.</summary>
+    /// <param name="id">The service's id.</param>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleWithdrawAsync(string id, CurrentUser user, ChangeService service, CancellationToken ct) =>
         await service.WithdrawAsync(id, user, ct) is Outcome.Done ? TypedResults.NoContent() : Problems.NotFound();
 
+    /// <summary>Removes a service: its secrets and the tokens of its own are good no more, and what was to be pushed to it is forgotten. 400 for one that the settings declare.</summary>
+    /// <param name="id">The service's id.</param>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleRemoveAsync(string id, CurrentUser user, ChangeService service, CancellationToken ct)
     {
         var outcome = await service.RemoveAsync(id, user, ct);

@@ -14,12 +14,13 @@ internal static class ServeVerifiers
         ["go"] = Verifier.Read("gatehouse.go"),
     };
 
-    /// <summary><c>GET /verifiers/{node,dotnet,python,go}</c> for anybody, with an ETag; any other language is a 404 problem.</summary>
     public static void Map(IEndpointRouteBuilder routes) =>
         SameForEverybody.On(routes.MapGet("/verifiers/{language}", Handle).WithTags("Verifiers").AllowAnonymous(), routes.ServiceProvider)
             .Produces<string>(200, "text/plain").Produces(304).ProducesProblem(404);
 
-    private static Results<PublishedDocument, ProblemHttpResult> Handle(string language, HttpContext http)
+    /// <summary>A verifier to copy into a service: one file that checks tokens there and follows the event feed. With an ETag; 404 for any other language.</summary>
+    /// <param name="language"><c>node</c>, <c>dotnet</c>, <c>python</c> or <c>go</c>.</param>
+    public static Results<PublishedDocument, ProblemHttpResult> Handle(string language, HttpContext http)
     {
         if (!Verifiers.TryGetValue(language, out var verifier)) return Problems.NotFound();
         http.Response.Headers.ContentDisposition = $"inline; filename=\"{verifier.FileName}\"";

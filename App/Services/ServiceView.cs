@@ -39,6 +39,7 @@ internal sealed record NewSecret([property: JsonPropertyName("client_id")] strin
 /// <summary>The services there are, by id.</summary>
 internal sealed class ListServices(AppDb db, ServiceRegistry registry)
 {
+    /// <summary>The registered services, by id; those that the settings declare too.</summary>
     public static async Task<Ok<IReadOnlyList<ServiceView>>> HandleAsync(ListServices list, CancellationToken ct) => TypedResults.Ok(await list.AllAsync(ct));
 
     public async Task<IReadOnlyList<ServiceView>> AllAsync(CancellationToken ct)

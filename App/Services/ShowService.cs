@@ -27,6 +27,8 @@ internal sealed class ShowService(AppDb db, ServiceRegistry registry, Convergenc
 {
     private const int Most = 50;
 
+    /// <summary>One service, how pushing to it goes, and how it keeps up with the events. 404 for an id that none has.</summary>
+    /// <param name="id">The service's id.</param>
     public static async Task<Results<Ok<ServiceView>, ProblemHttpResult>> HandleAsync(string id, ShowService show, CancellationToken ct) =>
         await show.TryAsync(id, ct) is { } service ? TypedResults.Ok(service) : Problems.NotFound();
 

@@ -26,6 +26,11 @@ internal sealed class EndSession(AppDb db, RevokeSessions revoke, Outbox outbox,
         public sealed record ProofRequired : Outcome;
     }
 
+    /// <summary>
+    /// Ends one of the caller's sessions. 204 also where it had ended already; where it is the asking one, both cookies are cleared.
+    /// 401 <c>proof_required</c> for another than that without a proof within the last ten minutes; 404 for one that isn't the caller's.
+    /// </summary>
+    /// <param name="id">The session's id.</param>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
         Guid id, CurrentUser user, EndSession end, SessionCookies cookies, HttpContext http, CancellationToken ct)
     {
@@ -41,6 +46,7 @@ internal sealed class EndSession(AppDb db, RevokeSessions revoke, Outbox outbox,
         }
     }
 
+    /// <summary>Ends all of the caller's sessions but the asking one; if there were any, a letter tells the owner. 401 <c>proof_required</c> without a proof within the last ten minutes.</summary>
     public static async Task<Results<Ok<EndedSessions>, ProblemHttpResult>> HandleOthersAsync(CurrentUser user, EndSession end, HttpContext http, CancellationToken ct)
     {
         // "/api/sessions/" and nothing behind it: somebody's id was empty, and they meant one.

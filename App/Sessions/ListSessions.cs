@@ -23,10 +23,12 @@ internal sealed class ListSessions(AppDb db, Convergence convergence, SessionOpt
 {
     private const int Most = 200;
 
+    /// <summary>The caller's living sessions, the asking one first, then the most recently seen; 200 at most.</summary>
     public static async Task<Ok<IReadOnlyList<SessionView>>> HandleAsync(CurrentUser user, ListSessions list, CancellationToken ct) =>
         TypedResults.Ok(await list.OfAsync(user, ct));
 
-    /// <summary>One of the caller's own, living or ended.</summary>
+    /// <summary>One of the caller's own, living or ended; an ended one for a week. 404 for any other.</summary>
+    /// <param name="id">The session's id.</param>
     public static async Task<Results<Ok<SessionView>, ProblemHttpResult>> HandleOneAsync(Guid id, CurrentUser user, ListSessions list, CancellationToken ct) =>
         await list.OneAsync(user, id, ct) is { } session ? TypedResults.Ok(session) : Problems.NotFound();
 

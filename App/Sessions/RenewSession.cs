@@ -11,6 +11,7 @@ namespace App.Sessions;
 
 public sealed class RefreshRequest
 {
+    /// <summary>As the sign-in or the last renewal gave it.</summary>
     [Required, AllowNull, MaxLength(1024), JsonPropertyName("refresh_token")]
     public string RefreshToken { get; set => field = value ?? ""; } = "";
 }
@@ -32,6 +33,10 @@ internal sealed partial class RenewSession(
         public sealed record Refused(bool Genuine) : Outcome;
     }
 
+    /// <summary>
+    /// A refresh token becomes its successor and a new access token, and is used up (RFC 6749 section 6). Sent again within ten seconds it gets the same successor;
+    /// any other reuse means that two hold it, and ends the session (RFC 9700 section 4.14.2). 401 for one that isn't good, 400 without one.
+    /// </summary>
     public static async Task<Results<Ok<TokenAnswer>, ProblemHttpResult>> HandleAsync(RefreshRequest request, RenewSession renew, CancellationToken ct) =>
         request.RefreshToken.Length == 0 ? Problems.Invalid([new Fault("You must supply a refresh token", "refresh_token")])
         : await renew.TryAsync(request.RefreshToken, ct) switch
