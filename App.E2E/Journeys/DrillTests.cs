@@ -72,6 +72,35 @@ public sealed class DrillTests(Browser browser)
         Assert.Empty(watch.Strangers);
     }
 
+    [Fact] // whose words are longer
+    public async Task In_German_nothing_moves_on_a_phone_when_somebody_is_late_and_then_answers()
+    {
+        TestRun.Secrets[Peer.ClientSecret] = "a service's secret";
+        await using var gatehouse = await Service.StartAsync(null, ("Services__0__Id", Peer.ClientId), ("Services__0__Secret", Peer.ClientSecret));
+        await using var orders = await Peer.StartAsync("node", gatehouse.Address, gatehouse.Address, "gatehouse");
+        await using var profile = await browser.NewProfileAsync(at: gatehouse, width: 360, locale: "de-DE");
+        var page = await profile.NewPageAsync();
+        using var watch = new PageWatch(page);
+        await watch.BeginAsync();
+        await page.SignInAsync((await Admin.NewAsync(gatehouse)).Person);
+        await page.GotoAsync("/admin/drill");
+        for (var look = 0; look < 100 && await page.Locator(".told .lane b").CountAsync() < 1; look++)
+        {
+            await Task.Delay(100);
+            await page.GotoAsync("/admin/drill");
+        }
+
+        await orders.PauseAsync();
+        await StartAsync(page, "Probealarm auslösen");
+        await Expect(page.Locator(".drill.bad")).ToContainTextAsync("hat nach 5 s nicht geantwortet");
+        await StillAsync(watch);
+        await orders.GoOnAsync();
+        await Expect(page.Locator(".drill.wait b")).ToContainTextAsync("später als das Ziel von 1 s.");
+        await StillAsync(watch);
+        await LookAsync(page, "de-drill-later");
+        Assert.Empty(watch.Complaints);
+    }
+
     [Fact]
     public async Task An_admin_whose_role_ends_sees_no_more_of_it()
     {

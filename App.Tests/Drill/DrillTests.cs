@@ -34,7 +34,7 @@ public sealed class DrillTests : IAsyncLifetime
         Assert.Equal($"{Drills}/{id}", answer.Headers.Location!.OriginalString);
         Assert.Equal(("running", 3, 0), Summary(begun));
         // Who is expected stands there from the beginning.
-        Assert.Equal(["billing/ waiting", "bound/ONE waiting", "orders/A waiting", "orders/B waiting"], Instances(begun));
+        Assert.Equal(["billing/ waiting", "bound/one waiting", "orders/a waiting", "orders/b waiting"], Instances(begun));
 
         foreach (var (after, service, instance) in new[] { (34, "orders", "a"), (6, "bound", "one"), (1160, "orders", "b") })
         {
@@ -44,7 +44,7 @@ public sealed class DrillTests : IAsyncLifetime
 
         var running = await DrillAsync(id);
         Assert.Equal(("running", 3, 2), Summary(running));
-        Assert.Equal(["billing/ waiting", "bound/ONE applied 0.04", "orders/A applied 0.034", "orders/B applied 1.2"], Instances(running));
+        Assert.Equal(["billing/ waiting", "bound/one applied 0.04", "orders/a applied 0.034", "orders/b applied 1.2"], Instances(running));
         Assert.Equal((0.04, 1.2), (running.GetProperty("p50Seconds").GetDouble(), running.GetProperty("maxSeconds").GetDouble()));
         Assert.Equal(1.2, running.GetProperty("services").EnumerateArray().Single(s => s.GetProperty("service").GetString() == "orders").GetProperty("seconds").GetDouble());
 
@@ -148,7 +148,7 @@ public sealed class DrillTests : IAsyncLifetime
         await AckAsync("orders", 1, "old");
         await AckAsync("orders", 1, "new");
         var drill = await DrillAsync();
-        Assert.Equal(["orders/NEW waiting", "orders/OLD waiting", "slow/GONE silent"], Instances(drill));
+        Assert.Equal(["orders/new waiting", "orders/old waiting", "slow/gone silent"], Instances(drill));
         var (id, cursor) = (drill.GetProperty("id").GetGuid(), drill.GetProperty("cursor").GetInt64());
         Assert.Contains("billing", drill.GetProperty("notFollowing").EnumerateArray().Select(s => s.GetString()));
         Assert.DoesNotContain("slow", drill.GetProperty("notFollowing").EnumerateArray().Select(s => s.GetString()));
@@ -158,12 +158,12 @@ public sealed class DrillTests : IAsyncLifetime
         await AckAsync("orders", 1, "old", leaving: true);
         drill = await DrillAsync(id);
         Assert.Equal(("applied", 1, 1), Summary(drill));
-        Assert.Equal(["orders/NEW applied 0.02", "orders/OLD left", "slow/GONE silent"], Instances(drill));
+        Assert.Equal(["orders/new applied 0.02", "orders/old left", "slow/gone silent"], Instances(drill));
 
         // It comes back, and what it says then is true as well.
         _app.Time.Advance(TimeSpan.FromSeconds(30));
         await AckAsync("slow", cursor, "gone");
-        Assert.Contains("slow/GONE applied 30.02", Instances(await DrillAsync(id)));
+        Assert.Contains("slow/gone applied 30.02", Instances(await DrillAsync(id)));
     }
 
     [Fact] // whoever makes up names hides nobody else
@@ -196,7 +196,7 @@ public sealed class DrillTests : IAsyncLifetime
         _app.Get<FeedContacts>().Began(new CallingService("slow", null), "later");
         await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
         drill = await DrillAsync(id);
-        Assert.Equal(["orders/A applied 0", "orders/B applied", "orders/C applied", "orders/SOON applied"], Instances(drill));
+        Assert.Equal(["orders/a applied 0", "orders/b applied", "orders/c applied", "orders/soon applied"], Instances(drill));
         Assert.Equal(0, drill.GetProperty("maxSeconds").GetDouble());
     }
 

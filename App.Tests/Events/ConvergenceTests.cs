@@ -152,6 +152,21 @@ public sealed class ConvergenceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_instance_is_shown_as_it_spells_itself_and_is_one_whatever_the_case()
+    {
+        await AckAsync("orders", 0, "Pod-a");
+        await EndAsync();
+        await using (var replica = _app.StartReplica(FeedServices.Settings)) await AckAsync("orders", 1, "pod-A", app: replica);
+        Assert.Equal([("Pod-a", 1)], (await FeedAsync()).Instances.Select(i => (i.Instance, (int)i.Applied)));
+
+        // Those of an older version stand there in capitals.
+        await _app.DbAsync(db => db.Database.ExecuteSqlRawAsync("UPDATE FeedReaders SET Instance = upper(Instance)"));
+        await EndMoreAsync(1);
+        await AckAsync("orders", 2, "Pod-a");
+        Assert.Equal([("Pod-a", 2)], (await FeedAsync()).Instances.Select(i => (i.Instance, (int)i.Applied)));
+    }
+
+    [Fact]
     public async Task Nobody_waits_for_an_instance_that_has_said_goodbye()
     {
         await AckAsync("orders", 0, "old");
@@ -160,7 +175,7 @@ public sealed class ConvergenceTests : IAsyncLifetime
         await EndAsync();
         await AckAsync("orders", 1, "new");
         Assert.Equal("""{"applied":1,"services":1,"seconds":0,"behind":[]}""", (await ViewAsync()).GetProperty("convergence").GetRawText());
-        Assert.Equal(["NEW"], (await FeedAsync()).Instances.Select(i => i.Instance));
+        Assert.Equal(["new"], (await FeedAsync()).Instances.Select(i => i.Instance));
 
         // The last one of a service: it holds no token that it could accept.
         await AckAsync("orders", 1, "new", leaving: true);
@@ -223,9 +238,9 @@ public sealed class ConvergenceTests : IAsyncLifetime
 
         var names = await _app.DbAsync(db => db.FeedReaders.Where(r => r.Service == "billing").Select(r => r.Instance).ToListAsync());
         Assert.Equal(FeedContacts.MostNames + 1, names.Count);
-        Assert.Contains($"MADE-UP-1-{FeedContacts.MostNames + 199}", names);
+        Assert.Contains($"made-up-1-{FeedContacts.MostNames + 199}", names);
         Assert.Contains(FeedReader.Poll, names);
-        Assert.DoesNotContain(names, n => n.StartsWith("MADE-UP-0", StringComparison.Ordinal));
+        Assert.DoesNotContain(names, n => n.StartsWith("made-up-0", StringComparison.Ordinal));
         Assert.Equal(1, await _app.DbAsync(db => db.FeedReaders.CountAsync(r => r.Service == "orders")));
     }
 
@@ -363,10 +378,11 @@ public sealed class ConvergenceTests : IAsyncLifetime
         IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
     }
 
-    private async Task AckAsync(string service, long cursor, string? instance = null, bool leaving = false)
+    private async Task AckAsync(string service, long cursor, string? instance = null, bool leaving = false, TestApp? app = null)
     {
-        Assert.Equal(HttpStatusCode.NoContent, (await Feed.PostAsync(_app, "/events/ack", new { cursor, instance, leaving }, service)).StatusCode);
-        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+        app ??= _app;
+        Assert.Equal(HttpStatusCode.NoContent, (await Feed.PostAsync(app, "/events/ack", new { cursor, instance, leaving }, service)).StatusCode);
+        await app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
     }
 
     private async Task<FeedView> FeedAsync() => (await FeedOrNoneAsync())!;

@@ -210,20 +210,20 @@ public sealed class AdminTests : IAsyncLifetime
 
         var waiting = (await ViewAsync()).GetProperty("feed");
         Assert.Equal((3, 1.0, 1.0), (waiting.GetProperty("newest").GetInt64(), waiting.GetProperty("p50Seconds").GetDouble(), waiting.GetProperty("p99Seconds").GetDouble()));
-        Assert.Equal([("A", 3, 0, 0.0), ("B", 2, 1, 1.0)], Instances(waiting));
+        Assert.Equal([("a", 3, 0, 0.0), ("b", 2, 1, 1.0)], Instances(waiting));
 
         _app.Time.Advance(TimeSpan.FromSeconds(2));
         await AckAsync("b", 3);
         var feed = (await ViewAsync()).GetProperty("feed");
         Assert.Equal((3, 1.0, 3.0), (feed.GetProperty("newest").GetInt64(), feed.GetProperty("p50Seconds").GetDouble(), feed.GetProperty("p99Seconds").GetDouble()));
-        Assert.Equal([("A", 3, 0, 0.0), ("B", 3, 0, 0.0)], Instances(feed));
+        Assert.Equal([("a", 3, 0, 0.0), ("b", 3, 0, 0.0)], Instances(feed));
         Assert.Equal(_app.Time.GetUtcNow(), feed.GetProperty("instances")[1].GetProperty("contactAt").GetDateTimeOffset());
 
         await EndAsync();
         _app.Time.Advance(TimeSpan.FromSeconds(7));
         var page = (await (await _app.SendAsync(HttpMethod.Get, "/services/orders", cookies: admin.Cookies)).PageAsync()).QuerySelectorAll(".card").Single(c => c.QuerySelector("h2")!.TextContent == "How it keeps up with events");
         Assert.Equal("The newest event is 4. Half of the last ones were applied within 1.0 s, 99 of 100 within 3.0 s.", Line(page.QuerySelector("p")!));
-        Assert.Equal(["A Applied up to 3 1 event behind, for 7.0 s Last heard of just now", "B Applied up to 3 1 event behind, for 7.0 s Last heard of just now"], page.QuerySelectorAll("li").Select(Line));
+        Assert.Equal(["a Applied up to 3 1 event behind, for 7.0 s Last heard of just now", "b Applied up to 3 1 event behind, for 7.0 s Last heard of just now"], page.QuerySelectorAll("li").Select(Line));
 
         async Task<JsonElement> ViewAsync() => await (await _app.SendAsync(HttpMethod.Get, Api + "/orders", admin.AccessToken)).Content.ReadFromJsonAsync<JsonElement>();
 

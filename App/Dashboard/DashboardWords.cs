@@ -33,13 +33,14 @@ internal static class DashboardWords
         };
     }
 
-    public static bool IsBad(ProblemView problem) => problem.Kind is ProblemView.DatabaseAway or ProblemView.NotCurrent or ProblemView.Undelivered or ProblemView.NoMailServer
+    public static bool IsBad(ProblemView problem) => problem.Kind is ProblemView.DatabaseAway or ProblemView.NotCurrent or ProblemView.Undelivered or ProblemView.NoMailServer or ProblemView.DrillBehind
         || (problem.Kind == ProblemView.Behind && problem.Seconds >= LongBehind);
 
     public static RenderFragment Problem(ProblemView problem)
     {
         var (count, lasting) = (Words(Count(problem.Count ?? 0)), Words(Lasting(problem.Seconds ?? 0)));
         var service = Link($"/services/{problem.Service}", problem.Service ?? "");
+        var drill = Link("/admin/drill", Text.Drill);
         return problem.Kind switch
         {
             ProblemView.DatabaseAway => Sentence.Of(Text.DatabaseAway, Link("/health/ready", Text.Readiness)),
@@ -50,6 +51,9 @@ internal static class DashboardWords
             ProblemView.RotationOverdue => Sentence.Of(Text.RotationOverdue, Link("/admin/keys", Text.Keys), lasting),
             ProblemView.LettersWaiting => Sentence.Of(problem.Count == 1 ? Text.LetterWaits : Text.LettersWait, count, lasting),
             ProblemView.NoMailServer => Sentence.Of(problem.Count == 1 ? Text.NoMailOne : Text.NoMailMany, count, lasting),
+            ProblemView.DrillBehind => Sentence.Of(problem.Count == 1 ? Text.DrillBehindOne : Text.DrillBehindMany, drill, service, lasting, count),
+            ProblemView.DrillLate => Sentence.Of(problem.Count == 1 ? Text.DrillLateOne : Text.DrillLateMany, drill, service, lasting, count),
+            ProblemView.DrillAccount => Sentence.Of(Text.DrillAccount, drill),
             _ => Sentence.Of(problem.Count == 1 ? Text.UnavailableOne : Text.UnavailableMany, count),
         };
     }

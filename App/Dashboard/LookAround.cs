@@ -16,7 +16,7 @@ internal sealed record Surroundings(DateTimeOffset At, IReadOnlyList<ProblemView
 /// <summary>Looks at the database for all who look at the overview together, at most once in two seconds however many they are.</summary>
 internal sealed partial class LookAround(
     IServiceScopeFactory scopes, Health health, FollowLog log, EventFeed feed, SigningKeyRing ring, KeyOptions keys, MailOptions mail, SessionOptions sessions, IHostEnvironment environment,
-    TimeProvider time, ILogger<LookAround> logger)
+    IEnumerable<TroubleSource> sources, TimeProvider time, ILogger<LookAround> logger)
 {
     public static readonly TimeSpan Pace = TimeSpan.FromSeconds(2);
 
@@ -80,6 +80,7 @@ internal sealed partial class LookAround(
         if (await LettersAsync(db, now, ct) is { } letters) problems.Add(letters);
         if (!ring.IsShared && await db.SigningKeys.Where(k => k.State == SigningKeyState.Current).Select(k => k.ActivatedAt).SingleOrDefaultAsync(ct) is { } activated
             && now - activated > keys.RotateAfter + RotationSlack) problems.Add(new(ProblemView.RotationOverdue, Seconds: Math.Round((now - activated - keys.RotateAfter).TotalSeconds)));
+        foreach (var source in sources) problems.AddRange((await source.FindAsync(services, ct)).Select(t => new ProblemView(t.Kind, t.Service, t.Count, t.Seconds)));
         var last = await LastRevocationAsync(services.GetRequiredService<Convergence>(), ct);
         return new Surroundings(now, problems, await CountAsync(), last, states);
     }

@@ -13,18 +13,20 @@ internal sealed record OverviewView(
 /// <param name="Kind">
 /// <c>database_away</c>; <c>not_current</c>: what other replicas revoke can't be read; <c>service_behind</c>; <c>undelivered</c>: events that a receiver didn't take;
 /// <c>rotation_overdue</c>: the signing key is too old; <c>letters_waiting</c>; <c>no_mail_server</c>: they wait because <c>Mail:Host</c> isn't set; <c>service_silent</c>:
-/// it followed the feed and isn't heard of; <c>unavailable</c>: requests answered 503 in the last minute.
+/// it followed the feed and isn't heard of; <c>unavailable</c>: requests answered 503 in the last minute; <c>drill_behind</c>, <c>drill_late</c>: in the last
+/// fire drill not every service refused the session within a minute, or within the target; <c>drill_account</c>: none can begin by itself.
 /// </param>
-/// <param name="Service">The id of the service concerned.</param>
-/// <param name="Count">How many events, letters or requests.</param>
-/// <param name="Seconds">How long it has been so.</param>
+/// <param name="Service">The id of the service concerned, or of the slowest.</param>
+/// <param name="Count">How many events, letters, requests or services.</param>
+/// <param name="Seconds">How long it has been so, or took.</param>
 internal sealed record ProblemView(string Kind, string? Service = null, long? Count = null, double? Seconds = null)
 {
     public const string DatabaseAway = "database_away", NotCurrent = "not_current", Behind = "service_behind", Undelivered = "undelivered", RotationOverdue = "rotation_overdue";
     public const string LettersWaiting = "letters_waiting", NoMailServer = "no_mail_server", Silent = "service_silent", Unavailable = "unavailable";
+    public const string DrillBehind = Ops.Trouble.DrillBehind, DrillLate = Ops.Trouble.DrillLate, DrillAccount = Ops.Trouble.DrillAccount;
 
     // The worst first.
-    private static readonly string[] Order = [DatabaseAway, NotCurrent, Behind, Undelivered, RotationOverdue, NoMailServer, LettersWaiting, Silent, Unavailable];
+    private static readonly string[] Order = [DatabaseAway, NotCurrent, Behind, DrillBehind, Undelivered, RotationOverdue, NoMailServer, LettersWaiting, DrillLate, DrillAccount, Silent, Unavailable];
 
     public static IReadOnlyList<ProblemView> Sorted(IEnumerable<ProblemView> problems) => [.. problems.OrderBy(p => Array.IndexOf(Order, p.Kind)).ThenByDescending(p => p.Seconds ?? p.Count)];
 }

@@ -1,3 +1,4 @@
+using App.Ops;
 using App.Sessions;
 
 namespace App.Drill;
@@ -10,6 +11,8 @@ internal static class DrillModule
         .AddScoped<BeginDrill>()
         .AddScoped<ShowDrill>()
         .AddScoped<DrillSchedule>()
+        .AddScoped<DrillTroubles>()
+        .AddSingleton(new TroubleSource((services, ct) => services.GetRequiredService<DrillTroubles>().FindAsync(ct)))
         .AddSingleton<WatchDrill>()
         .AddSingleton<DrillOnSchedule>()
         .AddHostedService(sp => sp.GetRequiredService<DrillOnSchedule>());

@@ -30,6 +30,15 @@ internal sealed class DrillSchedule(AppDb db, DrillOptions options, TimeProvider
         return last + options.Every ?? time.GetUtcNow();
     }
 
+    /// <summary>For people: never in the past.</summary>
+    /// <returns>Null where none will begin.</returns>
+    public async Task<DateTimeOffset?> NextAsync(CancellationToken ct)
+    {
+        if (!IsOn || await AccountAsync(ct) is not { } account) return null;
+        var (due, soon) = (await DueAsync(account.Id, ct), time.GetUtcNow() + TimeSpan.FromSeconds(1));
+        return due > soon ? due : soon;
+    }
+
     /// <summary>Drops the sessions of those before the last one, which says when that was and what came of it: of thousands in a week, nobody wants to look back at any.</summary>
     public async Task ForgetEarlierAsync(Guid account, CancellationToken ct)
     {
@@ -37,5 +46,5 @@ internal sealed class DrillSchedule(AppDb db, DrillOptions options, TimeProvider
         await Begun(account).Where(s => s.Id != last).ExecuteDeleteAsync(ct);
     }
 
-    private IQueryable<Session> Begun(Guid account) => db.Sessions.Where(s => s.UserId == account && s.RevokedBecause == Causes.ScheduledDrill.Reason);
+    internal IQueryable<Session> Begun(Guid account) => db.Sessions.Where(s => s.UserId == account && s.RevokedBecause == Causes.ScheduledDrill.Reason);
 }

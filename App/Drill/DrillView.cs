@@ -27,7 +27,7 @@ internal sealed record DrillView(
         Guid id, long cursor, DateTimeOffset at, IEnumerable<(string Service, DrillInstance Instance)> answers, IReadOnlyList<string> notFollowing, DateTimeOffset now, TimeSpan target, bool scheduled = false)
     {
         var services = answers.GroupBy(a => a.Service, a => a.Instance).OrderBy(s => s.Key, StringComparer.Ordinal)
-            .Select(s => DrillService.Of(s.Key, [.. s.OrderBy(i => i.Instance, StringComparer.Ordinal)], now - at, target)).ToList();
+            .Select(s => DrillService.Of(s.Key, [.. s.OrderBy(i => i.Instance, StringComparer.OrdinalIgnoreCase)], now - at, target)).ToList();
         var applied = services.Count(s => s.State == DrillState.Applied);
         var expected = applied + services.Count(s => s.State is DrillState.Waiting or DrillState.Refused);
         var seconds = services.SelectMany(s => s.Instances).Select(i => i.Seconds).OfType<double>().Order().ToList();
@@ -69,7 +69,7 @@ internal sealed record DrillService(string Service, string State, double? Second
     }
 }
 
-/// <param name="Instance">As it calls itself, in capitals; empty where it has no name, <c>(poll)</c> and <c>(PUSH)</c> for the ways without one.</param>
+/// <param name="Instance">As it calls itself; empty where it has no name, <c>(poll)</c> and <c>(PUSH)</c> for the ways without one.</param>
 /// <param name="State">As for the service.</param>
 /// <param name="ContactAt">When it was last heard of; absent for a receiver that nothing was pushed to yet.</param>
 internal sealed record DrillInstance(string Instance, string State, double? Seconds, double? BehindSeconds, DateTimeOffset? ContactAt);

@@ -17,7 +17,7 @@ internal sealed record ConvergenceView(int Applied, int Services, double? Second
 /// <param name="Instances">Those that were in contact within a day, by name; the hundred latest at most.</param>
 internal sealed record FeedView(long Newest, double? P50Seconds, double? P99Seconds, IReadOnlyList<InstanceView> Instances);
 
-/// <param name="Instance">As it calls itself, in capitals; empty where it has no name, <c>(poll)</c> and <c>(PUSH)</c> for the ways without one.</param>
+/// <param name="Instance">As it calls itself; empty where it has no name, <c>(poll)</c> and <c>(PUSH)</c> for the ways without one.</param>
 /// <param name="Applied">Everything up to this cursor is applied.</param>
 /// <param name="Behind">How many of the last thousand events concern it and aren't applied.</param>
 /// <param name="BehindSeconds">How old the first of these is; 0 where there is none.</param>
@@ -83,7 +83,7 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
         var aside = await db.UndeliveredEvents.Where(u => u.Service == service).Select(u => u.Cursor).ToListAsync(ct);
 
         var seconds = readers.SelectMany(r => SecondsOf(r.Acknowledged(), entries)).Order().ToList();
-        return new FeedView(newest, Percentile(seconds, 50), Percentile(seconds, 99), [.. readers.OrderBy(r => r.Instance, StringComparer.Ordinal).Select(r => Describe(r, entries, aside, now))]);
+        return new FeedView(newest, Percentile(seconds, 50), Percentile(seconds, 99), [.. readers.OrderBy(r => r.Instance, StringComparer.OrdinalIgnoreCase).Select(r => Describe(r, entries, aside, now))]);
     }
 
     private static InstanceView Describe(FeedReader reader, List<LoggedEvent> entries, List<long> aside, DateTimeOffset now)

@@ -135,13 +135,15 @@ internal sealed partial class FeedContacts(
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         await using var transaction = await db.BeginWriteAsync(ct);
         var services = notes.Select(n => n.Reader.Service.Id).Distinct().ToList();
-        var known = await db.FeedReaders.Where(r => services.Contains(r.Service)).ToDictionaryAsync(r => (r.Service, r.Instance), ct);
+        var known = (await db.FeedReaders.Where(r => services.Contains(r.Service)).ToListAsync(ct)).DistinctBy(r => KeyOf(r.Service, r.Instance)).ToDictionary(r => KeyOf(r.Service, r.Instance));
         var applied = new List<(Reader Reader, long From, long To, DateTimeOffset At)>();
         foreach (var (reader, (contact, acks, isThere)) in notes)
         {
-            if (!known.TryGetValue((reader.Service.Id, reader.Instance), out var row))
+            var key = KeyOf(reader.Service.Id, reader.Instance);
+            if (known.TryGetValue(key, out var row)) await db.RespellAsync(row, reader.Instance, ct);
+            else
             {
-                db.FeedReaders.Add(known[(reader.Service.Id, reader.Instance)] = row = new FeedReader { Service = reader.Service.Id, Instance = reader.Instance });
+                db.FeedReaders.Add(known[key] = row = new FeedReader { Service = reader.Service.Id, Instance = reader.Instance });
                 if (row.IsInstance) row.Begin(reader.Since);
             }
 
@@ -166,13 +168,14 @@ internal sealed partial class FeedContacts(
         foreach (var (reader, from, to, at) in applied) Measure(Between(reader.Service.Audience, from, to), reader.Service.Id, reader.Since, at);
     }
 
+    // Whatever the spelling, the first of which is shown: SQL Server tells keys apart without case, and two that it finds alike would block all others.
+    private static (string Service, string Instance) KeyOf(string service, string instance) => (service, instance.ToUpperInvariant());
+
     private void Note(CallingService service, string instance, long cursor, bool? isThere = null)
     {
-        // One spelling: SQL Server tells keys apart without case, and two that it finds alike would block all others.
-        instance = instance.ToUpperInvariant();
         var now = time.GetUtcNow();
         // Whoever has events pushed opens nothing: we are the ones who come, with what is due.
-        var reader = _readers.GetOrAdd((service.Id, instance), _ => new Reader(service, instance, instance == FeedReader.Push ? DateTimeOffset.MinValue : now));
+        var reader = _readers.GetOrAdd(KeyOf(service.Id, instance), _ => new Reader(service, instance, instance == FeedReader.Push ? DateTimeOffset.MinValue : now));
         reader.Note(service, now, cursor, isThere);
         Signal();
     }

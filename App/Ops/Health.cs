@@ -86,3 +86,14 @@ public sealed record HealthReport(
     string Status,
     IReadOnlyDictionary<string, string>? Checks = null,
     IReadOnlyList<Fault>? Errors = null);
+
+/// <summary>Something that needs an operator, and keeps nobody from being served: the overview shows it.</summary>
+/// <param name="Kind">One of the constants.</param>
+/// <param name="Seconds">How long the slowest took.</param>
+internal sealed record Trouble(string Kind, string? Service = null, long? Count = null, double? Seconds = null)
+{
+    public const string DrillLate = "drill_late", DrillBehind = "drill_behind", DrillAccount = "drill_account";
+}
+
+/// <summary>A slice that knows of such things, which stands above or beside the overview. Asked every two seconds while somebody looks.</summary>
+internal sealed record TroubleSource(Func<IServiceProvider, CancellationToken, Task<IReadOnlyList<Trouble>>> FindAsync);
