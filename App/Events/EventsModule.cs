@@ -29,6 +29,7 @@ internal static class EventsModule
         services.AddHostedService(sp => sp.GetRequiredService<FeedContacts>());
         services.AddSingleton<AckEvents>();
         services.AddScoped<PollEvents>();
+        services.AddSingleton<Pollers>();
         services.AddScoped<Convergence>();
         services.AddSingleton<LiveServices>();
         services.AddSingleton(new Sweep(PushTables.SweepAsync));

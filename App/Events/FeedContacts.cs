@@ -28,7 +28,6 @@ internal sealed partial class FeedContacts(
     internal const int MostNames = 1000;
 
     private readonly ConcurrentDictionary<(string Service, string Instance), Reader> _readers = new();
-    private readonly ConcurrentDictionary<string, DateTimeOffset> _polls = new(); // by service
     private readonly SemaphoreSlim _work = new(0, 1);
     private readonly SemaphoreSlim _one = new(1);
 
@@ -46,9 +45,6 @@ internal sealed partial class FeedContacts(
 
     /// <summary>The reader stops, and accepts no tokens any more.</summary>
     public void Left(CallingService service, string instance) => Note(service, instance, 0, isThere: false);
-
-    /// <summary>Since when the service polls here.</summary>
-    public DateTimeOffset PollsSince(CallingService service) => _polls.GetOrAdd(service.Id, _ => time.GetUtcNow());
 
     /// <summary>The reader is there, whatever it has applied.</summary>
     public void Seen(CallingService service, string instance) => Note(service, instance, 0);
@@ -135,6 +131,7 @@ internal sealed partial class FeedContacts(
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         await using var transaction = await db.BeginWriteAsync(ct);
         var services = notes.Select(n => n.Reader.Service.Id).Distinct().ToList();
+        await db.HoldReadersAsync(services, ct);
         var known = (await db.FeedReaders.Where(r => services.Contains(r.Service)).ToListAsync(ct)).DistinctBy(r => KeyOf(r.Service, r.Instance)).ToDictionary(r => KeyOf(r.Service, r.Instance));
         var applied = new List<(Reader Reader, long From, long To, DateTimeOffset At)>();
         foreach (var (reader, (contact, acks, isThere)) in notes)

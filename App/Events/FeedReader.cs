@@ -104,6 +104,14 @@ internal static class FeedReaderTable
     {
         public DbSet<FeedReader> FeedReaders => db.Set<FeedReader>();
 
+        /// <summary>What is known of these services' readers is held until the commit, so that what two replicas heard of one adds up. On SQLite whoever writes is alone.</summary>
+        public async Task HoldReadersAsync(IEnumerable<string> services, CancellationToken ct)
+        {
+            if (db.IsSqlite) return;
+            foreach (var service in services.Order(StringComparer.Ordinal))
+                await db.WriteAsync("""UPDATE "FeedReaders" SET "Applied" = "Applied" WHERE "Service" = @service""", ct, ("@service", service));
+        }
+
         /// <summary>An older version wrote all names in capitals: they are as their owners spell them from the next word on.</summary>
         public async Task RespellAsync(FeedReader reader, string instance, CancellationToken ct)
         {

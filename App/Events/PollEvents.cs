@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
 using App.Data;
@@ -38,11 +39,11 @@ internal sealed record PollAnswer(IReadOnlyDictionary<string, string> Sets, bool
 
 /// <summary>The feed by poll (RFC 8936), for receivers that can't hold a stream. What a service hasn't acknowledged comes again at its next poll.</summary>
 internal sealed partial class PollEvents(
-    AppDb db, EventFeed feed, EntryText text, FeedContacts contacts, LiveServices live, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<PollEvents> logger)
+    AppDb db, EventFeed feed, EntryText text, FeedContacts contacts, Pollers polls, LiveServices live, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<PollEvents> logger)
 {
     private const int Most = 1000;
-    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan BetweenContacts = TimeSpan.FromSeconds(10);
+    internal static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
+    internal static readonly TimeSpan BetweenContacts = TimeSpan.FromSeconds(10);
 
     /// <summary>
     /// The feed by poll (RFC 8936): the events that concern the service and that it hasn't acknowledged, 1000 at most, each a signed token (RFC 8417) by its <c>jti</c>.
@@ -137,9 +138,10 @@ internal sealed partial class PollEvents(
         var refused = (request.SetErrs ?? []).Where(e => Guid.TryParse(e.Key, out _)).DistinctBy(e => Guid.Parse(e.Key)).ToDictionary(e => Guid.Parse(e.Key), e => CodeOf(e.Value));
         foreach (var id in acked) refused.Remove(id);
 
-        var since = contacts.PollsSince(service); // whether or not it acknowledges anything yet
+        var since = polls.Since(service); // whether or not it acknowledges anything yet
         db.ChangeTracker.Clear();
         await using var transaction = await db.BeginWriteAsync(ct);
+        await db.HoldReadersAsync([service.Id], ct);
         var reader = await FindAsync(service, ct);
         if (reader is null)
         {
@@ -209,4 +211,19 @@ internal sealed partial class PollEvents(
 
     [LoggerMessage(2531, LogLevel.Warning, "{Service} refused {Count} security events, the first with {Error}")]
     private partial void Refused(string service, int count, string error);
+}
+
+/// <summary>Since when each service polls here.</summary>
+internal sealed class Pollers(TimeProvider time)
+{
+    // Who is there comes again before: what was committed while they were away took its time for that reason.
+    private static readonly TimeSpan Absent = 2 * (PollEvents.LongestWait + PollEvents.BetweenContacts);
+
+    private readonly ConcurrentDictionary<string, (DateTimeOffset Since, DateTimeOffset Last)> _seen = new();
+
+    public DateTimeOffset Since(CallingService service)
+    {
+        var now = time.GetUtcNow();
+        return _seen.AddOrUpdate(service.Id, (now, now), (_, known) => (now - known.Last > Absent ? now : known.Since, now)).Since;
+    }
 }
