@@ -4,12 +4,14 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using App.Data;
 using App.Events;
+using App.Tests.Data;
 using Microsoft.AspNetCore.Components.Server;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.AspNetCore.SignalR;
 using Microsoft.AspNetCore.TestHost;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
@@ -37,6 +39,7 @@ public sealed class TestApp : IAsyncDisposable
     private readonly string _folder;
     private readonly bool _ownsFolder;
     private readonly WebApplicationFactory<Program> _factory;
+    private WatchedSqlite? _watch;
 
     private TestApp(string folder, bool ownsFolder, Dictionary<string, string?> settings, DateTimeOffset? at = null)
     {
@@ -61,6 +64,8 @@ public sealed class TestApp : IAsyncDisposable
             host.ConfigureTestServices(services =>
             {
                 services.Replace(ServiceDescriptor.Singleton<TimeProvider>(Time));
+                services.AddSingleton<IInterceptor>(sp => _watch = new WatchedSqlite(sp));
+                services.AddSingleton<IInterceptor>(WatchedSqlite.Queries);
                 services.AddSingleton(CircuitHub, _ => RuntimeHelpers.GetUninitializedObject(CircuitHub));
             });
             host.ConfigureLogging(logging => logging.AddProvider(Log));
@@ -174,9 +179,13 @@ public sealed class TestApp : IAsyncDisposable
     {
         Client.Dispose();
         await _factory.DisposeAsync();
-        if (!_ownsFolder) return;
-        Microsoft.Data.Sqlite.SqliteConnection.ClearAllPools();
-        Directory.Delete(_folder, recursive: true);
+        if (_ownsFolder)
+        {
+            Microsoft.Data.Sqlite.SqliteConnection.ClearAllPools();
+            Directory.Delete(_folder, recursive: true);
+        }
+
+        if (_watch?.Faults.ToList() is { Count: > 0 } faults) Assert.Fail("SQL Server, the production database, refuses what ran here on SQLite, or pays for it dearly: " + string.Join('\n', faults));
     }
 
     private static string MigrateOnce()

@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Security.Cryptography;
 using System.Text;
 using App.Mail;
+using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Attacks;
@@ -34,8 +35,8 @@ internal static class State
 
     private static Task<SortedDictionary<string, List<string>>> ReadAsync(TestApp app) => app.DbAsync(async db =>
     {
-        await db.Database.OpenConnectionAsync();
-        var connection = db.Database.GetDbConnection();
+        await using var connection = new SqliteConnection(db.Database.GetConnectionString());
+        await connection.OpenAsync();
         var tables = new SortedDictionary<string, List<string>>(StringComparer.Ordinal);
         foreach (var name in await RowsAsync(connection, "SELECT name FROM sqlite_master WHERE type = 'table'"))
             tables[name] = await RowsAsync(connection, $"SELECT * FROM \"{name}\"");

@@ -6,6 +6,7 @@ using App.Tests.Ops;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Data.SqlClient;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace App.Tests.Data;
 
@@ -20,6 +21,15 @@ public sealed class SqlServerPatienceTests
     {
         var used = new SqlConnectionStringBuilder(SqlServerPatience.In(given));
         Assert.Equal(("db", connect, command), (used.DataSource, used.ConnectTimeout, used.CommandTimeout));
+    }
+
+    [Fact] // EF Core's own strategy would wrap it, and whoever catches the database's exceptions would miss, on SQL Server alone, those that pass by themselves.
+    public async Task What_may_pass_by_itself_reaches_who_catches_it_as_what_it_is()
+    {
+        await using var app = TestApp.Start();
+        using var scope = app.Services.CreateScope();
+        var strategy = scope.ServiceProvider.GetRequiredService<SqlServerDb>().Database.CreateExecutionStrategy();
+        await Assert.ThrowsAsync<TimeoutException>(() => strategy.ExecuteAsync(() => Task.FromException(new TimeoutException())));
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Net;
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using App.Factors;
 using App.Tests.Accounts;
@@ -55,6 +56,17 @@ public sealed class PasskeyTests : IAsyncLifetime
         Assert.Equal(2, options.GetProperty("excludeCredentials").GetArrayLength());
         Assert.Equal(("Gatehouse", "auth.test"), (options.GetProperty("rp").GetProperty("name").GetString(), options.GetProperty("rp").GetProperty("id").GetString()));
         await Answers.AssertProblemAsync(await _browser.FinishAsync("add", handle, one.Create(options), ada), 400);
+    }
+
+    [Theory] // SQL Server's keys have no more bytes, whose index would refuse the rest.
+    [InlineData(AddPasskey.LongestId, HttpStatusCode.Created)]
+    [InlineData(AddPasskey.LongestId + 1, HttpStatusCode.BadRequest)]
+    public async Task A_passkey_whose_id_is_longer_than_a_key_of_the_database_is_refused(int length, HttpStatusCode expected)
+    {
+        var ada = await _app.SignUpAsync();
+        var key = new SoftKey { Id = RandomNumberGenerator.GetBytes(length) };
+        var (handle, options) = await _browser.BeginAsync("add", ada);
+        Assert.Equal(expected, (await _browser.FinishAsync("add", handle, key.Create(options), ada)).StatusCode);
     }
 
     [Theory] // ATTACKS 247

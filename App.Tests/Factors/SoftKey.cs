@@ -16,7 +16,7 @@ internal sealed class SoftKey(string rpId = "auth.test")
 
     private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
 
-    public byte[] Id { get; } = RandomNumberGenerator.GetBytes(32);
+    public byte[] Id { get; init; } = RandomNumberGenerator.GetBytes(32);
     public Guid Aaguid { get; init; }
     public string RpId { get; set; } = rpId;
     public string Origin { get; set; } = TestApp.Issuer;
@@ -31,9 +31,9 @@ internal sealed class SoftKey(string rpId = "auth.test")
         var point = _key.ExportParameters(false).Q;
         byte[] cose = [0xa5, 1, 2, 3, 0x26, 0x20, 1, 0x21, 0x58, 32, .. point.X!, 0x22, 0x58, 32, .. point.Y!];
         UserHandle = options.GetProperty("user").GetProperty("id").GetString();
-        byte[] attested = [.. Aaguid.ToByteArray(bigEndian: true), 0, (byte)Id.Length, .. Id, .. cose];
+        byte[] attested = [.. Aaguid.ToByteArray(bigEndian: true), (byte)(Id.Length >> 8), (byte)Id.Length, .. Id, .. cose];
         var data = AuthenticatorData((byte)(Flags | Attested), attested);
-        byte[] attestation = [0xa3, 0x63, .. "fmt"u8, 0x64, .. "none"u8, 0x67, .. "attStmt"u8, 0xa0, 0x68, .. "authData"u8, 0x58, (byte)data.Length, .. data];
+        byte[] attestation = [0xa3, 0x63, .. "fmt"u8, 0x64, .. "none"u8, 0x67, .. "attStmt"u8, 0xa0, 0x68, .. "authData"u8, 0x59, (byte)(data.Length >> 8), (byte)data.Length, .. data];
         return Credential(new JsonObject
         {
             ["clientDataJSON"] = Base64Url.EncodeToString(ClientData("webauthn.create", options)),

@@ -35,8 +35,11 @@ internal sealed class GuessLimit : IEntityTypeConfiguration<GuessLimit>
 /// <summary>The statements of guessing: they run twice with every sign-in.</summary>
 internal static class GuessLimitSql
 {
-    private const string Find = """
-        SELECT "Failures", "Pending", "PendingSince", "Locks", "LastAt", "LockedUntil", "Version" FROM "GuessLimits" WHERE "Key" = @key
+    // A text is sent to SQL Server as nvarchar: it would convert each row's key to that, look at all rows instead of one, and lock them.
+    private const string Its = "\"Key\" = CAST(@key AS varchar(43))";
+
+    private const string Find = $"""
+        SELECT "Failures", "Pending", "PendingSince", "Locks", "LastAt", "LockedUntil", "Version" FROM "GuessLimits" WHERE {Its}
         """;
 
     private const string Insert = """
@@ -45,21 +48,21 @@ internal static class GuessLimitSql
         """;
 
     // The condition on the version lets one of two writers win where both may read at once.
-    private const string Update = """
+    private const string Update = $"""
         UPDATE "GuessLimits" SET "Failures" = @failures, "Pending" = @pending, "PendingSince" = @pendingSince, "Locks" = @locks,
             "LastAt" = @lastAt, "LockedUntil" = @lockedUntil, "Version" = @version
-        WHERE "Key" = @key AND "Version" = @version - 1
+        WHERE {Its} AND "Version" = @version - 1
         """;
 
-    private const string Lower = """UPDATE "GuessLimits" SET "Pending" = "Pending" - 1, "Version" = "Version" + 1 WHERE "Key" = @key AND "Pending" > 0""";
+    private const string Lower = $"""UPDATE "GuessLimits" SET "Pending" = "Pending" - 1, "Version" = "Version" + 1 WHERE {Its} AND "Pending" > 0""";
 
     // Others may be under way still: the row stays for their verdicts.
-    private const string Forgive = """
+    private const string Forgive = $"""
         UPDATE "GuessLimits" SET "Failures" = 0, "Locks" = 0, "LockedUntil" = NULL, "Pending" = "Pending" - 1, "Version" = "Version" + 1
-        WHERE "Key" = @key
+        WHERE {Its}
         """;
 
-    private const string Forget = """DELETE FROM "GuessLimits" WHERE "Key" = @key AND "Pending" <= 0""";
+    private const string Forget = $"""DELETE FROM "GuessLimits" WHERE {Its} AND "Pending" <= 0""";
 
     extension(AppDb db)
     {

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Identity;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
+using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.Options;
 
 namespace App.Data;
@@ -31,6 +32,8 @@ internal static class DataModule
             .ConfigureWarnings(LeaveFailuresToTheCaller)
             .UseSqlServer(SqlServerPatience.In(sp.GetRequiredService<ConnectionStringOptions>().Default ?? ""), sql =>
             {
+                // Its own wraps what may pass by itself, a lost deadlock for one, in an exception that isn't the database's; whoever catches is to meet the same as on SQLite.
+                sql.ExecutionStrategy(dependencies => new NonRetryingExecutionStrategy(dependencies));
                 if (sp.GetRequiredService<DatabaseOptions>().MaxBatchSize is int size) sql.MaxBatchSize(size);
             })
             .AddInterceptors(sp.GetServices<IInterceptor>()));

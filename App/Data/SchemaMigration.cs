@@ -1,3 +1,4 @@
+using Microsoft.Data.SqlClient;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
@@ -12,13 +13,25 @@ namespace App.Data;
 /// </summary>
 internal static class SchemaMigration
 {
+    private static readonly TimeSpan MakingTakes = TimeSpan.FromSeconds(5);
+
     public static async Task RunAsync(AppDb db, CancellationToken ct)
     {
         await HeadStart.Over.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (!db.IsSqlite)
         {
             SqlServerPatience.TakeTime(db);
-            await db.Database.MigrateAsync(ct);
+            try
+            {
+                await db.Database.MigrateAsync(ct);
+            }
+            catch (SqlException e) when (e.Number is 1801 or 1807) // is there, can't be made beside another
+            {
+                // EF Core's lock is of the database, which several that find none all make. One does, and sets it up while nobody is in it.
+                await Task.Delay(MakingTakes, ct);
+                await db.Database.MigrateAsync(ct);
+            }
+
             return;
         }
 

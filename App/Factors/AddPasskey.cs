@@ -28,6 +28,9 @@ internal sealed partial class AddPasskey(
     /// <summary>More than anybody keeps; each costs a kilobyte in every list of credentials that a browser is sent.</summary>
     public const int MostPerAccount = 20;
 
+    /// <summary>Bytes of a key in SQL Server. WebAuthn allows 1023; authenticators use a few hundred at most.</summary>
+    public const int LongestId = 900;
+
     private const string ToAdd = "add";
 
     /// <summary>
@@ -61,7 +64,7 @@ internal sealed partial class AddPasskey(
         if (request.Credential.ValueKind != JsonValueKind.Object || ceremonies.Open(request.Handle, ToAdd, user.SessionId.ToString(), http) is not { } ceremony) return null;
         var result = await webAuthn.PerformAttestationAsync(new PasskeyAttestationContext { HttpContext = http, CredentialJson = request.Credential.GetRawText(), AttestationState = ceremony.State });
         // Identity leaves it to us to see that it was made for this very user.
-        if (!result.Succeeded || result.UserEntity.Id != user.Id.ToString() || !result.Passkey.IsUserVerified)
+        if (!result.Succeeded || result.UserEntity.Id != user.Id.ToString() || !result.Passkey.IsUserVerified || result.Passkey.CredentialId.Length > LongestId)
         {
             Refused(user.Id);
             return null;
