@@ -38,6 +38,17 @@ public sealed class IntrospectTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_refresh_token_is_active_for_as_long_as_it_would_be_renewed()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.Equal(HttpStatusCode.OK, (await _app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).StatusCode);
+        _app.Time.Advance(TimeSpan.FromSeconds(10));
+        Assert.True(await _app.IsActiveAsync(user.RefreshToken));
+        _app.Time.Advance(TimeSpan.FromSeconds(1));
+        Assert.False(await _app.IsActiveAsync(user.RefreshToken));
+    }
+
+    [Fact]
     public async Task What_is_over_is_inactive_at_once()
     {
         var user = await _app.SignUpAsync();

@@ -12,6 +12,9 @@ namespace App.Tests.Ops;
 
 public sealed class ErrorAnswersTests : IAsyncLifetime
 {
+    // The driver's own words (ADP_PooledOpenTimeout).
+    private const string PoolTimeout = "Timeout expired.  The timeout period elapsed prior to obtaining a connection from the pool.  This may have occurred because all pooled connections were in use and max pool size was reached.";
+
     private OpsHost host = null!;
 
     public async Task InitializeAsync() => host = await OpsHost.StartAsync(
@@ -20,6 +23,7 @@ public sealed class ErrorAnswersTests : IAsyncLifetime
             app.MapPost("/api/echo", (Echo echo) => echo);
             app.MapGet("/api/boom", () => Throw(new InvalidOperationException("secret detail")));
             app.MapGet("/api/full", () => Throw(new InvalidOperationException("outer", new SqliteException("database or disk is full", 13))));
+            app.MapGet("/api/pool", () => Throw(new InvalidOperationException(PoolTimeout) { Source = "Microsoft.Data.SqlClient" }));
             app.MapGet("/api/constraint", () => Throw(new SqliteException("UNIQUE constraint failed", 19)));
             app.MapGet("/api/tea", () => Throw(new AggregateException(new TeapotException())));
             app.MapGet("/api/status/{status:int}", (int status) => TypedResults.StatusCode(status));
@@ -117,10 +121,12 @@ public sealed class ErrorAnswersTests : IAsyncLifetime
         Assert.Contains(nameof(InvalidOperationException), line, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task A_database_that_is_full_is_503_with_a_time_to_come_back()
+    [Theory]
+    [InlineData("/api/full")]
+    [InlineData("/api/pool")]
+    public async Task A_database_that_is_full_or_has_no_connection_left_is_503_with_a_time_to_come_back(string path)
     {
-        using var response = await host.SendAsync(HttpMethod.Get, "/api/full");
+        using var response = await host.SendAsync(HttpMethod.Get, path);
 
         await AssertProblemAsync(response, 503);
         Assert.Equal(TimeSpan.FromSeconds(2), response.Headers.RetryAfter!.Delta);

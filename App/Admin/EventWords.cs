@@ -26,6 +26,7 @@ internal static class EventWords
         "replaced" => Text.WhyReplaced,
         "refresh-reuse" => Text.WhyReuse,
         "fire-drill" => Text.WhyDrill,
+        "scheduled-drill" => Text.WhyScheduledDrill,
         "token-revoked" => Text.WhyApp,
         "password-changed" => Text.WhyPassword,
         "email-changed" => Text.WhyEmail,
