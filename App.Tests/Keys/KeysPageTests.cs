@@ -135,7 +135,7 @@ public sealed class KeysPageTests : IAsyncLifetime
         var page = await PageAsync();
         asked = Row(page, second).QuerySelector("dialog")!.TextContent;
         Assert.All(["It began to sign just now", "Tokens of the key before it", "was published only just now"], words => Assert.Contains(words, asked, StringComparison.Ordinal));
-        Assert.Contains($"would be good until {When.Exact(_app.Time.GetUtcNow() + SigningKeyRing.VerifiedAfterEnd)}", Row(page, first).QuerySelector("dialog")!.TextContent, StringComparison.Ordinal);
+        Assert.Contains($"would be good until {When.Exact(_app.Time.GetUtcNow() + facts.AliveFor(facts.Lifetime))}", Row(page, first).QuerySelector("dialog")!.TextContent, StringComparison.Ordinal);
         await AdvanceAsync(facts.AliveFor(facts.Lifetime));
         Assert.DoesNotContain("It began to sign", Row(await PageAsync(), second).QuerySelector("dialog")!.TextContent, StringComparison.Ordinal);
     }

@@ -137,8 +137,7 @@ internal sealed partial class FeedContacts(
         foreach (var (reader, (contact, acks, isThere)) in notes)
         {
             var key = KeyOf(reader.Service.Id, reader.Instance);
-            if (known.TryGetValue(key, out var row)) await db.RespellAsync(row, reader.Instance, ct);
-            else
+            if (!known.TryGetValue(key, out var row))
             {
                 db.FeedReaders.Add(known[key] = row = new FeedReader { Service = reader.Service.Id, Instance = reader.Instance });
                 if (row.IsInstance) row.Begin(reader.Since);

@@ -112,16 +112,6 @@ internal static class FeedReaderTable
                 await db.WriteAsync("""UPDATE "FeedReaders" SET "Applied" = "Applied" WHERE "Service" = @service""", ct, ("@service", service));
         }
 
-        /// <summary>An older version wrote all names in capitals: they are as their owners spell them from the next word on.</summary>
-        public async Task RespellAsync(FeedReader reader, string instance, CancellationToken ct)
-        {
-            if (reader.Instance == instance || reader.Instance.Any(char.IsAsciiLetterLower)) return;
-            await db.FeedReaders.Where(r => r.Service == reader.Service && r.Instance == reader.Instance).ExecuteUpdateAsync(set => set.SetProperty(r => r.Instance, instance), ct);
-            db.Entry(reader).State = EntityState.Detached;
-            reader.Instance = instance;
-            db.Attach(reader);
-        }
-
         /// <summary>Nothing stays of a service that is removed: another of its name has applied nothing yet. Saved with the caller's changes.</summary>
         public async Task ForgetReadersAsync(string service, CancellationToken ct) =>
             db.RemoveRange(await db.FeedReaders.Where(r => r.Service == service).ToListAsync(ct));

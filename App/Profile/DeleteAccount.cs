@@ -74,10 +74,12 @@ internal sealed partial class DeleteAccount(
         if (await check.OfAsync(user, request.Password, caller, client, ct) is not CheckPassword.Outcome.Right and var refused) return new Outcome.Refused(refused);
 
         await using var transaction = await db.BeginWriteAsync(ct);
+        // The role's row before the person's, as whoever looks after people takes them.
+        var onlyAdmin = await db.IsOnlyAdminAsync(user.Id, ct);
         // A lock must outlast a request that takes its time to arrive.
         if (await check.OvertakenAsync(user, caller, ct) is { } over) return over is CheckPassword.Outcome.Gone ? new Outcome.Ended() : new Outcome.Refused(over);
         if (await links.IsOpenAsync(user.Id, UndoEmail.Link, ct)) return new Outcome.AddressChanged();
-        if (await db.IsOnlyAdminAsync(user.Id, ct)) return new Outcome.OnlyAdmin();
+        if (onlyAdmin) return new Outcome.OnlyAdmin();
 
         // Open pages follow their session, everybody else the account.
         await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id, Causes.EndedByUser, ct);
