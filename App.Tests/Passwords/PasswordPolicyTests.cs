@@ -25,7 +25,7 @@ public class PasswordPolicyTests
     [Fact]
     public void The_name_that_stands_on_the_page_is_no_word_of_a_password()
     {
-        var theirs = new PasswordPolicy(new PasswordOptions(), new Brand { Name = "Vermilion" });
+        var theirs = new PasswordPolicy(new PasswordOptions(), new Brand { Name = "Vermilion Two" });
         Assert.NotEmpty(theirs.Check("VermilionVermilion", Email, Name));
         Assert.Empty(policy.Check("VermilionQuagmire7", Email, Name));
         Assert.NotEmpty(theirs.Check("vermilion-vermilion-2026", Email, Name));

@@ -88,7 +88,7 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
             await db.GiveBackGuessAsync(KeyOf(address));
             await transaction.CommitUnflushedAsync(CancellationToken.None);
         }
-        catch (Exception e) when (DatabaseFault.Of(e) is not null)
+        catch (Exception e) when (DatabaseFault.Is(e))
         {
         }
     }

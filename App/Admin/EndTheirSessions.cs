@@ -26,6 +26,7 @@ internal sealed class EndTheirSessions(AppDb db, RevokeSessions revoke, AuditLog
     {
         await using var transaction = await db.BeginWriteAsync(ct);
         if (!await db.IsStillAdminAsync(admin, ct) || !await db.Users.AnyAsync(u => u.Id == userId, ct)) return null;
+        await db.HoldUserAsync(userId, ct);
         var ended = await revoke.InUnitOfWorkAsync(s => s.UserId == userId, Causes.EndedByAdmin, ct, actor: admin.Id);
         if (ended.Count > 0) audit.Add("sessions-ended", userId, actor: admin.Id);
         await db.SaveChangesAsync(ct);

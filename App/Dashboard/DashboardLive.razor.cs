@@ -56,7 +56,7 @@ public sealed partial class DashboardLive
             if (now is not null && !Kinds(now).SequenceEqual(Kinds(seen))) said = DashboardWords.Verdict(seen.View);
             now = seen;
         }
-        catch (Exception e) when (e is OperationCanceledException || DatabaseFault.Of(e) is not null)
+        catch (Exception e) when (e is OperationCanceledException || DatabaseFault.Is(e))
         {
             // What is shown stays; the next look may succeed.
         }

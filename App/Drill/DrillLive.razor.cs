@@ -78,7 +78,7 @@ public sealed partial class DrillLive
             now = Clock.GetUtcNow();
             view = next is null || view is null ? next ?? view : next.Remembering(view, now);
         }
-        catch (Exception e) when (DatabaseFault.Of(e) is not null)
+        catch (Exception e) when (DatabaseFault.Is(e))
         {
             // What is shown stays; the next look may succeed.
             now = Clock.GetUtcNow();

@@ -1,4 +1,3 @@
-using System.Data.Common;
 using App.Data;
 using App.Ops;
 using App.Sessions;
@@ -12,7 +11,7 @@ namespace App.Drill;
 /// </summary>
 internal sealed partial class WatchDrill(IServiceScopeFactory scopes, Figures figures, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<WatchDrill> logger)
 {
-    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(200), LaterPace = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(200), LaterPace = TimeSpan.FromSeconds(1), GivenUp = ShowDrill.Watched + TimeSpan.FromMinutes(5);
 
     public void Begun(Guid id) => _ = FollowAsync(id, lifetime.ApplicationStopping);
 
@@ -20,17 +19,24 @@ internal sealed partial class WatchDrill(IServiceScopeFactory scopes, Figures fi
     {
         var began = time.GetUtcNow();
         DrillView? view = null;
+        DrillOutcome? over = null;
         using var timer = new PeriodicTimer(Pace, time);
         try
         {
             while (await timer.WaitForNextTickAsync(ct))
             {
                 if (time.GetUtcNow() - began > DrillWords.Patience) timer.Period = LaterPace;
-                if (await LookAsync(id, view, ct) is not { } seen) continue;
-                view = seen;
-                if (DrillOutcome.Of(view, time.GetUtcNow()) is not { } outcome) continue;
-                await EndAsync(id, outcome, ct);
-                return;
+                if (over is null)
+                {
+                    view = await LookAsync(id, view, ct) ?? view;
+                    // Not even the database knows of it any more.
+                    if (view is null && time.GetUtcNow() - began > GivenUp) return;
+                    if (view is null || DrillOutcome.Of(view, time.GetUtcNow()) is not { } outcome) continue;
+                    Count(id, over = outcome);
+                }
+
+                if (await WriteAsync(id, over, ct)) return;
+                timer.Period = LaterPace;
             }
         }
         catch (OperationCanceledException)
@@ -51,21 +57,34 @@ internal sealed partial class WatchDrill(IServiceScopeFactory scopes, Figures fi
             var seen = await scope.ServiceProvider.GetRequiredService<ShowDrill>().OneAsync(id, ct);
             return before is null ? seen : seen?.Remembering(before, time.GetUtcNow());
         }
-        catch (Exception e) when (e is DbException || e.InnerException is DbException)
+        catch (Exception e) when (DatabaseFault.Is(e))
         {
             return null; // The next look may succeed.
         }
     }
 
-    private async Task EndAsync(Guid id, DrillOutcome outcome, CancellationToken ct)
+    private void Count(Guid id, DrillOutcome outcome)
     {
         figures.Drill(outcome.Word, outcome.Seconds);
         if (outcome.Late > 0) NotWithin(id, outcome.Word, outcome.Service ?? "", outcome.Seconds ?? 0, outcome.Late);
-        await using var scope = scopes.CreateAsyncScope();
-        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
-        await using var transaction = await db.BeginWriteAsync(ct);
-        await db.Sessions.Where(s => s.Id == id).ExecuteUpdateAsync(set => set.SetProperty(s => s.UserAgent, outcome.Write()), ct);
-        await transaction.CommitUnflushedAsync(ct);
+    }
+
+    /// <returns>False where the database can't be written to just now.</returns>
+    private async Task<bool> WriteAsync(Guid id, DrillOutcome outcome, CancellationToken ct)
+    {
+        try
+        {
+            await using var scope = scopes.CreateAsyncScope();
+            var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+            await using var transaction = await db.BeginWriteAsync(ct);
+            await db.Sessions.Where(s => s.Id == id).ExecuteUpdateAsync(set => set.SetProperty(s => s.UserAgent, outcome.Write()), ct);
+            await transaction.CommitUnflushedAsync(ct);
+            return true;
+        }
+        catch (Exception e) when (DatabaseFault.Is(e))
+        {
+            return false;
+        }
     }
 
     [LoggerMessage(7205, LogLevel.Warning, "Fire drill {SessionId} wasn't within its target: {Outcome}, {Service} {Seconds} s, {Late} in all")]

@@ -100,6 +100,8 @@ internal sealed class FeedReader : IEntityTypeConfiguration<FeedReader>
 
 internal static class FeedReaderTable
 {
+    private const string Hold = """UPDATE "FeedReaders" SET "Applied" = "Applied" WHERE "Service" = @service""";
+
     extension(AppDb db)
     {
         public DbSet<FeedReader> FeedReaders => db.Set<FeedReader>();
@@ -109,7 +111,7 @@ internal static class FeedReaderTable
         {
             if (db.IsSqlite) return;
             foreach (var service in services.Order(StringComparer.Ordinal))
-                await db.WriteAsync("""UPDATE "FeedReaders" SET "Applied" = "Applied" WHERE "Service" = @service""", ct, ("@service", service));
+                await db.WriteAsync(Hold, ct, ("@service", service));
         }
 
         /// <summary>Nothing stays of a service that is removed: another of its name has applied nothing yet. Saved with the caller's changes.</summary>

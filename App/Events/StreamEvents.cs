@@ -55,7 +55,7 @@ internal sealed partial class StreamEvents(
         {
             await stream.RunAsync(http, service, instance, long.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null, end.Token);
         }
-        catch (Exception e) when (end.IsCancellationRequested ? e is OperationCanceledException || DatabaseFault.Of(e) is not null : (e as OperationCanceledException)?.CancellationToken == http.RequestAborted)
+        catch (Exception e) when (end.IsCancellationRequested ? e is OperationCanceledException || DatabaseFault.Is(e) : (e as OperationCanceledException)?.CancellationToken == http.RequestAborted)
         {
             // SQL Server's driver says of what was cancelled that it failed.
             // The reader has left, or this process is stopping, and it resumes elsewhere; or its credentials are good no more.

@@ -60,7 +60,7 @@ internal sealed class KnownDevices(AppDb db, Outbox outbox, IDataProtectionProvi
         {
             await RememberNowAsync(http, userId, ct);
         }
-        catch (Exception e) when (DatabaseFault.Of(e) is not null)
+        catch (Exception e) when (DatabaseFault.Is(e))
         {
             // The session has begun, and whoever began it must get its cookies; the device is known from the next time on.
         }

@@ -100,6 +100,7 @@ internal sealed partial class UsePasskey(
         var begun = await OnceAsync(async () =>
         {
             await using var transaction = await db.BeginWriteAsync(ct);
+            await db.HoldUserAsync(user.Id, ct);
             ceremonies.Use(ceremony);
             if (!await CountAsync(user, passkey, ct)) return null;
             if (second && !await steps.FinishAsync(request.Challenge!, user.Id, ct)) return null;

@@ -57,7 +57,7 @@ internal sealed partial class LabTurn(IServiceScopeFactory scopes, LabBench benc
             await experiment(new LabVisit(bench.Stands, grant, () => EndAsync(grant)), ct);
             return new LabOutcome.Done();
         }
-        catch (Exception e) when (e is HttpRequestException or IOException || DatabaseFault.Of(e) is not null || (e is OperationCanceledException && !ct.IsCancellationRequested))
+        catch (Exception e) when (e is HttpRequestException or IOException || DatabaseFault.Is(e) || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {
             NotRun(e.Message);
             return new LabOutcome.Unavailable();
@@ -74,7 +74,7 @@ internal sealed partial class LabTurn(IServiceScopeFactory scopes, LabBench benc
             {
                 if (grant is not null) await EndAsync(grant);
             }
-            catch (Exception e) when (DatabaseFault.Of(e) is not null)
+            catch (Exception e) when (DatabaseFault.Is(e))
             {
                 NotEnded(e.Message); // it is one of the person's sessions, and ends with its lifetime or by their hand
             }

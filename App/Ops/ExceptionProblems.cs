@@ -1,4 +1,5 @@
 using System.Data.Common;
+using App.Data;
 using Microsoft.AspNetCore.Antiforgery;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Data.SqlClient;
@@ -26,11 +27,7 @@ public static class ExceptionProblems
         // The form reader's word for "over a limit".
         .AddProblemFor<InvalidDataException>((http, _) => http.Request.HasFormContentType ? Problems.ForStatus(StatusCodes.Status400BadRequest) : null)
         .AddProblemFor<DbException>((http, e) => IsAway(e) ? Problems.Unavailable(http, TimeSpan.FromSeconds(2)) : null)
-        .AddProblemFor<InvalidOperationException>((http, e) => IsPoolExhausted(e) ? Problems.Unavailable(http, TimeSpan.FromSeconds(2)) : null);
-
-    // The driver's word for "all connections are in use", which is no DbException.
-    private static bool IsPoolExhausted(InvalidOperationException exception) =>
-        exception.Source == typeof(SqlConnection).Assembly.GetName().Name && exception.Message.Contains(" pool", StringComparison.Ordinal);
+        .AddProblemFor<InvalidOperationException>((http, e) => DatabaseFault.IsPoolExhausted(e) ? Problems.Unavailable(http, TimeSpan.FromSeconds(2)) : null);
 
     /// <summary>True where the same request may well succeed later: the database is unreachable, busy or full, not wronged.</summary>
     internal static bool IsAway(DbException exception) => exception switch

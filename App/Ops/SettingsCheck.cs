@@ -83,7 +83,7 @@ internal sealed class SettingsCheck
         }
         else if (SettingsCatalogue.ElementOf(type) is { } element)
         {
-            if (section.Value is { Length: > 0 } single && !IsOthers(key))
+            if (section.Value is { Length: > 0 } single && !IsOthers(key, single))
                 faults.Add($"{key} {Is(single, property)}, but it is a list. Give {key}:0, {key}:1, … one value each.");
             foreach (var entry in section.GetChildren())
             {
@@ -92,7 +92,7 @@ internal sealed class SettingsCheck
                 else Value(entry, $"{key}:{entry.Key}", element, property, open: false);
             }
         }
-        else if (section.Value is { Length: > 0 } text && !IsOthers(key))
+        else if (section.Value is { Length: > 0 } text && !IsOthers(key, text))
         {
             faults.Add($"{key} {Is(text, property)}, but it is a group of settings: {string.Join(", ", SettingsCatalogue.Keys(type).Select(p => $"{key}:{p.Name}"))}.");
         }
@@ -102,9 +102,9 @@ internal sealed class SettingsCheck
         }
     }
 
-    // A variable of one word may be meant for any program: who signs in to a machine has MAIL in their environment.
-    private bool IsOthers(string key) =>
-        !key.Contains(':', StringComparison.Ordinal) && configuration is IConfigurationRoot root
+    // A variable of one word may be meant for any program: who signs in to a machine has a path as MAIL in their environment.
+    private bool IsOthers(string key, string value) =>
+        value.StartsWith('/') && !key.Contains(':', StringComparison.Ordinal) && configuration is IConfigurationRoot root
         && root.Providers.Reverse().FirstOrDefault(p => p.TryGet(key, out _)) is EnvironmentVariablesConfigurationProvider;
 
     private void Attributes(string key, object? value, string? text, PropertyInfo? property)

@@ -61,9 +61,10 @@ internal sealed class PasswordPolicy(PasswordOptions options, Brand brand)
         var address = Fold(Cut(email, 320));
         var local = address.Split('@')[0];
         var called = Fold(Cut(name ?? "", 320));
-        var words = local.Split('.', '-', '_', '+').Concat(called.Split(' '));
+        var ours = Fold(Cut(brand.Name, 320));
+        var words = local.Split('.', '-', '_', '+').Concat(called.Split(' ')).Concat(ours.Split(' '));
         IEnumerable<string> terms =
-            [address, local, string.Concat(local.Where(char.IsLetter)), string.Concat(called.Where(char.IsLetter)), .. words, Fold(Cut(brand.Name, 320))];
+            [address, local, string.Concat(local.Where(char.IsLetter)), string.Concat(called.Where(char.IsLetter)), string.Concat(ours.Where(char.IsLetter)), .. words];
         return [.. terms.Where(term => term.Length > 2)];
     }
 

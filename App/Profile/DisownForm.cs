@@ -52,6 +52,7 @@ internal sealed class Disown(AppDb db, RevokeSessions revoke, RemoveFactors fact
         if (sessionId == user.SessionId) return Outcome.NotFound;
         if (!await db.IsProofRecentAsync(user, time.GetUtcNow(), ct)) return Outcome.ProofRequired;
         await using var transaction = await db.BeginWriteAsync(ct);
+        await db.HoldUserAsync(user.Id, ct);
         if (!await db.Sessions.AnyAsync(s => s.Id == sessionId && s.UserId == user.Id, ct)) return Outcome.NotFound;
         var ended = await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && (s.Id == sessionId || (all && s.Id != user.SessionId)), Causes.Disowned, ct);
         // One that had ended by itself: what its browser looks like is no device of theirs either.

@@ -69,6 +69,7 @@ internal sealed class EndSession(AppDb db, RevokeSessions revoke, Outbox outbox,
     {
         if (!await db.IsProofRecentAsync(user, time.GetUtcNow(), ct)) return null;
         await using var transaction = await db.BeginWriteAsync(ct);
+        await db.HoldUserAsync(user.Id, ct);
         var ended = await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && s.Id != user.SessionId, Causes.EndedByUser, ct);
         // A stranger at an open browser could have done it, so its owner hears of it.
         if (ended.Count > 0) outbox.AddDraft(Letter, user.SessionId.ToString(), userId: user.Id);

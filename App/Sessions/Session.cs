@@ -162,7 +162,7 @@ internal static class SessionSql
 
         /// <summary>
         /// A person's row is held until the commit: what is asked of their password, lock, factors and sessions from here on stays so.
-        /// First in each transaction that decides by them, so that two wait for one another and never both ways. On SQLite whoever writes is alone.
+        /// Before what is decided by them is read, and before other rows of theirs are written. On SQLite whoever writes is alone.
         /// </summary>
         public Task HoldUserAsync(Guid userId, CancellationToken ct) => db.IsSqlite ? Task.CompletedTask : db.WriteAsync(Hold, ct, ("@userId", userId));
 

@@ -228,7 +228,7 @@ public sealed partial class SessionsLive
         return await act(scope.ServiceProvider.GetRequiredService<TVerb>());
     }
 
-    private static bool IsDatabase(Exception e) => DatabaseFault.Of(e) is not null;
+    private static bool IsDatabase(Exception e) => DatabaseFault.Is(e);
 
     private sealed class Row(SessionView view)
     {

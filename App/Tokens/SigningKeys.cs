@@ -111,7 +111,7 @@ internal sealed class SigningKeys(AppDb db, MasterKey masterKey, SecurityEventLo
         {
             await ring.LoadAsync(CancellationToken.None);
         }
-        catch (Exception e) when (DatabaseFault.Of(e) is not null)
+        catch (Exception e) when (DatabaseFault.Is(e))
         {
             // It is done, and who asked must hear so; the event that was written with it has the keys read again.
         }

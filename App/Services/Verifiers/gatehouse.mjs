@@ -117,6 +117,7 @@ export function gatehouse({
         rest = lines.pop();
         for (const line of lines) if (line.startsWith('data:')) receive(JSON.parse(line.slice(5)));
       }
+      connection.signal.throwIfAborted();
     } catch (error) { failed(error); }
     clearTimeout(silence);
     const inARow = state.connected ? 1 : failures + 1;
