@@ -51,11 +51,14 @@ public sealed class WatchDrillTests : IAsyncLifetime
     public async Task Each_drill_is_counted_once_by_what_came_of_it_at_the_replica_where_it_began()
     {
         await using var replica = _app.StartReplica(Settings);
-        Assert.Equal("nobody", (await EndedAsync(await BeginAsync()))!.Word);
+        var first = await BeginAsync();
+        Assert.Equal("nobody", (await EndedAsync(first))!.Word);
         Assert.Equal([], Slowest());
 
         await AckAsync("billing", 1);
         await AckAsync("orders", 1);
+        // Who came later and knows of more wasn't there either.
+        Assert.Equal((DrillState.Nobody, 0), (await _app.ScopedAsync((ShowDrill show) => show.OneAsync(first, CancellationToken.None))) is { } seen ? (seen.State, seen.Expected) : default);
         Assert.Equal(("within", 0.3), await EndedAsync(await BeginAsync(), ("billing", 0.1), ("orders", 0.3)) is var within ? (within!.Word, within.Seconds!.Value) : default);
         Assert.Equal([0.3], Slowest());
         Assert.Equal(new DrillOutcome("late", 2.5, 1, "orders"), await EndedAsync(await BeginAsync(), ("billing", 1), ("orders", 2.5)));

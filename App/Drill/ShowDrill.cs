@@ -2,6 +2,7 @@ using System.Linq.Expressions;
 using App.Data;
 using App.Events;
 using App.OAuth;
+using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 
@@ -78,15 +79,20 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
         var since = drill.OccurredAt - Convergence.Remembered;
         var readers = await db.FeedReaders.AsNoTracking().Where(r => r.ContactAt > since).ToListAsync(ct);
         var receivers = live.Receivers.Select(r => r.Service).Where(s => text.Concerns(drill, s.Audience)).ToList();
-        // Who began after it wasn't there, however far behind it is. Who had said goodbye before isn't asked, nor is anything pushed to where no receiver is any more.
+        var unwatched = readers.Exists(r => r.CameAfter(drill)) && await WasUnwatchedAsync(drill, ct);
+        // Who began after it wasn't there, however far behind it is; and an instance that began anew is the same one, unless there was none. Who had said goodbye before isn't asked, nor is anything pushed to where no receiver is any more.
         readers.RemoveAll(r => !text.Concerns(drill, r.Audience) || (r.HasLeft && r.ContactAt <= drill.OccurredAt)
-            || (r.Applied < drill.Cursor && r.CameAfter(drill))
+            || (r.CameAfter(drill) && (unwatched || r.Applied < drill.Cursor))
             || (r.Instance == FeedReader.Push && !receivers.Exists(s => s.Id == r.Service)));
         // Nothing was pushed to it for a day, or ever: it is told all the same.
         readers.AddRange(receivers.Where(s => !readers.Exists(r => r.Service == s.Id && r.Instance == FeedReader.Push))
             .Select(s => new FeedReader { Service = s.Id, Instance = FeedReader.Push, Audience = s.Audience }));
         return readers;
     }
+
+    // As it was when it was over.
+    private async Task<bool> WasUnwatchedAsync(LoggedEvent drill, CancellationToken ct) =>
+        await db.Sessions.Where(s => s.Id == drill.SessionId).Select(s => s.UserAgent).SingleOrDefaultAsync(ct) is { } text && DrillOutcome.Read(text) is { Word: DrillOutcome.Nobody };
 
     // To a receiver it is we who come, however long there was nothing to bring. All others are in contact who were heard of within a token's life.
     private string StateOf(FeedReader reader, LoggedEvent drill, List<string> aside) =>

@@ -171,8 +171,10 @@ internal sealed partial class FeedContacts(
     {
         var now = time.GetUtcNow();
         // Whoever has events pushed opens nothing: we are the ones who come, with what is due.
-        var reader = _readers.GetOrAdd(KeyOf(service.Id, instance), _ => new Reader(service, instance, instance == FeedReader.Push ? DateTimeOffset.MinValue : now));
+        var key = KeyOf(service.Id, instance);
+        var reader = _readers.GetOrAdd(key, _ => new Reader(service, instance, instance == FeedReader.Push ? DateTimeOffset.MinValue : now, now));
         reader.Note(service, now, cursor, isThere);
+        _readers.TryAdd(key, reader); // removed as idle in this very moment: what it has said would be lost
         Signal();
     }
 
@@ -204,14 +206,14 @@ internal sealed partial class FeedContacts(
     /// <param name="IsThere">True where it has begun since, false where it has left, null where neither was said.</param>
     private sealed record Heard(DateTimeOffset ContactAt, List<(long Cursor, DateTimeOffset At)> Acks, bool? IsThere);
 
-    private sealed class Reader(CallingService service, string instance, DateTimeOffset since)
+    private sealed class Reader(CallingService service, string instance, DateTimeOffset since, DateTimeOffset contactAt)
     {
         private readonly Lock _turn = new();
         private Heard? _heard;
 
         public CallingService Service { get; private set; } = service;
         public string Instance => instance;
-        public DateTimeOffset ContactAt { get; private set; }
+        public DateTimeOffset ContactAt { get; private set; } = contactAt;
 
         /// <summary>Since when it is connected.</summary>
         public DateTimeOffset Since { get; private set; } = since;

@@ -19,7 +19,7 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
     // Longer than any token lives (an hour at most) and any clock jumps: of what ran out before, nobody has anything left to refuse.
     private static readonly TimeSpan Forgotten = TimeSpan.FromHours(2);
 
-    /// <returns>The ids of those that were alive and now aren't. One that had run out is no longer to be renewed by any clock, and nobody is told.</returns>
+    /// <returns>The ids of those that were alive and now aren't. One that had run out is no longer to be renewed by any clock; while a token of it may still be believed somewhere, services hear of it.</returns>
     public async Task<IReadOnlyList<Guid>> RunAsync(Expression<Func<Session, bool>> which, Cause cause, CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
@@ -68,8 +68,10 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
             // Whoever changes the row writes the event; the others find it changed.
             var changed = await db.Sessions.Where(s => s.Id == session.Id && s.RevokedAt == null)
                 .ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedAt, now).SetProperty(s => s.RevokedBecause, cause.Reason), ct);
-            if (changed == 0 || options.EndOf(session.ExpiresAt, session.LastSeenAt) < now - Forgotten) continue;
+            var end = options.EndOf(session.ExpiresAt, session.LastSeenAt);
+            if (changed == 0 || end < now - Forgotten) continue;
             events.SessionRevoked(cause, session.UserId, session.Id);
+            if (end <= now) continue;
             if (cause.Audited) audit.Add("session-ended", session.UserId, session.Id, detail: cause.Reason, actor: actor);
             ended.Add(session.Id);
         }
