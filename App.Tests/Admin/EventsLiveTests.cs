@@ -1,6 +1,7 @@
 using System.Net;
 using App.Admin;
 using App.Events;
+using App.Tests.Push;
 using Bunit;
 using Microsoft.AspNetCore.Components;
 using Microsoft.Extensions.DependencyInjection;
@@ -86,7 +87,8 @@ public sealed class EventsLiveTests : IAsyncLifetime
             ? await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: _admin.Cookies)
             : await _app.SendAsync(HttpMethod.Delete, $"/api/admin/users/{_admin.Id}/roles/admin", other.AccessToken);
         Assert.True(answer.StatusCode is HttpStatusCode.OK or HttpStatusCode.NoContent, answer.StatusCode.ToString());
-        cut.WaitForAssertion(() => Assert.EndsWith("/admin/events", _page.Services.GetRequiredService<NavigationManager>().Uri, StringComparison.Ordinal), TimeSpan.FromSeconds(10));
+        // Not by bUnit, which looks when something is drawn: leaving is what comes after.
+        await Wait.UntilAsync(() => _page.Services.GetRequiredService<NavigationManager>().Uri.EndsWith("/admin/events", StringComparison.Ordinal));
         Assert.Empty(cut.FindAll(".list > li"));
     }
 

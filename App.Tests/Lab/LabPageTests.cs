@@ -3,6 +3,7 @@ using System.Net;
 using App.Lab;
 using App.Ops;
 using App.Sessions;
+using App.Tests.Push;
 using Bunit;
 using Bunit.TestDoubles;
 using Microsoft.AspNetCore.Components;
@@ -126,9 +127,11 @@ public sealed class LabPageTests
     public async Task When_the_persons_own_session_ends_the_island_leaves()
     {
         await using var lab = await LabFixture.StartAsync();
-        await using var page = Open(lab, out var cut);
+        await using var page = Open(lab, out _);
         await lab.ScopedAsync<EndSession, EndSession.Outcome>(end => end.TryAsync(lab.Me, lab.Me.SessionId, default));
-        cut.WaitForAssertion(() => Assert.Equal("/account/sign-in?returnUrl=%2Flab", page.Services.GetRequiredService<BunitNavigationManager>().History.Single().Uri));
+        var left = page.Services.GetRequiredService<BunitNavigationManager>().History;
+        await Wait.UntilAsync(() => left.Count > 0);
+        Assert.Equal("/account/sign-in?returnUrl=%2Flab", Assert.Single(left).Uri);
     }
 
     private static BunitContext Open(LabFixture lab, out IRenderedComponent<LabLive> cut)

@@ -15,7 +15,7 @@ internal sealed class OpenStreams(SessionWatch watch, RevocationIndex revocation
     {
         if (user is null) return null;
         var watched = new Watched(http);
-        watched.Holds(watch.Subscribe(user.Id, _ => Look()));
+        watched.Holds(watch.Subscribe(user.Id, _ => Look(), isQuick: true));
         Look(); // after subscribing: what came between is not missed
         var left = DateTimeOffset.FromUnixTimeSeconds(user.ExpiresAt) + options.AccessTokenLifetime + TokenOptions.ClockSkew - time.GetUtcNow();
         watched.Holds(time.CreateTimer(_ => watched.Cut(IsStream), null, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan));

@@ -37,7 +37,7 @@ internal sealed class EndedCircuits(SessionWatch watch, AuthenticationStateProvi
         if (_bound) return;
         (_bound, _owner) = (true, user);
         if (user is null) return;
-        _watching = watch.Subscribe(user.Id, _ => End(user));
+        _watching = watch.Subscribe(user.Id, _ => End(user), isQuick: true);
         // Watch first, look then.
         End(user);
     }

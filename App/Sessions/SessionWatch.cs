@@ -19,11 +19,12 @@ internal sealed class SessionWatch : IDisposable
     public bool IsEnded(CurrentUser user) => _index.IsRevoked(user.SessionId, user.KeyId);
 
     /// <param name="onEnded">Called with the ended session's id, on any thread; must not throw.</param>
+    /// <param name="isQuick">Whether it does so little that it may be called by whoever has just committed the end, before anybody else hears.</param>
     /// <returns>Dispose to stop watching.</returns>
-    public IDisposable Subscribe(Guid userId, Action<Guid?> onEnded)
+    public IDisposable Subscribe(Guid userId, Action<Guid?> onEnded, bool isQuick = false)
     {
         var id = Guid.NewGuid();
-        _watchers[id] = new Watcher(userId, onEnded);
+        _watchers[id] = new Watcher(userId, onEnded, isQuick);
         return new Subscription(() => _watchers.TryRemove(id, out _));
     }
 
@@ -32,13 +33,17 @@ internal sealed class SessionWatch : IDisposable
     private void OnApplied(LoggedEvent entry)
     {
         foreach (var (_, watcher) in _watchers)
-            if (entry.UserId is null || watcher.UserId == entry.UserId) ThreadPool.UnsafeQueueUserWorkItem(Tell, (watcher, entry.SessionId), preferLocal: false);
+        {
+            if (entry.UserId is not null && watcher.UserId != entry.UserId) continue;
+            if (watcher.IsQuick) watcher.OnEnded(entry.SessionId);
+            else ThreadPool.UnsafeQueueUserWorkItem(Tell, (watcher, entry.SessionId), preferLocal: false);
+        }
     }
 
-    // Not on the thread that has just committed: a page that is idle would look at the database and draw itself anew there, before anybody else heard.
+    // A page that is idle would look at the database and draw itself anew on the thread that calls.
     private static void Tell((Watcher Watcher, Guid? Session) one) => one.Watcher.OnEnded(one.Session);
 
-    private sealed record Watcher(Guid UserId, Action<Guid?> OnEnded);
+    private sealed record Watcher(Guid UserId, Action<Guid?> OnEnded, bool IsQuick);
 
     private sealed class Subscription(Action stop) : IDisposable
     {
