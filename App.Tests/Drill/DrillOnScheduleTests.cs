@@ -68,6 +68,18 @@ public sealed class DrillOnScheduleTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task One_that_was_begun_by_a_clock_ahead_keeps_none_waiting_once_it_is_set_right()
+    {
+        _app.Time.SetWall(TimeSpan.FromDays(1));
+        await LookAsync(TimeSpan.Zero, _app);
+        Assert.Equal(1, await CountAsync(_app));
+        await LookAsync(TimeSpan.Zero, _app); // it knows when the next one would be due
+        _app.Time.SetWall(-TimeSpan.FromDays(1));
+        await LookAsync(TimeSpan.Zero, _app);
+        Assert.Equal(2, await CountAsync(_app));
+    }
+
+    [Fact]
     public async Task Without_its_account_none_begins_and_the_log_says_so_once()
     {
         var other = await _app.NewAdminAsync();

@@ -66,7 +66,7 @@ internal sealed partial class BeginDrill(
     private async Task<Outcome> EndOneAsync(WriteTransaction transaction, User person, IReadOnlyList<string> amr, string address, Cause cause, string? action, CancellationToken ct)
     {
         var now = time.GetUtcNow();
-        if (await show.NewestAsync(1, ct) is [var last] && last.OccurredAt > now - Pause)
+        if (await show.NewestAsync(1, ct) is [var last] && (now - last.OccurredAt).Duration() < Pause) // further ahead, its clock has been set right since
             return new Outcome.UnderWay(last.SessionId!.Value, last.OccurredAt > now ? Pause : last.OccurredAt + Pause - now);
         if (await start.BeginAsync(person, amr, new Client(address, DrillOutcome.Canary), [], ct, action) is not { User.SessionId: var id }) return new Outcome.Forbidden();
 

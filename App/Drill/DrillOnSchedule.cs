@@ -18,7 +18,8 @@ internal sealed partial class DrillOnSchedule(IServiceScopeFactory scopes, Drill
 
     internal async Task RunOnceAsync(CancellationToken ct)
     {
-        if (time.GetUtcNow() < _due) return;
+        // Further away than any is: so it was when a clock was ahead.
+        if (_due - time.GetUtcNow() is { Ticks: > 0 } wait && wait <= options.Every) return;
         try
         {
             await using var scope = scopes.CreateAsyncScope();
