@@ -44,8 +44,11 @@ public sealed class LockAccountTests(OneApp fixture) : IClassFixture<OneApp>
         var gone = (outcomes[0] == LockAccount.Outcome.Done ? two : one).AsCaller();
         Assert.Equal(LockAccount.Outcome.Forbidden, await _app.ScopedAsync((LockAccount account) => account.RunAsync(user.Id, locked: false, gone, CancellationToken.None)));
         Assert.Equal(ChangeRole.Outcome.Forbidden, await _app.ScopedAsync((ChangeRole change) => change.RunAsync(user.Id, "admin", true, gone, CancellationToken.None)));
-        Assert.Null(await _app.ScopedAsync((EndTheirSessions end) => end.AllAsync(user.Id, gone, CancellationToken.None)));
-        Assert.Null(await _app.ScopedAsync((EndTheirSessions end) => end.OneAsync(user.SessionId, gone, CancellationToken.None)));
+        Assert.IsType<EndTheirSessions.Outcome.Forbidden>(await _app.ScopedAsync((EndTheirSessions end) => end.AllAsync(user.Id, gone, CancellationToken.None)));
+        Assert.IsType<EndTheirSessions.Outcome.Forbidden>(await _app.ScopedAsync((EndTheirSessions end) => end.OneAsync(user.SessionId, gone, CancellationToken.None)));
+        Assert.IsType<App.Services.ChangeService.Outcome.Forbidden>(await _app.ScopedAsync((App.Services.ChangeService change) => change.RemoveAsync(OneApp.Declared, gone, CancellationToken.None)));
+        Assert.IsType<App.Services.ChangePush.Outcome.Forbidden>(await _app.ScopedAsync((App.Services.ChangePush push) => push.RetryAsync(OneApp.Declared, gone, CancellationToken.None)));
+        Assert.IsType<App.Services.ChangePush.Outcome.Forbidden>(await _app.ScopedAsync((App.Services.ChangePush push) => push.RemoveAsync(OneApp.Declared, gone, CancellationToken.None)));
         Assert.IsType<App.Services.AddService.Outcome.Forbidden>(await _app.ScopedAsync((App.Services.AddService add) => add.TryAsync(new() { Id = "late" }, gone, CancellationToken.None)));
         Assert.Equal(user.Email, await _app.WhoAmIAsync(bearer: user.AccessToken));
 

@@ -132,6 +132,7 @@ internal sealed partial class DeclaredServices(
 
             client.Declared = true;
             client.Describe(one.Description);
+            if (client.PushUrl is not null && one.Push is null) await db.ForgetPushAsync(one.Id!, ct);
             targets.Set(client, one.Push);
             var (current, old) = SecretsOf(client, one);
             (client.SecretHash, client.SecretSetAt, client.OldSecretHash, client.OldSecretSetAt) = (current, SetAt(client, current), old, old is null ? null : SetAt(client, old));

@@ -27,6 +27,9 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
         public sealed record Done : Outcome;
         public sealed record NotFound : Outcome;
         public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
+
+        /// <summary>The caller is no admin any more.</summary>
+        public sealed record Forbidden : Outcome;
     }
 
     /// <summary>
@@ -56,6 +59,8 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
         var target = new PushTarget(url, request.Secret is null ? kept : request.Secret.Trim() is { Length: > 0 } secret ? secret : null);
         if (target.Faults(options).ToList() is { Count: > 0 } faults) return new Outcome.Invalid(faults);
         targets.Set(client, target);
+        // A sender that hadn't heard yet may have made the row of a receiver that was removed: a new one begins anew.
+        if (known is null) await db.PushPositions.Where(p => p.Service == id).ExecuteDeleteAsync(ct);
         await NowAsync(id, ct);
         return new Outcome.Done();
     }, ct);
@@ -74,7 +79,8 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
     {
         await using (var transaction = await db.BeginWriteAsync(ct))
         {
-            if (!await db.IsStillAdminAsync(user, ct) || await db.FindClientAsync(id, ct) is not { } client) return new Outcome.NotFound();
+            if (!await db.IsStillAdminAsync(user, ct)) return new Outcome.Forbidden();
+            if (await db.FindClientAsync(id, ct) is not { } client) return new Outcome.NotFound();
             var aside = db.UndeliveredEvents.Where(u => u.Service == id);
             if (client.PushUrl is null && !await aside.AnyAsync(ct)) return new Outcome.NotFound();
             await aside.ExecuteUpdateAsync(set => set.SetProperty(u => u.Again, true), ct);
@@ -93,7 +99,13 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
         Outcome outcome = new Outcome.NotFound();
         await change.RunAsync(async () =>
         {
-            if (!await db.IsStillAdminAsync(user, ct) || await db.FindClientAsync(id, ct) is not { } client) return false;
+            if (!await db.IsStillAdminAsync(user, ct))
+            {
+                outcome = new Outcome.Forbidden();
+                return false;
+            }
+
+            if (await db.FindClientAsync(id, ct) is not { } client) return false;
             outcome = client.Declared ? new Outcome.Invalid([new Fault("This service is declared in the settings. Change its receiver there.", Said: () => Text.DeclaredHere)]) : await decide(client);
             if (outcome is not Outcome.Done) return false;
             client.ConcurrencyToken = Guid.NewGuid().ToString();
@@ -114,6 +126,7 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
     {
         Outcome.Done => TypedResults.NoContent(),
         Outcome.Invalid(var faults) => Problems.Invalid(faults),
+        Outcome.Forbidden => Problems.Forbidden(),
         _ => Problems.NotFound(),
     };
 }

@@ -16,6 +16,9 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         public sealed record Done : Outcome;
         public sealed record NotFound : Outcome;
         public sealed record Refused(Fault Why) : Outcome;
+
+        /// <summary>The caller is no admin any more.</summary>
+        public sealed record Forbidden : Outcome;
     }
 
     /// <summary>
@@ -33,15 +36,12 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
     /// <summary>The older of two secrets, and every token got with it, is good no more. 404 where there is but one.</summary>
     /// <param name="id">The service's id.</param>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleWithdrawAsync(string id, CurrentUser user, ChangeService service, CancellationToken ct) =>
-        await service.WithdrawAsync(id, user, ct) is Outcome.Done ? TypedResults.NoContent() : Problems.NotFound();
+        Answer(await service.WithdrawAsync(id, user, ct));
 
     /// <summary>Removes a service: its secrets and the tokens of its own are good no more, and what was to be pushed to it is forgotten. 400 for one that the settings declare.</summary>
     /// <param name="id">The service's id.</param>
-    public static async Task<Results<NoContent, ProblemHttpResult>> HandleRemoveAsync(string id, CurrentUser user, ChangeService service, CancellationToken ct)
-    {
-        var outcome = await service.RemoveAsync(id, user, ct);
-        return outcome is Outcome.Done ? TypedResults.NoContent() : Problem(outcome);
-    }
+    public static async Task<Results<NoContent, ProblemHttpResult>> HandleRemoveAsync(string id, CurrentUser user, ChangeService service, CancellationToken ct) =>
+        Answer(await service.RemoveAsync(id, user, ct));
 
     /// <summary>
     /// A new secret; the one in force stays good until it is withdrawn. Two at most: where there are, the newer one is replaced, which
@@ -94,7 +94,13 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         Outcome outcome = new Outcome.NotFound();
         await change.RunAsync(async () =>
         {
-            if (!await db.IsStillAdminAsync(user, ct) || await db.FindClientAsync(id, ct) is not { } client) return false;
+            if (!await db.IsStillAdminAsync(user, ct))
+            {
+                outcome = new Outcome.Forbidden();
+                return false;
+            }
+
+            if (await db.FindClientAsync(id, ct) is not { } client) return false;
             outcome = await decide(client);
             if (outcome is not (Outcome.Done or Outcome.Rotated)) return false;
             client.ConcurrencyToken = Guid.NewGuid().ToString();
@@ -104,5 +110,12 @@ internal sealed class ChangeService(AppDb db, ChangeRegistry change, ServiceSecr
         return outcome;
     }
 
-    private static ProblemHttpResult Problem(Outcome outcome) => outcome is Outcome.Refused(var why) ? Problems.Invalid([why]) : Problems.NotFound();
+    private static Results<NoContent, ProblemHttpResult> Answer(Outcome outcome) => outcome is Outcome.Done ? TypedResults.NoContent() : Problem(outcome);
+
+    private static ProblemHttpResult Problem(Outcome outcome) => outcome switch
+    {
+        Outcome.Refused(var why) => Problems.Invalid([why]),
+        Outcome.Forbidden => Problems.Forbidden(),
+        _ => Problems.NotFound(),
+    };
 }
