@@ -1,9 +1,11 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using App.Data;
 using App.Events;
 using App.Sessions;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace App.Tests.Sessions;
 
@@ -64,6 +66,34 @@ public sealed class RenewSessionTests : IAsyncLifetime
         }
 
         Assert.Equal(0, await _app.DbAsync(db => db.SecurityEvents.CountAsync()));
+    }
+
+    [Fact]
+    public async Task A_renewal_that_has_looked_at_a_person_who_is_then_changed_says_what_they_are_now()
+    {
+        var user = await _app.SignUpAsync();
+        var commits = _app.Get<GroupCommit>();
+        await using var scope = _app.Services.CreateAsyncScope();
+        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+        var (begun, go) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var before = commits.RunAsync<object>(db, async _ =>
+        {
+            begun.SetResult();
+            await go.Task;
+            return new("", null);
+        });
+        await begun.Task;
+        var renewing = scope.ServiceProvider.GetRequiredService<RenewSession>().TryAsync(user.RefreshToken, CancellationToken.None);
+        // Looks after the renewal has, and before it writes.
+        var between = commits.RunAsync<object>(db, async _ => new(await _app.ScopedAsync((App.Admin.ChangeRole change) => change.RunAsync(user.Id, "clerk", granted: true, null, CancellationToken.None)), null));
+        go.SetResult();
+
+        Assert.Equal(App.Admin.ChangeRole.Outcome.Changed, await between);
+        var renewed = Assert.IsType<RenewSession.Outcome.Renewed>(await renewing).Grant;
+        Assert.Equal(["clerk"], renewed.User.Roles);
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(bearer: renewed.AccessToken));
+        Assert.Equal(HttpStatusCode.OK, (await RefreshAsync(_app, renewed.RefreshToken)).Status);
+        await before;
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
+using App.Events;
 using App.Sessions;
 using App.Tests.Data;
 using Microsoft.EntityFrameworkCore;
@@ -25,6 +26,35 @@ public sealed class StartSessionTests(SharedApp shared) : IClassFixture<SharedAp
         Assert.Equal(RefreshToken.Parse(user.RefreshToken, _app.Get<RefreshKey>())!.Hash(), row.RefreshHash);
         Assert.Null(row.RevokedAt);
         Assert.Null(row.ParentHash);
+    }
+
+    [Fact] // ATTACKS 150
+    public async Task Of_more_than_a_thousand_living_sessions_those_not_seen_for_the_longest_make_room()
+    {
+        var user = await _app.SignUpAsync();
+        var now = _app.Time.GetUtcNow();
+        var old = Enumerable.Range(1, StartSession.MostLiving).Select(i => new Session
+        {
+            Id = Guid.CreateVersion7(now),
+            UserId = user.Id,
+            StartedAt = now.AddDays(-1),
+            LastSeenAt = now.AddMinutes(-i),
+            AuthenticatedAt = now.AddDays(-1),
+            ExpiresAt = now.AddDays(1),
+            Amr = "pwd",
+            RefreshHash = Guid.NewGuid().ToByteArray(),
+        }).ToList();
+        await _app.DbAsync(db =>
+        {
+            db.AddRange(old);
+            return db.SaveChangesAsync();
+        });
+        await _app.SignInAsync(user);
+
+        var ended = await _app.DbAsync(db => db.Sessions.Where(s => s.UserId == user.Id && s.RevokedAt != null).OrderByDescending(s => s.LastSeenAt).Select(s => new { s.Id, s.RevokedBecause }).ToListAsync());
+        Assert.Equal(old[^2..].Select(s => s.Id), ended.Select(s => s.Id));
+        Assert.All(ended, s => Assert.Equal("replaced", s.RevokedBecause));
+        Assert.Equal(2, await _app.DbAsync(db => db.SecurityEvents.CountAsync(e => e.UserId == user.Id)));
     }
 
     [Fact] // session fixation: nobody can plant a session that a victim signs in to

@@ -23,8 +23,8 @@ internal sealed class SecurityEventLog(AppDb db, CommitEvents commit, TokenFacts
     /// Every token of this user issued until now is refused; the user's row says so too, so that whoever mints for them from now on, at
     /// whichever replica, mints with a later <c>iat</c>. A second event in the same second moves it on, past what was minted in between.
     /// Where a replica's clock is ahead, "until now" reaches as far as the newest token it minted: no further than the skew that is allowed, or
-    /// the tokens minted next would be from too far in the future. What is left is a renewal there that has read the user just before this is
-    /// committed and is written just after: its token lives until its <c>exp</c>.
+    /// the tokens minted next would be from too far in the future. A renewal that has read the user before this is committed rotates nothing
+    /// after it, and reads anew.
     /// </summary>
     /// <exception cref="TooManyChangesException">Half a minute of seconds is used up.</exception>
     public async Task UserChangedAsync(Cause cause, Guid userId, CancellationToken ct)

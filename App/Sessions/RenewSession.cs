@@ -53,7 +53,7 @@ internal sealed partial class RenewSession(
             return new Outcome.Refused(Genuine: false);
         }
 
-        var (standing, found, asOf) = await commits.RunAsync(db, shared => LookAsync(shared, token));
+        var (standing, found, asOf) = await commits.RunAsync(db, shared => StepAsync(shared, token));
         figures.Renewal(standing switch { Standing.Rotated => "renewed", Standing.Replayed => "replayed", Standing.Reused => "reused", _ => "refused" });
         if (standing is Standing.Rotated or Standing.Replayed)
         {
@@ -82,22 +82,40 @@ internal sealed partial class RenewSession(
 
     private sealed record Look(Standing Standing, RenewableSession? Found = null, DateTimeOffset AsOf = default);
 
-    private async Task<GroupCommit.Step<Look>> LookAsync(AppDb db, RefreshToken token)
+    private async Task<GroupCommit.Step<Look>> StepAsync(AppDb db, RefreshToken token)
+    {
+        var look = await LookAsync(db, token);
+        return look.Standing == Standing.Rotated ? new(null, writing => RotateAsync(writing, token, look)) : new(look, null);
+    }
+
+    /// <returns>With <see cref="Standing.Rotated"/>, what is still to be done.</returns>
+    private async Task<Look> LookAsync(AppDb db, RefreshToken token)
     {
         var asOf = time.GetUtcNow();
-        var hash = token.Hash();
         var found = await db.FindRenewableAsync(token.SessionId, CancellationToken.None);
-        var standing = Judge(found?.Session, hash, asOf);
-        if (found?.Session is not { } session || standing == Standing.Over) return new(new Look(Standing.Over), null);
-        if (standing == Standing.Replayed) return new(new Look(Standing.Replayed, found, asOf < session.RotatedAt ? asOf : session.RotatedAt!.Value), null);
-        if (standing == Standing.Reused) return new(new Look(Standing.Reused, found), null);
-        return new(null, async writing =>
+        return Judge(found?.Session, token.Hash(), asOf) switch
         {
-            session.LastSeenAt = time.GetUtcNow();
-            if (await writing.RotateAsync(session.Id, hash, token.Successor(refreshKey).Hash(), session.LastSeenAt, CancellationToken.None)) return new Look(Standing.Rotated, found, asOf);
-            // Whoever loses the race to rotate finds itself, at the second look, holding the parent.
-            return (await LookAsync(writing, token)).Answer ?? new Look(Standing.Over);
-        });
+            Standing.Over => new Look(Standing.Over),
+            Standing.Replayed when found!.Session.RotatedAt is { } rotated => new Look(Standing.Replayed, found, asOf < rotated ? asOf : rotated),
+            var standing => new Look(standing, found, asOf),
+        };
+    }
+
+    private async Task<Look> RotateAsync(AppDb db, RefreshToken token, Look look)
+    {
+        // On SQL Server each is by itself, and who changes the person meanwhile waits: on SQLite nobody else writes now.
+        await using var alone = db.IsSqlite ? null : await db.BeginWriteAsync(CancellationToken.None);
+        await db.HoldUserAsync(look.Found!.User.Id, CancellationToken.None);
+        while (look.Standing == Standing.Rotated && !await TryRotateAsync(look.Found!)) look = await LookAsync(db, token);
+        if (alone is not null) await alone.CommitAsync(CancellationToken.None);
+        return look;
+
+        // Whoever loses the race finds itself, at the next look, holding the parent; whose person was changed since the last, with what they are now.
+        Task<bool> TryRotateAsync(RenewableSession found)
+        {
+            found.Session.LastSeenAt = time.GetUtcNow();
+            return db.RotateAsync(found, token.Hash(), token.Successor(refreshKey).Hash(), CancellationToken.None);
+        }
     }
 
     /// <returns>The session that it would renew now; null where it wouldn't.</returns>

@@ -104,10 +104,12 @@ internal static class SessionSql
         WHERE s."Id" = @id
         """;
 
-    // The condition on the hash lets one of many win; the one on RevokedAt lets no renewal win against a revoke.
+    // The condition on the hash lets one of many win; the one on RevokedAt lets no renewal win against a revoke; the last one, none against a
+    // change of the person: its token would say what was so before, and be too young to be refused.
     private const string Rotate = """
         UPDATE "Sessions" SET "RefreshHash" = @next, "ParentHash" = @hash, "RotatedAt" = @now, "LastSeenAt" = @now
         WHERE "Id" = @id AND "RefreshHash" = @hash AND "RevokedAt" IS NULL
+        AND NOT EXISTS (SELECT 1 FROM "AspNetUsers" u WHERE u."Id" = @userId AND u."TokensNotBefore" > @notBefore)
         """;
 
     private const string Hold = """UPDATE "AspNetUsers" SET "LockoutEnd" = "LockoutEnd" WHERE "Id" = @userId""";
@@ -156,9 +158,10 @@ internal static class SessionSql
             return found;
         }
 
-        /// <returns>False where somebody else rotated it, or ended the session, since it was looked at.</returns>
-        public async Task<bool> RotateAsync(Guid id, byte[] hash, byte[] next, DateTimeOffset now, CancellationToken ct) =>
-            await db.WriteAsync(Rotate, ct, ("@id", id), ("@hash", hash), ("@next", next), ("@now", now)) == 1;
+        /// <returns>False where somebody else rotated it, ended the session, or changed the person, since it was looked at.</returns>
+        public async Task<bool> RotateAsync(RenewableSession found, byte[] hash, byte[] next, CancellationToken ct) =>
+            await db.WriteAsync(Rotate, ct, ("@id", found.Session.Id), ("@userId", found.User.Id), ("@notBefore", found.User.TokensNotBefore ?? -1),
+                ("@hash", hash), ("@next", next), ("@now", found.Session.LastSeenAt)) == 1;
 
         /// <summary>
         /// A person's row is held until the commit: what is asked of their password, lock, factors and sessions from here on stays so.
