@@ -145,10 +145,11 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
         Assert.Equal(1, await _app.DbAsync(db => db.Authenticators.CountAsync()));
     }
 
-    [Theory] // Somebody signs up with an address that isn't theirs, and waits for its owner.
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task A_reset_removes_the_factors_of_an_account_whose_address_was_never_confirmed(bool confirmed)
+    [Theory] // ATTACKS 124, and somebody who signs up with an address that isn't theirs, and waits for its owner.
+    [InlineData(false, false, true, false)]
+    [InlineData(false, true, false, true)]
+    [InlineData(true, true, true, true)]
+    public async Task A_reset_never_skips_the_second_step_but_one_planted_before_the_address_was_confirmed_can_be_taken_away(bool confirmed, bool remove, bool asked, bool confirmedThen)
     {
         var user = confirmed ? await ConfirmedAsync() : await _app.SignUpAsync();
         var key = new SoftKey();
@@ -156,11 +157,40 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
         await _app.TurnOnTwoStepAsync(user);
         await _app.PostTextAsync("/api/users/forgot", $$"""{"email":"{{user.Email}}"}""");
         var token = TestMail.TokenIn(await _app.Mail.LastToAsync(user.Email));
-        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/users/reset", json: new { token, password = NewPassword })).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/users/reset", json: new { token, password = NewPassword, removeTwoStep = remove })).StatusCode);
 
         Assert.Equal(confirmed ? HttpStatusCode.OK : HttpStatusCode.BadRequest, (await new PasskeyBrowser(_app).SignInAsync(key)).StatusCode);
         var signedIn = await _app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = user.Email, password = NewPassword });
-        Assert.Equal(confirmed ? HttpStatusCode.Unauthorized : HttpStatusCode.OK, signedIn.StatusCode);
+        Assert.Equal(asked ? HttpStatusCode.Unauthorized : HttpStatusCode.OK, signedIn.StatusCode);
+        Assert.Equal(confirmedThen, await _app.DbAsync(db => db.Users.Where(u => u.Id == user.Id).Select(u => u.EmailConfirmed).SingleAsync()));
+    }
+
+    [Fact] // Whoever didn't see the tick the first time finds it in the next letter.
+    public async Task The_page_offers_to_take_a_planted_step_away_until_somebody_has_confirmed_the_address()
+    {
+        var user = await _app.SignUpAsync();
+        await _app.TurnOnTwoStepAsync(user);
+        Assert.Equal("/account/sign-in", (await ResetAsync()).Location());
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = user.Email, password = NewPassword })).StatusCode);
+
+        _app.Time.Advance(TimeSpan.FromHours(2)); // as many letters as in the hour before
+        Assert.Equal("/account/sign-in", (await ResetAsync(new KeyValuePair<string, string>("removeTwoStep", "true"))).Location());
+        var owner = await _app.SignInAsync(user with { Password = NewPassword });
+        await _app.TurnOnTwoStepAsync(owner);
+        Assert.DoesNotContain("removeTwoStep", await _app.Client.GetStringAsync(await LinkAsync()), StringComparison.Ordinal);
+
+        async Task<HttpResponseMessage> ResetAsync(params KeyValuePair<string, string>[] more)
+        {
+            var link = await LinkAsync();
+            Assert.Contains("removeTwoStep", await _app.Client.GetStringAsync(link), StringComparison.Ordinal);
+            return await _app.PostFormAsync(link, "reset", [new("password", NewPassword), .. more]);
+        }
+
+        async Task<string> LinkAsync()
+        {
+            await _app.PostTextAsync("/api/users/forgot", $$"""{"email":"{{user.Email}}"}""");
+            return TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
+        }
     }
 
     [Theory]

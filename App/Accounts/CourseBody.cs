@@ -43,6 +43,9 @@ internal sealed class CourseBody
 
     public string Text(string name) => TextOf(Find(name)) ?? "";
 
+    /// <summary>Whether a member says <c>true</c>; anything else is as if it weren't there.</summary>
+    public bool IsTrue(string name) => Find(name) is { ValueKind: JsonValueKind.True };
+
     /// <summary>The same for one that may be missing: where it is there and yet no text, a NUL comes in its place, which is refused wherever text is taken.</summary>
     public string Optional(string name) => Find(name) is { ValueKind: not JsonValueKind.Null } member ? TextOf(member) ?? "\0" : "";
 

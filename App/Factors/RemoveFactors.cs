@@ -34,11 +34,12 @@ internal sealed class RemoveFactors(AppDb db, RecoveryCodes recovery, FactorChan
         await db.Audit.Where(a => a.UserId == userId && a.Action == "signed-in" && a.SessionId != null && sessions.Contains(a.SessionId.Value))
             .OrderBy(a => a.Id).Select(a => a.SessionId).FirstOrDefaultAsync(ct) ?? sessions.Select(s => (Guid?)s).FirstOrDefault();
 
-    public async Task AllAsync(Guid userId, string address, CancellationToken ct)
-    {
+    /// <summary>All of them: each opens the account by itself.</summary>
+    public async Task PasskeysAsync(Guid userId, string address, CancellationToken ct) =>
         await PasskeysAsync(userId, await db.Passkeys.AsNoTracking().Where(p => p.UserId == userId).ToListAsync(ct), address, ct);
-        await AuthenticatorAsync(userId, null, address, ct);
-    }
+
+    /// <summary>Two-step sign-in, with its recovery codes.</summary>
+    public Task AuthenticatorAsync(Guid userId, string address, CancellationToken ct) => AuthenticatorAsync(userId, null, address, ct);
 
     private async Task PasskeysAsync(Guid userId, List<Passkey> passkeys, string address, CancellationToken ct)
     {

@@ -20,6 +20,12 @@ public sealed class ResetRequest
 
     /// <summary>Whose password it is, where the client wants that checked: the link is for one person and no other.</summary>
     [MaxLength(254)] public string? Email { get; set; }
+
+    /// <summary>
+    /// Of an account whose address nobody has confirmed yet: two-step sign-in was turned on by somebody else, and is turned off. It stays otherwise,
+    /// and whatever this says where the address is confirmed.
+    /// </summary>
+    public bool RemoveTwoStep { get; set; }
 }
 
 /// <summary>
@@ -44,7 +50,7 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
     public static async Task<Results<Ok<Nothing>, ProblemHttpResult>> HandleAsync(HttpContext http, ResetPassword reset, CancellationToken ct)
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
-        var request = new ResetRequest { Token = body.Text("token"), Password = body.Text("password"), Email = body.Text("email") is { Length: > 0 } email ? email : null };
+        var request = new ResetRequest { Token = body.Text("token"), Password = body.Text("password"), Email = body.Text("email") is { Length: > 0 } email ? email : null, RemoveTwoStep = body.IsTrue("removeTwoStep") };
         return await reset.TryAsync(request, Client.Of(http), ct) switch
         {
             Outcome.Done => TypedResults.Ok(new Nothing()),
@@ -56,12 +62,18 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
     /// <summary>Whether a link is still good; looking doesn't use it up.</summary>
     public async Task<bool> IsGoodAsync(string? token, CancellationToken ct) => await links.FindAsync(SetPassword.ResetLink, token, ct) is not null;
 
-    /// <summary>The length that a new password of the link's owner must have, and their address; for a bad link, anybody's and none.</summary>
-    public async Task<(int Min, int Max, string? Email)> DescribeAsync(string? token, CancellationToken ct)
+    /// <param name="Min">Of a new password of the link's owner.</param>
+    /// <param name="MayRemoveTwoStep">As <see cref="ResetRequest.RemoveTwoStep"/> does.</param>
+    public sealed record Terms(int Min, int Max, string? Email, bool MayRemoveTwoStep);
+
+    /// <returns>For a bad link, anybody's length and no address.</returns>
+    public async Task<Terms> DescribeAsync(string? token, CancellationToken ct)
     {
         var id = (await links.FindAsync(SetPassword.ResetLink, token, ct))?.UserId;
-        var (min, max) = policy.LengthFor(id is { } owner && await StaysOnAsync(owner, ct));
-        return (min, max, await db.Users.Where(u => u.Id == id).Select(u => u.Email).SingleOrDefaultAsync(ct));
+        var user = await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id, ct);
+        var isOn = user is not null && await second.IsOnAsync(user.Id, ct);
+        var (min, max) = policy.LengthFor(isOn && user!.EmailConfirmed);
+        return new Terms(min, max, user?.Email, isOn && !user!.EmailConfirmed);
     }
 
     public async Task<Outcome> TryAsync(ResetRequest request, Client client, CancellationToken ct)
@@ -70,23 +82,24 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
         if (await links.FindAsync(SetPassword.ResetLink, request.Token, ct) is not { } link) return new Outcome.LinkOver();
         if (await db.Users.SingleOrDefaultAsync(u => u.Id == link.UserId, ct) is not { IsLocked: false } user) return new Outcome.LinkOver();
         if (request.Email is not null && (!EmailAddress.TryParse(request.Email, out var email) || email.Key != user.NormalizedEmail)) return new Outcome.LinkOver();
-        if (policy.Check(request.Password, user.Email!, user.Name, await StaysOnAsync(user.Id, ct)) is { Count: > 0 } faults) return new Outcome.Invalid(faults);
+        if (policy.Check(request.Password, user.Email!, user.Name, user.EmailConfirmed && await second.IsOnAsync(user.Id, ct)) is { Count: > 0 } faults) return new Outcome.Invalid(faults);
         var hash = await passwords.HashAsync(request.Password, ct);
 
         await using var transaction = await db.BeginWriteAsync(ct);
         if (!await links.UseAsync(link, ct)) return new Outcome.LinkOver();
-        // Whoever made an account with an address that isn't theirs may have left themselves a way in, for when its owner takes it over.
-        if (!user.EmailConfirmed) await factors.AllAsync(user.Id, client.Address, ct);
+        if (!user.EmailConfirmed)
+        {
+            // Whoever made an account with an address that isn't theirs may have left themselves a way in, for when its owner takes it over. A second
+            // step is none, and may be the owner's: it goes where they say that it isn't theirs.
+            await factors.PasskeysAsync(user.Id, client.Address, ct);
+            if (request.RemoveTwoStep) await factors.AuthenticatorAsync(user.Id, client.Address, ct);
+            // Whoever has the letter has the address. That the account is theirs is yet to be shown while there is a step of somebody's, and the next letter asks again.
+            user.EmailConfirmed = !await second.IsOnAsync(user.Id, ct);
+        }
 
-        // Whoever has the letter has the address.
-        user.EmailConfirmed = true;
         await set.InUnitOfWorkAsync(user, hash, client, keep: null, endOthers: true, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return new Outcome.Done();
     }
-
-    // A second factor of an address that was never confirmed goes with the old password.
-    private async Task<bool> StaysOnAsync(Guid userId, CancellationToken ct) =>
-        await second.IsOnAsync(userId, ct) && await db.Users.AnyAsync(u => u.Id == userId && u.EmailConfirmed, ct);
 }
