@@ -1137,3 +1137,24 @@ END;
 COMMIT;
 GO
 
+BEGIN TRANSACTION;
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261130174240_GuessesInARow'
+)
+BEGIN
+    ALTER TABLE [GuessLimits] ADD [InARow] int NOT NULL DEFAULT 0;
+END;
+
+IF NOT EXISTS (
+    SELECT * FROM [__EFMigrationsHistory]
+    WHERE [MigrationId] = N'20261130174240_GuessesInARow'
+)
+BEGIN
+    INSERT INTO [__EFMigrationsHistory] ([MigrationId], [ProductVersion])
+    VALUES (N'20261130174240_GuessesInARow', N'10.0.14');
+END;
+
+COMMIT;
+GO
+

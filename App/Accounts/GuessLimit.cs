@@ -12,6 +12,9 @@ internal sealed class GuessLimit : IEntityTypeConfiguration<GuessLimit>
     /// <summary>Judged, and wrong.</summary>
     public int Failures { get; set; }
 
+    /// <summary>Wrong passwords at sign-in since the last right one, whenever that was.</summary>
+    public int InARow { get; set; }
+
     /// <summary>Under way: their verdicts aren't in yet.</summary>
     public int Pending { get; set; }
 
@@ -39,18 +42,18 @@ internal static class GuessLimitSql
     private const string Its = "\"Key\" = CAST(@key AS varchar(43))";
 
     private const string Find = $"""
-        SELECT "Failures", "Pending", "PendingSince", "Locks", "LastAt", "LockedUntil", "Version" FROM "GuessLimits" WHERE {Its}
+        SELECT "Failures", "Pending", "PendingSince", "Locks", "LastAt", "LockedUntil", "Version", "InARow" FROM "GuessLimits" WHERE {Its}
         """;
 
     private const string Insert = """
-        INSERT INTO "GuessLimits" ("Key", "Failures", "Pending", "PendingSince", "Locks", "LastAt", "LockedUntil", "Version")
-        VALUES (@key, @failures, @pending, @pendingSince, @locks, @lastAt, @lockedUntil, @version)
+        INSERT INTO "GuessLimits" ("Key", "Failures", "Pending", "PendingSince", "Locks", "LastAt", "LockedUntil", "Version", "InARow")
+        VALUES (@key, @failures, @pending, @pendingSince, @locks, @lastAt, @lockedUntil, @version, @inARow)
         """;
 
     // The condition on the version lets one of two writers win where both may read at once.
     private const string Update = $"""
         UPDATE "GuessLimits" SET "Failures" = @failures, "Pending" = @pending, "PendingSince" = @pendingSince, "Locks" = @locks,
-            "LastAt" = @lastAt, "LockedUntil" = @lockedUntil, "Version" = @version
+            "LastAt" = @lastAt, "LockedUntil" = @lockedUntil, "Version" = @version, "InARow" = @inARow
         WHERE {Its} AND "Version" = @version - 1
         """;
 
@@ -58,7 +61,7 @@ internal static class GuessLimitSql
 
     // Others may be under way still: the row stays for their verdicts.
     private const string Forgive = $"""
-        UPDATE "GuessLimits" SET "Failures" = 0, "Locks" = 0, "LockedUntil" = NULL, "Pending" = "Pending" - 1, "Version" = "Version" + 1
+        UPDATE "GuessLimits" SET "Failures" = 0, "InARow" = 0, "Locks" = 0, "LockedUntil" = NULL, "Pending" = "Pending" - 1, "Version" = "Version" + 1
         WHERE {Its}
         """;
 
@@ -79,6 +82,7 @@ internal static class GuessLimitSql
                 LastAt = row.Time(4),
                 LockedUntil = row.TimeOrNull(5),
                 Version = row.GetInt64(6),
+                InARow = row.GetInt32(7),
             }, ct, ("@key", key));
             return found;
         }
@@ -90,7 +94,7 @@ internal static class GuessLimitSql
             {
                 return await db.WriteAsync(next.Version == 1 ? Insert : Update, ct,
                     ("@key", next.Key), ("@failures", next.Failures), ("@pending", next.Pending), ("@pendingSince", next.PendingSince),
-                    ("@locks", next.Locks), ("@lastAt", next.LastAt), ("@lockedUntil", next.LockedUntil), ("@version", next.Version)) == 1;
+                    ("@locks", next.Locks), ("@lastAt", next.LastAt), ("@lockedUntil", next.LockedUntil), ("@version", next.Version), ("@inARow", next.InARow)) == 1;
             }
             catch (DbException e) when (UniqueViolation.Is(e))
             {

@@ -10,13 +10,17 @@ using App.Sessions;
 namespace App.Accounts;
 
 /// <summary>
-/// The exact limit on guessing: the tenth wrong password within 15 minutes locks, and each further one locks for longer.
+/// The exact limit on guessing: the tenth wrong password within 15 minutes locks, and each further one locks for longer. A hundred in a row at
+/// sign-in, however long they take, end it there: no wait helps then, but a device that is known, a passkey or a new password (NIST SP 800-63B-4 section 3.2.2).
 /// A guess takes a place before it is evaluated and gives it back with its verdict, so that however many arrive at once, no more are
 /// under way than may still be wrong; the others wait for a verdict. Right ones never count.
 /// </summary>
 internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit, TimeProvider time)
 {
-    public const int Allowed = 10;
+    public const int Allowed = 10, MostInARow = 100;
+
+    /// <summary>What who has no guess left is told to wait. It is longer than any lock, and there is none after it either.</summary>
+    public static readonly TimeSpan ForGood = TimeSpan.FromDays(1);
 
     /// <summary>What the owner of the account reads afterwards: once for a series of wrong ones at sign-in, and once for each lock. However many are made, the rows are few.</summary>
     public const string Refused = RefusedSignIn.Action, LockedOut = "locked-out";
@@ -25,6 +29,9 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
     private static readonly TimeSpan FirstLock = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan LongestLock = TimeSpan.FromHours(1);
     private static readonly TimeSpan Forgotten = TimeSpan.FromDays(1);
+
+    // What strangers have tried to no avail, for addresses that nobody has as well, must not fill the database in the end.
+    private static readonly TimeSpan SeriesForgotten = TimeSpan.FromDays(365);
 
     // A process that is killed takes its verdicts with it; nobody has learned them.
     private static readonly TimeSpan PendingLapses = TimeSpan.FromSeconds(30);
@@ -35,8 +42,8 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
 
     public static readonly Sweep Sweep = new((db, now, ct) =>
     {
-        var horizon = now - Forgotten;
-        return db.ForgetAsync(db.Set<GuessLimit>().Where(g => g.LastAt < horizon).OrderBy(g => g.LastAt), ct);
+        var (horizon, last) = (now - Forgotten, now - SeriesForgotten);
+        return db.ForgetAsync(db.Set<GuessLimit>().Where(g => g.LastAt < horizon && (g.InARow < Allowed || g.LastAt < last)).OrderBy(g => g.LastAt), ct);
     });
 
     /// <summary>Asks leave for one guess. Whoever gets it owes one of the three verdicts below.</summary>
@@ -62,7 +69,7 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
     public async Task CountWrongAsync(string address, WrongGuess guess)
     {
         // Also when the caller has gone: a guess that was judged counts.
-        while (!await ChangeAsync(KeyOf(address), CountFailure, flushed: true, CancellationToken.None, next => TellAsync(next, guess)))
+        while (!await ChangeAsync(KeyOf(address), seen => CountFailure(seen, guess), flushed: true, CancellationToken.None, next => TellAsync(next, guess)))
         {
             // Somebody else's verdict came between; on SQLite that can't happen, elsewhere one of them always gets through.
         }
@@ -97,7 +104,7 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
     {
         var (failures, pending) = (FailuresOf(seen), PendingOf(seen));
         // Beyond the tenth, one at a time: each may lock.
-        return failures + pending < Math.Max(Allowed, failures + 1);
+        return failures + pending < Math.Max(Allowed, failures + 1) && (seen?.InARow ?? 0) + pending < MostInARow;
     }
 
     private GuessLimit? TakePlace(GuessLimit? seen)
@@ -110,13 +117,14 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
         return next;
     }
 
-    private GuessLimit CountFailure(GuessLimit? seen)
+    private GuessLimit CountFailure(GuessLimit? seen, WrongGuess guess)
     {
         var now = time.GetUtcNow();
         var next = seen ?? new GuessLimit();
         (next.Failures, next.Locks) = (FailuresOf(seen) + 1, LocksOf(seen));
         (next.Pending, next.LastAt) = (Math.Max(0, PendingOf(seen) - 1), now);
         if (next.Failures >= Allowed) next.LockedUntil = now + LockAfter(next.Locks++);
+        if (guess.IsPasswordAtSignIn && ++next.InARow >= MostInARow) next.LockedUntil = DateTimeOffset.MaxValue;
         return next;
     }
 
@@ -124,7 +132,8 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
     private async Task TellAsync(GuessLimit next, WrongGuess guess)
     {
         if (next.Failures == 1 && guess.SessionId is null) await TellAsync(Refused, guess, guess.AtLocked ? guess.Method + RefusedSignIn.AtLocked : guess.Method);
-        if (next.Failures >= Allowed) await TellAsync(LockedOut, guess, $"{guess.Method} {LockAfter(next.Locks - 1).TotalSeconds:0}");
+        if (IsForGood(next)) await TellAsync(LockedOut, guess, $"{guess.Method} {ForGood.TotalSeconds:0}");
+        else if (next.Failures >= Allowed) await TellAsync(LockedOut, guess, $"{guess.Method} {LockAfter(next.Locks - 1).TotalSeconds:0}");
     }
 
     private Task TellAsync(string action, WrongGuess guess, string what) =>
@@ -139,7 +148,9 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
 
     private int PendingOf(GuessLimit? seen) => seen?.PendingSince is not { } since || time.GetUtcNow() - since > PendingLapses ? 0 : seen.Pending;
 
-    private TimeSpan? Wait(GuessLimit? seen) => seen?.LockedUntil - time.GetUtcNow() is { } wait && wait > TimeSpan.Zero ? wait : null;
+    private TimeSpan? Wait(GuessLimit? seen) => IsForGood(seen) ? ForGood : seen?.LockedUntil - time.GetUtcNow() is { } wait && wait > TimeSpan.Zero ? wait : null;
+
+    private static bool IsForGood(GuessLimit? seen) => seen?.LockedUntil == DateTimeOffset.MaxValue;
 
     private static TimeSpan LockAfter(int locks) => locks >= 6 ? LongestLock : FirstLock * (1 << locks);
 
@@ -169,6 +180,9 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
 /// <param name="AtLocked">It was right, and an admin has locked the account: nobody but its owner is told.</param>
 internal sealed record WrongGuess(Guid? UserId, string Method, Client Client, Guid? SessionId = null, bool AtLocked = false)
 {
+    /// <summary>Whoever is signed in, or has a password, is being guessed at by few.</summary>
+    public bool IsPasswordAtSignIn => SessionId is null && Method == Amr.Password;
+
     /// <summary>With the device, as far as no session remembers it.</summary>
     public string With(string what) => SessionId is null ? RefusedSignIn.With(what, Client) : what;
 }

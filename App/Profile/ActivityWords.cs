@@ -81,6 +81,7 @@ internal static class ActivityWords
         _ => Text.DidRefuse,
     };
 
-    private static string Locked(string[] detail) =>
-        Sentence.With(detail[0] == Amr.Code ? Text.DidLockCodes : Text.DidLock, When.Lasting(TimeSpan.FromSeconds(int.Parse(detail[1], CultureInfo.InvariantCulture))));
+    private static string Locked(string[] detail) => detail[1] == GuessLimits.ForGood.TotalSeconds.ToString(CultureInfo.InvariantCulture)
+        ? Text.DidLockForGood
+        : Sentence.With(detail[0] == Amr.Code ? Text.DidLockCodes : Text.DidLock, When.Lasting(TimeSpan.FromSeconds(int.Parse(detail[1], CultureInfo.InvariantCulture))));
 }

@@ -32,6 +32,9 @@ namespace App.Migrations.SqlServer
                     b.Property<int>("Failures")
                         .HasColumnType("int");
 
+                    b.Property<int>("InARow")
+                        .HasColumnType("int");
+
                     b.Property<DateTimeOffset>("LastAt")
                         .HasColumnType("datetimeoffset");
 

@@ -54,7 +54,7 @@ CREATE TABLE "GuessLimits" (
     "LastAt" INTEGER NOT NULL,
     "LockedUntil" INTEGER NULL,
     "Version" INTEGER NOT NULL
-);
+, "InARow" INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE "SigningKeys" (
     "Id" TEXT NOT NULL CONSTRAINT "PK_SigningKeys" PRIMARY KEY,
     "State" TEXT NOT NULL,
@@ -369,5 +369,6 @@ INSERT INTO "__EFMigrationsHistory" VALUES ('20261129160041_TokenLives', '10.0.1
 INSERT INTO "__EFMigrationsHistory" VALUES ('20261129183623_ChangedClaims', '10.0.14');
 INSERT INTO "__EFMigrationsHistory" VALUES ('20261129213354_UserNames', '10.0.14');
 INSERT INTO "__EFMigrationsHistory" VALUES ('20261130005354_AuditActor', '10.0.14');
+INSERT INTO "__EFMigrationsHistory" VALUES ('20261130174031_GuessesInARow', '10.0.14');
 INSERT INTO "EventCounter" VALUES (1, 0, 0);
 INSERT INTO "RegistryVersion" VALUES (1, 0);

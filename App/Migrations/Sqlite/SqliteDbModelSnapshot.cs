@@ -27,6 +27,9 @@ namespace App.Migrations.Sqlite
                     b.Property<int>("Failures")
                         .HasColumnType("INTEGER");
 
+                    b.Property<int>("InARow")
+                        .HasColumnType("INTEGER");
+
                     b.Property<long>("LastAt")
                         .HasColumnType("INTEGER");
 

@@ -19,7 +19,7 @@ namespace App.Migrations.SqlServer.Model
                 "App.Accounts.GuessLimit",
                 typeof(GuessLimit),
                 baseEntityType,
-                propertyCount: 8,
+                propertyCount: 9,
                 unnamedIndexCount: 1,
                 keyCount: 1);
 
@@ -40,6 +40,14 @@ namespace App.Migrations.SqlServer.Model
                 fieldInfo: typeof(GuessLimit).GetField("<Failures>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
                 sentinel: 0);
             failures.AddAnnotation("SqlServer:ValueGenerationStrategy", SqlServerValueGenerationStrategy.None);
+
+            var inARow = runtimeEntityType.AddProperty(
+                "InARow",
+                typeof(int),
+                propertyInfo: typeof(GuessLimit).GetProperty("InARow", BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                fieldInfo: typeof(GuessLimit).GetField("<InARow>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                sentinel: 0);
+            inARow.AddAnnotation("SqlServer:ValueGenerationStrategy", SqlServerValueGenerationStrategy.None);
 
             var lastAt = runtimeEntityType.AddProperty(
                 "LastAt",

@@ -11,7 +11,7 @@ namespace App.Migrations.SqlServer.Model
     public partial class SqlServerDbModel
     {
         private SqlServerDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("2c7f3dd6-b926-46f3-9622-0e662ec85457"), entityTypeCount: 34)
+            : base(skipDetectChanges: false, modelId: new Guid("c2884b60-8729-45e4-b285-ddd70c39cbdb"), entityTypeCount: 34)
         {
         }
 

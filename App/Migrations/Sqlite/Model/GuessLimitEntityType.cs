@@ -20,7 +20,7 @@ namespace App.Migrations.Sqlite.Model
                 "App.Accounts.GuessLimit",
                 typeof(GuessLimit),
                 baseEntityType,
-                propertyCount: 8,
+                propertyCount: 9,
                 unnamedIndexCount: 1,
                 keyCount: 1);
 
@@ -38,6 +38,13 @@ namespace App.Migrations.Sqlite.Model
                 typeof(int),
                 propertyInfo: typeof(GuessLimit).GetProperty("Failures", BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly),
                 fieldInfo: typeof(GuessLimit).GetField("<Failures>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                sentinel: 0);
+
+            var inARow = runtimeEntityType.AddProperty(
+                "InARow",
+                typeof(int),
+                propertyInfo: typeof(GuessLimit).GetProperty("InARow", BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly),
+                fieldInfo: typeof(GuessLimit).GetField("<InARow>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly),
                 sentinel: 0);
 
             var lastAt = runtimeEntityType.AddProperty(

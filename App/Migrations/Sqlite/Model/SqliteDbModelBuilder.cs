@@ -11,7 +11,7 @@ namespace App.Migrations.Sqlite.Model
     public partial class SqliteDbModel
     {
         private SqliteDbModel()
-            : base(skipDetectChanges: false, modelId: new Guid("44e4b3a1-dd85-4639-ac7c-cf0201fea9c9"), entityTypeCount: 34)
+            : base(skipDetectChanges: false, modelId: new Guid("b6636735-1498-4c09-9d53-c623fe718259"), entityTypeCount: 34)
         {
         }
 
