@@ -112,7 +112,8 @@ internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFact
         json.WriteStartObject("events");
         json.WriteStartObject(EventTypes.UriOf(entry.Type, publicUrl.Issuer));
         json.WriteNumber("event_timestamp", entry.OccurredAt.ToUnixTimeSeconds());
-        json.WriteString("reason", entry.Reason);
+        // RISC has values of its own for this member of an Account Disabled, which say why an account was taken over.
+        if (entry.Type != EventTypes.AccountDisabled) json.WriteString("reason", entry.Reason);
         if (entry.NotBefore is { } notBefore) json.WriteNumber("not_before", notBefore);
         if (entry.Type == EventTypes.CredentialChange)
         {

@@ -110,6 +110,12 @@ public sealed class Brand : IValidatableObject
     [Description("A picture to show beside the name: the path of an SVG or PNG file of at most 64 KB.")]
     public string? Logo { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
 
+    [Description("Where people find help, for a link at the foot of each page: an absolute http(s) URL.")]
+    public string? HelpUrl { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
+
+    [Description("The same for how their data is handled.")]
+    public string? PrivacyUrl { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
+
     [RegularExpression(Colour)]
     [Description("The colour of buttons and links on light pages and in letters, such as `#1d6b57`: dark enough to be read and to be written on.")]
     public string? Accent { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
@@ -135,6 +141,8 @@ public sealed class Brand : IValidatableObject
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
+        foreach (var (url, member) in new[] { (HelpUrl, nameof(HelpUrl)), (PrivacyUrl, nameof(PrivacyUrl)) })
+            if (url is not null && !(Uri.TryCreate(url, UriKind.Absolute, out var link) && link.Scheme is "http" or "https")) yield return new ValidationResult("isn't an absolute http or https URL", [member]);
         if (Accent is null != AccentDark is null)
             yield return new ValidationResult("isn't set, and the other accent is; give both, one for light pages and one for dark", [Accent is null ? nameof(Accent) : nameof(AccentDark)]);
         if (Accent is not null && Contrast(Accent, LightSurface) is < Enough and var light)

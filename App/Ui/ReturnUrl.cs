@@ -42,6 +42,9 @@ internal static class ReturnUrl
     private static string? OriginOf(string? url, ReturnOrigins origins) =>
         url is null ? null : Array.Find(origins.AllowedOrigins, origin => url.StartsWith(origin, StringComparison.Ordinal) && IsLocal(url[origin.Length..]));
 
+    /// <summary>Whose page it is, as its address bar says; null for one of ours.</summary>
+    public static string? HostOf(string target) => target.StartsWith('/') ? null : new Uri(target).Authority;
+
     /// <summary>A page of ours that leads back to <paramref name="returnUrl"/> in the end.</summary>
     public static string Via(string page, string? returnUrl) =>
         string.IsNullOrEmpty(returnUrl) ? page : $"{page}?returnUrl={Uri.EscapeDataString(returnUrl)}";
