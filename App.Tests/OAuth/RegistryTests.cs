@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using App.Audit;
+using App.Data;
 using App.Events;
 using App.OAuth;
 using App.Ops;
@@ -40,6 +41,30 @@ public sealed class RegistryTests
         while (app.Get<ServiceRegistry>().Authenticate("orders", renewed) is null && watch.Elapsed < TimeSpan.FromSeconds(5)) await Task.Delay(10);
         Assert.InRange(watch.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(1));
         Assert.Null(app.Get<ServiceRegistry>().Find("billing"));
+    }
+
+    [Fact] // The new secret would have been told to nobody, and whoever tries again be told that the service is there.
+    public async Task What_was_committed_is_done_though_the_registry_cannot_be_read_again_at_once()
+    {
+        await using var app = Callers.Start();
+        _ = app.Services;
+        Assert.True(await app.ScopedAsync<IServiceProvider, bool>(services => services.GetRequiredService<ChangeRegistry>().RunAsync(
+            async () =>
+            {
+                var db = services.GetRequiredService<AppDb>();
+                var client = new OAuthClient { Id = Guid.NewGuid(), ClientId = "stock", SecretHash = new byte[32] };
+                client.Describe(new ServiceDescription("stock", "Stock", TrustMode.ChecksItself, null, [], [], []));
+                db.Add(client);
+                // Nobody finds its row from the commit on.
+                await db.Database.ExecuteSqlRawAsync("""ALTER TABLE "RegistryVersion" RENAME TO "Away" """);
+                return true;
+            },
+            CancellationToken.None)));
+        Assert.Null(app.Get<ServiceRegistry>().Find("stock"));
+
+        await app.DbAsync(db => db.Database.ExecuteSqlRawAsync("""ALTER TABLE "Away" RENAME TO "RegistryVersion" """));
+        await app.Get<ServiceRegistry>().CatchUpAsync(CancellationToken.None);
+        Assert.NotNull(app.Get<ServiceRegistry>().Find("stock"));
     }
 
     [Fact]

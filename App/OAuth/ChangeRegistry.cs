@@ -5,7 +5,7 @@ namespace App.OAuth;
 
 /// <summary>
 /// The one way to change the registry: the change, its audit entry and the new version in one transaction,
-/// known to this process before the caller goes on and to the others at their next look.
+/// known to this process before the caller goes on and to the others at their next look. Where the database goes in between, this one is as the others.
 /// </summary>
 internal sealed class ChangeRegistry(AppDb db, ServiceRegistry registry)
 {
@@ -22,8 +22,16 @@ internal sealed class ChangeRegistry(AppDb db, ServiceRegistry registry)
             await transaction.CommitAsync(ct);
         }
 
-        // Committed is committed: whoever asked may have left meanwhile, but this process must know.
-        await registry.LoadAsync(CancellationToken.None);
+        try
+        {
+            // Committed is committed: whoever asked may have left meanwhile, but this process must know.
+            await registry.LoadAsync(CancellationToken.None);
+        }
+        catch (Exception e) when (DatabaseFault.Is(e))
+        {
+            // It is done, and who asked must hear so: a secret is told this once. The registry is read as soon as it can be (FollowRegistry).
+        }
+
         return true;
     }
 }
