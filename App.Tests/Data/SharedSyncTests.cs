@@ -44,8 +44,24 @@ public sealed class SharedSyncTests : IDisposable
         Directory.CreateDirectory(Log);
         await Assert.ThrowsAsync<UnflushedException>(sync.WaitAsync);
 
+        // Nor is anything written that would be refused as well.
+        Assert.Throws<UnflushedException>(sync.DemandFile);
+
         Directory.Delete(Log);
         await File.WriteAllTextAsync(Log, "a commit");
+        sync.DemandFile();
         await sync.WaitAsync().WaitAsync(TimeSpan.FromSeconds(20));
+    }
+
+    [Fact] // Whoever has committed would be told that they haven't.
+    public async Task A_log_that_cannot_be_opened_for_a_moment_is_waited_for()
+    {
+        var sync = new SharedSync(_database);
+        Directory.CreateDirectory(Log);
+        var waiting = sync.WaitAsync();
+        await Task.Delay(TimeSpan.FromMilliseconds(200)); // enough to have tried
+        Assert.False(waiting.IsCompleted);
+        Directory.Delete(Log);
+        await waiting.WaitAsync(TimeSpan.FromSeconds(20));
     }
 }

@@ -88,6 +88,66 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
         await app.SignUpAsync();
     }
 
+    [Theory]
+    [InlineData(true)] // for a moment: who renews is told nothing but that it was done
+    [InlineData(false)] // for longer: what is refused later on changes nothing, and is good when somebody comes again
+    public async Task A_disk_that_refuses_ends_no_session_as_stolen(bool isOverSoon)
+    {
+        await using var app = TestApp.Start();
+        var log = Path.Combine(app.Folder, "gatehouse.db-wal");
+        await using var held = new SqliteConnection($"Data Source={Path.Combine(app.Folder, "gatehouse.db")};Pooling=False");
+        await held.OpenAsync();
+        var (first, second) = (await app.SignUpAsync(), await app.SignUpAsync());
+        await using var look = held.CreateCommand();
+        look.CommandText = "SELECT count(*) FROM AspNetUsers";
+        await look.ExecuteScalarAsync();
+        File.Move(log, log + ".away");
+        Directory.CreateDirectory(log);
+
+        var renewal = StatusAsync(first);
+        if (isOverSoon)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(300)); // it waits meanwhile, and for five times as long
+            Assert.False(renewal.IsCompleted);
+        }
+        else
+        {
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, await renewal);
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, await StatusAsync(second));
+        }
+
+        Directory.Delete(log);
+        File.Move(log + ".away", log);
+        if (isOverSoon) Assert.Equal(HttpStatusCode.OK, await renewal);
+        app.Time.Advance(TimeSpan.FromSeconds(11)); // past the grace of those who come again
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(second));
+
+        async Task<HttpStatusCode> StatusAsync(TestUser user) => (await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).StatusCode;
+    }
+
+    [Fact]
+    public async Task A_cookie_that_is_due_to_be_renewed_is_good_within_the_skew_while_the_database_is_away()
+    {
+        await using var app = TestApp.Start();
+        var file = Path.Combine(app.Folder, "gatehouse.db");
+        var user = await app.SignUpAsync();
+        Assert.Equal(user.Email, await app.WhoAmIAsync(cookies: user.Cookies));
+        app.Time.Advance(TimeSpan.FromSeconds(305));
+        File.Move(file, file + ".away");
+
+        var answer = await LookAsync();
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Contains(user.Email, await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.False(answer.Headers.Contains("Set-Cookie"));
+        app.Time.Advance(TimeSpan.FromSeconds(26)); // past the skew
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await LookAsync()).StatusCode);
+
+        File.Move(file + ".away", file);
+        Assert.True((await LookAsync()).Headers.Contains("Set-Cookie"));
+
+        Task<HttpResponseMessage> LookAsync() => app.SendAsync(HttpMethod.Get, "/api/users/currentuser", cookies: user.Cookies);
+    }
+
     [Fact] // A process goes on writing to a file that was removed or moved away, and after it nobody finds any of that.
     public async Task A_write_to_a_database_that_was_moved_away_is_not_acknowledged()
     {

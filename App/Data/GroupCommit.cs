@@ -27,7 +27,7 @@ internal sealed class GroupCommit(IServiceScopeFactory scopes)
     /// Reads, and returns an answer; or what writes and answers, in the shared transaction. That touches rows of its own and violates no constraint: an error
     /// of the database takes the others' work back, too. What either throws by itself before it writes is its own caller's alone.
     /// </param>
-    /// <exception cref="System.Data.Common.DbException">Nothing was written.</exception>
+    /// <exception cref="System.Data.Common.DbException">Nothing was written. If it is an <see cref="UnflushedException"/> it may have been: read and acted upon by others, until the power fails.</exception>
     public Task<T> RunAsync<T>(AppDb db, Func<AppDb, Task<Step<T>>> look) where T : class
     {
         if (!db.IsSqlite) return AloneAsync(db, look);

@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using Microsoft.Win32.SafeHandles;
+
 namespace App.Data;
 
 /// <summary>
@@ -15,15 +18,33 @@ internal sealed class SharedSync(string database)
 
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(5);
 
+    /// <summary>How long a log that can't be opened is tried again, as when the process has too many files open: what it holds is committed, and whoever wrote it would be told otherwise.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1.5);
+
+    private static readonly TimeSpan BetweenTries = TimeSpan.FromMilliseconds(50);
+
     private readonly object _turn = new();
     private TaskCompletionSource? _next;
     private bool _running;
+    private volatile bool _refused;
 
-    /// <summary>Removed or moved, it is still written to, and nobody will find it again.</summary>
-    /// <exception cref="UnflushedException">It is.</exception>
+    /// <summary>
+    /// Removed or moved, it is still written to, and nobody will find it again. And since the disk has refused, its log is opened before anybody writes:
+    /// what would be refused again isn't written.
+    /// </summary>
+    /// <exception cref="UnflushedException">It is, or the log can't be opened still.</exception>
     public void DemandFile()
     {
         if (IsGone(database)) throw new UnflushedException(new FileNotFoundException("The file of the database is gone.", database));
+        if (!_refused) return;
+        try
+        {
+            Open()?.Dispose();
+        }
+        catch (Exception e) when (IsRefusal(e))
+        {
+            throw new UnflushedException(e);
+        }
     }
 
     public static bool IsGone(string database) => Path.IsPathRooted(database) && !File.Exists(database);
@@ -48,13 +69,36 @@ internal sealed class SharedSync(string database)
         {
             try
             {
-                DemandFile();
-                Flush();
+                using (var file = OpenPatiently())
+                {
+                    // Once: what the disk has refused to take counts as taken when it is asked for the second time, and isn't there after a power cut.
+                    if (file is not null) RandomAccess.FlushToDisk(file);
+                }
+
+                _refused = false;
                 waiting.SetResult();
             }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException or UnflushedException)
+            catch (Exception e) when (IsRefusal(e) || e is UnflushedException)
             {
+                _refused = true;
                 waiting.SetException(e as UnflushedException ?? new UnflushedException(e));
+            }
+        }
+    }
+
+    // Where it was in vain, those who come after don't wait as well.
+    private SafeFileHandle? OpenPatiently()
+    {
+        for (var since = Stopwatch.GetTimestamp(); ;)
+        {
+            DemandFile();
+            try
+            {
+                return Open();
+            }
+            catch (Exception e) when (IsRefusal(e) && !_refused && Stopwatch.GetElapsedTime(since) < Patience)
+            {
+                lock (_turn) Monitor.Wait(_turn, BetweenTries); // whoever commits meanwhile has it try at once, which does no harm
             }
         }
     }
@@ -72,17 +116,19 @@ internal sealed class SharedSync(string database)
     }
 
     // By its name each time: SQLite removes the file when the last connection closes, having moved all of it, flushed, to the database.
-    private void Flush()
+    private SafeFileHandle? Open()
     {
         try
         {
-            using var file = File.OpenHandle(log, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
-            RandomAccess.FlushToDisk(file);
+            return File.OpenHandle(log, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
         }
         catch (FileNotFoundException)
         {
+            return null;
         }
     }
+
+    private static bool IsRefusal(Exception e) => e is IOException or UnauthorizedAccessException;
 }
 
 /// <summary>Committed, but not known to survive a power cut: whoever asked must not be told that it does.</summary>
