@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Text.Json;
 using App.Admin;
+using App.Data;
 using App.Events;
 using App.OAuth;
 using App.Sessions;
@@ -130,6 +132,29 @@ public sealed class BoundTokensTests : IAsyncLifetime
         var own = (await _app.BindAsync(early, Billing))!;
         Assert.Equal(early.Claims.GetProperty("exp").GetInt64(), Claims(own).GetProperty("exp").GetInt64());
         Assert.Equal(second, await _app.BindAsync(later, Billing));
+    }
+
+    [Fact]
+    public async Task While_nobody_can_write_all_who_ask_are_told_in_time_and_a_service_that_was_told_needs_nobody()
+    {
+        var early = await _app.SignUpAsync();
+        var first = await _app.BindAsync(early, Billing);
+        _app.Time.Advance(TimeSpan.FromSeconds(100));
+        var later = await RenewAsync(early);
+        _app.Time.Advance(TimeSpan.FromSeconds(175)); // the first is about to expire
+        await _app.DbAsync(async db =>
+        {
+            await using var other = await db.BeginWriteAsync(CancellationToken.None);
+            var clock = Stopwatch.StartNew();
+            var asking = Enumerable.Range(0, 128).Select(i => _app.BindAsync(later, $"https://{i}.test")).ToList();
+            var second = await _app.BindAsync(later, Billing);
+            Assert.Equal((false, false), (second is null || second == first, asking.Exists(a => a.IsCompleted)));
+
+            foreach (var one in asking) await Assert.ThrowsAsync<DatabaseBusyException>(() => one);
+            Assert.InRange(clock.Elapsed, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(3.5));
+            return 0;
+        });
+        Assert.NotNull(await _app.BindAsync(later, "https://0.test"));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using App.Data;
 using App.Events;
 using App.Sessions;
@@ -19,8 +20,11 @@ internal sealed class BoundTokens(ServiceRegistry registry, AccessTokens tokens,
     // With less than this left a newer token of the session is worth a new one.
     private static readonly long NearExpiry = (long)TokenOptions.ClockSkew.TotalSeconds;
 
+    // Past this the database is as good as away.
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(2);
+
     private readonly ConcurrentDictionary<Key, BoundToken> _held = new();
-    private readonly SemaphoreSlim[] _gates = [.. Enumerable.Range(0, 16).Select(_ => new SemaphoreSlim(1))];
+    private readonly Gate[] _gates = [.. Enumerable.Range(0, 16).Select(_ => new Gate())];
 
     /// <summary>The audience that a token can be bound to by that name; null for one that no registered service has.</summary>
     /// <param name="name">An audience, or a service's id.</param>
@@ -38,34 +42,52 @@ internal sealed class BoundTokens(ServiceRegistry registry, AccessTokens tokens,
     public ValueTask<BoundToken?> ForAsync(CurrentUser user, string audience, HttpContext http)
     {
         var key = new Key(user.SessionId, audience);
-        return _held.TryGetValue(key, out var held) && Serves(held, user) ? ValueTask.FromResult<BoundToken?>(held) : MintAsync(key, user, http);
+        return Known(key, user) is { } token ? ValueTask.FromResult<BoundToken?>(token) : FirstAsync(key, user, http);
     }
 
     public void Dispose()
     {
-        foreach (var gate in _gates) gate.Dispose();
+        foreach (var gate in _gates) gate.Turn.Dispose();
     }
 
-    private async ValueTask<BoundToken?> MintAsync(Key key, CurrentUser user, HttpContext http)
+    private async ValueTask<BoundToken?> FirstAsync(Key key, CurrentUser user, HttpContext http)
     {
+        var asked = Stopwatch.GetTimestamp();
         var gate = _gates[(uint)key.GetHashCode() % (uint)_gates.Length];
-        await gate.WaitAsync(http.RequestAborted);
+        if (!await gate.Turn.WaitAsync(LongestWait, http.RequestAborted)) throw new DatabaseBusyException();
         try
         {
-            var known = _held.TryGetValue(key, out var held);
-            if (known && Serves(held!, user)) return held;
-            // A token that is held says that the row is there.
-            if (!known && !await RememberAsync(http.RequestServices.GetRequiredService<AppDb>(), user, key.Audience, http.RequestAborted)) return null;
-            var claims = tokens.Bind(user, key.Audience, time.GetUtcNow());
-            var minted = new BoundToken(claims, "Bearer " + tokens.Mint(claims));
-            // An older token of the same session gets one of its own, which must not take the place of a newer.
-            if (!known || claims.ExpiresAt >= held!.Claims.ExpiresAt || !check.IsInForce(held.Claims)) Hold(key, minted);
-            return minted;
+            if (Known(key, user) is { } token) return token;
+            // Whoever was before has waited in vain, and this one with them.
+            if (gate.GaveUpAt > asked) throw new DatabaseBusyException();
+            try
+            {
+                return await RememberAsync(http.RequestServices.GetRequiredService<AppDb>(), user, key.Audience, http.RequestAborted) ? Mint(key, user) : null;
+            }
+            catch (Exception e) when (DatabaseFault.Is(e) && !http.RequestAborted.IsCancellationRequested)
+            {
+                gate.GaveUpAt = Stopwatch.GetTimestamp();
+                throw;
+            }
         }
         finally
         {
-            gate.Release();
+            gate.Turn.Release();
         }
+    }
+
+    // One that is held says that the row is there: to mint a newer one takes neither the database nor a turn. Two at once do no harm.
+    private BoundToken? Known(Key key, CurrentUser user) =>
+        !_held.TryGetValue(key, out var held) ? null : Serves(held, user) ? held : Mint(key, user);
+
+    private BoundToken Mint(Key key, CurrentUser user)
+    {
+        var claims = tokens.Bind(user, key.Audience, time.GetUtcNow());
+        var minted = new BoundToken(claims, "Bearer " + tokens.Mint(claims));
+        if (_held.Count >= Most) MakeRoom();
+        // An older token of the same session gets one of its own, which must not take the place of a newer.
+        _held.AddOrUpdate(key, minted, (_, held) => claims.ExpiresAt >= held.Claims.ExpiresAt || !check.IsInForce(held.Claims) ? minted : held);
+        return minted;
     }
 
     private bool Serves(BoundToken held, CurrentUser user)
@@ -107,12 +129,6 @@ internal sealed class BoundTokens(ServiceRegistry registry, AccessTokens tokens,
         }
     }
 
-    private void Hold(Key key, BoundToken token)
-    {
-        if (_held.Count >= Most) MakeRoom();
-        _held[key] = token;
-    }
-
     private void MakeRoom()
     {
         foreach (var (key, token) in _held)
@@ -125,6 +141,14 @@ internal sealed class BoundTokens(ServiceRegistry registry, AccessTokens tokens,
     }
 
     private readonly record struct Key(Guid Session, string Audience);
+
+    private sealed class Gate
+    {
+        public SemaphoreSlim Turn { get; } = new(1);
+
+        /// <summary>When the database last failed whoever had their turn. Read and written by whom it has let in.</summary>
+        public long GaveUpAt { get; set; }
+    }
 }
 
 /// <summary>A token bound to one service, ready to be handed on.</summary>
