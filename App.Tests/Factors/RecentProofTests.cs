@@ -32,6 +32,27 @@ public sealed class RecentProofTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_proof_that_has_run_out_stays_so_when_the_clock_is_set_back()
+    {
+        var (here, there) = await TwoSessionsAsync();
+        _app.Time.Advance(11 * Minute);
+        var renewed = await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Post, "/api/tokens/refresh", json: new { refresh_token = here.RefreshToken }));
+        var token = renewed.GetProperty("access_token").GetString()!;
+        Assert.Equal(HttpStatusCode.Unauthorized, await EndAsync());
+        _app.Time.SetWall(-10 * Minute);
+        Assert.NotNull(await _app.WhoAmIAsync(bearer: token));
+        Assert.Equal(HttpStatusCode.Unauthorized, await EndAsync());
+
+        // Proved by the clock as it is now.
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Post, Proof, token, json: new { password = here.Password })).StatusCode);
+        var again = await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Post, "/api/tokens/refresh", json: new { refresh_token = renewed.GetProperty("refresh_token").GetString() }));
+        token = again.GetProperty("access_token").GetString()!;
+        Assert.Equal(HttpStatusCode.NoContent, await EndAsync());
+
+        async Task<HttpStatusCode> EndAsync() => (await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{there.SessionId}", token)).StatusCode;
+    }
+
+    [Fact]
     public async Task Within_ten_minutes_no_proof_is_asked_for_and_one_s_own_session_ends_at_any_age()
     {
         var (here, there) = await TwoSessionsAsync();

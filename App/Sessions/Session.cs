@@ -75,11 +75,13 @@ internal static class SessionTable
 
         /// <summary>
         /// Whether the person behind this session has proved who they are within <see cref="Session.ProofLasts"/>.
-        /// A token that says so is enough; an older one may have been overtaken by what its row says.
+        /// A token that says so is enough; an older one may have been overtaken by what its row says. It is at least as late as when the token was issued:
+        /// a clock that is set back brings no proof back.
         /// </summary>
         public async Task<bool> IsProofRecentAsync(CurrentUser user, DateTimeOffset now, CancellationToken ct)
         {
-            var since = now - Session.ProofLasts;
+            var issued = DateTimeOffset.FromUnixTimeSeconds(user.IssuedAt);
+            var since = (now > issued ? now : issued) - Session.ProofLasts;
             return user.AuthTime >= since.ToUnixTimeSeconds() || await db.Sessions.AnyAsync(s => s.Id == user.SessionId && s.AuthenticatedAt >= since, ct);
         }
     }
