@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using App.Drill;
 using App.Events;
 using App.Tests.OAuth;
 using App.Tests.Push;
@@ -116,6 +117,20 @@ public sealed class LiveServicesTests : IAsyncLifetime
         await AreLetGoAsync(streams, polling);
         Assert.False(staying.IsCompleted);
         Assert.Equal(HttpStatusCode.Unauthorized, (await Feed.GetAsync(_app, "/events", Callers.Basic("stock", _first))).StatusCode);
+    }
+
+    [Fact] // It was heard of by a replica that didn't know yet.
+    public async Task A_removed_service_is_waited_for_by_nobody()
+    {
+        var user = await _app.SignUpAsync();
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, Api + "/stock", _admin.AccessToken)).StatusCode);
+        foreach (var service in new[] { "stock", "orders" }) _app.Get<FeedContacts>().Seen(new CallingService(service, null), "a");
+        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+
+        Assert.Equal(["orders"], (await _app.ScopedAsync((ShowDrill drill) => drill.NextAsync(CancellationToken.None))).Services.Where(s => s.State != DrillState.Silent).Select(s => s.Service));
+        await _app.SendAsync(HttpMethod.Post, "/api/users/signout", user.AccessToken);
+        var convergence = await _app.ScopedAsync((Convergence c) => c.OfSessionAsync(user.SessionId, CancellationToken.None));
+        Assert.Equal(["orders"], convergence!.Behind.Select(s => s.Service));
     }
 
     [Fact]

@@ -81,7 +81,7 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
         var receivers = live.Receivers.Select(r => r.Service).Where(s => text.Concerns(drill, s.Audience)).ToList();
         var unwatched = readers.Exists(r => r.CameAfter(drill)) && await WasUnwatchedAsync(drill, ct);
         // Who began after it wasn't there, however far behind it is; and an instance that began anew is the same one, unless there was none. Who had said goodbye before isn't asked, nor is anything pushed to where no receiver is any more.
-        readers.RemoveAll(r => !text.Concerns(drill, r.Audience) || (r.HasLeft && r.ContactAt <= drill.OccurredAt)
+        readers.RemoveAll(r => !live.IsThere(r.Service) || !text.Concerns(drill, r.Audience) || (r.HasLeft && r.ContactAt <= drill.OccurredAt)
             || (r.CameAfter(drill) && (unwatched || r.Applied < drill.Cursor))
             || (r.Instance == FeedReader.Push && !receivers.Exists(s => s.Id == r.Service)));
         // Nothing was pushed to it for a day, or ever: it is told all the same.

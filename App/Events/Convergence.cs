@@ -32,7 +32,7 @@ internal sealed record ServiceBehind(string Service, double Seconds);
 /// for a while may have lost its line alone, and go on taking the tokens that people bring it: it counts for as long as a token that the entry
 /// concerns may be good, and after that, like all, while it was in contact within the life of an access token. One that has said goodbye counts no more.
 /// </summary>
-internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, TimeProvider time)
+internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, LiveServices live, TimeProvider time)
 {
     private const int MostShown = 100;
     private const int MostCounted = 1000;
@@ -46,7 +46,7 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, T
         var now = time.GetUtcNow();
         var since = now - (now < entry.ExpiresAt ? Remembered : tokens.Lifetime);
         var readers = await db.FeedReaders.AsNoTracking().Where(r => r.ContactAt > since && r.Applied < FeedReader.Everything).ToListAsync(ct);
-        var services = readers.Where(r => text.Concerns(entry, r.Audience) && !r.CameAfter(entry)).GroupBy(r => r.Service).OrderBy(s => s.Key, StringComparer.Ordinal).ToList();
+        var services = readers.Where(r => live.IsThere(r.Service) && text.Concerns(entry, r.Audience) && !r.CameAfter(entry)).GroupBy(r => r.Service).OrderBy(s => s.Key, StringComparer.Ordinal).ToList();
         if (services.Count == 0) return null;
 
         // Those who were told and didn't take it, though they may have taken what came later.

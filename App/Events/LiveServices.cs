@@ -11,6 +11,7 @@ internal sealed class LiveServices : IDisposable
     private readonly HashSet<Served> _served = [];
     private readonly RevocationIndex _revocations;
     private volatile Func<CallingService, string?, bool> _isGood = (_, _) => true;
+    private volatile Func<string, bool> _isThere = _ => true;
     private volatile IReadOnlyList<PushReceiver> _receivers = [];
     private volatile TaskCompletionSource _changed = NewSource();
 
@@ -23,13 +24,17 @@ internal sealed class LiveServices : IDisposable
     /// <summary>Those who want events pushed.</summary>
     public IReadOnlyList<PushReceiver> Receivers => _receivers;
 
+    /// <summary>False for one that was removed, though a replica that didn't know yet may have written down that it was heard of.</summary>
+    public bool IsThere(string service) => _isThere(service);
+
     /// <summary>Ends at the next change. Take it before looking, wait for it after.</summary>
     public Task Changed => _changed.Task;
 
     /// <param name="isGood">Whether the service is still there, as it was, the secret that it showed still good, and the token of that <c>jti</c> not taken back.</param>
-    public void Set(Func<CallingService, string?, bool> isGood, IReadOnlyList<PushReceiver> receivers)
+    /// <param name="isThere">Whether there is a service of this id.</param>
+    public void Set(Func<CallingService, string?, bool> isGood, Func<string, bool> isThere, IReadOnlyList<PushReceiver> receivers)
     {
-        (_isGood, _receivers) = (isGood, receivers);
+        (_isGood, _isThere, _receivers) = (isGood, isThere, receivers);
         LetGo();
         Interlocked.Exchange(ref _changed, NewSource()).TrySetResult();
     }

@@ -80,7 +80,7 @@ internal sealed class ServiceRegistry(IServiceScopeFactory scopes, ServiceSecret
                 AudiencesOf(clients),
                 BehindGatewaysOf(services.Values),
                 revoked.ToFrozenSet(StringComparer.Ordinal));
-            live.Set(IsGood, [.. clients.Select(targets.ReceiverOf).OfType<PushReceiver>()]);
+            live.Set(IsGood, id => Find(id) is not null, [.. clients.Select(targets.ReceiverOf).OfType<PushReceiver>()]);
         }
         finally
         {
