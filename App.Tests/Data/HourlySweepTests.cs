@@ -4,6 +4,7 @@ using App.Data;
 using App.Events;
 using App.Sessions;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace App.Tests.Data;
 
@@ -113,6 +114,25 @@ public sealed class HourlySweepTests : IAsyncLifetime
             await using var turn = await db.BeginWriteAsync(CancellationToken.None);
             return ++turns;
         }
+    }
+
+    [Fact] // SQLite would have a thread of the pool wait, and give up before its turn.
+    public async Task What_is_pruned_of_the_log_takes_its_turn_among_the_writers()
+    {
+        await AddAsync(Event("expired", -2));
+        var prune = _app.Services.GetServices<Sweep>().Single(s => s.RunAsync.Method.DeclaringType == typeof(EventsModule));
+        var pruning = await _app.DbAsync(async db =>
+        {
+            await using var other = await db.BeginWriteAsync(CancellationToken.None);
+            var begun = _app.DbAsync(async db =>
+            {
+                await prune.RunAsync(db, _now, CancellationToken.None);
+                return await db.EventCounter.Select(c => c.PrunedTo).SingleAsync();
+            });
+            Assert.False(begun.IsCompleted);
+            return new { begun };
+        });
+        Assert.Equal(1, await pruning.begun);
     }
 
     private Task<int> CountAsync() => _app.DbAsync(db => db.Set<GuessLimit>().CountAsync());

@@ -53,6 +53,16 @@ public sealed class TokenExchangeTests : IAsyncLifetime
 
     }
 
+    [Fact] // RFC 6749 section 5.1: what is over has no seconds left
+    public async Task Within_the_skew_nobody_gets_a_token_that_is_over()
+    {
+        _app.Time.Advance(TimeSpan.FromSeconds(299));
+        Assert.Equal(1, (await Attacks.Answers.JsonAsync(await ExchangeAsync(_user.AccessToken, "billing"))).GetProperty("expires_in").GetInt64());
+        _app.Time.Advance(TimeSpan.FromSeconds(6));
+        Assert.NotNull(await _app.WhoAmIAsync(bearer: _user.AccessToken));
+        Assert.Equal("invalid_grant", await ErrorAsync(await ExchangeAsync(_user.AccessToken, "billing")));
+    }
+
     [Fact]
     public async Task It_dies_with_the_session()
     {

@@ -106,6 +106,18 @@ public sealed class RenewSessionTests : IAsyncLifetime
         Assert.Equal(first.RefreshToken, (await RefreshAsync(_app, user.RefreshToken)).RefreshToken);
     }
 
+    [Fact]
+    public async Task Who_comes_later_is_told_what_is_left_of_the_token()
+    {
+        var user = await _app.SignUpAsync();
+        _app.Time.Advance(TimeSpan.FromMinutes(4));
+        await RefreshAsync(_app, user.RefreshToken);
+        _app.Time.Advance(TimeSpan.FromSeconds(8));
+        var answer = await (await _app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).Content.ReadFromJsonAsync<JsonElement>();
+        var expires = (user with { AccessToken = answer.GetProperty("access_token").GetString()! }).Claims.GetProperty("exp").GetInt64();
+        Assert.Equal((292, expires - _app.Time.GetUtcNow().ToUnixTimeSeconds()), (answer.GetProperty("expires_in").GetInt64(), 292L));
+    }
+
     [Fact] // ATTACKS 137
     public async Task Reuse_after_the_grace_ends_the_session_every_time()
     {

@@ -62,7 +62,12 @@ internal static class EventsModule
         await db.ForgetAsync(db.FeedReaders.Where(r => r.ContactAt < month || (r.ContactAt < day && r.Instance != FeedReader.Poll)).OrderBy(r => r.ContactAt), ct);
         if (await db.SecurityEvents.Where(e => e.ExpiresAt < horizon).MaxAsync(e => (long?)e.Cursor, ct) is not { } last) return;
         if (await db.PushPositions.Where(p => p.FailingSince > day).MinAsync(p => (long?)p.Cursor, ct) is { } wanted) last = Math.Min(last, wanted);
-        await db.EventCounter.Where(c => c.PrunedTo < last).ExecuteUpdateAsync(set => set.SetProperty(c => c.PrunedTo, last), ct);
+        await using (var turn = await db.BeginWriteAsync(ct))
+        {
+            await db.EventCounter.Where(c => c.PrunedTo < last).ExecuteUpdateAsync(set => set.SetProperty(c => c.PrunedTo, last), ct);
+            await turn.CommitUnflushedAsync(ct);
+        }
+
         await db.ForgetAsync(db.SecurityEvents.Where(e => e.ExpiresAt < horizon && e.Cursor <= last).OrderBy(e => e.ExpiresAt), ct);
     }
 }

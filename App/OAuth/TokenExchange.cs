@@ -100,8 +100,16 @@ internal static class TokenExchange
             }
 
             var now = time.GetUtcNow();
+            var left = DateTimeOffset.FromUnixTimeSeconds(token.Claims.ExpiresAt) - now;
+            // What the subject's is good for yet, by the skew alone, is nothing to hand out.
+            if (left <= TimeSpan.Zero)
+            {
+                context.Reject(Oidc.Errors.InvalidGrant, "The subject token has expired.");
+                return;
+            }
+
             var claims = tokens.Bind(token.Claims with { Actors = [context.ClientId!, .. user.Actors] }, audience, now);
-            TokenEndpoint.Answer(context, tokens.Mint(claims), user.Id, DateTimeOffset.FromUnixTimeSeconds(claims.ExpiresAt) - now);
+            TokenEndpoint.Answer(context, tokens.Mint(claims), user.Id, left);
         }
     }
 }

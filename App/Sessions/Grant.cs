@@ -24,7 +24,7 @@ internal sealed record TokenAnswer(
 }
 
 /// <summary>Makes grants; the one place that pairs the two tokens.</summary>
-internal sealed class Grants(AccessTokens accessTokens, RefreshKey refreshKey, KnownSessions known, SessionOptions options)
+internal sealed class Grants(AccessTokens accessTokens, RefreshKey refreshKey, KnownSessions known, SessionOptions options, TimeProvider time)
 {
     /// <param name="asOf">
     /// When what the token says was read, or before: a change since must find the token older than itself. And never later than the session's
@@ -34,6 +34,6 @@ internal sealed class Grants(AccessTokens accessTokens, RefreshKey refreshKey, K
     {
         var begun = accessTokens.Begin(user, asOf);
         known.Add(begun.SessionId, begun.Id, options.EndOf(session.ExpiresAt, session.LastSeenAt));
-        return new Grant(begun, accessTokens.Mint(begun), refreshToken.Reveal(refreshKey), accessTokens.Lifetime, session.ExpiresAt);
+        return new Grant(begun, accessTokens.Mint(begun), refreshToken.Reveal(refreshKey), TimeSpan.FromSeconds(begun.ExpiresAt - time.GetUtcNow().ToUnixTimeSeconds()), session.ExpiresAt);
     }
 }

@@ -10,8 +10,6 @@ internal sealed class AccessTokens(SigningKeyRing ring, TokenOptions options, Pu
 
     private const int LongestName = 120;
 
-    public TimeSpan Lifetime => options.AccessTokenLifetime;
-
     /// <summary>Signs the claims of <paramref name="user"/>, whose times and token id the caller has set.</summary>
     public string Mint(CurrentUser user)
     {
