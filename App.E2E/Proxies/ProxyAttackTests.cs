@@ -49,7 +49,9 @@ public sealed partial class ProxyAttackTests(Street street)
             ["X-Auth-User: villain"], ["x-auth-user: villain", "X-AUTH-USER: villain2"], ["X_Auth_User: villain"], ["X-Auth_User: villain"], ["X_Auth-User: villain"], ["X.Auth.User: villain"],
             ["X-Auth-Roles: villain"], ["X_Auth_Roles: villain"], ["X-Auth-Email: villain@x.test"], ["X-Auth-Session: villain"], ["Remote-User: villain"], ["X-Forwarded-User: villain"],
             ["X-User: villain"], ["X-Roles: villain"], ["X_User: villain"], ["x.user: villain", "X_USER: villain2"], ["X_Roles: villain"], ["X.Roles: villain"], ["Remote_User: villain"], ["remote.user: villain"],
-            ["X_Forwarded_User: villain"], ["X-Forwarded_User: villain"], ["x_forwarded-user: villain"], ["X.Forwarded.User: villain"], ["X-Auth-Request-User: villain"], ["Connection: X-Auth-User"], ["Connection: close, x-auth-user, Authorization"], ["X-Auth-User : villain"],
+            ["X_Forwarded_User: villain"], ["X-Forwarded_User: villain"], ["x_forwarded-user: villain"], ["X.Forwarded.User: villain"], ["X-Auth-Request-User: villain"],
+            ["X-Auth-Request-Email: villain@x.test", "X-Auth-Request-Groups: villain"], ["X-Auth-Request-Preferred-Username: villain", "X-Auth-Request-Access-Token: villain"],
+            ["X-Auth-Groups: villain", "X-Auth-Name: villain", "X-Auth-Username: villain", "X-Auth-Token: villain"], ["Connection: X-Auth-User"], ["Connection: close, x-auth-user, Authorization"], ["X-Auth-User : villain"],
         })
         {
             var answer = await front.SendRawAsync(["GET /orders HTTP/1.1", $"Host: 127.0.0.1:{front.Port}", "Authorization: Bearer " + token, .. lines, "Connection: close"]);
