@@ -52,6 +52,29 @@ public sealed class TwoStepTests : IAsyncLifetime
         Assert.Equal("Two-step sign-in is on from now.", page.QuerySelector("[role=status].notice")!.TextContent);
     }
 
+    [Fact] // UX 7: nobody has seen what the first answer said
+    public async Task Of_a_form_that_is_sent_twice_the_second_answer_shows_the_codes_that_are_good()
+    {
+        var user = await _app.SignUpAsync();
+        var (handle, secret) = await _app.BeginTwoStepAsync(user);
+        var (lost, shown) = (await CodesAsync(), await CodesAsync());
+        Assert.Equal(10, shown.Count);
+        var ada = new TwoStepUser(_app, user, secret, shown);
+        await Answers.AssertProblemAsync(await ada.AnswerAsync(await ada.ChallengeAsync(), lost[0]), 401, "Invalid code / code");
+        Assert.Equal(HttpStatusCode.OK, (await ada.AnswerAsync(await ada.ChallengeAsync(), shown[0])).StatusCode);
+        var letters = await _app.Mail.ToAsync(user.Email);
+        foreach (var subject in new[] { "Two-step sign-in is on", "You have new recovery codes" }) Assert.Single(letters, l => l.Subject == subject);
+
+        // A double click is two at once.
+        user = await _app.SignUpAsync();
+        (handle, secret) = await _app.BeginTwoStepAsync(user);
+        Assert.All(await Task.WhenAll(CodesAsync(), CodesAsync()), codes => Assert.Equal(10, codes.Count));
+        Assert.Equal(10, await _app.DbAsync(db => db.Set<RecoveryCode>().CountAsync(c => c.UserId == user.Id)));
+
+        async Task<List<string>> CodesAsync() => [.. (await (await _app.EnableTwoStepAsync(user, handle, Totp.Code(secret, Totp.StepAt(_app.Time.GetUtcNow())))).PageAsync())
+            .QuerySelectorAll(".codes code").Select(c => c.TextContent)];
+    }
+
     [Fact] // ATTACKS 97: hashed, shown once; and the secret is sealed
     public async Task Neither_secret_nor_codes_can_be_read_from_the_database_or_the_log()
     {

@@ -90,7 +90,7 @@ internal sealed class TwoStep(
         }
         catch (DbUpdateException e) when (UniqueViolation.Is(e))
         {
-            return new Outcome.Stale(); // on already, by another app
+            return await OnAlreadyAsync(step => step.HasApp && CryptographicOperations.FixedTimeEquals(step.Open(masterKey), secret), user, address, ct);
         }
     }
 
@@ -109,8 +109,16 @@ internal sealed class TwoStep(
         }
         catch (DbUpdateException e) when (UniqueViolation.Is(e))
         {
-            return new Outcome.Stale(); // on already
+            return await OnAlreadyAsync(step => !step.HasApp && time.GetUtcNow() - step.AddedAt < TimeSpan.FromMinutes(1), user, address, ct);
         }
+    }
+
+    // By the same form, sent twice: the browser shows this answer, and nobody has seen the codes of the first.
+    private async Task<Outcome> OnAlreadyAsync(Func<Authenticator, bool> isTheSame, CurrentUser user, string address, CancellationToken ct)
+    {
+        db.ChangeTracker.Clear();
+        var step = await db.Authenticators.AsNoTracking().SingleOrDefaultAsync(a => a.UserId == user.Id, ct);
+        return step is not null && isTheSame(step) ? await SaveAsync(user, FactorChange.CodesRenewed, address, ct) : new Outcome.Stale();
     }
 
     public async Task<Outcome> RenewCodesAsync(CurrentUser user, string address, CancellationToken ct)
