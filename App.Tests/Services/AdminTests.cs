@@ -196,6 +196,42 @@ public sealed class AdminTests : IAsyncLifetime
         async Task<AngleSharp.Dom.IDocument> GetAsync(string path) => await (await _app.SendAsync(HttpMethod.Get, path, cookies: admin.Cookies)).PageAsync();
     }
 
+    [Fact] // Nobody has seen the secret that the first answer showed.
+    public async Task A_registration_that_is_sent_twice_leads_to_the_service_where_another_secret_is_made()
+    {
+        var (admin, other) = (await AdminAsync(), await AdminAsync());
+        Assert.Equal(HttpStatusCode.OK, (await RegisterAsync(admin)).StatusCode);
+        var again = await RegisterAsync(admin);
+        Assert.Equal("/services/stock", again.Headers.Location?.OriginalString);
+        var page = await _app.FollowAsync(again, admin.Cookies);
+        Assert.Contains("is registered", page.QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
+        Assert.Contains(page.QuerySelectorAll("button"), b => b.TextContent == "Make a new secret for stock");
+
+        // For a program, for somebody else and later on, the id is taken.
+        Assert.Equal(HttpStatusCode.BadRequest, (await _app.SendAsync(HttpMethod.Post, Api, admin.AccessToken, json: new { id = "stock" })).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest, (await RegisterAsync(other)).StatusCode);
+        _app.Time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(HttpStatusCode.BadRequest, (await RegisterAsync(admin)).StatusCode);
+
+        Task<HttpResponseMessage> RegisterAsync(TestUser by) => _app.PostFormAsync("/services/new", "add-service", [new("id", "stock"), new("name", "Stock")], by.Cookies);
+    }
+
+    [Fact] // A second click, a second tab, another admin.
+    public async Task A_button_that_was_overtaken_leads_to_what_is_so()
+    {
+        var admin = await AdminAsync();
+        await _app.SendAsync(HttpMethod.Post, Api, admin.AccessToken, json: new { id = "stock" });
+        foreach (var form in new[] { "withdraw", "push-remove", "push-retry" }) await LeadsAsync("/services/stock", form);
+        await LeadsAsync("/services", "remove");
+        foreach (var form in new[] { "remove", "rotate", "withdraw", "push", "push-remove", "push-retry" }) await LeadsAsync("/services", form);
+
+        async Task LeadsAsync(string expected, string form)
+        {
+            var answer = await _app.PostFormAsync("/services/stock", form, [new("url", "https://stock.example/events")], admin.Cookies);
+            Assert.True(answer.StatusCode == HttpStatusCode.SeeOther && answer.Location() == expected, $"{form}: {(int)answer.StatusCode} {answer.Headers.Location}");
+        }
+    }
+
     [Fact]
     public async Task An_admin_sees_how_far_each_instance_of_a_service_has_come_and_how_long_it_took()
     {

@@ -33,10 +33,15 @@ public sealed class AddServiceRequest
 /// <summary>An admin registers a service; its secret is made here and told once.</summary>
 internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretKey secretKey, TokenOptions tokens, AuditLog audit, TimeProvider time)
 {
+    private const string Made = "service-created";
+
     public abstract record Outcome
     {
         public sealed record Added(NewSecret Secret) : Outcome;
-        public sealed record Invalid(IReadOnlyList<Fault> Faults) : Outcome;
+
+        /// <param name="JustMade">The id is that of a service which the caller registered within the last minute: a form that is sent twice.</param>
+        public sealed record Invalid(IReadOnlyList<Fault> Faults, bool JustMade = false) : Outcome;
+
         /// <summary>The caller is no admin any more.</summary>
         public sealed record Forbidden : Outcome;
     }
@@ -51,7 +56,7 @@ internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretK
         return await add.TryAsync(request, user, ct) switch
         {
             Outcome.Added(var secret) => TypedResults.Created($"/api/admin/services/{secret.ClientId}", secret),
-            Outcome.Invalid(var faults) => Problems.Invalid(faults),
+            Outcome.Invalid(var faults, _) => Problems.Invalid(faults),
             Outcome.Forbidden => Problems.Forbidden(),
             _ => Problems.NotFound(),
         };
@@ -73,7 +78,7 @@ internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretK
         var secret = ServiceSecret.Generate();
         try
         {
-            Outcome outcome = Taken("There is a service with this id", "id", () => Text.IdTaken);
+            Outcome? outcome = null;
             await change.RunAsync(async () =>
             {
                 if (!await db.IsStillAdminAsync(user, ct))
@@ -100,17 +105,26 @@ internal sealed class AddService(AppDb db, ChangeRegistry change, ServiceSecretK
                 };
                 client.Describe(service);
                 db.Add(client);
-                audit.Add("service-created", user.Id, user.SessionId, detail: id);
+                audit.Add(Made, user.Id, user.SessionId, detail: id);
                 outcome = new Outcome.Added(new NewSecret(id, secret.Reveal()));
                 return true;
             }, ct);
-            return outcome;
+            return outcome ?? await IdTakenAsync();
         }
         catch (DbUpdateException e) when (UniqueViolation.Is(e))
         {
-            return Taken("There is a service with this id", "id", () => Text.IdTaken);
+            return await IdTakenAsync();
         }
 
-        static Outcome Taken(string why, string field, Func<string> said) => new Outcome.Invalid([new Fault(why, field, said)]);
+        async Task<Outcome> IdTakenAsync()
+        {
+            var since = time.GetUtcNow().AddMinutes(-1);
+            return Taken("There is a service with this id", "id", () => Text.IdTaken) with
+            {
+                JustMade = await db.Audit.AnyAsync(a => a.UserId == user.Id && a.Action == Made && a.Detail == id && a.At > since, ct),
+            };
+        }
+
+        static Outcome.Invalid Taken(string why, string field, Func<string> said) => new Outcome.Invalid([new Fault(why, field, said)]);
     }
 }
