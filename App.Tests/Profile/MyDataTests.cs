@@ -33,7 +33,25 @@ public sealed class MyDataTests : IAsyncLifetime
         var row = await _app.DbAsync(db => db.Users.AsNoTracking().SingleAsync(u => u.Id == user.Id));
         foreach (var secret in new[] { row.PasswordHash!, row.SecurityStamp!, user.RefreshToken, "hash", other.Email, other.Id.ToString() })
             Assert.DoesNotContain(secret, text, StringComparison.OrdinalIgnoreCase);
-        Assert.Equal("/account/profile#data", (await _app.PostFormAsync("/account/data", "", [new("password", "not the password of anybody")], user.Cookies)).Location());
+    }
+
+    [Fact] // UX 2 and 5
+    public async Task My_data_without_the_password_is_refused_beside_its_field_and_a_lock_says_how_long()
+    {
+        var user = await _app.SignUpAsync();
+        await SaysAsync("not the password of anybody", "That isn’t your current password. Check it and try again.");
+        for (var i = 1; i < 10; i++) await _app.PostFormAsync("/account/data", "", [new("password", new string('x', 9000))], user.Cookies);
+        await SaysAsync(user.Password, "Too many wrong passwords. You can try again in 60 seconds.");
+
+        async Task SaysAsync(string password, string fault)
+        {
+            var answer = await _app.PostFormAsync("/account/data", "", [new("password", password)], user.Cookies);
+            Assert.Equal("/account/profile", answer.Location()); // no place of it: the summary takes the focus
+            var page = await _app.FollowAsync(answer, user.Cookies);
+            Assert.Equal(fault, Assert.Single(page.Faults()));
+            Assert.Equal("#field-password", page.QuerySelector("#errors a")!.GetAttribute("href"));
+            Assert.Equal(fault, page.GetElementById(page.QuerySelector("#field-password[aria-invalid=true]")!.GetAttribute("aria-describedby")!)!.TextContent);
+        }
     }
 
     [Fact]

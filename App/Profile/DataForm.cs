@@ -1,3 +1,4 @@
+using System.Globalization;
 using App.Accounts;
 using App.Ops;
 using App.Sessions;
@@ -8,6 +9,8 @@ namespace App.Profile;
 /// <summary>The button that takes one's data along: a form whose answer is a file.</summary>
 internal static class DataForm
 {
+    private const string Page = "/account/profile";
+
     public static void Map(IEndpointRouteBuilder routes) =>
         // The origin of every form is checked at one door, so there are no tokens in them.
         routes.MapPost("/account/data", HandleAsync).RequireAuthorization().RequireRateLimiting(RateLimits.Credentials).DisableAntiforgery().ExcludeFromDescription();
@@ -17,7 +20,8 @@ internal static class DataForm
         {
             MyData.Outcome.Told(var json) => TypedResults.File(json, "application/json", "gatehouse-my-data.json"),
             MyData.Outcome.Refused(CheckPassword.Outcome.Gone) => new SeeOther("/account"),
-            MyData.Outcome.Refused(CheckPassword.Outcome.LockedOut) => new SeeOther("/account/profile#data", told: "data-locked"),
-            _ => new SeeOther("/account/profile#data", told: "data-wrong"),
+            // To the page and no place of it, which would keep the summary of what is wrong from the focus.
+            MyData.Outcome.Refused(CheckPassword.Outcome.LockedOut(var wait)) => new SeeOther(Page, told: string.Create(CultureInfo.InvariantCulture, $"data-locked {Math.Ceiling(wait.TotalSeconds)}")),
+            _ => new SeeOther(Page, told: "data-wrong"),
         };
 }
