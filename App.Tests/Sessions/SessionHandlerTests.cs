@@ -211,6 +211,25 @@ public sealed class SessionHandlerTests : IAsyncLifetime
         Assert.Equal("Not authorized", body.GetProperty("errors")[0].GetProperty("message").GetString());
     }
 
+    [Theory] // UX 6
+    [InlineData("/account/security", "/account/security")]
+    [InlineData("/account/two-step?returnUrl=%2Faccount", "/account/two-step?returnUrl=%2Faccount")]
+    [InlineData("/services/orders", "/services/orders")]
+    [InlineData("/account/sessions/end", "/account/sessions")]
+    [InlineData("/account/sessions/end-others", "/account/sessions")]
+    [InlineData("/account/activity/end", "/account/activity")]
+    [InlineData("/account/activity/end-others", "/account/activity")]
+    [InlineData("/account/data", "/account/profile")]
+    [InlineData("/account/confirm-email/again", "/account/profile")]
+    public async Task A_form_that_is_sent_after_the_session_was_ended_leads_back_to_its_page(string path, string page)
+    {
+        var user = await _app.SignUpAsync();
+        var other = await _app.SignInAsync(user);
+        await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{other.SessionId}", bearer: user.AccessToken);
+        foreach (var cookies in new[] { null, other.Cookies })
+            Assert.Equal("/account/sign-in?returnUrl=" + Uri.EscapeDataString(page), (await _app.PostFormAsync(path, "anything", [], cookies)).Headers.Location!.OriginalString);
+    }
+
     [Fact] // ATTACKS 35
     public async Task A_token_of_another_installation_of_the_same_name_is_refused()
     {

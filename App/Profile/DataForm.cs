@@ -13,7 +13,7 @@ internal static class DataForm
 
     public static void Map(IEndpointRouteBuilder routes) =>
         // The origin of every form is checked at one door, so there are no tokens in them.
-        routes.MapPost("/account/data", HandleAsync).RequireAuthorization().RequireRateLimiting(RateLimits.Credentials).DisableAntiforgery().ExcludeFromDescription();
+        routes.MapPost("/account/data", HandleAsync).RequireAuthorization().WithMetadata(new FormOf(Page)).RequireRateLimiting(RateLimits.Credentials).DisableAntiforgery().ExcludeFromDescription();
 
     private static async Task<IResult> HandleAsync(CurrentUser user, MyData data, HttpContext http, CancellationToken ct) =>
         await data.TryAsync(PostedForm.Field(http.Request, "password") ?? "", user, Client.Of(http), ct) switch

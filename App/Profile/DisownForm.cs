@@ -20,7 +20,7 @@ internal static class DisownForm
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        var forms = routes.MapGroup(Page).RequireAuthorization().DisableAntiforgery().ExcludeFromDescription();
+        var forms = routes.MapGroup(Page).RequireAuthorization().WithMetadata(new FormOf(Page)).DisableAntiforgery().ExcludeFromDescription();
         forms.MapPost("/end", (CurrentUser user, Disown disown, HttpContext http, CancellationToken ct) => AnswerAsync(user, disown, all: false, http, ct));
         forms.MapPost("/end-others", (CurrentUser user, Disown disown, HttpContext http, CancellationToken ct) => AnswerAsync(user, disown, all: true, http, ct));
     }

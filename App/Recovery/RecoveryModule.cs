@@ -29,7 +29,7 @@ internal static class RecoveryModule
         users.MapPost("/finish-sign-up", FinishSignUp.HandleAsync).WithMetadata(new NewSession()).TakesJson<FinishSignUpRequest>().ProducesProblem(400).ProducesProblem(413).ProducesProblem(429);
 
         // The origin of every form is checked at one door, so there are no tokens in them.
-        routes.MapPost("/account/confirm-email/again", ConfirmEmail.HandleAgainAsync).RequireAuthorization().DisableAntiforgery().ExcludeFromDescription();
+        routes.MapPost("/account/confirm-email/again", ConfirmEmail.HandleAgainAsync).RequireAuthorization().WithMetadata(new FormOf("/account/profile")).DisableAntiforgery().ExcludeFromDescription();
         return routes;
     }
 }

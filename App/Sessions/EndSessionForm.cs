@@ -14,7 +14,7 @@ internal static class EndSessionForm
     public static void Map(IEndpointRouteBuilder routes)
     {
         // The origin of every form is checked at one door, so there are no tokens in them.
-        var forms = routes.MapGroup(Page).RequireAuthorization().DisableAntiforgery().ExcludeFromDescription();
+        var forms = routes.MapGroup(Page).RequireAuthorization().WithMetadata(new FormOf(Page)).DisableAntiforgery().ExcludeFromDescription();
         forms.MapPost("/end", HandleAsync);
         forms.MapPost("/end-others", HandleOthersAsync);
     }

@@ -3,6 +3,7 @@ using App.Data;
 using App.Ops;
 using App.Tokens;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Components.Endpoints;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.StaticAssets;
 using Microsoft.Extensions.Options;
@@ -12,6 +13,9 @@ namespace App.Sessions;
 
 /// <summary>Marks a route that makes a session of its own: the old one is neither renewed nor cleared on the way in.</summary>
 internal sealed class NewSession;
+
+/// <summary>Marks a route that answers a form of <paramref name="Page"/> and is no page itself.</summary>
+internal sealed record FormOf(string Page);
 
 /// <summary>
 /// The busiest routes, asked with every request to every service: they need to know who is calling, and nothing else of the pipeline.
@@ -143,7 +147,10 @@ internal sealed class SessionHandler(IOptionsMonitor<AuthenticationSchemeOptions
     {
         if (!ApiPaths.Contain(Request.Path))
         {
-            var wanted = HttpMethods.IsGet(Request.Method) ? $"{Request.PathBase}{Request.Path}{Request.QueryString}" : "/account";
+            // A page's form is sent to the page's own address, which can be fetched as well.
+            var page = Context.GetEndpoint()?.Metadata;
+            var wanted = page?.GetMetadata<FormOf>()?.Page
+                ?? (HttpMethods.IsGet(Request.Method) || page?.GetMetadata<ComponentTypeMetadata>() is not null ? $"{Request.PathBase}{Request.Path}{Request.QueryString}" : "/account");
             Response.Redirect("/account/sign-in?returnUrl=" + Uri.EscapeDataString(wanted));
             return Task.CompletedTask;
         }
