@@ -39,6 +39,16 @@ public sealed class ChangePasswordTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.SeeOther, (await _app.SignInAsync(user.Email, NewPassword)).StatusCode);
     }
 
+    [Fact] // The browser of who clicks twice shows the second answer, and the session that it came with has been replaced.
+    public async Task A_form_that_is_sent_twice_leads_to_sign_in_and_says_what_may_have_happened()
+    {
+        var user = await _app.SignUpAsync();
+        await PostAsync(user, user.Password, NewPassword);
+        var second = await PostAsync(user, user.Password, NewPassword);
+        Assert.Equal("/account/sign-in?returnUrl=%2Faccount%2Fsecurity", second.Location());
+        Assert.Contains("a new password", (await _app.FollowAsync(second, user.Cookies)).QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Others_stay_where_that_is_wished_with_new_tokens()
     {

@@ -118,6 +118,25 @@ public sealed class ResetTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await SignInAsync(user.Email, NewPassword)).StatusCode);
     }
 
+    [Theory] // The browser of who clicks twice shows the second answer.
+    [InlineData("en", "may have done its work", "Nothing")]
+    [InlineData("de", "vielleicht schon getan", "nichts")]
+    public async Task A_link_that_has_just_been_used_says_so_and_claims_nothing_else(string language, string said, string claimed)
+    {
+        var user = await _app.SignUpAsync();
+        var link = "/account/reset?token=" + await AskAsync(user.Email);
+        await _app.PostFormAsync(link, "reset", [new("password", NewPassword)]);
+        using var request = new HttpRequestMessage(HttpMethod.Post, link)
+        {
+            Content = new FormUrlEncodedContent([new("_handler", "reset"), new("password", NewPassword)]),
+            Headers = { { "Accept-Language", language } },
+        };
+        var card = (await (await _app.Client.SendAsync(request)).PageAsync()).QuerySelector(".card")!;
+        Assert.Contains(said, card.TextContent, StringComparison.Ordinal);
+        Assert.DoesNotContain(claimed, card.TextContent, StringComparison.Ordinal);
+        Assert.Equal(["/account/forgot", "/account/sign-in"], card.QuerySelectorAll("a").Select(a => a.GetAttribute("href")));
+    }
+
     [Theory] // Anybody may ask for the letter: it leads where sign-in leads, and no further.
     [InlineData("/account/sessions", "/account/sign-in?returnUrl=%2Faccount%2Fsessions")]
     [InlineData("https://shop.example/cart?a=1&b=2", "/account/sign-in?returnUrl=https%3A%2F%2Fshop.example%2Fcart%3Fa%3D1%26b%3D2")]
