@@ -94,6 +94,29 @@ public sealed class SignUpLettersTests
         Assert.True(await app.DbAsync(db => db.Users.Select(u => u.EmailConfirmed).SingleAsync()));
     }
 
+    [Theory] // UX 6. Anybody may ask for the letter: it leads where sign-up leads, and no further.
+    [InlineData("/account/sessions", "/account/sessions")]
+    [InlineData("https://shop.example/cart?a=1&b=2", "https://shop.example/cart?a=1&b=2")]
+    [InlineData("https://evil.example/", "/account")]
+    [InlineData("//evil.example", "/account")]
+    [InlineData(null, "/account")]
+    public async Task ConfirmFirst_whoever_was_on_the_way_somewhere_gets_there_by_the_letter(string? wanted, string next)
+    {
+        await using var app = TestApp.Start(("Accounts:SignUp", "ConfirmFirst"), ("Gateway:AllowedOrigins:0", "https://shop.example"));
+        var query = wanted is null ? "" : "returnUrl=" + Uri.EscapeDataString(wanted);
+        await PageForms.SignUpAsync(app, "new@example.test", TestApp.Password, query: "?" + query);
+        var link = TestMail.LinkIn(await app.Mail.LastToAsync("new@example.test"));
+        Assert.Equal(next != "/account", link.EndsWith("&" + query, StringComparison.Ordinal) && wanted is not null);
+        // Nor does a link that somebody has altered lead further.
+        link = $"{link.Split('&')[0]}&{query}";
+        var asked = await app.Client.GetAsync(link);
+        Assert.Equal(next.StartsWith("https:", StringComparison.Ordinal), asked.Headers.GetValues("Content-Security-Policy").Single().Contains("form-action 'self' https://shop.example", StringComparison.Ordinal));
+        Assert.Equal(next, (await app.PostFormAsync(link, "finish", [new("password", TestApp.Password)])).Location());
+        // Used or too old, it leads to where one can begin anew.
+        var over = await (await app.Client.GetAsync(link)).PageAsync();
+        Assert.Equal("/account/sign-up" + (next == "/account" ? "" : "?" + query), over.QuerySelector("a.btn.main")!.GetAttribute("href"));
+    }
+
     [Fact] // Where the column has a length, all that somebody may type has room in it.
     public async Task ConfirmFirst_an_address_and_a_name_far_from_ASCII_fit_into_the_link()
     {

@@ -79,7 +79,8 @@ internal sealed partial class SignUp(
     }
 
     /// <param name="replaced">The sessions this browser held until now, which the new one replaces.</param>
-    public async Task<Outcome> TryAsync(SignUpRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)
+    /// <param name="returnUrl">Where the person was going when an account was asked for; the letter's link remembers it.</param>
+    public async Task<Outcome> TryAsync(SignUpRequest request, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct, string? returnUrl = null)
     {
         var faults = new List<Fault>();
         var named = !string.IsNullOrWhiteSpace(request.Name);
@@ -89,14 +90,16 @@ internal sealed partial class SignUp(
         if (named && name is null) faults.Add(InvalidName);
         if (faults.Count > 0 || email is null) return new Outcome.Invalid(faults);
         var applicant = new Applicant(email.Text, email.Key, name, await passwords.HashAsync(request.Password, ct));
-        return options.SignUp == SignUpMode.ConfirmFirst ? await WriteFirstAsync(applicant, ct) : await SaveAsync(applicant, confirmed: false, client, replaced, ct);
+        return options.SignUp == SignUpMode.ConfirmFirst ? await WriteFirstAsync(applicant, returnUrl, ct) : await SaveAsync(applicant, confirmed: false, client, replaced, ct);
     }
 
     // The same work for every address: whether it is taken shows only to whoever reads its mail.
-    private async Task<Outcome> WriteFirstAsync(Applicant applicant, CancellationToken ct)
+    private async Task<Outcome> WriteFirstAsync(Applicant applicant, string? returnUrl, CancellationToken ct)
     {
+        // Beside it and not in it: there is room for one of them in the row of the link.
+        var details = JsonSerializer.Serialize(applicant, Compact) + (returnUrl is null ? "" : "\n" + returnUrl);
         await using var transaction = await db.BeginWriteAsync(ct);
-        if (await outbox.MayAskAsync(applicant.Key, ct)) outbox.AddDraft(OwnerLetters.SignUp, JsonSerializer.Serialize(applicant, Compact), applicant.Key, usefulFor: TimeSpan.FromHours(1));
+        if (await outbox.MayAskAsync(applicant.Key, ct)) outbox.AddDraft(OwnerLetters.SignUp, details, applicant.Key, usefulFor: TimeSpan.FromHours(1));
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return new Outcome.LetterSent();

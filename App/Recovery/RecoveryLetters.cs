@@ -23,7 +23,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
         Of(AskForReset.Letter, (letters, key, ct) => letters.ResetAsync(key, ct)),
         Of(AskForReset.StartedLetter, (letters, id, ct) => letters.ResetStartedAsync(Guid.Parse(id), ct)),
         Of(OwnerLetters.ConfirmEmail, (letters, id, ct) => letters.ConfirmAsync(Guid.Parse(id), ct)),
-        Of(OwnerLetters.SignUp, (letters, applicant, ct) => letters.SignUpAsync(JsonSerializer.Deserialize<Applicant>(applicant)!, applicant, ct)),
+        Of(OwnerLetters.SignUp, (letters, details, ct) => letters.SignUpAsync(details, ct)),
         Of(OwnerLetters.PasswordChanged, (letters, details, ct) => letters.PasswordChangedAsync(JsonSerializer.Deserialize<WhoAndWhere>(details)!, ct)),
         Of(EndSession.Letter, (letters, session, ct) => letters.OthersEndedAsync(Guid.Parse(session), ct)),
         Of(KnownDevices.Letter, (letters, details, ct) => letters.NewDeviceAsync(JsonSerializer.Deserialize<WhoAndWhere>(details)!, ct)),
@@ -35,12 +35,12 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
     // To the address of the account, whatever was typed; to a locked one no more than to one that isn't there.
     private async Task<AddressedLetter?> ResetAsync(string asked, CancellationToken ct)
     {
-        var (key, returnUrl) = asked.Split('\n') is [var first, var second] ? (first, second) : (asked, null);
+        var (key, returnUrl) = Parts(asked);
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == key, ct) is not { IsLocked: false } user) return null;
         using var language = new LanguageOf(user.Language);
         var token = links.Add(SetPassword.ResetLink, user.Id, ResetLasts);
         audit.Add("reset-asked", user.Id);
-        return Letter(user, Say(Text.ResetSubject), [Say(Text.ResetAsked), Text.ResetOnce], (Text.ResetButton, "/account/reset?token=" + token + (returnUrl is null ? "" : "&returnUrl=" + Uri.EscapeDataString(returnUrl))), Text.ResetNotYou);
+        return Letter(user, Say(Text.ResetSubject), [Say(Text.ResetAsked), Text.ResetOnce], (Text.ResetButton, "/account/reset?token=" + token + Next(returnUrl)), Text.ResetNotYou);
     }
 
     // That it was started is in the audit already, with who did it.
@@ -60,8 +60,10 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
         return Letter(user, Say(Text.ConfirmSubject), [Say(Text.ConfirmWelcome)], (Text.ConfirmButton, "/account/confirm-email?token=" + token), Say(Text.ConfirmNotYou));
     }
 
-    private async Task<AddressedLetter?> SignUpAsync(Applicant applicant, string details, CancellationToken ct)
+    private async Task<AddressedLetter?> SignUpAsync(string asked, CancellationToken ct)
     {
+        var (details, returnUrl) = Parts(asked);
+        var applicant = JsonSerializer.Deserialize<Applicant>(details)!;
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == applicant.Key, ct) is { } user)
         {
             using var language = new LanguageOf(user.Language);
@@ -71,7 +73,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
         if (await links.HoldsAsync(applicant.Key, null, ct)) return null;
         var token = links.Add(FinishSignUp.Link, null, SignUpLasts, details);
         return new AddressedLetter(
-            paper.Write(applicant.Email, Say(Text.ConfirmSubject), [Say(Text.FinishWelcome)], (Text.FinishButton, "/account/finish-sign-up?token=" + token), Text.FinishNotYou), null);
+            paper.Write(applicant.Email, Say(Text.ConfirmSubject), [Say(Text.FinishWelcome)], (Text.FinishButton, "/account/finish-sign-up?token=" + token + Next(returnUrl)), Text.FinishNotYou), null);
     }
 
     private async Task<AddressedLetter?> PasswordChangedAsync(WhoAndWhere where, CancellationToken ct)
@@ -100,6 +102,11 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
 
     private AddressedLetter Letter(User user, string subject, IReadOnlyList<string> sentences, (string, string)? link, params IReadOnlyList<string> after) =>
         new(paper.Write(user.Email!, subject, sentences, link, after), user.Id);
+
+    // What was asked for, and where the person was going.
+    private static (string Details, string? ReturnUrl) Parts(string asked) => asked.Split('\n') is [var details, var returnUrl] ? (details, returnUrl) : (asked, null);
+
+    private static string Next(string? returnUrl) => returnUrl is null ? "" : "&returnUrl=" + Uri.EscapeDataString(returnUrl);
 
     private static string DeviceOf(WhoAndWhere where) => SessionWords.Name(Device.Parse(where.UserAgent));
 
