@@ -117,6 +117,21 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         foreach (var over in new[] { user, third }) Assert.Null(await _app.WhoAmIAsync(cookies: over.Cookies));
     }
 
+    [Fact] // UX: every destructive one names its object and asks once
+    public async Task Before_a_session_ends_the_page_asks_and_says_whose()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        await _app.SignInAsync(user);
+        var page = await PageAsync(admin, $"/admin/users/{user.Id}");
+        var asked = page.QuerySelectorAll("button[name=session]").Select(button => button.Closest("dialog")).ToList();
+        Assert.Equal(2, asked.Select(dialog => dialog!.Id).Distinct().Count());
+        foreach (var dialog in asked)
+        {
+            Assert.Contains(user.Email, dialog!.TextContent, StringComparison.Ordinal);
+            Assert.StartsWith("End the session: ", page.QuerySelector($"li button[popovertarget={dialog.Id}][aria-label]")!.GetAttribute("aria-label"), StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public async Task Somebody_becomes_an_admin_and_is_none_again_and_nobody_does_it_to_themself()
     {

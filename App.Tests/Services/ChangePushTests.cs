@@ -80,6 +80,10 @@ public sealed class ChangePushTests : IAsyncLifetime
         var text = (await given.PageAsync()).Body!.TextContent;
         Assert.Contains("https://stock.example/events Its secret goes along.", System.Text.RegularExpressions.Regex.Replace(text, @"\s+", " "), StringComparison.Ordinal);
         Assert.DoesNotContain(PushApp.Secret, text, StringComparison.Ordinal);
+        var page = await (await _app.SendAsync(HttpMethod.Get, "/services/stock", cookies: _admin.Cookies)).PageAsync();
+        var stop = Assert.Single(page.QuerySelectorAll("dialog"));
+        Assert.Equal("push-remove", stop.QuerySelector("form input[name=_handler]")!.GetAttribute("value")); // asked once
+        Assert.Contains("stock", stop.QuerySelector("h2")!.TextContent, StringComparison.Ordinal);
         var taken = await _app.PostFormAsync("/services/stock", "push-remove", [], _admin.Cookies);
         Assert.Contains("Nothing is pushed any more.", (await taken.PageAsync()).Body!.TextContent, StringComparison.Ordinal);
     }
