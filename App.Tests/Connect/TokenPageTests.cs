@@ -56,7 +56,10 @@ public sealed class TokenPageTests : IAsyncLifetime
     {
         var answer = await _app.PostFormAsync(Path, "inspect", [new("token", " \n")]);
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
-        Assert.Equal(["Paste a token first."], (await answer.PageAsync()).Faults());
+        var page = await answer.PageAsync();
+        Assert.Equal(["Paste a token first."], page.Faults());
+        var field = page.QuerySelector("textarea[aria-invalid=true]")!; // UX 2: beside its field too
+        Assert.Contains(field.GetAttribute("aria-describedby")!.Split(' '), id => page.GetElementById(id)!.TextContent == "Paste a token first.");
     }
 
     [Fact]

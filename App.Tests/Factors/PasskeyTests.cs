@@ -335,6 +335,23 @@ public sealed class PasskeyTests : IAsyncLifetime
         }
     }
 
+    [Fact] // UX 2
+    public async Task A_name_that_won_t_do_is_kept_and_the_fault_stands_beside_its_field()
+    {
+        var (user, _) = await AdaAsync();
+        var id = (await _browser.AddAsync(new SoftKey(), user)).GetProperty("id").GetString()!;
+        var name = new string('x', Passkey.LongestName + 1);
+        var page = await (await _app.PostFormAsync("/account/passkeys", "passkeys", [new("act", "rename"), new("id", id), new("name", name)], user.Cookies)).PageAsync();
+        var field = Assert.Single(page.QuerySelectorAll("input[name=name][aria-invalid=true]"));
+        Assert.Equal(name, field.GetAttribute("value"));
+        Assert.Equal("#" + field.Id, page.QuerySelector("#errors a")!.GetAttribute("href"));
+        Assert.Equal(page.Faults().Single(), page.GetElementById(field.GetAttribute("aria-describedby")!)!.TextContent);
+        Assert.True(field.Closest("details")!.HasAttribute("open"));
+        Assert.Equal(id, field.Closest("form")!.QuerySelector("input[name=id]")!.GetAttribute("value"));
+        Assert.Single(page.QuerySelectorAll("li details[open]"));
+        Assert.Equal(2, page.QuerySelectorAll("input[name=name]").Select(input => input.Id).Distinct().Count());
+    }
+
     [Fact]
     public async Task To_passkeys_as_the_second_step_an_app_can_be_added()
     {
