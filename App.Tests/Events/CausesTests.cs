@@ -97,6 +97,14 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             var id = (await new PasskeyBrowser(c.App).AddAsync(new SoftKey(), c.User)).GetProperty("id").GetGuid();
             for (var i = 0; i < 2; i++) await c.App.SendAsync(HttpMethod.Delete, $"/api/passkeys/{id}", cookies: c.User.Cookies);
         }, Concerned: 2),
+        // To their owner that is two changes, to everybody else one.
+        ["passkey, the only one, and with it two-step sign-in that nothing else could answer"] = new("factor-changed", async c =>
+        {
+            var id = (await new PasskeyBrowser(c.App).AddAsync(new SoftKey(), c.User)).GetProperty("id").GetGuid();
+            await new TwoStepUser(c.App, c.User, [], []).ActAsync("passkeys");
+            await c.App.SendAsync(HttpMethod.Delete, $"/api/passkeys/{id}", cookies: c.User.Cookies);
+            Assert.Contains("authenticator-removed", await c.App.DbAsync(db => db.Audit.Where(a => a.UserId == c.User.Id).Select(a => a.Action).ToListAsync()));
+        }, Concerned: 3),
         ["password changed"] = new("password-changed", async c => await c.PostAsync("/api/account/password", new { currentPassword = c.User.Password, password = "seven quiet harbours dreaming" })),
         ["password changed, by a letter"] = new("password-changed", async c =>
         {

@@ -26,6 +26,10 @@ internal sealed class CommitEvents(RevocationIndex index, EventFeed feed, TokenF
         _units.GetValue(db, _ => new UnitOfWork(transaction)).Entries.Add(entry);
     }
 
+    /// <summary>Whether this transaction says that of that user already.</summary>
+    public bool Says(AppDb db, Cause cause, Guid userId) =>
+        db.Database.CurrentTransaction is { TransactionId: var transaction } && Find(db, transaction) is { } unit && unit.Entries.Exists(e => e.Reason == cause.Reason && e.UserId == userId);
+
     /// <summary>A cursor is given out here alone: whoever adds an entry to the context themselves is told.</summary>
     public ValueTask<InterceptionResult<int>> SavingChangesAsync(DbContextEventData eventData, InterceptionResult<int> result, CancellationToken cancellationToken = default)
     {

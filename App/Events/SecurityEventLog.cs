@@ -25,10 +25,12 @@ internal sealed class SecurityEventLog(AppDb db, CommitEvents commit, TokenFacts
     /// Where a replica's clock is ahead, "until now" reaches as far as the newest token it minted: no further than the skew that is allowed, or
     /// the tokens minted next would be from too far in the future. A renewal that has read the user before this is committed rotates nothing
     /// after it, and reads anew.
+    /// What is several changes at once to their owner is one to everybody else: said again in one transaction, it adds nothing.
     /// </summary>
     /// <exception cref="TooManyChangesException">Half a minute of seconds is used up.</exception>
     public async Task UserChangedAsync(Cause cause, Guid userId, CancellationToken ct)
     {
+        if (commit.Says(db, cause, userId)) return;
         var now = time.GetUtcNow().ToUnixTimeSeconds();
         var user = db.Users.Where(u => u.Id == userId);
         await user.ExecuteUpdateAsync(set => set.SetProperty(u => u.TokensNotBefore, u => u.TokensNotBefore >= now ? u.TokensNotBefore + 1 : now), ct);
