@@ -4,13 +4,14 @@ using System.Net;
 using System.Net.Http.Json;
 using App.Ops;
 using App.Tests.Factors;
+using App.Tests.OAuth;
 
 namespace App.Tests.Ops;
 
 /// <summary>What an operator has alerts for. Heard where this app alone counts: <c>/metrics</c> tells of every app in the process, and a test has several.</summary>
 public sealed class FiguresTests : IAsyncLifetime
 {
-    private readonly TestApp _app = TestApp.Start();
+    private readonly TestApp _app = TestApp.Start(Callers.Settings);
     private readonly MeterListener _listener = new();
     private readonly ConcurrentDictionary<string, long> _counted = new();
 
@@ -95,6 +96,32 @@ public sealed class FiguresTests : IAsyncLifetime
             ["gatehouse_renewals renewed 1", "gatehouse_tokens_refused expired 1", "gatehouse_tokens_refused form 2", "gatehouse_tokens_refused revoked 2", "gatehouse_tokens_refused signature 1"],
             Counted());
         Assert.Contains("gatehouse_tokens_refused_total{", await _app.Client.GetStringAsync("/metrics"), StringComparison.Ordinal);
+    }
+
+    [Fact] // a healthy service, which asks all day long
+    public async Task A_services_own_token_is_no_refused_one_where_services_ask_and_no_check_of_a_persons()
+    {
+        var (user, token) = (await _app.SignUpAsync(), await _app.ServiceTokenAsync());
+        var checks = _app.Get<Figures>().Traffic.Sum(Traffic.TokenChecks);
+        _counted.Clear();
+
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/events/poll", token, json: new { returnImmediately = true })).StatusCode);
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Post, "/events/ack", token, json: new { cursor = 0 })).StatusCode);
+        using (var feed = new HttpRequestMessage(HttpMethod.Get, "/events"))
+        {
+            feed.Headers.Add("Authorization", "Bearer " + token);
+            using var stream = await _app.Client.SendAsync(feed, HttpCompletionOption.ResponseHeadersRead);
+            Assert.Equal(HttpStatusCode.OK, stream.StatusCode);
+        }
+
+        Assert.Equal(checks, _app.Get<Figures>().Traffic.Sum(Traffic.TokenChecks));
+        Assert.True(await _app.IsActiveAsync(user.AccessToken, "Bearer " + token));
+        Assert.Equal(checks + 1, _app.Get<Figures>().Traffic.Sum(Traffic.TokenChecks)); // the one that it asked about
+        Assert.Empty(Counted());
+
+        // Where people are asked for, it is no good one.
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _app.SendAsync(HttpMethod.Get, "/api/sessions", token)).StatusCode);
+        Assert.Equal(["gatehouse_tokens_refused claims 1"], Counted());
     }
 
     [Fact]

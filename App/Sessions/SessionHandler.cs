@@ -1,8 +1,10 @@
 using System.Text.Encodings.Web;
 using App.Data;
+using App.Events;
 using App.Ops;
 using App.Tokens;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Components.Endpoints;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.StaticAssets;
@@ -59,6 +61,8 @@ internal sealed class ReadCaller(CheckToken check, SessionCookies cookies, Figur
     public ValueTask<AuthenticateResult> RunAsync(HttpContext http)
     {
         var request = http.Request;
+        // A service proves who it is elsewhere: its token is no person's, and no refused one either.
+        if (http.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>()?.Policy == CallingService.Policy) return new(AuthenticateResult.NoResult());
         if (SessionHandler.BearsToken(request)) return BearerAsync(http, request.Headers.Authorization);
         // What is the same for everybody needs nobody signed in, and must not carry a renewal.
         if (request.Headers.Cookie.Count == 0 || IsSameForEverybody(http.GetEndpoint())) return new(AuthenticateResult.NoResult());
