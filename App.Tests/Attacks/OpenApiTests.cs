@@ -123,6 +123,7 @@ public sealed partial class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
         yield return ("POST", refresh, await _app.PostTextAsync(refresh, JsonSerializer.Serialize(new { refresh_token = (await _app.SignInAsync(user)).RefreshToken })));
         yield return ("GET", "/api/users/currentuser", await _app.SendAsync(HttpMethod.Get, "/api/users/currentuser", user.AccessToken));
         yield return ("GET", sessions, await _app.SendAsync(HttpMethod.Get, sessions, user.AccessToken));
+        yield return ("GET", sessions, await _app.SendAsync(HttpMethod.Get, sessions + "?before=x", user.AccessToken));
         yield return ("GET", session, await _app.SendAsync(HttpMethod.Get, $"/api/sessions/{user.SessionId}", user.AccessToken));
         yield return ("GET", session, await _app.SendAsync(HttpMethod.Get, $"/api/sessions/{Guid.NewGuid()}", user.AccessToken));
         yield return ("DELETE", session, await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{Guid.NewGuid()}", user.AccessToken));

@@ -1,6 +1,7 @@
 using System.Net.Http.Json;
 using System.Text.Json;
 using App.Sessions;
+using App.Tests.Attacks;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Sessions;
@@ -117,6 +118,43 @@ public sealed class ListSessionsTests : IAsyncLifetime
         Assert.Equal(501, await _app.DbAsync(db => db.Sessions.CountAsync()));
     }
 
-    private async Task<List<JsonElement>> ListAsync(TestUser user) =>
-        [.. (await (await _app.SendAsync(HttpMethod.Get, "/api/sessions", bearer: user.AccessToken)).Content.ReadFromJsonAsync<JsonElement>()).EnumerateArray()];
+    [Fact] // ATTACKS 150
+    public async Task Page_by_page_every_living_one_is_reached_once_also_where_one_ends_or_is_seen_again_meanwhile()
+    {
+        var user = await _app.SignUpAsync();
+        var now = _app.Time.GetUtcNow();
+        await _app.DbAsync(db =>
+        {
+            // Seven at a time were seen at the same moment.
+            db.AddRange(Enumerable.Range(0, 500).Select(i => new Session { Id = Guid.NewGuid(), UserId = user.Id, StartedAt = now, LastSeenAt = now.AddSeconds(-(i / 7)), ExpiresAt = now.AddDays(1), AuthenticatedAt = now }));
+            return db.SaveChangesAsync();
+        });
+        var seen = await ListAsync(user);
+        for (var page = seen; page.Count > 0; seen.AddRange(page))
+        {
+            var last = page[^1].GetProperty("id").GetGuid();
+            if (page == seen) Assert.Equal(System.Net.HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{last}", bearer: user.AccessToken)).StatusCode);
+            page = await ListAsync(user, $"?before={last}");
+            Assert.DoesNotContain(page, s => s.GetProperty("current").GetBoolean());
+        }
+
+        Assert.Equal(501, seen.Select(s => s.GetProperty("id").GetGuid()).Distinct().Count());
+        Assert.Equal(501, seen.Count);
+        var times = seen.Skip(1).Select(s => s.GetProperty("lastSeenAt").GetDateTimeOffset()).ToList();
+        Assert.Equal(times.OrderDescending(), times);
+    }
+
+    [Fact]
+    public async Task Nobody_goes_on_after_what_is_no_session_of_theirs()
+    {
+        var (user, other) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        foreach (var before in new[] { "", "x", Guid.NewGuid().ToString(), other.SessionId.ToString() })
+        {
+            var problem = await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Get, "/api/sessions?before=" + before, bearer: user.AccessToken), 400);
+            Assert.Equal("before", Assert.Single(problem.GetProperty("errors").EnumerateArray()).GetProperty("field").GetString());
+        }
+    }
+
+    private async Task<List<JsonElement>> ListAsync(TestUser user, string query = "") =>
+        [.. (await (await _app.SendAsync(HttpMethod.Get, "/api/sessions" + query, bearer: user.AccessToken)).Content.ReadFromJsonAsync<JsonElement>()).EnumerateArray()];
 }

@@ -66,6 +66,81 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         Assert.Contains("Signed out everywhere", cut.Find("p[role=status]").TextContent, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_service_that_catches_up_when_nobody_waits_any_more_is_seen_to_have()
+    {
+        var billing = await WaitForBillingAsync();
+        var cut = Open();
+        cut.Find(".list form").Submit();
+        cut.WaitForAssertion(() => Assert.Equal("Signed out here; waiting for billing (0 s behind)", cut.Find(".gone .tag").TextContent));
+        _app.Time.Advance(TimeSpan.FromSeconds(330));
+        cut.WaitForAssertion(() => Assert.Equal("Signed out here; waiting for billing (330 s behind)", cut.Find(".gone .tag").TextContent));
+        _app.Get<FeedContacts>().Applied(billing, "", 1);
+        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+        _app.Time.Advance(TimeSpan.FromSeconds(5));
+        cut.WaitForAssertion(() => Assert.StartsWith("Signed out everywhere in 33", cut.Find(".gone .tag").TextContent, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_service_that_never_comes_back_is_waited_for_as_long_as_it_could_take_a_token()
+    {
+        await WaitForBillingAsync();
+        var cut = Open();
+        cut.Find(".list form").Submit();
+        cut.WaitForAssertion(() => Assert.Equal("Signed out here; waiting for billing (0 s behind)", cut.Find(".gone .tag").TextContent));
+        _app.Time.Advance(TimeSpan.FromMinutes(7));
+        cut.WaitForAssertion(() => Assert.Equal("Signed out everywhere", cut.Find(".gone .tag").TextContent));
+    }
+
+    [Fact]
+    public async Task One_fault_of_the_database_doesnt_leave_a_row_waiting()
+    {
+        var billing = await WaitForBillingAsync();
+        var cut = Open();
+        cut.Find(".list form").Submit();
+        cut.WaitForAssertion(() => Assert.Equal("Signed out here; waiting for billing (0 s behind)", cut.Find(".gone .tag").TextContent));
+        _app.Get<FeedContacts>().Applied(billing, "", 1);
+        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+        var file = Path.Combine(_app.Folder, "gatehouse.db");
+        File.Move(file, file + ".away");
+        _app.Time.Advance(TimeSpan.FromSeconds(5)); // a look that fails
+        File.Move(file + ".away", file);
+        _app.Time.Advance(TimeSpan.FromSeconds(5));
+        cut.WaitForAssertion(() => Assert.StartsWith("Signed out everywhere", cut.Find(".gone .tag").TextContent, StringComparison.Ordinal));
+    }
+
+    [Fact] // ATTACKS 150
+    public async Task What_newer_ones_push_off_the_page_lives_on_and_is_said_to_have_ended_once_it_has()
+    {
+        await AddAsync(199);
+        var cut = Open();
+        Assert.Equal(200, cut.FindAll(".list > li").Count);
+        var last = cut.FindAll("input[name=id]")[^1].GetAttribute("value")!;
+        _app.Time.Advance(TimeSpan.FromSeconds(1));
+        await _app.SignInAsync(_user);
+        _app.Time.Advance(TimeSpan.FromSeconds(5));
+        cut.WaitForAssertion(() => Assert.Equal(201, cut.FindAll(".list > li").Count));
+        Assert.Empty(cut.FindAll(".gone"));
+        Assert.DoesNotContain("on this page", cut.Markup, StringComparison.Ordinal); // they all are
+
+        await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{last}", bearer: _user.AccessToken);
+        cut.WaitForAssertion(() => Assert.Equal("Signed out", Assert.Single(cut.FindAll(".gone .tag")).TextContent));
+        Assert.Equal(201, cut.FindAll(".list > li").Count);
+    }
+
+    [Fact] // ATTACKS 150
+    public async Task Those_that_are_not_on_the_page_are_counted_and_end_with_all_others()
+    {
+        await AddAsync(200);
+        var cut = Open();
+        Assert.Contains("One more session isn’t on this page.", cut.Markup, StringComparison.Ordinal);
+        cut.Find("form[action$=end-others]").Submit();
+        cut.WaitForAssertion(() => Assert.Contains("Nowhere else", cut.Find(".empty").TextContent, StringComparison.Ordinal));
+        Assert.Equal(199, cut.FindAll(".gone").Count);
+        Assert.DoesNotContain("on this page", cut.Markup, StringComparison.Ordinal);
+        Assert.StartsWith("200 sessions", cut.Find("p[role=status]").TextContent, StringComparison.Ordinal);
+    }
+
     [Fact] // whoever presses a button before the page is live has sent the form
     public async Task What_a_form_has_just_ended_is_shown_until_it_is_over_everywhere_and_nobody_elses()
     {
@@ -227,6 +302,24 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         await guard(null!);
         Assert.Equal(1, passed);
     }
+
+    /// <summary>A service that has applied nothing, and a session to be ended.</summary>
+    private async Task<CallingService> WaitForBillingAsync()
+    {
+        var billing = new CallingService("billing", null);
+        _app.Get<FeedContacts>().Seen(billing, "");
+        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+        await _app.SignInAsync(_user);
+        return billing;
+    }
+
+    /// <summary>Further sessions, each seen a second before the other.</summary>
+    private Task<int> AddAsync(int count) => _app.DbAsync(db =>
+    {
+        var now = _app.Time.GetUtcNow();
+        db.AddRange(Enumerable.Range(1, count).Select(i => new Session { Id = Guid.NewGuid(), UserId = _user.Id, StartedAt = now, LastSeenAt = now.AddSeconds(-i), ExpiresAt = now.AddDays(1), AuthenticatedAt = now }));
+        return db.SaveChangesAsync();
+    });
 
     private IRenderedComponent<SessionsLive> Open(string language = "en", params Guid[] justEnded)
     {

@@ -1,5 +1,7 @@
 using System.Net;
+using AngleSharp.Dom;
 using App.Events;
+using App.Sessions;
 using App.Tests.Accounts;
 
 namespace App.Tests.Sessions;
@@ -115,6 +117,33 @@ public sealed class SessionsPageTests
         await using var app = TestApp.Start();
         var answer = await app.PostFormAsync("/account/sessions/end-others", "", []);
         Assert.StartsWith("/account/sign-in?returnUrl=", answer.Location(), StringComparison.Ordinal);
+    }
+
+    [Fact] // ATTACKS 150
+    public async Task Of_very_many_the_page_says_how_many_more_there_are_and_leads_to_them()
+    {
+        await using var app = TestApp.Start();
+        var (user, now) = (await app.SignUpAsync(), app.Time.GetUtcNow());
+        await app.DbAsync(db =>
+        {
+            db.AddRange(Enumerable.Range(1, 205).Select(i => new Session { Id = Guid.NewGuid(), UserId = user.Id, StartedAt = now, LastSeenAt = now.AddSeconds(-i), ExpiresAt = now.AddDays(1), AuthenticatedAt = now }));
+            return db.SaveChangesAsync();
+        });
+        var first = await OpenAsync("/account/sessions");
+        Assert.Contains("6 more sessions aren’t on this page.", first.QuerySelector("main")!.TextContent, StringComparison.Ordinal);
+        Assert.Contains("A program, A program and 203 more must sign in again.", first.QuerySelector("main")!.TextContent, StringComparison.Ordinal);
+        var older = Assert.Single(first.QuerySelectorAll("main a[href^='/account/sessions']"));
+        Assert.Equal("Show those seen before", older.TextContent);
+
+        var last = await OpenAsync(older.GetAttribute("href")!);
+        Assert.Equal("This device", last.QuerySelector(".list > li .tag")!.TextContent);
+        Assert.Equal((200, 7), (first.QuerySelectorAll(".list > li").Length, last.QuerySelectorAll(".list > li").Length));
+        Assert.Equal(205, first.QuerySelectorAll("input[name=id]").Concat(last.QuerySelectorAll("input[name=id]")).Select(i => i.GetAttribute("value")).Distinct().Count());
+        Assert.Contains("199 more sessions aren’t on this page.", last.QuerySelector("main")!.TextContent, StringComparison.Ordinal);
+        Assert.Equal(("/account/sessions", "Back to the last seen"), (Assert.Single(last.QuerySelectorAll("main a[href^='/account/sessions']")).GetAttribute("href"), last.QuerySelector("main a[href='/account/sessions']")!.TextContent));
+        Assert.Equal(200, (await OpenAsync($"/account/sessions?before={Guid.NewGuid()}")).QuerySelectorAll(".list > li").Length); // as if nothing had been said
+
+        async Task<IDocument> OpenAsync(string path) => await (await app.SendAsync(HttpMethod.Get, path, cookies: user.Cookies)).PageAsync();
     }
 
     private static Task<HttpResponseMessage> EndAsync(TestApp app, TestUser user, string id) =>

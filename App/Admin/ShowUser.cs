@@ -14,7 +14,7 @@ namespace App.Admin;
 internal sealed record FactorsView(bool Password, bool SecondStep, bool App, int RecoveryCodes, int Passkeys);
 
 /// <param name="Locked">By an admin; nobody signs in to it.</param>
-/// <param name="Sessions">The living ones, the most recently seen first.</param>
+/// <param name="Sessions">The living ones, the most recently seen first, 200 at most; the list of sessions has all of them.</param>
 internal sealed record UserView(
     Guid Id, string Email, bool EmailVerified, string? Name, DateTimeOffset CreatedAt, bool Locked, IReadOnlyList<string> Roles, FactorsView Factors, IReadOnlyList<SessionView> Sessions);
 
@@ -34,6 +34,6 @@ internal sealed class ShowUser(AppDb db, RecoveryCodes recovery, ListSessions se
         var factors = new FactorsView(
             user.PasswordHash is not null, step is not null, step is { HasApp: true }, await recovery.LeftAsync(id, ct), await db.Passkeys.CountAsync(p => p.UserId == id, ct));
         var roles = (await db.FindRolesAsync(id, ct)).Order(StringComparer.Ordinal);
-        return new UserView(user.Id, user.Email!, user.EmailConfirmed, user.Name, user.CreatedAt, user.IsLocked, [.. roles], factors, await sessions.OfAsync(id, admin, ct));
+        return new UserView(user.Id, user.Email!, user.EmailConfirmed, user.Name, user.CreatedAt, user.IsLocked, [.. roles], factors, (await sessions.PageAsync(id, admin, null, ct)).Shown);
     }
 }

@@ -29,6 +29,17 @@ internal static class SessionWords
         };
     }
 
+    /// <summary>By name, as far as a sentence bears it.</summary>
+    /// <param name="unnamed">How many there are besides.</param>
+    public static string Others(IReadOnlyList<string> names, int unnamed) => names switch
+    {
+        [] => Text.EndOthersUnnamed,
+        [var one] when unnamed == 0 => one,
+        [var one] => Sentence.With(Text.EndOthersNames, one, unnamed),
+        [var one, var two] when unnamed == 0 => $"{one}, {two}",
+        [var one, var two, ..] => Sentence.With(Text.EndOthersNames, $"{one}, {two}", names.Count - 2 + unnamed),
+    };
+
     /// <summary>Where a session just ended is refused by now: everywhere, or everywhere but at those who are named.</summary>
     public static string Everywhere(ConvergenceView convergence) => convergence switch
     {

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using App.Data;
 using App.Ui;
 using Microsoft.AspNetCore.Components;
@@ -23,15 +22,22 @@ public sealed partial class SessionsLive
     private string? said;
     private string? fault;
     private bool over;
+    private SeenBefore? place;
+    private Guid? older;
+    private int unseen;
 
     /// <summary>Sessions of this person that a form has just ended: they are shown once more, with where they are refused by now.</summary>
     [Parameter] public Guid[] JustEnded { get; set; } = [];
+
+    /// <summary>The last session of the page before this one; null, or what is none of this person's, for the first.</summary>
+    [Parameter] public string? Before { get; set; }
 
     protected override IDisposable WatchFor(CurrentUser me) => Watch.Subscribe(me.Id, _ => InvokeAsync(ShowAsync));
 
     protected override async Task OnInitializedAsync()
     {
         await base.OnInitializedAsync();
+        if (Before is not null && Me is not null) place = await InScopeAsync<ListSessions, SeenBefore?>(list => list.PlaceAsync(Me, Before, Gone));
         await LookAsync();
         if (over) return;
         var ended = await ShowEndedAsync();
@@ -61,6 +67,8 @@ public sealed partial class SessionsLive
         try
         {
             await LookAsync();
+            // Also those that nobody asks for any more: who is behind now may catch up in an hour.
+            if (!over) foreach (var row in rows.FindAll(r => r.Waiting)) await ShowServicesAsync(row);
         }
         catch (Exception e) when (e is OperationCanceledException || IsDatabase(e))
         {
@@ -73,21 +81,27 @@ public sealed partial class SessionsLive
     private async Task LookAsync()
     {
         if (Leave()) return;
-        var living = await InScopeAsync<ListSessions, IReadOnlyList<SessionView>>(list => list.OfAsync(Me!, Gone));
-        if (!living.Any(s => s.Current))
+        var page = await InScopeAsync<ListSessions, SessionPage>(list => list.PageAsync(Me!.Id, Me, place, Gone));
+        if (page.Asking is null)
         {
             Leave(expired: true);
             return;
         }
 
+        // What newer ones have pushed off the page lives on.
+        var living = page.Shown.ToDictionary(s => s.Id);
+        var missing = rows.FindAll(r => r.Ended is null && !living.ContainsKey(r.View.Id)).ConvertAll(r => r.View.Id);
+        if (missing.Count > 0) foreach (var view in await InScopeAsync<ListSessions, IReadOnlyList<SessionView>>(list => list.AmongAsync(Me!, missing, Gone))) living[view.Id] = view;
+
         // Rows keep their place, also those that are over: nothing moves under the reader's finger.
         foreach (var row in rows)
         {
-            if (living.FirstOrDefault(s => s.Id == row.View.Id) is { } view) row.View = view;
+            if (living.TryGetValue(row.View.Id, out var view)) row.View = view;
             else row.Ended ??= Text.SignedOut;
         }
 
-        rows.InsertRange(rows.Count > 0 ? 1 : 0, living.Where(s => !rows.Exists(r => r.View.Id == s.Id)).Select(s => new Row(s)));
+        rows.InsertRange(rows.Count > 0 ? 1 : 0, page.Shown.Where(s => !rows.Exists(r => r.View.Id == s.Id)).Select(s => new Row(s)));
+        (unseen, older) = (Math.Max(0, page.All - Alive.Count), page.Before);
     }
 
     private async Task<List<Row>> ShowEndedAsync()
@@ -119,18 +133,11 @@ public sealed partial class SessionsLive
         _ = WatchServicesAsync([row], Gone);
     });
 
-    // By name, as far as a sentence bears it.
-    private string Others => rows.FindAll(r => r is { Ended: null, View.Current: false }) switch
-    {
-        [var one] => one.Name,
-        [var one, var two] => $"{one.Name}, {two.Name}",
-        [var one, var two, .. var more] => Sentence.With(Text.EndOthersNames, $"{one.Name}, {two.Name}", more.Count),
-        _ => "",
-    };
+    private List<Row> Alive => rows.FindAll(r => r is { Ended: null, View.Current: false });
 
     private Task EndOthersAsync() => ActAsync(All, async () =>
     {
-        var others = rows.FindAll(r => r is { Ended: null, View.Current: false });
+        var others = Alive;
         var begun = Clock.GetTimestamp();
         if (await InScopeAsync<EndSession, IReadOnlyList<Guid>?>(end => end.OthersAsync(Me!, CancellationToken.None)) is not { Count: var count })
         {
@@ -145,13 +152,13 @@ public sealed partial class SessionsLive
         _ = WatchServicesAsync(others, Gone);
     });
 
-    // Shows, until all have, which services refuse what was just ended. What is shown is said aloud only once it is true everywhere.
+    // Shows, for as long as it is soon, which services refuse what was just ended. What is shown is said aloud only once it is true everywhere.
     private async Task WatchServicesAsync(List<Row> ended, CancellationToken ct)
     {
-        var begun = Stopwatch.GetTimestamp();
+        var begun = Clock.GetTimestamp();
         try
         {
-            for (var open = ended; open.Count > 0 && Stopwatch.GetElapsedTime(begun) < LongestWatch;)
+            for (var open = ended; open.Count > 0 && Clock.GetElapsedTime(begun) < LongestWatch;)
             {
                 await InvokeAsync(async () =>
                 {
@@ -161,12 +168,12 @@ public sealed partial class SessionsLive
                 });
                 open = open.FindAll(r => r.Waiting);
                 // Ends within a second as a rule; whoever hangs isn't asked for ten times a second.
-                await Task.Delay(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(3) ? TimeSpan.FromMilliseconds(150) : TimeSpan.FromSeconds(1), ct);
+                await Task.Delay(Clock.GetElapsedTime(begun) < TimeSpan.FromSeconds(3) ? TimeSpan.FromMilliseconds(150) : TimeSpan.FromSeconds(1), ct);
             }
         }
         catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException || IsDatabase(e))
         {
-            // The page is gone, or the row goes on saying what it said.
+            // The page is gone, or the next look at the list asks.
         }
     }
 
@@ -187,8 +194,11 @@ public sealed partial class SessionsLive
 
     private static void Show(Row row, SessionView? view)
     {
-        row.Waiting = view?.Convergence is { Behind.Count: > 0 };
-        if (view?.Convergence is { } convergence) row.Ended = SessionWords.Everywhere(convergence);
+        var convergence = view?.Convergence;
+        if (convergence is not null) row.Ended = SessionWords.Everywhere(convergence);
+        // Whoever was behind is out of contact, and the last token that it would take has run out.
+        else if (row.Waiting) row.Ended = Text.Everywhere;
+        row.Waiting = convergence is { Behind.Count: > 0 };
     }
 
     private async Task ActAsync(Row what, Func<Task> act)
@@ -229,20 +239,4 @@ public sealed partial class SessionsLive
     }
 
     private static bool IsDatabase(Exception e) => DatabaseFault.Is(e);
-
-    private sealed class Row(SessionView view)
-    {
-        public SessionView View { get; set; } = view;
-
-        /// <summary>What the row says once the session is over; null while it lives.</summary>
-        public string? Ended { get; set; }
-
-        /// <summary>Where it says so.</summary>
-        public ElementReference Tag { get; set; }
-
-        /// <summary>True while services are behind.</summary>
-        public bool Waiting { get; set; }
-
-        public string Name => SessionWords.Name(View);
-    }
 }

@@ -40,7 +40,7 @@ internal static class SessionsModule
         routes.MapPost("/api/tokens/refresh", RenewSession.HandleAsync).WithTags("Tokens").AllowAnonymous().ProducesProblem(400).ProducesProblem(401);
 
         var mine = routes.MapGroup("/api/sessions").WithTags("Sessions").RequireAuthorization().ProducesProblem(401);
-        mine.MapGet("", ListSessions.HandleAsync);
+        mine.MapGet("", ListSessions.HandleAsync).ProducesProblem(400);
         mine.MapGet("/{id}", ListSessions.HandleOneAsync).ById().ProducesProblem(404);
         mine.MapDelete("/{id}", EndSession.HandleAsync).ById().ProducesProblem(404);
         mine.MapDelete("", EndSession.HandleOthersAsync);
