@@ -220,6 +220,7 @@ public sealed class ListsTests(SharedApp shared) : IClassFixture<SharedApp>
 
     [Theory]
     [InlineData("audit/export?user=x", "user"), InlineData("audit/export?action=12345678901234567890123456789012345678901", "action"), InlineData("events/export?type=nonsense", "type"), InlineData("events/export?user=", "user")]
+    [InlineData("sessions?user=x", "user"), InlineData("sessions?before=x", "before"), InlineData("sessions?before=01234567-89ab-cdef-0123-456789abcdef", "before"), InlineData("sessions?take=0", "take")]
     [InlineData("audit?user=x", "user"), InlineData("audit?before=-1", "before"), InlineData("audit?take=1000", "take"), InlineData("audit?action=12345678901234567890123456789012345678901", "action")]
     [InlineData("events?user=", "user"), InlineData("events?after=x", "after"), InlineData("events?take=0", "take"), InlineData("events?type=nonsense", "type"), InlineData("events?after=99999999999999999999", "after")]
     [InlineData("audit?from=", "from"), InlineData("audit?to=2026-02-30", "to"), InlineData("audit?from=2026-01-02T10:00:00", "from"), InlineData("audit?from=2026-01-02&to=2026-01-01", "from")]
@@ -232,7 +233,7 @@ public sealed class ListsTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Equal(field, Assert.Single(problem.GetProperty("errors").EnumerateArray()).GetProperty("field").GetString());
     }
 
-    private static async Task<string> PlanAsync(DbConnection connection, string sql)
+    internal static async Task<string> PlanAsync(DbConnection connection, string sql)
     {
         await connection.OpenAsync();
         await using var command = connection.CreateCommand();

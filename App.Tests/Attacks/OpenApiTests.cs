@@ -289,7 +289,7 @@ public sealed partial class OpenApiTests(OneApp fixture) : IClassFixture<OneApp>
             yield return ("GET", "/api/admin/overview", await _app.SendAsync(HttpMethod.Get, "/api/admin/overview", bearer));
             foreach (var query in new[] { "", "?take=x" })
             {
-                foreach (var list in new[] { users, audit, events }) yield return ("GET", list, await _app.SendAsync(HttpMethod.Get, list + query, bearer));
+                foreach (var list in new[] { users, "/api/admin/sessions", audit, events }) yield return ("GET", list, await _app.SendAsync(HttpMethod.Get, list + query, bearer));
                 foreach (var list in new[] { audit, events }) yield return ("GET", list + "/export", await _app.SendAsync(HttpMethod.Get, $"{list}/export{query.Replace("take", "user", StringComparison.Ordinal)}", bearer));
             }
 

@@ -13,6 +13,7 @@ internal static class AdminModule
         services.AddScoped<FindUsers>();
         services.AddScoped<ShowUser>();
         services.AddScoped<EndTheirSessions>();
+        services.AddScoped<ListTheirSessions>();
         services.AddScoped<ListAudit>();
         services.AddScoped<ListEvents>();
         services.AddSingleton(new Command("users", UserCommands.Usage, UserCommands.RunAsync));
@@ -33,6 +34,7 @@ internal static class AdminModule
         users.MapPost("/{id}/unlock", LockAccount.HandleUnlockAsync).ById().ProducesProblem(404);
         users.MapPost("/{id}/reset", StartReset.HandleAsync).ById().ProducesProblem(404).ProducesProblem(409);
 
+        admin.MapGet("/sessions", ListTheirSessions.HandleAsync).ProducesProblem(400);
         admin.MapDelete("/sessions/{id}", EndTheirSessions.HandleOneAsync).ById().ProducesProblem(404);
         admin.MapGet("/audit", ListAudit.HandleAsync).ProducesProblem(400);
         admin.MapGet("/audit/export", ExportLists.AuditAsync).Produces<string>(200, "text/csv").ProducesProblem(400);
