@@ -44,7 +44,7 @@ internal sealed class SetPassword(
         outbox.TellPasswordChanged(user, client);
         await db.SaveChangesAsync(ct);
         await events.UserChangedAsync(Causes.PasswordChanged, user.Id, ct);
-        if (endOthers) await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && s.Id != keep, Causes.EndedByUser, ct);
+        if (endOthers) await revoke.InUnitOfWorkAsync(s => s.UserId == user.Id && s.Id != keep, Causes.EndedByUser, ct, ofUser: Causes.PasswordChanged);
         await looseEnds.OfPasswordAsync(user.Id, ct);
         await guesses.ForgetAsync(user.NormalizedEmail!, ct);
         await guesses.ForgetAsync(confirmation, ct);

@@ -79,7 +79,7 @@ internal sealed class LockAccount(
         if (locked)
         {
             // Open pages follow their session, everybody else the account.
-            await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.EndedByAdmin, ct, actor: admin?.Id);
+            await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.EndedByAdmin, ct, actor: admin?.Id, ofUser: Causes.Disabled);
             await events.UserChangedAsync(Causes.Disabled, id, ct);
             await looseEnds.OfLockAsync(id, ct);
         }

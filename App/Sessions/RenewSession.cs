@@ -26,11 +26,15 @@ internal sealed partial class RenewSession(
 {
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
+    /// <summary>Of a session that nobody has ended.</summary>
+    public const string RanOut = "ran-out";
+
     public abstract record Outcome
     {
         public sealed record Renewed(Grant Grant) : Outcome;
         /// <param name="Genuine">It was one of ours once; its session is over, or nobody's any more.</param>
-        public sealed record Refused(bool Genuine) : Outcome;
+        /// <param name="Because">Why that is over, in the word of its row or <see cref="RanOut"/>; null where nobody knows any more.</param>
+        public sealed record Refused(bool Genuine, string? Because = null) : Outcome;
     }
 
     /// <summary>
@@ -66,9 +70,10 @@ internal sealed partial class RenewSession(
             // Also where the caller has left by now: whoever it was, two hold the token.
             await revoke.RunAsync(s => s.Id == token.SessionId, Causes.RefreshReuse, CancellationToken.None);
             Reused(found!.Session.UserId, token.SessionId);
+            return new Outcome.Refused(Genuine: true, Causes.RefreshReuse.Reason);
         }
 
-        return new Outcome.Refused(Genuine: true);
+        return new Outcome.Refused(Genuine: true, found is null ? null : found.Session.RevokedBecause ?? RanOut);
     }
 
     private enum Standing
@@ -95,7 +100,7 @@ internal sealed partial class RenewSession(
         var found = await db.FindRenewableAsync(token.SessionId, CancellationToken.None);
         return Judge(found?.Session, token.Hash(), asOf) switch
         {
-            Standing.Over => new Look(Standing.Over),
+            Standing.Over => new Look(Standing.Over, found),
             Standing.Replayed when found!.Session.RotatedAt is { } rotated => new Look(Standing.Replayed, found, asOf < rotated ? asOf : rotated),
             var standing => new Look(standing, found, asOf),
         };

@@ -57,8 +57,10 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
 
     /// <summary>The same, inside a transaction of the caller's, who saves and commits.</summary>
     /// <param name="actor">The admin who does it to somebody else.</param>
-    public async Task<IReadOnlyList<Guid>> InUnitOfWorkAsync(Expression<Func<Session, bool>> which, Cause cause, CancellationToken ct, Guid? actor = null)
+    /// <param name="ofUser">What happened to the user, where they end with that: who holds one of their cookies is told this.</param>
+    public async Task<IReadOnlyList<Guid>> InUnitOfWorkAsync(Expression<Func<Session, bool>> which, Cause cause, CancellationToken ct, Guid? actor = null, Cause? ofUser = null)
     {
+        var because = (ofUser ?? cause).Reason;
         var now = time.GetUtcNow();
         var alive = await db.Sessions.AsNoTracking().Where(which).Where(s => s.RevokedAt == null).Select(s => new { s.Id, s.UserId, s.ExpiresAt, s.LastSeenAt }).ToListAsync(ct);
         foreach (var user in alive.Select(s => s.UserId).Distinct().Order()) await db.HoldUserAsync(user, ct);
@@ -67,7 +69,7 @@ internal sealed class RevokeSessions(AppDb db, SecurityEventLog events, AuditLog
         {
             // Whoever changes the row writes the event; the others find it changed.
             var changed = await db.Sessions.Where(s => s.Id == session.Id && s.RevokedAt == null)
-                .ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedAt, now).SetProperty(s => s.RevokedBecause, cause.Reason), ct);
+                .ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedAt, now).SetProperty(s => s.RevokedBecause, because), ct);
             var end = options.EndOf(session.ExpiresAt, session.LastSeenAt);
             if (changed == 0 || end < now - Forgotten) continue;
             events.SessionRevoked(cause, session.UserId, session.Id);

@@ -100,7 +100,7 @@ internal static class SessionSql
     // Session, user and roles in one round trip: a row per role, or one without.
     private const string Renewable = """
         SELECT s."UserId", s."ExpiresAt", s."LastSeenAt", s."AuthenticatedAt", s."RevokedAt", s."Amr", s."RefreshHash", s."ParentHash", s."RotatedAt",
-               u."Email", u."EmailConfirmed", u."Name", u."TokensNotBefore", r."Name"
+               u."Email", u."EmailConfirmed", u."Name", u."TokensNotBefore", r."Name", s."RevokedBecause"
         FROM "Sessions" s JOIN "AspNetUsers" u ON u."Id" = s."UserId"
         LEFT JOIN "AspNetUserRoles" ur ON ur."UserId" = u."Id" LEFT JOIN "AspNetRoles" r ON r."Id" = ur."RoleId"
         WHERE s."Id" = @id
@@ -153,6 +153,7 @@ internal static class SessionSql
                     RefreshHash = row.GetFieldValue<byte[]>(6),
                     ParentHash = row.IsDBNull(7) ? null : row.GetFieldValue<byte[]>(7),
                     RotatedAt = row.TimeOrNull(8),
+                    RevokedBecause = row.TextOrNull(14),
                 };
                 var user = new User { Id = session.UserId, Email = row.GetString(9), EmailConfirmed = row.GetBoolean(10), Name = row.TextOrNull(11), TokensNotBefore = row.IsDBNull(12) ? null : row.GetInt64(12) };
                 found = new RenewableSession(session, user, roles);

@@ -19,6 +19,10 @@ internal sealed class NewSession;
 /// <summary>Marks a route that answers a form of <paramref name="Page"/> and is no page itself.</summary>
 internal sealed record FormOf(string Page);
 
+/// <summary>What a request whose cookies are of an ended session is told: nobody else is.</summary>
+/// <param name="Because">The reason of its <see cref="Cause"/>, or <see cref="RenewSession.RanOut"/>; null where it isn't known.</param>
+internal sealed record EndedSession(string? Because);
+
 /// <summary>
 /// The busiest routes, asked with every request to every service: they need to know who is calling, and nothing else of the pipeline.
 /// </summary>
@@ -53,7 +57,7 @@ internal static class BusyRoute
 /// </summary>
 internal sealed class ReadCaller(CheckToken check, SessionCookies cookies, Figures figures)
 {
-    /// <summary>What the cookies show was a session of ours once.</summary>
+    /// <summary>What the cookies show was a session of ours once; the feature <see cref="EndedSession"/> says why it is over.</summary>
     public static readonly AuthenticateResult Ended = AuthenticateResult.Fail("The session has ended.");
 
     private static readonly AuthenticateResult Refused = AuthenticateResult.Fail("The token is not good.");
@@ -110,7 +114,11 @@ internal sealed class ReadCaller(CheckToken check, SessionCookies cookies, Figur
                 return SignedIn(grant);
             }
 
-            genuine = outcome is RenewSession.Outcome.Refused { Genuine: true };
+            if (outcome is RenewSession.Outcome.Refused { Genuine: true, Because: var because })
+            {
+                genuine = true;
+                http.Features.Set(new EndedSession(because));
+            }
         }
 
         // Cookies that were once ours may be on their way out already, overtaken by a new sign-in whose answer this one must not undo.
