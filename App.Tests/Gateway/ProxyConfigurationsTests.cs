@@ -36,6 +36,18 @@ public sealed partial class ProxyConfigurationsTests
         Assert.Equal(!tested, ProxyConfigurations.Fill(file, Settings).Contains("Not run by our tests.", StringComparison.Ordinal));
     }
 
+    [Fact] // That nginx does, ProxyAttackTests show.
+    public void Traefik_passes_on_nothing_that_other_proxies_say_of_a_caller()
+    {
+        var text = ProxyConfigurations.Fill("traefik.yml", Settings);
+        foreach (var name in new[] { "User", "Email", "Roles", "Session", "Request-User", "Request-Email", "Request-Groups", "Request-Preferred-Username", "Request-Access-Token", "Username", "Name", "Groups", "Token" })
+        {
+            var header = $"X-Auth-{name}: \"\"";
+            Assert.Contains(header, text, StringComparison.Ordinal);
+            Assert.Contains(header.Replace('-', '_'), text, StringComparison.Ordinal);
+        }
+    }
+
     [Theory]
     [InlineData("a;b"), InlineData("a b"), InlineData("a\nb"), InlineData("a}b"), InlineData("a\"b"), InlineData("<a;b>")]
     public void No_value_can_become_a_directive(string value) =>

@@ -2,6 +2,7 @@ using System.Net;
 using App.Events;
 using App.Sessions;
 using App.Shared;
+using App.Tests.Events;
 using App.Tokens;
 using Bunit;
 using Bunit.TestDoubles;
@@ -15,7 +16,7 @@ namespace App.Tests.Sessions;
 /// <summary>The island of the sessions page, in a circuit of the test's own over the real service.</summary>
 public sealed class SessionsLiveTests : IAsyncLifetime
 {
-    private readonly TestApp _app = TestApp.Start(("Sessions:IdleLifetime", "00:10:00"));
+    private readonly TestApp _app = TestApp.Start([.. FeedServices.Settings, ("Sessions:IdleLifetime", "00:10:00")]);
     private readonly BunitContext _page = new();
     private TestUser _user = null!;
     private CurrentUser _me = null!;

@@ -3,6 +3,7 @@ using AngleSharp.Dom;
 using App.Events;
 using App.Sessions;
 using App.Tests.Accounts;
+using App.Tests.Events;
 
 namespace App.Tests.Sessions;
 
@@ -57,7 +58,7 @@ public sealed class SessionsPageTests
     [Fact]
     public async Task The_page_that_follows_says_who_is_behind()
     {
-        await using var app = TestApp.Start();
+        await using var app = TestApp.Start(FeedServices.Settings);
         app.Get<FeedContacts>().Seen(new CallingService("billing", null), "");
         await app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
         var user = await app.SignUpAsync();
