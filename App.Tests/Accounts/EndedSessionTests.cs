@@ -15,7 +15,7 @@ public sealed class EndedSessionTests : IAsyncLifetime
     private const string Password = "Your session was ended because a new password was set for your account.";
     private const string Old = "Your session was ended because it was too old, or not used for too long.";
     private const string Twice = "Your session was ended to be safe: what keeps this browser signed in was used twice, so somebody else may have a copy of it.";
-    private const string Neutral = "Your session was ended, here or from another device, or because it was too old.";
+    private const string Neutral = "Your session was ended: here, from another device, by a new password, or because it was too old.";
 
     private static readonly Dictionary<string, Func<Case, Task>> Ends = new()
     {

@@ -1,8 +1,10 @@
 using App.Data;
 using App.Events;
 using App.Ops;
+using App.Push;
 using App.Tokens;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.OAuth;
 
@@ -15,6 +17,7 @@ internal static class OAuthModule
         services.AddSettingsRule(DeclaredServices.Faults);
         services.AddSingleton<ServiceSecretKey>();
         services.AddSingleton<PushTargets>();
+        services.AddSingleton<HasReceiver>((db, service, ct) => db.OAuthClients.AnyAsync(c => c.ClientId == service && c.PushUrl != null, ct));
         services.AddSingleton<ServiceRegistry>();
         services.AddSingleton<ServiceTokens>();
         services.AddSingleton<BoundTokens>();

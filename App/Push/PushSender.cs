@@ -12,7 +12,7 @@ namespace App.Push;
 /// An event may come twice, when a sender dies before it could write down that it was taken; it is never left out.
 /// </summary>
 internal sealed partial class PushSender(
-    PushReceiver receiver, EventFeed feed, EntryText text, PushDelivery delivery, FeedContacts contacts, IServiceScopeFactory scopes, PushOptions options, TimeProvider time, ILogger<PushSender> logger)
+    PushReceiver receiver, HasReceiver isThere, EventFeed feed, EntryText text, PushDelivery delivery, FeedContacts contacts, IServiceScopeFactory scopes, PushOptions options, TimeProvider time, ILogger<PushSender> logger)
 {
     private const int AtOnce = 100;
     private const int MostSetAsideAtOnce = 1000;
@@ -100,7 +100,7 @@ internal sealed partial class PushSender(
         var now = time.GetUtcNow();
         if (await db.PushPositions.AsNoTracking().SingleOrDefaultAsync(p => p.Service == Service, ct) is not { } place)
         {
-            await PushTurn.BeginAsync(db, Service, now, ct);
+            await PushTurn.BeginAsync(db, isThere, Service, now, ct);
             return null;
         }
 

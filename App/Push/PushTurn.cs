@@ -4,6 +4,9 @@ using Microsoft.EntityFrameworkCore;
 
 namespace App.Push;
 
+/// <summary>Whether a service has a receiver, as a transaction sees it. The registry, whose slice stands above, knows it and registers it.</summary>
+internal delegate Task<bool> HasReceiver(AppDb db, string service, CancellationToken ct);
+
 /// <summary>
 /// A sender's turn at a receiver's row: nobody else sends to that receiver meanwhile. It ends when it is given back; that of a sender which
 /// died ends by itself. What a turn writes counts only while it lasts.
@@ -40,9 +43,11 @@ internal sealed class PushTurn(IServiceScopeFactory scopes, TimeProvider time, P
     }
 
     /// <summary>Makes the row of a receiver that is new. It begins with every revocation still in force: the service may hold tokens revoked before.</summary>
-    public static async Task BeginAsync(AppDb db, string service, DateTimeOffset now, CancellationToken ct)
+    public static async Task BeginAsync(AppDb db, HasReceiver isThere, string service, DateTimeOffset now, CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
+        // Removed a moment ago, and this process is about to hear of it: nothing of it is to come back.
+        if (!await isThere(db, service, ct)) return;
         var newest = await db.EventCounter.Select(c => c.Value).SingleAsync(ct);
         var horizon = now - RevocationIndex.Slack;
         var first = await db.SecurityEvents.Where(e => e.ExpiresAt > horizon).MinAsync(e => (long?)e.Cursor, ct);

@@ -59,8 +59,6 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
         var target = new PushTarget(url, request.Secret is null ? kept : request.Secret.Trim() is { Length: > 0 } secret ? secret : null);
         if (target.Faults(options).ToList() is { Count: > 0 } faults) return new Outcome.Invalid(faults);
         targets.Set(client, target);
-        // A sender that hadn't heard yet may have made the row of a receiver that was removed: a new one begins anew.
-        if (known is null) await db.PushPositions.Where(p => p.Service == id).ExecuteDeleteAsync(ct);
         await NowAsync(id, ct);
         return new Outcome.Done();
     }, ct);
