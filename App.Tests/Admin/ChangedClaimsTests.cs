@@ -49,6 +49,17 @@ public sealed class ChangedClaimsTests : IAsyncLifetime
         Assert.Equal(["event_timestamp", "reason", "not_before"], said.EnumerateObject().Select(p => p.Name));
     }
 
+    [Fact] // RISC 1.0 section 2.3 has values of its own for "reason", and ours is none of them
+    public async Task An_account_that_is_disabled_is_told_of_without_a_reason()
+    {
+        var user = await _app.SignUpAsync();
+        await _app.ScopedAsync((LockAccount account) => account.RunAsync(user.Email, locked: true, CancellationToken.None));
+        var told = (await Feed.PollAsync(_app, new { })).GetProperty("sets").EnumerateObject().Select(set => One(set.Value)).ToDictionary(e => e.Name.Split('/')[^1], e => e.Value.EnumerateObject().Select(p => p.Name));
+        Assert.Equal(["account-disabled", "session-revoked"], told.Keys.Order());
+        Assert.Equal(["event_timestamp", "not_before"], told["account-disabled"]);
+        Assert.Contains("reason", told["session-revoked"]);
+    }
+
     [Fact]
     public async Task More_roles_than_fit_are_left_away_rather_than_told_in_part()
     {
@@ -67,9 +78,12 @@ public sealed class ChangedClaimsTests : IAsyncLifetime
     private async Task ChangeAsync(TestUser user, string role, bool granted) =>
         Assert.Equal(ChangeRole.Outcome.Changed, await _app.ScopedAsync((ChangeRole change) => change.RunAsync(user.Email, role, granted, CancellationToken.None)));
 
+    private static JsonProperty One(JsonElement set) =>
+        Assert.Single(JsonDocument.Parse(Base64Url.DecodeFromChars(set.GetString()!.Split('.')[1])).RootElement.GetProperty("events").EnumerateObject());
+
     private static JsonElement Said(JsonElement set)
     {
-        var said = Assert.Single(JsonDocument.Parse(Base64Url.DecodeFromChars(set.GetString()!.Split('.')[1])).RootElement.GetProperty("events").EnumerateObject());
+        var said = One(set);
         Assert.Equal("https://schemas.openid.net/secevent/caep/event-type/token-claims-change", said.Name);
         return said.Value;
     }

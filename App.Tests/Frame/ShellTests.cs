@@ -179,6 +179,36 @@ public sealed class ShellTests
     }
 
     [Fact]
+    public async Task Help_and_privacy_stand_at_the_foot_where_the_settings_say_where_they_are()
+    {
+        await using (var plain = TestApp.Start()) Assert.Empty(await LinksAsync(plain));
+        await using var app = TestApp.Start(("Brand:HelpUrl", "https://help.example/id"), ("Brand:PrivacyUrl", "https://www.example/privacy"));
+        Assert.Equal([("Help", "https://help.example/id"), ("Privacy", "https://www.example/privacy")], await LinksAsync(app));
+
+        static async Task<IReadOnlyList<(string, string?)>> LinksAsync(TestApp app) =>
+            [.. (await (await app.Client.GetAsync("/account/sign-in")).PageAsync()).QuerySelectorAll(".foot a").Select(a => (a.TextContent, a.GetAttribute("href")))];
+    }
+
+    [Theory] // look/sign-in.html: who is led on to another origin reads to which
+    [InlineData("https://shop.example/cart?x=1", "to continue to shop.example")]
+    [InlineData("/account/sessions", "Then you’ll be back at the page you asked for.")]
+    [InlineData("https://evil.test/cart", null)]
+    public async Task Sign_in_says_where_it_leads(string returnUrl, string? said)
+    {
+        await using var app = TestApp.Start(("Gateway:AllowedOrigins:0", "https://shop.example"));
+        var page = await (await app.Client.GetAsync("/account/sign-in?returnUrl=" + Uri.EscapeDataString(returnUrl))).PageAsync();
+        Assert.Equal(said, page.QuerySelector("h1 ~ p.soft")?.TextContent);
+    }
+
+    [Fact]
+    public async Task Without_a_reader_of_the_routes_the_home_page_leads_to_none()
+    {
+        await using (var app = TestApp.Start()) Assert.NotNull((await (await app.Client.GetAsync("/")).PageAsync()).QuerySelector("main a[href='/docs']"));
+        await using var closed = TestApp.Start(("Docs:Enabled", "false"));
+        Assert.Null((await (await closed.Client.GetAsync("/")).PageAsync()).QuerySelector("main a[href='/docs']"));
+    }
+
+    [Fact]
     public async Task Without_colours_and_logo_nothing_more_is_loaded()
     {
         await using var app = TestApp.Start();

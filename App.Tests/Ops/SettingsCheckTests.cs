@@ -56,6 +56,19 @@ public class SettingsCheckTests
         else Assert.Contains(fault, Assert.Single(faults), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("https://help.example", true)]
+    [InlineData("http://localhost:8080/help?x=1", true)]
+    [InlineData("", true)]
+    [InlineData("/help", false)]
+    [InlineData("javascript:alert(1)", false)]
+    public void A_link_at_the_foot_leads_to_the_web(string url, bool good)
+    {
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("Brand:HelpUrl", url), new("Brand:PrivacyUrl", url)]).Build();
+        var (_, faults) = SettingsCheck.Read<Brand>(configuration, "Brand");
+        Assert.Equal(good ? [] : [$"Brand:HelpUrl is \"{url}\": isn't an absolute http or https URL", $"Brand:PrivacyUrl is \"{url}\": isn't an absolute http or https URL"], faults);
+    }
+
     [Fact]
     public void All_faults_of_all_sections_come_at_once()
     {
