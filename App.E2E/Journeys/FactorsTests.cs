@@ -41,7 +41,7 @@ public sealed class FactorsTests(Browser browser)
         var computer = await AddDeviceAsync(devices);
         await AddPasskeyAsync(page, expected: 2);
 
-        await page.Locator(".list > li").First.GetByRole(AriaRole.Button, new() { Name = "Remove", Exact = true }).ClickAsync();
+        await page.Locator(".list > li").First.GetByRole(AriaRole.Button, new() { Name = "Remove: " }).ClickAsync();
         await StatesTests.LookAsync(page, "dialog-passkey-removed");
         await page.GetByRole(AriaRole.Dialog).GetByRole(AriaRole.Button, new() { Name = "Remove: " }).ClickAsync();
         await Expect(page.Locator(".list > li")).ToHaveCountAsync(1);

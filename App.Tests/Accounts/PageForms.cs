@@ -32,5 +32,15 @@ internal static class PageForms
     /// <summary>Each sentence of the summary above the form.</summary>
     public static IEnumerable<string> Faults(this IDocument page) => page.QuerySelectorAll("#errors :is(a, span)").Select(e => e.TextContent);
 
+    /// <summary>What can be pressed or filled in, outside its questions, as a screen reader names it: no two alike, and each begins with what others see.</summary>
+    public static IReadOnlyList<string> Controls(this IElement part)
+    {
+        var all = part.QuerySelectorAll("button, summary, input:not([type=hidden])").Where(control => control.Closest("dialog") is null)
+            .Select(control => (control.LocalName, Seen: control.TextContent.Trim(), Heard: control.GetAttribute("aria-label") ?? control.TextContent.Trim())).ToList();
+        Assert.Equal(all.Count, all.DistinctBy(control => (control.LocalName, control.Heard)).Count());
+        Assert.All(all, control => Assert.StartsWith(control.Seen, control.Heard, StringComparison.Ordinal));
+        return [.. all.Select(control => control.Heard)];
+    }
+
     public static string? Value(this IDocument page, string field) => page.QuerySelector($"input[name={field}]")!.GetAttribute("value");
 }

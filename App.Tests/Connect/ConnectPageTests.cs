@@ -38,7 +38,7 @@ public sealed class ConnectPageTests : IAsyncLifetime
         foreach (var recipe in Recipes.All)
         {
             var page = await LookAsync($"{Page}?trust={recipe.Trust}&code={recipe.Id}");
-            Assert.Equal(recipe.Name, page.QuerySelector(".tabs [aria-current=page]")!.TextContent);
+            Assert.Equal(recipe.IsBuiltIn ? "Gatehouse itself" : recipe.Name, page.QuerySelector(".tabs [aria-current=page]")!.TextContent);
             var audience = recipe.Trust == TrustMode.Gateway ? "orders" : TestApp.Audience;
             var settings = new RecipeSettings(TestApp.Issuer, "<host and port of Gatehouse>", audience, "orders", "session", "session_refresh", "device");
             for (var i = 0; i < recipe.Files.Count; i++) Assert.Equal(Recipes.Fill(recipe, recipe.Files[i], settings), page.QuerySelector($"#file-{i}")!.TextContent);
@@ -170,6 +170,22 @@ public sealed class ConnectPageTests : IAsyncLifetime
         _app.Time.Advance(TimeSpan.FromMinutes(7.5));
         var token = await (await _app.PostFormAsync("/tools/token", "inspect", [new("token", _admin.AccessToken)], "language=de")).PageAsync();
         Assert.Equal("Abgewiesen. Es ist vor 2 Minuten abgelaufen. Seine Signatur wurde nicht mehr angesehen.", token.QuerySelector("main .notice")!.TextContent);
+    }
+
+    [Theory] // UX: the brand is a setting. What is to be copied keeps the names that the files have.
+    [InlineData("en", "Acme itself")]
+    [InlineData("de", "Acme selbst")]
+    public async Task Under_another_name_its_sentences_name_us_by_that(string language, string itself)
+    {
+        await using var app = TestApp.Start([.. Callers.Settings, ("Issuer", "http://localhost:5080"), ("Brand:Name", "Acme")]);
+        var admin = await AdminOfAsync(app);
+        foreach (var recipe in Recipes.All)
+        {
+            var page = await (await app.SendAsync(HttpMethod.Get, $"{Page}?trust={recipe.Trust}&code={recipe.Id}", cookies: $"{admin.Cookies}; language={language}")).PageAsync();
+            foreach (var code in page.QuerySelectorAll("pre, code").ToList()) code.Remove();
+            Assert.DoesNotContain("Gatehouse", page.Body!.TextContent, StringComparison.Ordinal);
+            Assert.Equal(recipe.Trust == TrustMode.Gateway, page.QuerySelectorAll(".tabs a").Any(a => a.TextContent == itself));
+        }
     }
 
     [Fact]

@@ -74,6 +74,20 @@ public sealed class ConnectedServicesTests : IAsyncLifetime
         Assert.Equal(before, await State.OfAsync(_app, "Sessions"));
     }
 
+    [Theory]
+    [InlineData("en", "Withdraw Orders")]
+    [InlineData("de", "Entziehen: Orders")]
+    public async Task Whoever_hears_the_list_knows_which_service_a_button_is_about(string language, string heard)
+    {
+        var ada = await _app.SignUpAsync();
+        await UseAsync(ada, "orders");
+        await UseAsync(await _app.SignInAsync(ada), "https://billing.test");
+        var page = await (await _app.SendAsync(HttpMethod.Get, Page, cookies: $"{ada.Cookies}; language={language}")).PageAsync();
+        var controls = page.QuerySelector("main .list")!.Controls();
+        Assert.Equal(2, controls.Count);
+        Assert.Contains(heard, controls);
+    }
+
     // As a gateway asks, so that the service gets a token of its own.
     private async Task UseAsync(TestUser user, string audience)
     {

@@ -429,6 +429,21 @@ public sealed class PasskeyTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _app.DisposeAsync();
 
+    [Theory] // UX: what is destructive names its object, to the ear as well
+    [InlineData("en", "Rename: Home, New name for Home, Rename: Home, Remove: Home")]
+    [InlineData("de", "Umbenennen: Home, Neuer Name für Home, Umbenennen: Home, Entfernen: Home")]
+    public async Task Whoever_hears_the_list_knows_which_passkey_a_button_is_about(string language, string heard)
+    {
+        var (ada, _) = await AdaAsync();
+        await _browser.AddAsync(new SoftKey(), ada);
+        var listed = await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Get, "/api/passkeys", cookies: ada.Cookies));
+        foreach (var (passkey, name) in listed.EnumerateArray().Zip(["Work", "Home"])) await _app.SendAsync(HttpMethod.Patch, $"/api/passkeys/{passkey.GetProperty("id").GetGuid()}", cookies: ada.Cookies, json: new { name });
+        var page = await (await _app.SendAsync(HttpMethod.Get, "/account/passkeys", cookies: $"{ada.Cookies}; language={language}")).PageAsync();
+        var controls = page.QuerySelector("main .list")!.Controls();
+        Assert.Equal(8, controls.Count);
+        Assert.Equal(heard, string.Join(", ", controls.Where(name => name.Contains("Home", StringComparison.Ordinal))));
+    }
+
     private async Task<(TestUser User, SoftKey Key)> AdaAsync()
     {
         var (ada, key) = (await _app.SignUpAsync(), new SoftKey());

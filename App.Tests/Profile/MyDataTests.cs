@@ -24,7 +24,7 @@ public sealed class MyDataTests : IAsyncLifetime
         await _app.SendAsync(HttpMethod.Post, "/api/account/name", user.AccessToken, json: new { name = "Ada Łovelace" });
         var answer = await _app.PostFormAsync("/account/data", "", [new("password", user.Password)], user.Cookies);
         Assert.True(answer.StatusCode == HttpStatusCode.OK, string.Join('\n', _app.Log.Lines.Where(l => l.StartsWith("Error", StringComparison.Ordinal))));
-        Assert.Equal("attachment", answer.Content.Headers.ContentDisposition!.DispositionType);
+        Assert.Equal(("attachment", "my-data.json"), (answer.Content.Headers.ContentDisposition!.DispositionType, answer.Content.Headers.ContentDisposition.FileName)); // whatever the brand
         var text = await answer.Content.ReadAsStringAsync();
         var data = JsonDocument.Parse(text).RootElement;
         Assert.Equal((user.Email, "Ada Łovelace"), (data.GetProperty("account").GetProperty("email").GetString(), data.GetProperty("account").GetProperty("name").GetString()));

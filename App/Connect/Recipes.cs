@@ -77,7 +77,7 @@ internal static class Recipes
         new("spring", "Spring", TrustMode.Asks, ["asks/spring/application.yml", "asks/spring/GatehouseTokens.java"], IsTested: false) { TakesCookies = false },
 
         .. ProxyConfigurations.All.Select(p => new Recipe(p.Id, ShortName(p), TrustMode.Gateway, p.Files, IsTested: p.IsTested) { NoticesOnlyAtExpiry = !p.Asks, TakesCookies = p.TakesCookies, NeedsHttps = p.NeedsHttps }),
-        new(BuiltIn, "Gatehouse itself", TrustMode.Gateway, ["gateway/appsettings.json"]),
+        new(BuiltIn, "", TrustMode.Gateway, ["gateway/appsettings.json"]), // it goes by the brand
     ];
 
     /// <summary>A call as a program makes it.</summary>

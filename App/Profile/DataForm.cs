@@ -18,7 +18,7 @@ internal static class DataForm
     private static async Task<IResult> HandleAsync(CurrentUser user, MyData data, HttpContext http, CancellationToken ct) =>
         await data.TryAsync(PostedForm.Field(http.Request, "password") ?? "", user, Client.Of(http), ct) switch
         {
-            MyData.Outcome.Told(var json) => TypedResults.File(json, "application/json", "gatehouse-my-data.json"),
+            MyData.Outcome.Told(var json) => TypedResults.File(json, "application/json", "my-data.json"),
             MyData.Outcome.Refused(CheckPassword.Outcome.Gone) => new SeeOther("/account"),
             // To the page and no place of it, which would keep the summary of what is wrong from the focus.
             MyData.Outcome.Refused(CheckPassword.Outcome.LockedOut(var wait)) => new SeeOther(Page, told: string.Create(CultureInfo.InvariantCulture, $"data-locked {Math.Ceiling(wait.TotalSeconds)}")),
