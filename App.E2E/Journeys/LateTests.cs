@@ -21,6 +21,30 @@ public sealed partial class LateTests(Browser browser)
         await MovesAsync(page, line, 768, "/account/security", "/account/profile");
     }
 
+    [Fact]
+    public async Task A_question_that_was_asked_before_the_script_came_is_answered_after_it()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        var late = new TaskCompletionSource();
+        await page.RouteAsync("**/gatehouse*.js", async route =>
+        {
+            await late.Task;
+            await route.ContinueAsync();
+        });
+        await page.GotoAsync("/dev/ui", new() { WaitUntil = WaitUntilState.Commit });
+        var asks = page.Locator("[popovertarget=example]").First;
+        await asks.ClickAsync();
+        await Assertions.Expect(page.GetByRole(AriaRole.Dialog)).ToBeVisibleAsync();
+
+        late.SetResult();
+        await page.WaitForLoadStateAsync(); // which waits for it
+        await page.Locator("#example [popovertargetaction=hide]").ClickAsync();
+        await Assertions.Expect(page.GetByRole(AriaRole.Dialog)).ToBeHiddenAsync();
+        await asks.ClickAsync();
+        await Assertions.Expect(page.Locator("#example:modal")).ToBeVisibleAsync();
+    }
+
     private static async Task MovesAsync(IPage page, SlowLine line, int width, params string[] paths)
     {
         await page.SetViewportSizeAsync(width, 900);

@@ -104,6 +104,53 @@ public sealed partial class WayBackInTests(Browser browser)
         await Expect(theirs.Locator("main [role=status]")).ToContainTextAsync("Your session was ended");
     }
 
+    [Fact]
+    public async Task A_page_that_stays_in_sight_says_within_a_minute_that_its_session_has_ended_and_asks_no_more()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        await page.Clock.InstallAsync();
+        var ada = Person.New();
+        await page.SignUpAsync(ada);
+        var asked = 0;
+        page.Request += (_, request) =>
+        {
+            if (IsAsked(request)) Interlocked.Increment(ref asked);
+        };
+        await page.GotoAsync("/account/profile");
+        await page.RunAndWaitForResponseAsync(() => page.Clock.FastForwardAsync("01:01"), answer => IsAsked(answer.Request));
+        await page.IsSignedInAsync(ada);
+        Assert.EndsWith("/account/profile", page.Url, StringComparison.Ordinal);
+
+        var elsewhere = await browser.Service.Client.GetTokensAsync(ada);
+        using var ended = await browser.Service.Client.SendAsync(HttpMethod.Delete, "/api/sessions", bearer: elsewhere.AccessToken);
+        await page.Clock.FastForwardAsync("01:01");
+        await page.WaitForURLAsync($"**{Pages.SignIn}?returnUrl=%2Faccount%2Fprofile");
+        await Expect(page.Locator("main [role=status]")).ToContainTextAsync("Your session was ended");
+        var told = asked;
+        await page.Clock.FastForwardAsync("10:00");
+        await page.EvaluateAsync("() => fetch('/ui/who').then(answer => answer.text())"); // before which its own question would have been noted
+        Assert.Equal(told + 1, asked);
+
+        static bool IsAsked(IRequest request) => request.Url.EndsWith("/ui/who", StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("new Event('focus')")]
+    [InlineData("new PageTransitionEvent('pageshow', { persisted: true })")]
+    public async Task A_window_that_is_looked_at_again_says_so_at_once(string seen)
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        var ada = Person.New();
+        await page.SignUpAsync(ada);
+        await page.GotoAsync("/account/profile");
+        var elsewhere = await browser.Service.Client.GetTokensAsync(ada);
+        using var ended = await browser.Service.Client.SendAsync(HttpMethod.Delete, "/api/sessions", bearer: elsewhere.AccessToken);
+        await page.EvaluateAsync($"dispatchEvent({seen})");
+        await page.WaitForURLAsync($"**{Pages.SignIn}?returnUrl=%2Faccount%2Fprofile");
+    }
+
     /// <summary>The newest link of this kind that was written to an address, from the letters that Development shows.</summary>
     internal static Task<string> LinkAsync(Browser browser, string address, string path) => LinkAsync(browser.Service, address, path);
 

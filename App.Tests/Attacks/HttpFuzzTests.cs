@@ -126,7 +126,7 @@ public sealed class HttpFuzzTests : IAsyncLifetime
     public async Task No_form_path_or_query_breaks_a_page()
     {
         var noise = new Noise(13);
-        string[] pages = ["/account/sign-in", "/account/sign-up", "/account/sign-out", "/ui/theme", "/ui/language", "/ui/password-strength", "/", "/account", "/nowhere", "/error/404", "/_blazor/negotiate"];
+        string[] pages = ["/account/sign-in", "/account/sign-up", "/account/sign-out", "/ui/theme", "/ui/language", "/ui/who", "/ui/password-strength", "/", "/account", "/nowhere", "/error/404", "/_blazor/negotiate"];
         await noise.EachAsync(Pages, async () =>
         {
             var page = noise.Pick(pages);

@@ -39,7 +39,7 @@ public sealed class PagePostTests(OneApp fixture) : IClassFixture<OneApp>
         {
             "/", "/account", "/account/sign-in", "/account/sign-up", "/account/sign-out", "/account/sessions", "/account/sessions/end", "/account/sessions/end-others",
             "/services", "/services/new", "/services/orders", "/services/orders/connect", "/tools/token", "/admin/users", "/admin/users/orders", "/admin/audit", "/admin/events", "/admin/keys", "/admin/drill",
-            "/ui/theme", "/ui/language", "/ui/password-strength", "/dev/ui", "/error/404", "/error/999", "/nowhere", "/docs", "/gatehouse.css", "/_blazor", "/_blazor/negotiate", "/_blazor/disconnect", "/_blazor/initializers", "/_framework/blazor.web.js",
+            "/ui/theme", "/ui/language", "/ui/who", "/ui/password-strength", "/dev/ui", "/error/404", "/error/999", "/nowhere", "/docs", "/gatehouse.css", "/_blazor", "/_blazor/negotiate", "/_blazor/disconnect", "/_blazor/initializers", "/_framework/blazor.web.js",
         })
         {
             foreach (var cookies in new[] { null, user.Cookies })

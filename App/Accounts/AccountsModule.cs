@@ -47,6 +47,7 @@ internal static class AccountsModule
         routes.MapPost("/api/sessions/current/proof", ProveAgain.HandleAsync).WithTags("Sessions").RequireAuthorization().RequireRateLimiting(RateLimits.Credentials)
             .ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);
 
+        BusyRoute.On(routes.MapGet("/ui/who", ReadCurrentUser.WhoAsync).WithMetadata(new NewSession()).AllowAnonymous().ExcludeFromDescription(), routes.ServiceProvider);
         routes.MapPost("/ui/password-strength", SetPassword.JudgeAsync).AllowAnonymous().DisableAntiforgery().ExcludeFromDescription().RequireRateLimiting(RateLimits.Judgements);
         routes.MapPost("/api/tokens", IssueTokens.HandleAsync).WithMetadata(new NewSession(), WritesLetters.Mark).WithTags("Tokens").AllowAnonymous().RequireRateLimiting(RateLimits.Credentials)
             .ProducesProblem(400).ProducesProblem(401).ProducesProblem(429);

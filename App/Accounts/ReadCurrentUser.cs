@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace App.Accounts;
@@ -18,6 +19,18 @@ internal static class ReadCurrentUser
     /// <summary>Who is calling, by cookie or bearer token: 200 with null for a stranger and for every token that isn't good, never 401.</summary>
     public static Utf8ContentHttpResult Handle(CurrentUser? user) =>
         TypedResults.Text(user is null ? Nobody : Answers.GetValue(user, Write), Json);
+
+    /// <summary>
+    /// Whose the browser's session is, for a page that asks by itself: an id, or nothing. It renews none:
+    /// a session that nobody uses ends, though a page of it may be in sight all the time.
+    /// </summary>
+    public static async Task<ContentHttpResult> WhoAsync(CurrentUser? user, SessionCookies cookies, RefreshKey refreshKey, HttpContext http)
+    {
+        var id = user?.Id;
+        if (id is null && RefreshToken.Parse(cookies.Read(http.Request).Refresh.ToString(), refreshKey) is { } token)
+            id = (await http.RequestServices.GetRequiredService<RenewSession>().FindAsync(token, http.RequestAborted))?.UserId;
+        return TypedResults.Text(id?.ToString() ?? "");
+    }
 
     private static byte[] Write(CurrentUser? user) => JsonSerializer.SerializeToUtf8Bytes(
         new CurrentUserAnswer(user is null ? null : new CurrentUserView(user.Id, user.Email, user.Name, user.Roles, user.SessionId, user.IssuedAt, user.ExpiresAt)),

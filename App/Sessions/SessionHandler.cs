@@ -13,7 +13,7 @@ using Microsoft.Extensions.Primitives;
 
 namespace App.Sessions;
 
-/// <summary>Marks a route that makes a session of its own: the old one is neither renewed nor cleared on the way in.</summary>
+/// <summary>Marks a route that makes a session of its own, or only looks: the one that is there is neither renewed nor cleared on the way in.</summary>
 internal sealed class NewSession;
 
 /// <summary>Marks a route that answers a form of <paramref name="Page"/> and is no page itself.</summary>

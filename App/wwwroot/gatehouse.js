@@ -73,28 +73,65 @@
   document.addEventListener('click', event => {
     const asks = event.target.closest('[popovertarget]');
     const dialog = asks && document.getElementById(asks.getAttribute('popovertarget'));
-    if (!dialog?.showModal) return;
+    // What it opened before this came, it closes.
+    if (!dialog?.showModal || (dialog.hidePopover && dialog.matches(':popover-open'))) return;
     event.preventDefault();
     if (dialog.open) dialog.close();
     else dialog.showModal();
   });
 
+  // A form that is pressed again before its answer has come isn't sent again: the browser would show the second answer, and what the first one shows once
+  // nobody would have seen. Heard after all others: what one of them takes in hand, as a live page does, isn't sent at all.
+  const free = form => {
+    clearTimeout(form.dataset.sent);
+    delete form.dataset.sent;
+    for (const control of form.elements) control.ariaBusy = null;
+  };
+  addEventListener('submit', event => {
+    const { target: form, submitter } = event;
+    if (event.defaultPrevented || (submitter?.formMethod || form.method) !== 'post') return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    // Some answers never come, and one that is a file leaves the page where it is.
+    form.dataset.sent = setTimeout(free, 10_000, form);
+    if (submitter) submitter.ariaBusy = 'true';
+  });
+
   // A second open tab follows the first: whoever signs in or out in one has done so in all. A live page hears of it by itself.
   const { user } = document.body.dataset;
   const tabs = new BroadcastChannel('who');
+  const live = document.querySelector('[src*="blazor.web"]');
+  let [asking, leaving] = [false, false];
+  const follow = who => {
+    if (who === user || live) return;
+    leaving = true;
+    location.replace(location.pathname + location.search);
+  };
+  // A session that ended elsewhere, or by itself: the page says so when it is looked at again, and within a minute where it stays in sight.
+  const look = async () => {
+    if (live || asking || leaving || document.hidden) return;
+    asking = true;
+    const who = await fetch('/ui/who').then(answer => (answer.ok ? answer.text() : user)).catch(() => user);
+    asking = false;
+    follow(who);
+  };
   if (user !== undefined) {
-    const follow = who => {
-      if (who !== user && !document.querySelector('[src*="blazor.web"]')) location.replace(location.pathname + location.search);
-    };
     tabs.onmessage = ({ data }) => follow(data);
     tabs.postMessage(user);
-    // A session ended elsewhere: the page says so when it is looked at again.
-    document.addEventListener('visibilitychange', async () => {
-      if (document.hidden) return;
-      const answer = await fetch('/api/users/currentuser').catch(() => null);
-      if (answer?.ok) follow((await answer.json()).currentUser?.id ?? '');
-    });
+    document.addEventListener('visibilitychange', look);
+    addEventListener('focus', look);
+    if (user) setInterval(look, 60_000);
   }
+
+  // Kept by the browser, and shown once more as it was left.
+  addEventListener('pageshow', ({ persisted }) => {
+    if (!persisted) return;
+    for (const form of all('[data-sent]')) free(form);
+    asking = leaving = false;
+    if (user !== undefined) look();
+  });
 
   // The exact time on hover, in the reader's own zone; again whenever a live page changes.
   const zone = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: 'long', timeStyle: 'short' });

@@ -1,0 +1,100 @@
+using App.E2E.Harness;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace App.E2E.Journeys;
+
+/// <summary>Who presses twice, because the line is slow: it is done once, and what it came to is shown.</summary>
+[Collection(InBrowser.Name)]
+public sealed class ImpatientTests(Browser browser)
+{
+    [Fact] // The second would be told that there is such an account already.
+    public async Task A_form_that_is_pressed_twice_is_sent_once_and_its_answer_shown()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        var ada = Person.New();
+        await page.GotoAsync(Pages.SignUp);
+        var (sent, release) = await HoldAsync(page, Pages.SignUp);
+        await page.Locator("main input[type=email]").FillAsync(ada.Email);
+        await page.Locator("main input[type=password]").FillAsync(ada.Password);
+        await page.Locator("main form button:not([type])").DblClickAsync();
+        release.SetResult();
+        await page.IsSignedInAsync(ada);
+        Assert.Equal(1, sent());
+    }
+
+    [Fact]
+    public async Task What_leaves_the_page_where_it_is_can_be_pressed_again()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        var ada = Person.New();
+        await page.Clock.InstallAsync();
+        await page.SignUpAsync(ada);
+        await page.GotoAsync("/account/profile");
+        foreach (var colours in new[] { "dark", "light", "dark" })
+        {
+            await page.Locator($"footer button[value={colours}]").ClickAsync();
+            await Expect(page.Locator($"html[data-theme={colours}]")).ToHaveCountAsync(1);
+        }
+
+        var form = page.Locator("form[action='/account/data']");
+        var button = form.Locator("button:not([type=button])");
+        for (var times = 0; times < 2; times++)
+        {
+            await form.Locator("input[type=password]").FillAsync(ada.Password);
+            var file = await page.RunAndWaitForDownloadAsync(() => button.ClickAsync());
+            Assert.Equal("my-data.json", file.SuggestedFilename);
+            await Expect(button).ToHaveAttributeAsync("aria-busy", "true");
+            await page.Clock.FastForwardAsync("00:10");
+            await Expect(button).Not.ToHaveAttributeAsync("aria-busy", "true");
+        }
+    }
+
+    [Fact] // A browser that goes back to a page as it was left shows it with the form still marked.
+    public async Task A_page_that_the_browser_has_kept_takes_its_form_once_more()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        await page.GotoAsync(Pages.SignIn);
+        // At one go: while a page is on its way, the browser answers nobody.
+        var seen = await page.EvaluateAsync<string[]>("""
+            () => {
+              const [button, seen] = [document.forms[0].querySelector('button:not([type])'), []];
+              addEventListener('submit', event => seen.push(`${event.defaultPrevented} ${button.ariaBusy}`));
+              button.click();
+              button.click();
+              dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));
+              button.click();
+              return seen;
+            }
+            """);
+        Assert.Equal(["false true", "true true", "false true"], seen);
+    }
+
+    /// <summary>What is posted there waits.</summary>
+    /// <returns>How often it was sent, and what lets it go.</returns>
+    private static async Task<(Func<int> Sent, TaskCompletionSource Release)> HoldAsync(IPage page, string path)
+    {
+        var (sent, release) = (0, new TaskCompletionSource());
+        await page.RouteAsync("**" + path, async route =>
+        {
+            if (route.Request.Method == "POST")
+            {
+                Interlocked.Increment(ref sent);
+                await release.Task;
+            }
+
+            try
+            {
+                await route.ContinueAsync();
+            }
+            catch (PlaywrightException)
+            {
+                // The browser has given it up for another.
+            }
+        });
+        return (() => sent, release);
+    }
+}
