@@ -59,6 +59,53 @@ public sealed class FactorsTests(Browser browser)
         Assert.Empty(watch.Strangers);
     }
 
+    [Fact] // Many a device goes on offering a passkey that was removed here.
+    public async Task A_passkey_that_is_chosen_in_the_field_and_refused_says_so_and_is_offered_again()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        await page.SignUpAsync(Person.New());
+        var devices = await profile.NewCDPSessionAsync(page);
+        await devices.SendAsync("WebAuthn.enable");
+        var phone = await AddDeviceAsync(devices);
+        await AddPasskeyAsync(page, expected: 1);
+        await page.Locator(".list > li").GetByRole(AriaRole.Button).First.ClickAsync();
+        await page.GetByRole(AriaRole.Dialog).GetByRole(AriaRole.Button, new() { Name = "Remove: " }).ClickAsync();
+        await Expect(page.Locator(".list > li")).ToHaveCountAsync(0);
+        await page.SignOutAsync();
+
+        var (offers, again) = (0, new TaskCompletionSource());
+        page.Request += (_, request) =>
+        {
+            if (request.Url.EndsWith("/api/passkeys/sign-in/begin", StringComparison.Ordinal) && Interlocked.Increment(ref offers) == 2) again.SetResult();
+        };
+        await page.GotoAsync(Pages.SignIn);
+        await again.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        await TouchAsync(devices, phone, false); // the simulated finger takes what is offered, again and again
+        await Expect(page.Locator(".passkey .fault[role=alert]")).ToContainTextAsync("That passkey didn’t work");
+        await Expect(page.Locator(".passkey .fault")).ToBeVisibleAsync();
+        await page.IsSignedOutAsync();
+    }
+
+    [Fact]
+    public async Task Whoever_must_prove_it_again_first_isn_t_told_that_adding_a_passkey_failed()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        await page.SignUpAsync(Person.New());
+        // As the service says it when the last proof is ten minutes old.
+        await page.RouteAsync("**/api/passkeys/add/begin", route => route.FulfillAsync(new() { Status = 403, ContentType = "application/problem+json", Body = """{"code":"proof_required","title":"Prove it again"}""" }));
+        await page.AddInitScriptAsync("""
+            addEventListener('DOMContentLoaded', () => new MutationObserver(() => {
+              if (document.querySelector('.fault[role=alert]')) sessionStorage.said = 'yes';
+            }).observe(document.body, { subtree: true, childList: true, attributes: true }));
+            """);
+        await page.GotoAsync(Passkeys);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Add a passkey" }).ClickAsync();
+        await page.WaitForURLAsync("**/account/confirm?returnUrl=%2Faccount%2Fpasskeys");
+        Assert.Null(await page.EvaluateAsync<string?>("sessionStorage.said ?? null"));
+    }
+
     [Fact]
     public async Task Two_step_sign_in_is_set_up_and_used_with_JavaScript_off_and_a_recovery_code_works_once()
     {

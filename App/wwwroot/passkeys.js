@@ -5,8 +5,9 @@ const post = async (path, body = {}) => {
   const answer = await fetch(`/api/passkeys/${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
   const json = answer.status === 204 ? null : await answer.json();
   if (answer.ok) return json;
-  if (json.code === 'proof_required') location.assign(`${confirmPage}?returnUrl=${encodeURIComponent(location.pathname)}`);
-  throw new Error(json.title);
+  if (json.code !== 'proof_required') throw new Error(json.title);
+  location.assign(`${confirmPage}?returnUrl=${encodeURIComponent(location.pathname)}`);
+  throw new DOMException('The next page says why.', 'AbortError');
 };
 
 // begin -> the browser asks the person -> finish
@@ -20,11 +21,12 @@ function get(options, more) {
   return navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options), ...more });
 }
 
-async function run(place, more) {
+async function run(place, more, onChosen) {
   const { path, ask } = kinds[place.dataset.passkey];
   const { challenge, target } = place.dataset;
   const begun = await post(`${path}/begin`, { challenge });
   const credential = await ask(begun.options, more);
+  onChosen?.();
   const done = await post(`${path}/finish`, { handle: begun.handle, credential, challenge });
   location.assign(path === 'add' ? `${target}?added=${done.id}` : target);
 }
@@ -42,16 +44,28 @@ if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
       fault.hidden = false;
     };
 
-    // A challenge lives for five minutes, and a page may be open for longer. Nobody has asked for it: what fails here isn't theirs to hear of.
+    // A challenge lives for five minutes, and a page may be open for longer. Nobody has asked for it: what fails isn't theirs to hear of, until they have chosen one.
     const offer = () => {
+      clearTimeout(renewal);
       offered?.abort();
       offered = new AbortController();
-      run(place, { mediation: 'conditional', signal: offered.signal }).catch(() => {});
+      const { signal } = offered;
+      let chosen = false;
+      const onChosen = () => {
+        clearTimeout(renewal);
+        chosen = fault.hidden = true;
+      };
+      renewal = setTimeout(offer, 4 * 60 * 1000);
+      run(place, { mediation: 'conditional', signal }, onChosen).catch(error => {
+        if (!chosen || signal.aborted) return;
+        say(error);
+        offer();
+      });
     };
 
     button.addEventListener('click', async () => {
       // One question at a time: the offer in the field makes room for the one that was asked for.
-      clearInterval(renewal);
+      clearTimeout(renewal);
       offered?.abort();
       fault.hidden = true;
       button.disabled = true;
@@ -67,7 +81,6 @@ if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
 
     if ('autofill' in place.dataset && await PublicKeyCredential.isConditionalMediationAvailable?.()) {
       offer();
-      renewal = setInterval(offer, 4 * 60 * 1000);
     }
   }
 }
