@@ -1,5 +1,4 @@
 using App.E2E.Harness;
-using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
 namespace App.E2E.Journeys;
@@ -8,22 +7,6 @@ namespace App.E2E.Journeys;
 [Collection(InBrowser.Name)]
 public sealed class ImpatientTests(Browser browser)
 {
-    [Fact] // The second would be told that there is such an account already.
-    public async Task A_form_that_is_pressed_twice_is_sent_once_and_its_answer_shown()
-    {
-        await using var profile = await browser.NewProfileAsync();
-        var page = await profile.NewPageAsync();
-        var ada = Person.New();
-        await page.GotoAsync(Pages.SignUp);
-        var (sent, release) = await HoldAsync(page, Pages.SignUp);
-        await page.Locator("main input[type=email]").FillAsync(ada.Email);
-        await page.Locator("main input[type=password]").FillAsync(ada.Password);
-        await page.Locator("main form button:not([type])").DblClickAsync();
-        release.SetResult();
-        await page.IsSignedInAsync(ada);
-        Assert.Equal(1, sent());
-    }
-
     [Fact]
     public async Task What_leaves_the_page_where_it_is_can_be_pressed_again()
     {
@@ -53,7 +36,7 @@ public sealed class ImpatientTests(Browser browser)
     }
 
     [Fact] // A browser that goes back to a page as it was left shows it with the form still marked.
-    public async Task A_page_that_the_browser_has_kept_takes_its_form_once_more()
+    public async Task A_form_that_is_pressed_twice_is_sent_once_until_its_page_is_seen_again()
     {
         await using var profile = await browser.NewProfileAsync();
         var page = await profile.NewPageAsync();
@@ -71,30 +54,5 @@ public sealed class ImpatientTests(Browser browser)
             }
             """);
         Assert.Equal(["false true", "true true", "false true"], seen);
-    }
-
-    /// <summary>What is posted there waits.</summary>
-    /// <returns>How often it was sent, and what lets it go.</returns>
-    private static async Task<(Func<int> Sent, TaskCompletionSource Release)> HoldAsync(IPage page, string path)
-    {
-        var (sent, release) = (0, new TaskCompletionSource());
-        await page.RouteAsync("**" + path, async route =>
-        {
-            if (route.Request.Method == "POST")
-            {
-                Interlocked.Increment(ref sent);
-                await release.Task;
-            }
-
-            try
-            {
-                await route.ContinueAsync();
-            }
-            catch (PlaywrightException)
-            {
-                // The browser has given it up for another.
-            }
-        });
-        return (() => sent, release);
     }
 }
