@@ -141,8 +141,10 @@ public sealed class GuessLimitsTests : IAsyncLifetime
     [Fact] // ATTACKS 91
     public async Task One_password_tried_on_many_accounts_locks_none_of_them()
     {
-        for (var i = 0; i < 20; i++) await Answers.AssertProblemAsync(await GuessAsync($"spray-{i}@example.test"), 400, "Invalid credentials");
-        Assert.Equal(0, await _app.DbAsync(db => db.Set<GuessLimit>().CountAsync(g => g.LockedUntil != null)));
+        await using var app = TestApp.Start(("RateLimits:PerAddressPerMinute", "15"));
+        for (var i = 0; i < 15; i++) await Answers.AssertProblemAsync(await GuessAsync($"spray-{i}@example.test", app: app), 400, "Invalid credentials");
+        for (var i = 15; i < 20; i++) await Answers.AssertProblemAsync(await GuessAsync($"spray-{i}@example.test", app: app), 429, "Too many attempts. Try again later.");
+        Assert.Equal((15, 0), await app.DbAsync(async db => (await db.Set<GuessLimit>().CountAsync(), await db.Set<GuessLimit>().CountAsync(g => g.LockedUntil != null))));
     }
 
     [Theory] // ATTACKS 90
@@ -162,7 +164,19 @@ public sealed class GuessLimitsTests : IAsyncLifetime
         Assert.Equal(10, (await _app.DbAsync(db => db.Set<GuessLimit>().SingleAsync())).Failures);
     }
 
-    [Fact] // ATTACKS 90: a right guess among them, and none of the wrong ones is judged beyond the tenth
+    [Fact] // ATTACKS 90: a right guess among them
+    public async Task A_right_guess_in_a_burst_of_wrong_ones_opens_no_more_than_a_count_anew()
+    {
+        var user = await _app.SignUpAsync();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 200).Select(i => Task.Run(() => GuessAsync(user.Email, i == 5 ? user.Password : Wrong))));
+        Assert.All(answers, a => Assert.Contains(a.StatusCode, new[] { HttpStatusCode.OK, HttpStatusCode.BadRequest, HttpStatusCode.TooManyRequests }));
+        Assert.InRange(answers.Count(a => a.StatusCode == HttpStatusCode.OK), 0, 1);
+        // Ten; and where the right one came to its turn, nine before it, and as many as were under way then.
+        Assert.InRange(answers.Count(a => a.StatusCode == HttpStatusCode.BadRequest), 10, answers.Any(a => a.StatusCode == HttpStatusCode.OK) ? 28 : 10);
+        await LockedAsync(user.Email, 60, user.Password);
+    }
+
+    [Fact] // ATTACKS 90: and right ones never count
     public async Task A_burst_of_right_passwords_signs_in_and_leaves_no_count()
     {
         var user = await _app.SignUpAsync();

@@ -1,10 +1,15 @@
+using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 
 namespace App.Tests.Attacks;
 
@@ -14,7 +19,7 @@ public sealed class KestrelApp : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("gatehouse-").FullName;
     private readonly WebApplicationFactory<Program> _factory;
 
-    private KestrelApp(TimeProvider time, (string Key, string? Value)[] settings)
+    private KestrelApp(TimeProvider time, (string Key, string? Value)[] settings, X509Certificate2? certificate = null)
     {
         _factory = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
         {
@@ -24,16 +29,26 @@ public sealed class KestrelApp : IAsyncDisposable
             host.UseSetting("RateLimits:PerAddressPerMinute", "100000");
             foreach (var (key, value) in settings) host.UseSetting(key, value);
             host.ConfigureTestServices(services => services.Replace(ServiceDescriptor.Singleton(time)));
+            host.ConfigureLogging(logging => logging.AddProvider(Log));
         });
-        _factory.UseKestrel(0);
+        if (certificate is null) _factory.UseKestrel(0);
+        else _factory.UseKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
         _factory.StartServer();
         Address = _factory.ClientOptions.BaseAddress;
-        Client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false }) { BaseAddress = Address };
+        var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false };
+        Trusts = (_, shown, _, _) => shown?.GetCertHashString() == certificate?.Thumbprint;
+        if (certificate is not null) handler.SslOptions.RemoteCertificateValidationCallback = Trusts;
+        Client = new HttpClient(handler) { BaseAddress = Address };
     }
 
     public Uri Address { get; }
 
     public HttpClient Client { get; }
+
+    public CapturedLog Log { get; } = new();
+
+    /// <summary>Its own certificate, and no other.</summary>
+    public RemoteCertificateValidationCallback Trusts { get; }
 
     public IServiceProvider Services => _factory.Services;
 
@@ -41,6 +56,14 @@ public sealed class KestrelApp : IAsyncDisposable
 
     /// <summary>With a clock that stands still until the test moves it; the sockets keep to the machine's.</summary>
     public static KestrelApp Start(TimeProvider time, params (string Key, string? Value)[] settings) => new(time, settings);
+
+    /// <summary>With TLS, by a certificate of its own that nobody else trusts.</summary>
+    public static KestrelApp StartTls(params (string Key, string? Value)[] settings)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var made = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        return new(TimeProvider.System, settings, X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pkcs12), null));
+    }
 
     /// <summary>Sends bytes as they are and reads until the server closes or has said <paramref name="until"/>.</summary>
     public Task<string> SendRawAsync(string bytes, string? until = null) => SendRawAsync(Encoding.Latin1.GetBytes(bytes), until);

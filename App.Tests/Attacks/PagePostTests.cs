@@ -66,7 +66,7 @@ public sealed class PagePostTests(OneApp fixture) : IClassFixture<OneApp>
         foreach (var path in new[] { "/", "/account", "/account/sign-in", "/account/sign-out", "/nowhere", "/gatehouse.css", "/health/live" })
         {
             using var answer = await _app.SendAsync(new HttpMethod(method), path);
-            Assert.True((int)answer.StatusCode is 302 or 404 or 405, $"{path}: {(int)answer.StatusCode}");
+            Assert.True(answer.StatusCode == HttpStatusCode.NotFound || (answer.StatusCode == HttpStatusCode.MethodNotAllowed && answer.Content.Headers.Allow.Count > 0), $"{path}: {(int)answer.StatusCode}, allowed {answer.Content.Headers.Allow.Count}");
         }
     }
 

@@ -120,6 +120,19 @@ public sealed class RawHttpTests(RawHttpTests.Fixture fixture) : IClassFixture<R
         if (status == 200) Assert.Equal(2, answer.Split("HTTP/1.1 200").Length - 1);
     }
 
+    [Theory] // ATTACKS 78, for what comes before the body: one line too long, too many lines, too much in all
+    [InlineData(9_000, 0, 0, 414)]
+    [InlineData(1, 101, 1, 431)]
+    [InlineData(1, 40, 1_000, 431)]
+    [InlineData(1, 60, 200, 200)]
+    public async Task A_head_has_its_bounds_and_says_which(int line, int count, int size, int status)
+    {
+        var headers = string.Concat(Enumerable.Range(0, count).Select(i => $"X-{i}: {new string('x', size)}\r\n"));
+        var answer = await _app.SendRawAsync($"GET /health/live?{new string('x', line)} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\nGET /health/live HTTP/1.1\r\nHost: x\r\n\r\n");
+        Assert.StartsWith($"HTTP/1.1 {status}", answer, StringComparison.Ordinal);
+        Assert.Equal(1, answer.Split("HTTP/1.1 ").Length - 1); // what comes behind it is no request
+    }
+
     [Fact] // ATTACKS 39
     public async Task Two_hundred_cookies_are_no_error()
     {

@@ -4,6 +4,9 @@ using System.Text.Json;
 using App.Data;
 using App.Events;
 using App.Sessions;
+using App.Tests.Attacks;
+using App.Tests.Factors;
+using App.Tests.OAuth;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -169,6 +172,35 @@ public sealed class RenewSessionTests : IAsyncLifetime
         var answer = await _app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = text == "access token" ? user.AccessToken : text });
         Assert.Equal(text.Length == 0 ? HttpStatusCode.BadRequest : HttpStatusCode.Unauthorized, answer.StatusCode);
         Assert.Equal("application/problem+json", answer.Content.Headers.ContentType!.MediaType);
+    }
+
+    [Fact] // ATTACKS 142: whatever else we hand out, at both doors
+    public async Task Nothing_else_of_ours_renews_a_session()
+    {
+        await using var app = TestApp.Start(Callers.Settings);
+        var twice = await app.TurnOnTwoStepAsync(await app.SignUpAsync());
+        var user = twice.User;
+        await app.Client.PostAsJsonAsync("/api/users/forgot", new { email = user.Email });
+        await app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: (await app.SignUpAsync()).Cookies);
+        var poll = await Answers.JsonAsync(await app.PostTextAsync("/events/poll", """{"returnImmediately":true}""", "application/json", ("Authorization", Callers.Basic())));
+        var bound = await Answers.JsonAsync(await app.PostAsync("/connect/token", Callers.Basic(), ("grant_type", "client_credentials")));
+        var letters = await app.Mail.ToAsync(user.Email);
+        string[] shown =
+        [
+            user.AccessToken, user.SessionCookie, bound.GetProperty("access_token").GetString()!, await twice.ChallengeAsync(), twice.Codes[0],
+            .. poll.GetProperty("sets").EnumerateObject().Select(set => set.Value.GetString()!).Take(1), .. letters.Where(letter => letter.Text.Contains("token=", StringComparison.Ordinal)).Select(TestMail.TokenIn),
+        ];
+        Assert.True(shown.Length >= 7, $"{shown.Length} of them");
+
+        foreach (var text in shown)
+        {
+            Assert.Equal(HttpStatusCode.Unauthorized, (await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = text })).StatusCode);
+            using var answer = await app.SendAsync(HttpMethod.Get, "/api/sessions", cookies: "session_refresh=" + text);
+            Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+            Assert.DoesNotContain(Answers.CookieLines(answer), line => !line.Contains("=; ", StringComparison.Ordinal)); // cleared at most
+        }
+
+        Assert.Equal(HttpStatusCode.OK, (await RefreshAsync(app, user.RefreshToken)).Status);
     }
 
     // What runs every minute isn't run for each of them: a month would take a minute of ours.

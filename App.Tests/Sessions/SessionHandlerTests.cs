@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using App.Tests.Accounts;
+using App.Tests.Attacks;
 
 namespace App.Tests.Sessions;
 
@@ -31,6 +32,25 @@ public sealed class SessionHandlerTests : IAsyncLifetime
         var refused = await _app.SendAsync(HttpMethod.Get, "/api/sessions", bearer: ada.AccessToken + "x", cookies: bob.Cookies);
         Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
         Assert.Equal("Bearer error=\"invalid_token\"", refused.Headers.WwwAuthenticate.ToString());
+    }
+
+    [Fact] // ATTACKS 43: never the rights of one with the sessions of the other
+    public async Task Of_two_people_in_one_request_the_bearer_alone_acts()
+    {
+        var (ada, bob) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        var there = await _app.SignInAsync(ada);
+        Assert.Equal(HttpStatusCode.NotFound, await EndAsync(bob.SessionId));
+        Assert.Equal(HttpStatusCode.NoContent, await EndAsync(there.SessionId));
+        Assert.Equal((bob.Email, null), (await _app.WhoAmIAsync(cookies: bob.Cookies), await _app.WhoAmIAsync(cookies: there.Cookies)));
+        var passed = await _app.SendAsync(HttpMethod.Get, "/auth/verify", ada.AccessToken, bob.Cookies);
+        Assert.Equal([ada.Id.ToString()], passed.Headers.GetValues("X-Auth-User"));
+
+        async Task<HttpStatusCode> EndAsync(Guid session)
+        {
+            var answer = await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{session}", ada.AccessToken, bob.Cookies);
+            Assert.Empty(Answers.CookieLines(answer)); // nor are the other's cookies renewed or cleared
+            return answer.StatusCode;
+        }
     }
 
     [Theory] // ATTACKS 45
