@@ -5,7 +5,7 @@ namespace App.Ops;
 
 /// <summary>
 /// What can't be read is refused before anybody tries: a body in a charset that nobody knows, a POST to a page that isn't a form,
-/// a form that breaks off. The framework's readers throw on each, and that would be a server error for bad input.
+/// a form that breaks off. The framework's readers throw on each, and that would be a server error for bad input. Nor is a page told one thing twice.
 /// </summary>
 internal static class FormPosts
 {
@@ -30,8 +30,9 @@ internal static class FormPosts
         if (!request.HasFormContentType) return !IsPage(http);
         try
         {
-            await request.ReadFormAsync(http.RequestAborted);
-            return true;
+            var form = await request.ReadFormAsync(http.RequestAborted);
+            // No form of ours sends a field twice: which of two values is meant would be anybody's guess.
+            return !IsPage(http) || !form.Any(field => field.Value.Count > 1);
         }
         catch (Exception e) when (e is InvalidDataException or NotSupportedException || (e is IOException and not BadHttpRequestException))
         {
