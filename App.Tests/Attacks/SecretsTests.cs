@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using App.Events;
+using App.Tests.Accounts;
 using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 
@@ -155,7 +156,14 @@ public sealed partial class SecretsTests : IAsyncLifetime
             var text = await answer.Content.ReadAsStringAsync();
             foreach (var inside in new[] { "SQLite", "no such table", "Sessions\"", "   at ", "App.", "Microsoft", "Exception", ".cs:" }) Assert.DoesNotContain(inside, text, StringComparison.Ordinal);
             Assert.Equal("no-store", string.Join(',', answer.Headers.CacheControl!.ToString().Split(", ").Order().Where(c => c == "no-store")));
+            // The one thing that leads from what somebody sees to the line of the log.
+            var id = answer.Content.Headers.ContentType!.MediaType == "application/problem+json" ? JsonDocument.Parse(text).RootElement.GetProperty("traceId").GetString() : (await answer.PageAsync()).QuerySelector("main code")?.TextContent;
+            Assert.NotNull(id);
+            Assert.Single(_app.Log.Lines, line => line.Contains($"A request failed; trace {id} ", StringComparison.Ordinal));
         }
+
+        // Where nothing failed there is no such line, and nothing to be told of.
+        foreach (var path in new[] { "/nowhere", "/error/500" }) Assert.Null((await (await _app.Client.GetAsync(path)).PageAsync()).QuerySelector("main code"));
     }
 
     [Theory] // ATTACKS 202

@@ -4,6 +4,9 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace App.Ops;
 
+/// <summary>The feature of a request that failed: what its line of the log is found by.</summary>
+internal sealed record FailureTrace(string TraceId);
+
 /// <summary>
 /// Every error leaves in the form its reader expects: API routes get a problem (RFC 9457), people get the page
 /// <c>/error/{status}</c>, run in place so that the address stays. An exception is told to the log alone, once.
@@ -92,7 +95,7 @@ internal sealed partial class ErrorAnswers(RequestDelegate next, IEnumerable<Exc
             http.Response.StatusCode = status;
             http.Response.ContentType = "text/html; charset=utf-8";
             var sentence = Problems.ForStatus(status).ProblemDetails.Title;
-            await http.Response.WriteAsync($"<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{sentence}</title><h1>{sentence}</h1><p><a href=\"/\">Home</a></p></html>");
+            await http.Response.WriteAsync($"<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{sentence}</title><h1>{sentence}</h1><p>{http.Features.Get<FailureTrace>()?.TraceId}</p><p><a href=\"/\">Home</a></p></html>");
         }
     }
 
@@ -111,6 +114,7 @@ internal sealed partial class ErrorAnswers(RequestDelegate next, IEnumerable<Exc
 
         var trace = TraceOf(http);
         Failed(exception, trace);
+        http.Features.Set(new FailureTrace(trace));
         var unknown = Problems.ForStatus(StatusCodes.Status500InternalServerError);
         unknown.ProblemDetails.Extensions["traceId"] = trace;
         return unknown;
