@@ -4,8 +4,11 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using App.Ops;
+using App.Tokens;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
 
 namespace App.Tests.Tokens;
 
@@ -119,6 +122,18 @@ public sealed class SharedSecretTests : IAsyncLifetime
             Assert.StartsWith("Keys:MasterKey is not the one that this database's keys were stored under.", line, StringComparison.Ordinal);
             Assert.DoesNotContain('\n', line);
         }
+    }
+
+    [Theory] // contract section 2: at least 32 bytes, of which a letter may have several
+    [InlineData("sechzehn Bytes  ", 16, false)]
+    [InlineData("ääääääääääääääää", 32, true)]
+    [InlineData("äääääääääääääääa", 31, false)]
+    [InlineData("🔐🔐🔐🔐🔐🔐🔐🔐", 32, true)]
+    public void Its_length_is_counted_in_bytes(string secret, int bytes, bool enough)
+    {
+        Assert.Equal(bytes, Encoding.UTF8.GetByteCount(secret));
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("Tokens:SharedSecret", secret)]).Build();
+        Assert.Equal(enough ? [] : ["Tokens:SharedSecret is set to a secret, which is out of bounds. Give at least 32 bytes."], SettingsCheck.Read<TokenOptions>(configuration, "Tokens").Faults);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Text;
 
 namespace App.Tokens;
 
@@ -23,7 +24,18 @@ public sealed class TokenOptions
     [Description("How many verified tokens are remembered, so that a token seen before costs no cryptography (about 1 KB each).")]
     public int CacheSize { get; set; } = 100_000;
 
-    [Secret, MinLength(32)]
+    [Secret, MinBytes(32)]
     [Description("Migration mode: sign HS256 with this text, as `jsonwebtoken` does with a string secret. Everybody who can verify can then also mint.")]
     public string? SharedSecret { get; set; }
+}
+
+/// <summary>So many bytes as UTF-8, which is what becomes the key; a letter may have several.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+internal sealed class MinBytesAttribute : ValidationAttribute
+{
+    private readonly int _bytes;
+
+    public MinBytesAttribute(int bytes) => (_bytes, ErrorMessage) = (bytes, $"at least {bytes} bytes");
+
+    public override bool IsValid(object? value) => value is not string text || Encoding.UTF8.GetByteCount(text) >= _bytes;
 }
