@@ -19,9 +19,7 @@ namespace App.Tests.Tokens;
 /// <summary>Every known way to forge, bend or misuse a token, through both doors. ATTACKS 1-35 (JWT) and 36-38 (cookies).</summary>
 public sealed class VectorTests : IAsyncLifetime
 {
-    // A vector is looked at until one look is quick enough: a loaded machine is no fault, and what is slow by itself is slow each time.
-    private const int Looks = 20;
-    private static readonly TimeSpan Longest = TimeSpan.FromMilliseconds(100);
+    private const string Bait = "a secret that lies about in a file";
 
     private readonly TestApp _app = TestApp.Start([.. Callers.Settings, ("Sessions:AbsoluteLifetime", "365.00:00:00")]);
 
@@ -93,6 +91,58 @@ public sealed class VectorTests : IAsyncLifetime
         Assert.False(listener.Pending());
     }
 
+    [Fact] // ATTACKS 9: the bait is what a name of a key would have to open, its contents what the token is signed with
+    public async Task No_file_that_a_key_s_name_leads_to_is_opened()
+    {
+        var folder = Directory.CreateTempSubdirectory("gatehouse-bait-");
+        var bait = Path.Combine(folder.FullName, "bait.key");
+        await File.WriteAllTextAsync(bait, Bait);
+        using var watch = new FileSystemWatcher(folder.FullName) { NotifyFilter = NotifyFilters.LastAccess | NotifyFilters.FileName };
+        var opened = 0;
+        watch.Changed += (_, _) => Interlocked.Increment(ref opened);
+        watch.EnableRaisingEvents = true;
+        var payload = Forge.Claims(VectorKey.Now).ToJsonString();
+        foreach (var name in new[] { bait, "file://" + bait, Path.GetRelativePath(_app.Folder, bait), Path.GetRelativePath(Environment.CurrentDirectory, bait), Path.GetRelativePath(AppContext.BaseDirectory, bait), bait.Replace("/", "..%2f", StringComparison.Ordinal), "bait.key" })
+        {
+            foreach (var secret in new[] { Bait, "" })
+            {
+                var token = Forge.Hmac(secret, $$"""{"alg":"HS256","typ":"at+jwt","kid":{{JsonSerializer.Serialize(name)}}}""", payload);
+                Assert.Null(await _app.WhoAmIAsync(bearer: token));
+                Assert.False(await _app.IsActiveAsync(token));
+            }
+        }
+
+        Assert.Equal(0, Volatile.Read(ref opened));
+        // The watch sees: whoever reads it is counted, where the system tells of reading at all.
+        await File.ReadAllTextAsync(bait);
+        if (OperatingSystem.IsLinux()) Assert.True(SpinWait.SpinUntil(() => Volatile.Read(ref opened) > 0, TimeSpan.FromSeconds(10)));
+        folder.Delete(recursive: true);
+    }
+
+    [Fact] // ATTACKS 10: nobody asks the database for a key by the name that a token gives
+    public async Task No_name_of_a_key_reaches_the_database()
+    {
+        await using var app = TestApp.Start([.. Callers.Settings, ("Logging:LogLevel:Microsoft.EntityFrameworkCore", "Debug")]);
+        await VectorKey.InstallAsync(app);
+        var named = Vectors.Tokens().Where(v => v.Id.StartsWith("kid-", StringComparison.Ordinal)).ToList();
+        Assert.Contains(named, v => v.Id.StartsWith("kid-sqli", StringComparison.Ordinal));
+        // The first that nobody knows makes us look for keys of other replicas, once in half a minute (12).
+        await app.WhoAmIAsync(bearer: named[0].Token);
+        var before = Asked();
+        Assert.NotEqual(0, before); // what is asked is seen here
+        foreach (var vector in named)
+        {
+            Assert.Null(await app.WhoAmIAsync(bearer: vector.Token));
+            Assert.Null(await app.WhoAmIAsync(cookies: "session=" + InCookie(vector)));
+        }
+
+        Assert.Equal(before, Asked());
+        foreach (var vector in named) Assert.False(await app.IsActiveAsync(vector.Token)); // here it asks, about the service
+        Assert.DoesNotContain(app.Log.Lines, line => line.Contains("UNION", StringComparison.Ordinal) || line.Contains("SqliteException", StringComparison.Ordinal));
+
+        int Asked() => app.Log.Lines.Count(line => line.Contains("Executed DbCommand", StringComparison.Ordinal) && line.Contains("SELECT", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task A_known_token_stays_refused_and_an_accepted_one_stays_accepted_at_the_second_look()
     {
@@ -113,16 +163,9 @@ public sealed class VectorTests : IAsyncLifetime
         var before = await State.OfAsync(_app);
         foreach (var vector in vectors)
         {
-            var quickest = TimeSpan.MaxValue;
-            for (var look = 0; look < Looks && quickest > Longest; look++)
-            {
-                var begun = Stopwatch.GetTimestamp();
-                using var answer = await send(vector);
-                if (Stopwatch.GetElapsedTime(begun) is var took && took < quickest) quickest = took;
-                if (await FaultOfAsync(vector, answer, challenge) is { } fault) wrong.Add($"{vector.Id}: {vector.Expect}, but {fault}");
-            }
-
-            if (quickest > Longest) wrong.Add($"{vector.Id}: takes {quickest.TotalMilliseconds} ms");
+            var (answer, quickest) = await Vectors.QuickestAsync(() => send(vector));
+            if (await FaultOfAsync(vector, answer, challenge) is { } fault) wrong.Add($"{vector.Id}: {vector.Expect}, but {fault}");
+            if (quickest > Vectors.Longest) wrong.Add($"{vector.Id}: takes {quickest.TotalMilliseconds} ms");
         }
 
         Assert.Empty(wrong);
@@ -145,7 +188,23 @@ internal sealed record CookieVector(string Id, string Expect, string Header);
 
 internal static class Vectors
 {
+    /// <summary>What none may take (ATTACKS 30, 32).</summary>
+    public static readonly TimeSpan Longest = TimeSpan.FromMilliseconds(100);
+
     private static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "Tokens", "vectors");
+
+    /// <summary>Looks until one look is quick enough: a loaded machine is no fault, and what is slow by itself is slow each time.</summary>
+    /// <returns>The last answer, and how long the quickest took.</returns>
+    public static async Task<(HttpResponseMessage Answer, TimeSpan Quickest)> QuickestAsync(Func<Task<HttpResponseMessage>> send)
+    {
+        for (var (look, quickest) = (1, TimeSpan.MaxValue); ; look++)
+        {
+            var begun = Stopwatch.GetTimestamp();
+            var answer = await send();
+            if (Stopwatch.GetElapsedTime(begun) is var took && took < quickest) quickest = took;
+            if (quickest <= Longest || look == 20) return (answer, quickest);
+        }
+    }
 
     public static IEnumerable<TokenVector> Tokens() => Read("tokens.json").Select(v => new TokenVector(
         v.GetProperty("id").GetString()!, v.GetProperty("expect").GetString()!, v.GetProperty("transport").GetString() ?? "any", v.GetProperty("token").GetString()!));
