@@ -27,12 +27,14 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
         var rules = proxy.Route.Config.Metadata!;
         if (!SafePath.Is(http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget))
         {
+            Refusals.Note(http, "ambiguous address");
             await Problems.BadRequest("The address can be read in more than one way").ExecuteAsync(http);
             return;
         }
 
         if (HasTwoLengths(http.Request))
         {
+            Refusals.Note(http, "two lengths");
             http.Response.Headers.Connection = "close";
             await Problems.BadRequest("The body has two lengths").ExecuteAsync(http);
             return;
@@ -130,6 +132,7 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
             return;
         }
 
+        Refusals.Note(http, "nobody");
         http.Response.Headers.WWWAuthenticate = shared.Any(http) ? Problems.InvalidToken : "Bearer";
         await Problems.NotAuthorized().ExecuteAsync(http);
     }

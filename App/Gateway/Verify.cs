@@ -29,10 +29,10 @@ internal sealed class Verify(BoundTokens bound, SharedTokens shared, SignInAddre
         if (user is null) return new(Refuse(http, wanted));
         // Whatever comes of it: renewed cookies that got lost on the way would be taken for stolen ones the next time.
         if (http.Response.Headers.SetCookie.Count > 0 && http.Request.Headers[IdentityHeaders.AsksForRenewed] == "?1") IdentityHeaders.WriteRenewed(http.Response.Headers);
-        if (wanted.IsMisspelled) return new(Problems.BadRequest(UnknownName));
+        if (wanted.IsMisspelled) return new(Misasked(http, "query", UnknownName));
         if (!wanted.AreRolesOf(user)) return new(Forbid(http));
         if (wanted.Audience is null) return new(Pass(http, user, shared.Of(http)));
-        if (wanted.IsAmbiguous || bound.AudienceOf(wanted.Audience) is not { } audience) return new(Problems.BadRequest(UnknownAudience));
+        if (wanted.IsAmbiguous || bound.AudienceOf(wanted.Audience) is not { } audience) return new(Misasked(http, "audience", UnknownAudience));
         if (!bound.IsEverybodys(audience)) return PassBoundAsync(http, user, audience, wanted);
         LetThrough(http, wanted.Audience);
         return new(Pass(http, user, shared.Of(http)));
@@ -58,6 +58,12 @@ internal sealed class Verify(BoundTokens bound, SharedTokens shared, SignInAddre
         return Passed;
     }
 
+    private static ProblemHttpResult Misasked(HttpContext http, string why, string message)
+    {
+        Refusals.Note(http, why);
+        return Problems.BadRequest(message);
+    }
+
     private static ProblemHttpResult Forbid(HttpContext http)
     {
         http.Response.Headers.WWWAuthenticate = """Bearer error="insufficient_scope" """.TrimEnd();
@@ -69,6 +75,7 @@ internal sealed class Verify(BoundTokens bound, SharedTokens shared, SignInAddre
         var original = OriginalRequest.Of(http);
         var address = signIn.For(original);
         if (wanted.Redirect && original.IsNavigation) return TypedResults.Redirect(address);
+        Refusals.Note(http, "nobody");
         http.Response.Headers.Location = address;
         http.Response.Headers.WWWAuthenticate = shared.Any(http) ? Problems.InvalidToken : "Bearer";
         return Problems.NotAuthorized();

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using App.Events;
+using App.Ops;
 using App.Sessions;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Options;
@@ -104,6 +105,7 @@ internal sealed class ServiceHandler(
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
+        Refusals.Note(Context, "service");
         Response.Headers.CacheControl = "no-store";
         if (_twoWays)
         {

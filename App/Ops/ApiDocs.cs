@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.ComponentModel;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json.Serialization;
@@ -10,6 +11,13 @@ using Microsoft.OpenApi;
 using Scalar.AspNetCore;
 
 namespace App.Ops;
+
+/// <summary>The API's description and its reader (section <c>Docs</c>).</summary>
+public sealed class DocsOptions
+{
+    [Description("Serves the OpenAPI description at `/openapi/v1.json` and its reader at `/docs`; otherwise both are 404.")]
+    public bool Enabled { get; set; } = true;
+}
 
 /// <summary>How the caller of a route proves who they are, where it isn't by a person's token or cookie: any one of these schemes; the empty one is none, or the body.</summary>
 internal sealed record ProvenBy(params string[] Schemes)

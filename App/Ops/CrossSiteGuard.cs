@@ -25,6 +25,7 @@ internal sealed class CrossSiteGuard(RequestDelegate next, PublicUrl publicUrl)
     public Task InvokeAsync(HttpContext http)
     {
         if (IsAllowed(http)) return next(http);
+        Refusals.Note(http, "cross-site");
         if (ApiPaths.Contain(http.Request.Path) || (PassedOn.IsWanted(http) && !TakesHtml(http.Request))) return Problems.CrossOrigin().ExecuteAsync(http);
 
         http.Response.StatusCode = StatusCodes.Status403Forbidden;

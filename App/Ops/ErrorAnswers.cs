@@ -36,9 +36,17 @@ internal sealed partial class ErrorAnswers(RequestDelegate next, IEnumerable<Exc
         }
 
         figures.Answered(http, began);
+        NoteRefusal(http);
         if (problem is null && (!IsBare(http.Response) || PassedOn.IsAnswered(http))) return;
         if (ApiPaths.Contain(http.Request.Path)) await WriteProblemAsync(http, problem);
         else await WritePageAsync(http);
+    }
+
+    // Those that have said more already are left as they are, and so is what a service behind the gateway answers.
+    private static void NoteRefusal(HttpContext http)
+    {
+        if (http.Response.StatusCode is not (StatusCodes.Status403Forbidden or StatusCodes.Status429TooManyRequests) || PassedOn.IsAnswered(http)) return;
+        Refusals.Note(http, http.Response.StatusCode == StatusCodes.Status403Forbidden ? "forbidden" : "too many");
     }
 
     private static async Task WriteProblemAsync(HttpContext http, ProblemHttpResult? problem)

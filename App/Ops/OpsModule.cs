@@ -39,6 +39,7 @@ public static partial class OpsModule
         });
         services.AddSingleton<Health>();
         services.AddSingleton<Figures>();
+        services.AddSingleton<Refusals>();
         services.AddSingleton<Drain>();
         services.AddHostedService(sp => sp.GetRequiredService<Drain>());
         services.AddFrameworkProblems();

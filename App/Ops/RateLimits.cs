@@ -35,6 +35,7 @@ public static class RateLimits
         limiter.OnRejected = static (rejected, _) =>
         {
             rejected.HttpContext.Response.Headers.RetryAfter = "60";
+            Refusals.Note(rejected.HttpContext, "address limit");
             return ValueTask.CompletedTask;
         };
         limiter.AddPolicy(Credentials, PerAddress);

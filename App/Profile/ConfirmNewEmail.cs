@@ -6,6 +6,7 @@ using App.Data;
 using App.Events;
 using App.Factors;
 using App.Mail;
+using App.Ops;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
@@ -46,7 +47,7 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
         {
             Outcome.Changed => TypedResults.Ok(new Nothing()),
             Outcome.SignInFirst => Problems.NotAuthorized(),
-            _ => Problems.BadRequest("This link has been used or is too old"),
+            _ => Refusals.LinkOver(http),
         };
 
     /// <returns>Whose a good link is, and the address that it's about.</returns>

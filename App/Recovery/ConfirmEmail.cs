@@ -3,6 +3,7 @@ using App.Accounts;
 using App.Audit;
 using App.Data;
 using App.Mail;
+using App.Ops;
 using App.Sessions;
 using App.Ui;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -44,7 +45,7 @@ internal sealed class ConfirmEmail(AppDb db, OneTimeLinks links, Outbox outbox, 
         {
             Outcome.Confirmed => TypedResults.Ok(new Nothing()),
             Outcome.SignInFirst => Problems.NotAuthorized(),
-            _ => Problems.BadRequest("This link has been used or is too old"),
+            _ => Refusals.LinkOver(http),
         };
     }
 

@@ -3,6 +3,7 @@ using System.Text.Json;
 using App.Accounts;
 using App.Factors;
 using App.Mail;
+using App.Ops;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -53,7 +54,7 @@ internal sealed class FinishSignUp(OneTimeLinks links, CheckPassword check, Sign
             case Outcome.WrongPassword:
                 return Problems.InvalidCredentials();
             default:
-                return Problems.BadRequest("This link has been used or is too old");
+                return Refusals.LinkOver(http);
         }
     }
 

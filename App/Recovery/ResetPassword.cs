@@ -3,6 +3,7 @@ using App.Accounts;
 using App.Data;
 using App.Factors;
 using App.Mail;
+using App.Ops;
 using App.Passwords;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -55,7 +56,7 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
         {
             Outcome.Done => TypedResults.Ok(new Nothing()),
             Outcome.Invalid(var faults) => Problems.Invalid(faults),
-            _ => Problems.BadRequest("This link has been used or is too old"),
+            _ => Refusals.LinkOver(http),
         };
     }
 

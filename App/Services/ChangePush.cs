@@ -3,6 +3,7 @@ using App.Audit;
 using App.Data;
 using App.Events;
 using App.OAuth;
+using App.Ops;
 using App.Profile;
 using App.Push;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -37,8 +38,12 @@ internal sealed class ChangePush(AppDb db, ChangeRegistry change, PushTargets ta
     /// 400 with the <c>field</c> at fault; without one for a service that the settings declare.
     /// </summary>
     /// <param name="id">The service's id.</param>
-    public static async Task<Results<NoContent, ProblemHttpResult>> HandleSetAsync(string id, ChangePushRequest request, CurrentUser user, ChangePush push, CancellationToken ct) =>
-        Answer(await push.SetAsync(id, request, user, ct));
+    public static async Task<Results<NoContent, ProblemHttpResult>> HandleSetAsync(string id, ChangePushRequest request, CurrentUser user, ChangePush push, HttpContext http, CancellationToken ct)
+    {
+        var outcome = await push.SetAsync(id, request, user, ct);
+        if (outcome is Outcome.Invalid) Refusals.Note(http, Refusals.Receiver);
+        return Answer(outcome);
+    }
 
     /// <summary>Nothing is pushed to the service any more; what waited, or was set aside, is forgotten. 404 where it has no receiver; 400 where the settings declare it.</summary>
     /// <param name="id">The service's id.</param>

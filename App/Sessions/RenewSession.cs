@@ -41,13 +41,13 @@ internal sealed partial class RenewSession(
     /// A refresh token becomes its successor and a new access token, and is used up (RFC 6749 section 6). Sent again within ten seconds it gets the same successor;
     /// any other reuse means that two hold it, and ends the session (RFC 9700 section 4.14.2). 401 for one that isn't good, 400 without one.
     /// </summary>
-    public static async Task<Results<Ok<TokenAnswer>, ProblemHttpResult>> HandleAsync(RefreshRequest request, RenewSession renew, CancellationToken ct) =>
-        request.RefreshToken.Length == 0 ? Problems.Invalid([new Fault("You must supply a refresh token", "refresh_token")])
-        : await renew.TryAsync(request.RefreshToken, ct) switch
-        {
-            Outcome.Renewed(var grant) => TypedResults.Ok(grant.ToAnswer()),
-            _ => Problems.NotAuthorized(),
-        };
+    public static async Task<Results<Ok<TokenAnswer>, ProblemHttpResult>> HandleAsync(RefreshRequest request, RenewSession renew, HttpContext http, CancellationToken ct)
+    {
+        if (request.RefreshToken.Length == 0) return Problems.Invalid([new Fault("You must supply a refresh token", "refresh_token")]);
+        if (await renew.TryAsync(request.RefreshToken, ct) is Outcome.Renewed(var grant)) return TypedResults.Ok(grant.ToAnswer());
+        Refusals.Note(http, "refresh token");
+        return Problems.NotAuthorized();
+    }
 
     public async Task<Outcome> TryAsync(string? presented, CancellationToken ct)
     {

@@ -79,8 +79,8 @@ internal sealed class ReadCaller(CheckToken check, SessionCookies cookies, Figur
     private async ValueTask<AuthenticateResult> BearerAsync(HttpContext http, StringValues authorization)
     {
         const string prefix = "Bearer ";
-        if (authorization is not [{ } line] || !line.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)) return Refuse(TokenRefusal.For(TokenFault.Form));
-        return await check.RunAsync(line.AsMemory(prefix.Length), Carrier.Bearer, http) ?? Refuse(http.Features.Get<TokenRefusal>());
+        if (authorization is not [{ } line] || !line.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)) return Refuse(http, TokenRefusal.For(TokenFault.Form));
+        return await check.RunAsync(line.AsMemory(prefix.Length), Carrier.Bearer, http) ?? Refuse(http, http.Features.Get<TokenRefusal>());
     }
 
     private async ValueTask<AuthenticateResult> CookieAsync(HttpContext http)
@@ -124,14 +124,20 @@ internal sealed class ReadCaller(CheckToken check, SessionCookies cookies, Figur
         // Cookies that were once ours may be on their way out already, overtaken by a new sign-in whose answer this one must not undo.
         if (!genuine && !http.Response.HasStarted) cookies.Clear(http);
         if (good is not null && check.IsInForce(CurrentUser.From(good.Principal)!)) return good;
-        if (presented.Session.IsEmpty) return genuine ? Ended : Refused;
-        var refused = Refuse(http.Features.Get<TokenRefusal>());
+        if (presented.Session.IsEmpty)
+        {
+            Refusals.Note(http, "refresh token");
+            return genuine ? Ended : Refused;
+        }
+
+        var refused = Refuse(http, http.Features.Get<TokenRefusal>());
         return genuine ? Ended : refused;
     }
 
-    private AuthenticateResult Refuse(TokenRefusal? why)
+    private AuthenticateResult Refuse(HttpContext http, TokenRefusal? why)
     {
         if (why is not null) figures.TokenRefused(why.Reason);
+        Refusals.Note(http, $"token {why?.Reason ?? "over"}");
         return Refused;
     }
 
@@ -167,6 +173,7 @@ internal sealed class SessionHandler(IOptionsMonitor<AuthenticationSchemeOptions
             return Task.CompletedTask;
         }
 
+        Refusals.Note(Context, "nobody");
         Response.Headers.WWWAuthenticate = BearsToken(Request) ? Problems.InvalidToken : "Bearer";
         return Problems.NotAuthorized().ExecuteAsync(Context);
     }
