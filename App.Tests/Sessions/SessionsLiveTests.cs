@@ -93,23 +93,6 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         cut.WaitForAssertion(() => Assert.Equal("Signed out everywhere", cut.Find(".gone .tag").TextContent));
     }
 
-    [Fact]
-    public async Task One_fault_of_the_database_doesnt_leave_a_row_waiting()
-    {
-        var billing = await WaitForBillingAsync();
-        var cut = Open();
-        cut.Find(".list form").Submit();
-        cut.WaitForAssertion(() => Assert.Equal("Signed out here; waiting for billing (0 s behind)", cut.Find(".gone .tag").TextContent));
-        _app.Get<FeedContacts>().Applied(billing, "", 1);
-        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
-        var file = Path.Combine(_app.Folder, "gatehouse.db");
-        File.Move(file, file + ".away");
-        _app.Time.Advance(TimeSpan.FromSeconds(5)); // a look that fails
-        File.Move(file + ".away", file);
-        _app.Time.Advance(TimeSpan.FromSeconds(5));
-        cut.WaitForAssertion(() => Assert.StartsWith("Signed out everywhere", cut.Find(".gone .tag").TextContent, StringComparison.Ordinal));
-    }
-
     [Fact] // ATTACKS 150
     public async Task What_newer_ones_push_off_the_page_lives_on_and_is_said_to_have_ended_once_it_has()
     {
