@@ -176,7 +176,7 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
 
     [Theory]
     [InlineData("en", "Account locked", "Account locked", "Session ended", "Signing key changed · signing-key-changed", "Account locked by an administrator · account-locked")]
-    [InlineData("de", "Konto gesperrt", "Konto von der Verwaltung gesperrt", "Sitzung beendet", "Signierschlüssel gewechselt · signing-key-changed", "Konto von der Verwaltung gesperrt · account-locked")]
+    [InlineData("de", "Konto gesperrt", "Konto von der Verwaltung gesperrt", "Sitzung beendet", "Signaturschlüssel gewechselt · signing-key-changed", "Konto von der Verwaltung gesperrt · account-locked")]
     public async Task Codes_are_said_in_words_with_the_code_beside_them(string language, string locked, string lockedByAdmin, string ended, string type, string action)
     {
         var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());

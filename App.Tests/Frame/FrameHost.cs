@@ -20,7 +20,7 @@ internal sealed class FrameHost : IAsyncDisposable
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ApplicationName = "App", ContentRootPath = AppContext.BaseDirectory, EnvironmentName = "Production" });
         builder.WebHost.UseTestServer().UseStaticWebAssets();
         builder.Configuration["ReloadStaticAssetsAtRuntime"] = "false"; // cached as in a published app
-        builder.Services.AddSingleton(TimeProvider.System).AddSingleton(new Brand()).AddSingleton<Figures>().AddFrame();
+        builder.Services.AddSingleton(TimeProvider.System).AddSingleton(new Brand()).AddSingleton<Figures>().AddSingleton<Refusals>().AddFrame();
         services?.Invoke(builder.Services);
         var app = builder.Build();
         app.Use((http, next) =>
