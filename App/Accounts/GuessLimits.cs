@@ -11,7 +11,7 @@ namespace App.Accounts;
 
 /// <summary>
 /// The exact limit on guessing: the tenth wrong password within 15 minutes locks, and each further one locks for longer. A hundred in a row at
-/// sign-in, however long they take, end it there: no wait helps then, but a device that is known, a passkey or a new password (NIST SP 800-63B-4 section 3.2.2).
+/// sign-in, with no fortnight between two of them, end it there: no wait helps then, but a device that is known, a passkey or a new password (NIST SP 800-63B-4 section 3.2.2).
 /// A guess takes a place before it is evaluated and gives it back with its verdict, so that however many arrive at once, no more are
 /// under way than may still be wrong; the others wait for a verdict. Right ones never count.
 /// </summary>
@@ -30,8 +30,8 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
     private static readonly TimeSpan LongestLock = TimeSpan.FromHours(1);
     private static readonly TimeSpan Forgotten = TimeSpan.FromDays(1);
 
-    // What strangers have tried to no avail, for addresses that nobody has as well, must not fill the database in the end.
-    private static readonly TimeSpan SeriesForgotten = TimeSpan.FromDays(365);
+    // A series goes on for as long as its row is there. What strangers have tried, for addresses that nobody has as well, must not fill the database in the end.
+    private static readonly TimeSpan SeriesForgotten = TimeSpan.FromDays(14), LockForgotten = TimeSpan.FromDays(365);
 
     // A process that is killed takes its verdicts with it; nobody has learned them.
     private static readonly TimeSpan PendingLapses = TimeSpan.FromSeconds(30);
@@ -42,8 +42,8 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
 
     public static readonly Sweep Sweep = new((db, now, ct) =>
     {
-        var (horizon, last) = (now - Forgotten, now - SeriesForgotten);
-        return db.ForgetAsync(db.Set<GuessLimit>().Where(g => g.LastAt < horizon && (g.InARow < Allowed || g.LastAt < last)).OrderBy(g => g.LastAt), ct);
+        var (horizon, last) = (now - SeriesForgotten, now - LockForgotten);
+        return db.ForgetAsync(db.Set<GuessLimit>().Where(g => g.LastAt < horizon && (g.InARow < MostInARow || g.LastAt < last)).OrderBy(g => g.LastAt), ct);
     });
 
     /// <summary>Asks leave for one guess. Whoever gets it owes one of the three verdicts below.</summary>

@@ -31,7 +31,7 @@ internal sealed record SignedInUser(string Email, Guid Id);
 
 /// <summary>A stranger becomes a user, signed in. The endpoint and the page both end here.</summary>
 internal sealed partial class SignUp(
-    AppDb db, PasswordPolicy policy, PasswordChecks passwords, StartSession start, AuditLog audit, Outbox outbox, OneTimeLinks links, AccountOptions options, TimeProvider time, ILogger<SignUp> logger)
+    AppDb db, PasswordPolicy policy, PasswordChecks passwords, StartSession start, GuessLimits guesses, AuditLog audit, Outbox outbox, OneTimeLinks links, AccountOptions options, TimeProvider time, ILogger<SignUp> logger)
 {
     private const int LongestName = 200;
 
@@ -139,6 +139,8 @@ internal sealed partial class SignUp(
             if (!confirmed) outbox.AskToConfirm(user);
             audit.Add("signed-up", user.Id, address: client.Address);
             var grant = await start.BeginAsync(user, [Amr.Password], client, replaced, ct) ?? throw new UnreachableException();
+            // What strangers have tried at an address that was nobody's isn't held against its owner.
+            await guesses.ForgetAsync(applicant.Key, ct);
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             Made(user.Id);

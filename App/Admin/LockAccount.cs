@@ -73,8 +73,15 @@ internal sealed class LockAccount(
 
         // First the user's row: a session that begins meanwhile finds it changed, or is found below. And of two who lock at once one finds nothing to do.
         DateTimeOffset? until = locked ? DateTimeOffset.MaxValue : null;
-        if (await db.Users.Where(u => u.Id == id && u.LockoutEnd == null == locked).ExecuteUpdateAsync(set => set.SetProperty(u => u.LockoutEnd, until), ct) == 0)
-            return await db.Users.AnyAsync(u => u.Id == id, ct) ? Outcome.Done : Outcome.NoSuchUser;
+        var changed = await db.Users.Where(u => u.Id == id && u.LockoutEnd == null == locked).ExecuteUpdateAsync(set => set.SetProperty(u => u.LockoutEnd, until), ct) > 0;
+        if (await db.Users.Where(u => u.Id == id).Select(u => u.NormalizedEmail!).SingleOrDefaultAsync(ct) is not { } address) return Outcome.NoSuchUser;
+        // Whoever is unlocked may sign in, whether an admin had locked them, or wrong guesses; and what its owner tried meanwhile was refused however right it was.
+        if (!locked) await guesses.ForgetAsync(address, ct);
+        if (!changed)
+        {
+            await transaction.CommitAsync(ct);
+            return Outcome.Done;
+        }
 
         if (locked)
         {
@@ -86,8 +93,6 @@ internal sealed class LockAccount(
         else
         {
             await looseEnds.OfUnlockAsync(id, ct);
-            // What its owner tried meanwhile was refused however right it was.
-            await guesses.ForgetAsync(await db.Users.Where(u => u.Id == id).Select(u => u.NormalizedEmail!).SingleAsync(ct), ct);
         }
 
         audit.Add(locked ? "account-locked" : "account-unlocked", id, actor: admin?.Id);

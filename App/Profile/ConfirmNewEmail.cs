@@ -21,7 +21,7 @@ public sealed class EmailLinkRequest
 
 /// <summary>The letter to the new address is answered: it is theirs, and from now on the account's. The old one is told, and can undo it for a week.
 /// Answered by whoever is signed in to the account: a stranger's account is nobody's just because they read the letter.</summary>
-internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnds, ProfileLetters letters, RemoveFactors factors, SecurityEventLog events, AuditLog audit)
+internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnds, ProfileLetters letters, RemoveFactors factors, GuessLimits guesses, SecurityEventLog events, AuditLog audit)
 {
     public const string Link = LooseEnds.NewEmail;
 
@@ -74,6 +74,8 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
             // No other session's: an owner who leaves a mailbox that isn't theirs alone any more keeps what they added, whoever reads there.
             var session = await factors.EarliestAsync(id, [.. disownable.Select(Guid.Parse)], ct);
             await looseEnds.OfAddressAsync(id, ct);
+            // Nor what strangers have tried at the new one, when it was nobody's.
+            await guesses.ForgetAsync(wanted.Key, ct);
             // A thief might else sign up with the old address and so bar the way back.
             letters.Changed(user, oldEmail, links.Add(UndoEmail.Link, id, UndoLasts, JsonSerializer.Serialize(new WantedEmail(id, oldEmail, oldKey, session)), holds: oldKey));
             await db.SaveChangesAsync(ct);
