@@ -117,7 +117,9 @@ public sealed class FiguresTests : IAsyncLifetime
         Assert.Equal(checks, _app.Get<Figures>().Traffic.Sum(Traffic.TokenChecks));
         Assert.True(await _app.IsActiveAsync(user.AccessToken, "Bearer " + token));
         Assert.Equal(checks + 1, _app.Get<Figures>().Traffic.Sum(Traffic.TokenChecks)); // the one that it asked about
+        Assert.Equal(HttpStatusCode.OK, (await _app.PostAsync("/connect/revoke", "Bearer " + await _app.ServiceTokenAsync(), ("token", "nonsense"))).StatusCode);
         Assert.Empty(Counted());
+        Assert.DoesNotContain(_app.Log.Lines, line => line.Contains("Refused at connect/revoke", StringComparison.Ordinal));
 
         // Where people are asked for, it is no good one.
         Assert.Equal(HttpStatusCode.Unauthorized, (await _app.SendAsync(HttpMethod.Get, "/api/sessions", token)).StatusCode);

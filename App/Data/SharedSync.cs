@@ -81,7 +81,7 @@ internal sealed class SharedSync(string database)
             catch (Exception e) when (IsRefusal(e) || e is UnflushedException)
             {
                 _refused = true;
-                waiting.SetException(e as UnflushedException ?? new UnflushedException(e));
+                waiting.SetException(new UnflushedException(e is UnflushedException ? e.InnerException! : e, isWritten: true));
             }
         }
     }
@@ -131,8 +131,11 @@ internal sealed class SharedSync(string database)
     private static bool IsRefusal(Exception e) => e is IOException or UnauthorizedAccessException;
 }
 
-/// <summary>Committed, but not known to survive a power cut: whoever asked must not be told that it does.</summary>
-public sealed class UnflushedException(Exception cause) : System.Data.Common.DbException("The disk refused to flush the log.", cause)
+/// <summary>What is committed isn't known to survive a power cut: whoever asked must not be told that it does.</summary>
+/// <param name="isWritten">Whether something was: others see it, and act upon it, until the power fails.</param>
+public sealed class UnflushedException(Exception cause, bool isWritten = false) : System.Data.Common.DbException("The disk refused to flush the log.", cause)
 {
+    public bool IsWritten => isWritten;
+
     public override bool IsTransient => true;
 }

@@ -2,6 +2,7 @@ using App.Data;
 using App.Events;
 using App.Ops;
 using App.Push;
+using App.Sessions;
 using App.Tokens;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.EntityFrameworkCore;
@@ -40,7 +41,7 @@ internal static class OAuthModule
         var connect = routes.MapGroup("/connect").WithTags("OAuth").DisableAntiforgery();
         connect.MapPost("/token", TokenEndpoint.HandleAsync).AllowAnonymous().DescribeToken();
         connect.MapPost("/introspect", Introspect.HandleAsync).RequireAuthorization(CallingService.Policy).DescribeIntrospection();
-        connect.MapPost("/revoke", RevokeToken.HandleAsync).AllowAnonymous().DescribeRevocation();
+        connect.MapPost("/revoke", RevokeToken.HandleAsync).AllowAnonymous().WithMetadata(new ServicesToo()).DescribeRevocation();
         SameForEverybody.On(routes.MapGet(Discovery.SharedSignals, Discovery.Configuration).WithTags("Keys").AllowAnonymous(), routes.ServiceProvider)
             .Produces<object>(200, "application/json");
         return routes;

@@ -1,6 +1,7 @@
 using System.Security.Claims;
 using System.Text.Json;
 using App.Data;
+using App.Ops;
 using Microsoft.AspNetCore;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -19,7 +20,7 @@ namespace App.OAuth;
 /// <c>POST /connect/token</c>: OpenIddict reads, judges and answers the request (RFC 6749); who the client is comes from the registry,
 /// and the token is minted and signed where all our tokens are, so a rotated key is in use at once.
 /// </summary>
-internal static partial class TokenEndpoint
+internal static class TokenEndpoint
 {
     public const string Path = "/connect/token";
 
@@ -108,7 +109,7 @@ internal static partial class TokenEndpoint
         }
 
         http.Response.Headers.CacheControl = "no-store";
-        Refused(http.RequestServices.GetRequiredService<ILogger<ServiceRegistry>>(), refusal.Value!.Error);
+        Refusals.Note(http, refusal.Value!.Error);
         return refusal;
     }
 
@@ -159,14 +160,11 @@ internal static partial class TokenEndpoint
         };
         var http = context.Transaction.GetHttpRequest()!.HttpContext;
         if (context.Response.Error == Oidc.Errors.InvalidClient) http.Response.Headers.WWWAuthenticate = ServiceHandler.BasicChallenge;
-        Refused(http.RequestServices.GetRequiredService<ILogger<ServiceRegistry>>(), context.Response.Error);
+        Refusals.Note(http, context.Response.Error);
         context.Response.ErrorDescription = sentence;
         context.Response["errors"] = JsonSerializer.SerializeToElement(new[] { new { message = sentence } });
         return default;
     }
-
-    [LoggerMessage(6002, LogLevel.Information, "A request for a token was refused: {Error}")]
-    private static partial void Refused(ILogger logger, string error);
 
     // OpenIddict finds no fault with a client that doesn't say who it is, or doesn't prove it; section 5.2 does.
     private static string InvalidBecause(ApplyTokenResponseContext context)

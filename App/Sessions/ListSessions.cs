@@ -29,7 +29,7 @@ internal sealed record SessionPage(SessionView? Asking, IReadOnlyList<SessionVie
     public IReadOnlyList<SessionView> Shown => Asking is null ? Others : [Asking, .. Others];
 }
 
-/// <summary>A place in the list: what was seen before that, or then and has a lower id, comes after it. Renewals move sessions, not places.</summary>
+/// <summary>A place in the list: what was seen before that, or then and has a lower id, comes after it. A session that is renewed is at the front again, and where a place is named by its id, so is the place: what was listed may come twice, nothing is left out.</summary>
 internal sealed record SeenBefore(DateTimeOffset At, Guid Id);
 
 /// <summary>The live sessions of a person, the asking one first, then the most recently seen.</summary>

@@ -16,6 +16,9 @@ namespace App.Sessions;
 /// <summary>Marks a route that makes a session of its own, or only looks: the one that is there is neither renewed nor cleared on the way in.</summary>
 internal sealed class NewSession;
 
+/// <summary>Marks a route at which a service may show a token of its own as well: whether what was shown is refused, the route knows.</summary>
+internal sealed class ServicesToo;
+
 /// <summary>Marks a route that answers a form of <paramref name="Page"/> and is no page itself.</summary>
 internal sealed record FormOf(string Page);
 
@@ -102,7 +105,8 @@ internal sealed class ReadCaller(CheckToken check, SessionCookies cookies, Figur
             {
                 outcome = await renew.TryAsync(presented.Refresh.ToString(), http.RequestAborted);
             }
-            catch (Exception e) when (good is not null && DatabaseFault.Is(e) && check.IsInForce(CurrentUser.From(good.Principal)!))
+            // What was written and couldn't be flushed is there, though: whoever isn't told so, and comes again later with what they hold, would be taken for a thief.
+            catch (Exception e) when (good is not null && DatabaseFault.Of(e) is not UnflushedException { IsWritten: true } && DatabaseFault.Is(e) && check.IsInForce(CurrentUser.From(good.Principal)!))
             {
                 return good; // Within the skew its holder needs no database; the next request tries again.
             }
@@ -136,6 +140,7 @@ internal sealed class ReadCaller(CheckToken check, SessionCookies cookies, Figur
 
     private AuthenticateResult Refuse(HttpContext http, TokenRefusal? why)
     {
+        if (http.GetEndpoint()?.Metadata.GetMetadata<ServicesToo>() is not null) return Refused;
         if (why is not null) figures.TokenRefused(why.Reason);
         Refusals.Note(http, $"token {why?.Reason ?? "over"}");
         return Refused;
