@@ -35,7 +35,7 @@ public sealed class HourlySweepTests : IAsyncLifetime
             Session("alive", user),
             Event("expired, 2 h", -2), Event("expired, 0.5 h", -0.5), Event("in force", 0.1),
             Row("a year and a day", -366), Row("a year less a day", -364),
-            Limit("25 h", -25), Limit("23 h", -23));
+            Limit("15 days", -15 * 24), Limit("13 days", -13 * 24));
 
         await _app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None);
 
@@ -45,7 +45,7 @@ public sealed class HourlySweepTests : IAsyncLifetime
             Assert.Equal(["expired, 0.5 h", "in force"], await db.SecurityEvents.OrderBy(e => e.Reason).Select(e => e.Reason).ToListAsync());
             Assert.Equal(1, await db.EventCounter.Select(c => c.PrunedTo).SingleAsync());
             Assert.Equal(["a year less a day"], await db.Audit.Where(a => a.Detail != null && a.Detail.StartsWith("a year")).Select(a => a.Detail).ToListAsync());
-            Assert.Equal(["23 h"], await db.Set<GuessLimit>().Select(g => g.Key).ToListAsync());
+            Assert.Equal(["13 days"], await db.Set<GuessLimit>().Select(g => g.Key).ToListAsync());
             Assert.Equal(1, await db.Users.CountAsync());
             return 0;
         });
@@ -56,7 +56,7 @@ public sealed class HourlySweepTests : IAsyncLifetime
     [Fact]
     public async Task It_runs_every_hour()
     {
-        await AddAsync(Limit("old", -30));
+        await AddAsync(Limit("old", -15 * 24));
         _app.Time.Advance(TimeSpan.FromMinutes(59));
         Assert.Equal(1, await CountAsync());
         _app.Time.Advance(TimeSpan.FromMinutes(1));
@@ -67,7 +67,7 @@ public sealed class HourlySweepTests : IAsyncLifetime
     [Fact]
     public async Task One_slice_that_fails_keeps_no_other_from_forgetting()
     {
-        await AddAsync(Limit("old", -30));
+        await AddAsync(Limit("old", -15 * 24));
         await _app.DbAsync(db => db.Database.ExecuteSqlRawAsync("DROP TABLE Audit"));
         await _app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None);
 
@@ -79,7 +79,7 @@ public sealed class HourlySweepTests : IAsyncLifetime
     public async Task Replicas_may_sweep_at_once()
     {
         await using var replica = _app.StartReplica();
-        await AddAsync([.. Enumerable.Range(0, 1200).Select(i => Limit($"old {i}", -30))]);
+        await AddAsync([.. Enumerable.Range(0, 1200).Select(i => Limit($"old {i}", -15 * 24))]);
         await Task.WhenAll(_app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None), replica.Get<HourlySweep>().RunOnceAsync(CancellationToken.None));
 
         Assert.Equal(0, await CountAsync());
@@ -89,7 +89,7 @@ public sealed class HourlySweepTests : IAsyncLifetime
     [Fact]
     public async Task A_million_rows_keep_no_writer_waiting_longer_than_a_thousand()
     {
-        await AddAsync([.. Enumerable.Range(0, (2 * Batches.Size) + 5).Select(i => Limit($"old {i}", -30)), Limit("young", 0)]);
+        await AddAsync([.. Enumerable.Range(0, (2 * Batches.Size) + 5).Select(i => Limit($"old {i}", -15 * 24)), Limit("young", 0)]);
         List<int> batches = [];
         var (written, turns) = (Task.CompletedTask, 0);
         await _app.DbAsync(async db =>
