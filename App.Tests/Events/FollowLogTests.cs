@@ -87,6 +87,29 @@ public sealed class FollowLogTests : IAsyncLifetime
         Assert.False(replica.Get<RevocationIndex>().IsRevoked(expired));
     }
 
+    [Fact] // SQLite tells what is committed while it waits for the disk.
+    public async Task What_a_power_cut_takes_back_leaves_its_cursor_with_whoever_was_told()
+    {
+        var before = Directory.CreateTempSubdirectory("gatehouse-before-").FullName;
+        var session = await _app.SignUpAsync();
+        await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: session.Cookies);
+        await _app.DbAsync(db => db.Database.ExecuteSqlAsync($"VACUUM INTO {Path.Combine(before, "gatehouse.db")}"));
+        File.Copy(Path.Combine(_app.Folder, "master.key"), Path.Combine(before, "master.key"));
+        await WriteAsync();
+        await Log.CatchUpAsync(CancellationToken.None);
+        var told = _app.Get<EventFeed>().Newest;
+
+        await using (var after = TestApp.Start([("DataDir", before), .. FeedServices.Settings]))
+        {
+            var user = await after.SignUpAsync();
+            await after.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: user.Cookies);
+            await using var feed = await Feed.OpenAsync(after, query: $"?cursor={told}");
+            Assert.Equal(user.SessionId, (await feed.NextAsync())!.Data.GetProperty("sid").GetGuid());
+        }
+
+        Directory.Delete(before, recursive: true);
+    }
+
     [Fact]
     public async Task What_it_has_read_does_not_pile_up_in_memory()
     {
