@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using AngleSharp.Dom;
+using App.Sessions;
 using App.Admin;
 using App.Audit;
 using App.Events;
@@ -115,6 +116,27 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         foreach (var alive in new[] { third, other }) Assert.Equal(alive.Email, await _app.WhoAmIAsync(cookies: alive.Cookies));
         await PostAsync(admin, path, "end-all");
         foreach (var over in new[] { user, third }) Assert.Null(await _app.WhoAmIAsync(cookies: over.Cookies));
+    }
+
+    [Fact]
+    public async Task Sessions_beyond_a_page_are_shown_and_ended_on_the_next()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        var last = new Session { Id = Guid.NewGuid(), UserId = user.Id, LastSeenAt = _app.Time.GetUtcNow().AddHours(-2), ExpiresAt = _app.Time.GetUtcNow().AddDays(1) };
+        await _app.DbAsync(db =>
+        {
+            db.Sessions.Add(last);
+            for (var i = 0; i < 198; i++) db.Sessions.Add(new Session { Id = Guid.NewGuid(), UserId = user.Id, LastSeenAt = _app.Time.GetUtcNow().AddHours(-1), ExpiresAt = _app.Time.GetUtcNow().AddDays(1) });
+            return db.SaveChangesAsync();
+        });
+        var path = $"/admin/users/{user.Id}";
+        var first = await PageAsync(admin, path);
+        Assert.Equal(199, first.QuerySelectorAll("button[name=session]").Length);
+        var next = await PageAsync(admin, first.QuerySelector("a[href*='before=']")!.GetAttribute("href")!);
+        Assert.Equal(last.Id.ToString(), Assert.Single(next.QuerySelectorAll("button[name=session]")).GetAttribute("value"));
+        Assert.NotNull(next.QuerySelector($"p.row a[href='{path}']"));
+        await _app.PostFormAsync(path + new Uri(new("http://x"), first.QuerySelector("a[href*='before=']")!.GetAttribute("href")).Query, "user", [new("act", "end"), new("session", last.Id.ToString())], admin.Cookies);
+        Assert.Null((await PageAsync(admin, path)).QuerySelector("a[href*='before=']"));
     }
 
     [Fact] // UX: every destructive one names its object and asks once

@@ -24,16 +24,18 @@ internal sealed class ShowUser(AppDb db, RecoveryCodes recovery, ListSessions se
     /// <summary>One person: their address, roles, factors and living sessions. 404 for an id that nobody has.</summary>
     /// <param name="id">The person's id.</param>
     public static async Task<Results<Ok<UserView>, ProblemHttpResult>> HandleAsync(Guid id, CurrentUser admin, ShowUser show, CancellationToken ct) =>
-        await show.TryAsync(id, admin, ct) is { } user ? TypedResults.Ok(user) : Problems.NotFound();
+        await show.TryAsync(id, admin, null, ct) is var (user, _) ? TypedResults.Ok(user) : Problems.NotFound();
 
-    /// <returns>Null where there is nobody of that id.</returns>
-    public async Task<UserView?> TryAsync(Guid id, CurrentUser admin, CancellationToken ct)
+    /// <param name="before">The id of the last session of the page that came before this one; what is none of theirs shows the first.</param>
+    /// <returns>Null where there is nobody of that id; with it the page of their sessions that the view has.</returns>
+    public async Task<(UserView View, SessionPage Page)?> TryAsync(Guid id, CurrentUser admin, string? before, CancellationToken ct)
     {
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id, ct) is not { } user) return null;
         var step = await db.Authenticators.AsNoTracking().SingleOrDefaultAsync(a => a.UserId == id, ct);
         var factors = new FactorsView(
             user.PasswordHash is not null, step is not null, step is { HasApp: true }, await recovery.LeftAsync(id, ct), await db.Passkeys.CountAsync(p => p.UserId == id, ct));
         var roles = (await db.FindRolesAsync(id, ct)).Order(StringComparer.Ordinal);
-        return new UserView(user.Id, user.Email!, user.EmailConfirmed, user.Name, user.CreatedAt, user.IsLocked, [.. roles], factors, (await sessions.PageAsync(id, admin, null, ct)).Shown);
+        var page = await sessions.PageAsync(id, admin, await sessions.PlaceAsync(id, before, ct), ct);
+        return (new UserView(user.Id, user.Email!, user.EmailConfirmed, user.Name, user.CreatedAt, user.IsLocked, [.. roles], factors, page.Shown), page);
     }
 }

@@ -45,7 +45,7 @@ internal sealed class ListSessions(AppDb db, Convergence convergence, SessionOpt
     public static async Task<Results<Ok<IReadOnlyList<SessionView>>, ProblemHttpResult>> HandleAsync(CurrentUser user, ListSessions list, CancellationToken ct, string? before = null)
     {
         if (before is null) return TypedResults.Ok((await list.PageAsync(user.Id, user, null, ct)).Shown);
-        return await list.PlaceAsync(user, before, ct) is { } place
+        return await list.PlaceAsync(user.Id, before, ct) is { } place
             ? TypedResults.Ok((await list.PageAsync(user.Id, user, place, ct)).Others)
             : Problems.Invalid([new Fault("before must be the id of a session of yours", "before")]);
     }
@@ -72,9 +72,9 @@ internal sealed class ListSessions(AppDb db, Convergence convergence, SessionOpt
         return new SessionPage(asking is null ? null : View(asking, user), shown, all, rows.Count > shown.Count ? shown[^1].Id : null);
     }
 
-    /// <returns>Null for what is no session of the caller's, living or ended.</returns>
-    public async Task<SeenBefore?> PlaceAsync(CurrentUser user, string? id, CancellationToken ct) =>
-        Guid.TryParse(id, out var session) ? await db.Sessions.Where(s => s.Id == session && s.UserId == user.Id).Select(s => new SeenBefore(s.LastSeenAt, s.Id)).SingleOrDefaultAsync(ct) : null;
+    /// <returns>Null for what is no session of theirs, living or ended.</returns>
+    public async Task<SeenBefore?> PlaceAsync(Guid userId, string? id, CancellationToken ct) =>
+        Guid.TryParse(id, out var session) ? await db.Sessions.Where(s => s.Id == session && s.UserId == userId).Select(s => new SeenBefore(s.LastSeenAt, s.Id)).SingleOrDefaultAsync(ct) : null;
 
     /// <summary>Those of the caller's that live among these.</summary>
     public async Task<IReadOnlyList<SessionView>> AmongAsync(CurrentUser user, IReadOnlyList<Guid> ids, CancellationToken ct)

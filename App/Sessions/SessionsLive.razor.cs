@@ -37,7 +37,7 @@ public sealed partial class SessionsLive
     protected override async Task OnInitializedAsync()
     {
         await base.OnInitializedAsync();
-        if (Before is not null && Me is not null) place = await InScopeAsync<ListSessions, SeenBefore?>(list => list.PlaceAsync(Me, Before, Gone));
+        if (Before is not null && Me is not null) place = await InScopeAsync<ListSessions, SeenBefore?>(list => list.PlaceAsync(Me.Id, Before, Gone));
         await LookAsync();
         if (over) return;
         var ended = await ShowEndedAsync();
