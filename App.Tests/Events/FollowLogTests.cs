@@ -87,6 +87,26 @@ public sealed class FollowLogTests : IAsyncLifetime
         Assert.False(replica.Get<RevocationIndex>().IsRevoked(expired));
     }
 
+    [Fact]
+    public async Task What_is_in_memory_is_listed_the_newest_first_past_leaps_and_past_what_was_in_its_place_before()
+    {
+        var feed = _app.Get<EventFeed>();
+        await ExecuteAsync("UPDATE EventCounter SET Value = 2046");
+        for (var i = 0; i < 4; i++) await WriteAsync();
+        await ExecuteAsync($"UPDATE EventCounter SET Value = Value + {EventFeed.Leap}");
+        await WriteAsync();
+        await Log.CatchUpAsync(CancellationToken.None);
+        await ExecuteAsync($"UPDATE EventCounter SET Value = Value + {EventFeed.Leap}");
+        await Log.CatchUpAsync(CancellationToken.None);
+        Assert.Equal((long[])[EventFeed.Leap + 2051, 2050, 2049, 2048, 2047], feed.Recent().Select(e => e.Cursor));
+
+        // The numbers of what nobody can be concerned by any more are free, and what stood there a round ago is no news.
+        await ExecuteAsync("UPDATE EventCounter SET Value = Value + 2047");
+        await WriteAsync();
+        await Log.CatchUpAsync(CancellationToken.None);
+        Assert.Equal((long[])[(2 * EventFeed.Leap) + 4099], feed.Recent().Select(e => e.Cursor));
+    }
+
     [Fact] // SQLite tells what is committed while it waits for the disk.
     public async Task What_a_power_cut_takes_back_leaves_its_cursor_with_whoever_was_told()
     {

@@ -30,7 +30,7 @@ internal sealed partial class LookAround(
     private const int CountShare = 100;
     private static readonly TimeSpan CountPatience = TimeSpan.FromMilliseconds(500);
 
-    private const int MostLooked = 100;
+    private const int MostLooked = 100, MostAsked = 5;
 
     private readonly Lock _one = new();
     private (long At, Task<Surroundings> Look)? _latest;
@@ -97,12 +97,9 @@ internal sealed partial class LookAround(
 
     private async Task<LastRevocationView?> LastRevocationAsync(Convergence convergence, CancellationToken ct)
     {
-        var newest = feed.Newest;
-        for (var cursor = newest; cursor > 0 && cursor > newest - MostLooked; cursor--)
-        {
-            if (feed.Find(cursor)?.Event is { Revokes: true } entry)
-                return await convergence.OfAsync(entry, ct) is { } view ? new LastRevocationView(entry.OccurredAt, view.Applied, view.Services, view.Seconds) : null;
-        }
+        // Each of them costs a question, and most concern somebody.
+        foreach (var entry in feed.Recent().Take(MostLooked).Where(entry => entry.Revokes).Take(MostAsked))
+            if (await convergence.OfAsync(entry, ct) is { } view) return new LastRevocationView(entry.OccurredAt, view.Applied, view.Services, view.Seconds);
 
         return null;
     }

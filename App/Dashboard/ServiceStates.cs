@@ -48,14 +48,8 @@ internal sealed class ServiceStates(AppDb db, ListServices services, EventFeed f
     /// <summary>The oldest entry that the reader should have applied and hasn't, of those in memory; who counts, <see cref="Convergence"/> says.</summary>
     private LoggedEvent? FirstMissing(FeedReader reader, DateTimeOffset now)
     {
-        var newest = feed.Newest;
-        for (var cursor = Math.Max(reader.Applied, newest - EventFeed.Kept) + 1; cursor <= newest; cursor++)
-        {
-            if (feed.Find(cursor)?.Event is { } entry && (now < entry.ExpiresAt || reader.ContactAt > now - tokens.Lifetime)
-                && text.Concerns(entry, reader.Audience) && !reader.CameAfter(entry) && !reader.HasAhead(cursor)) return entry;
-        }
-
-        return null;
+        return feed.Recent().TakeWhile(entry => entry.Cursor > reader.Applied).LastOrDefault(entry =>
+            (now < entry.ExpiresAt || reader.ContactAt > now - tokens.Lifetime) && text.Concerns(entry, reader.Audience) && !reader.CameAfter(entry) && !reader.HasAhead(entry.Cursor));
     }
 
     private static double Seconds(TimeSpan span) => Math.Round(span.TotalSeconds, 1);

@@ -25,9 +25,7 @@ internal sealed class DrillTroubles(AppDb db, EventFeed feed, DrillSchedule sche
     // Those that began by themselves the database finds by their account, all others the log in memory: as long as it holds them, for nothing.
     private async Task<DrillOutcome?> LastAsync(Guid? account, CancellationToken ct)
     {
-        var ids = new List<Guid>();
-        for (var cursor = feed.Newest; cursor > 0 && cursor > feed.Newest - EventFeed.Kept && ids.Count < MostLooked; cursor--)
-            if (feed.Find(cursor)?.Event is { SessionId: { } id, Reason: var reason } && reason == Causes.FireDrill.Reason) ids.Add(id);
+        var ids = feed.Recent().Where(entry => entry.Reason == Causes.FireDrill.Reason).Select(entry => entry.SessionId).OfType<Guid>().Take(MostLooked).ToList();
         var began = await db.Sessions.AsNoTracking().Where(s => ids.Contains(s.Id)).Select(s => new { s.StartedAt, s.UserAgent }).ToListAsync(ct);
         if (account is { } own) began.AddRange(await schedule.Begun(own).AsNoTracking().Select(s => new { s.StartedAt, s.UserAgent }).ToListAsync(ct));
         var since = time.GetUtcNow() - (options.Every is { } every && every * 2 > Recent ? every * 2 : Recent);

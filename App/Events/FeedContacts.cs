@@ -179,11 +179,9 @@ internal sealed partial class FeedContacts(
     }
 
     // Of a reader that is new, the entry that it names; of one that is known, all that concern it and that it has applied since.
-    private IEnumerable<LoggedEvent> Between(string? audience, long from, long to)
-    {
-        for (var cursor = from == 0 ? to : Math.Max(from + 1, to - MostMeasured); cursor <= to; cursor++)
-            if (feed.Find(cursor) is { } entry && text.Concerns(entry.Event, audience)) yield return entry.Event;
-    }
+    private IEnumerable<LoggedEvent> Between(string? audience, long from, long to) =>
+        feed.Recent().SkipWhile(entry => entry.Cursor > to).TakeWhile(entry => entry.Cursor > from && (from != 0 || entry.Cursor == to))
+            .Take(MostMeasured).Where(entry => text.Concerns(entry, audience)).Reverse();
 
     private void Signal()
     {

@@ -17,9 +17,6 @@ internal sealed partial class FollowLog(
 
     private const string CatchUp = $"""UPDATE "EventCounter" SET "Value" = (SELECT MAX("Cursor") FROM "SecurityEventLog") WHERE {Behind}""";
 
-    /// <summary>More than is ever committed between two flushes of the disk.</summary>
-    private const string PassLost = """UPDATE "EventCounter" SET "Value" = "Value" + 1000000 WHERE "Value" > 0""";
-
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
 
     private static readonly TimeSpan IntervalWithRedis = TimeSpan.FromMilliseconds(500);
@@ -55,9 +52,6 @@ internal sealed partial class FollowLog(
         // A log from before the counter, or one that was restored without it: cursors go on from where they were.
         // Asked first: a start that has nothing to write needn't wait for whoever does.
         if (await db.ExistsAsync($"""SELECT 1 FROM "EventCounter" WHERE {Behind}""", ct)) await db.WriteAsync(CatchUp, ct);
-        // On SQLite what is committed is told of while the disk is still waited for. The last of it goes with the power, its cursors stay with those
-        // who were told: under them nothing else may come, which they would take for what they have.
-        if (db.IsSqlite) await db.WriteAsync(PassLost, ct);
 
         // The mark first: what is written after it is the follower's.
         long? counted = null;

@@ -65,7 +65,7 @@ internal sealed class SecurityEventLog(AppDb db, CommitEvents commit, TokenFacts
         await transaction.CommitAsync(ct);
     }
 
-    private const long Leap = 1_000_000_000;
+    private const long Leap = 1000 * EventFeed.Leap;
 
     private void Append(Cause cause, Concerns whom, Action<LoggedEvent> name)
     {
