@@ -97,13 +97,17 @@ public sealed class LiveServicesTests : IAsyncLifetime
     [Fact]
     public async Task A_stream_that_a_token_opened_ends_with_the_token()
     {
-        var lapsing = await OpenAsync(_app, "Bearer " + await _app.ServiceTokenAsync(Callers.Basic("stock", _first)));
+        var token = "Bearer " + await _app.ServiceTokenAsync(Callers.Basic("stock", _first));
+        var lapsing = await OpenAsync(_app, token);
         var staying = await OpenAsync(_app, Callers.Basic("stock", _first));
         _app.Time.Advance(TimeSpan.FromMinutes(4));
         Assert.False(lapsing.IsCompleted);
         _app.Time.Advance(TimeSpan.FromMinutes(1));
         await lapsing.WaitAsync(TimeSpan.FromSeconds(10));
         Assert.False(staying.IsCompleted);
+
+        // Let in for half a minute more elsewhere: a stream that would be over at once is none.
+        Assert.Equal(HttpStatusCode.Unauthorized, (await Feed.GetAsync(_app, "/events", token)).StatusCode);
     }
 
     [Fact]

@@ -60,7 +60,8 @@ internal sealed partial class StreamEvents(
             // SQL Server's driver says of what was cancelled that it failed.
             // The reader has left, or this process is stopping, and it resumes elsewhere; or its credentials are good no more.
             // Begun only now, it would be an empty stream that some readers never open again.
-            if (stream.Stopping.IsCancellationRequested && !http.Response.HasStarted) await Problems.Unavailable(http, TimeSpan.FromSeconds(1)).ExecuteAsync(http);
+            if (http.Response.HasStarted || http.RequestAborted.IsCancellationRequested) return;
+            await (stream.Stopping.IsCancellationRequested ? Problems.Unavailable(http, TimeSpan.FromSeconds(1)) : Problems.NotAuthorized()).ExecuteAsync(http);
         }
     }
 
