@@ -18,7 +18,11 @@ internal sealed class EchoService : IAsyncDisposable
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.WebHost.ConfigureKestrel(k => k.Limits.MaxRequestBodySize = null);
+        builder.WebHost.ConfigureKestrel(k =>
+        {
+            k.Limits.MaxRequestBodySize = null;
+            k.ResponseHeaderEncodingSelector = _ => System.Text.Encoding.Latin1;
+        });
         _app = builder.Build();
         _app.UseWebSockets();
         _app.Run(async http =>

@@ -1,7 +1,10 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
 using App.Tests.Attacks;
+using Microsoft.AspNetCore.Http;
 using Microsoft.IdentityModel.JsonWebTokens;
 
 namespace App.Tests.Gateway;
@@ -70,6 +73,41 @@ public sealed class GatewayTests : IAsyncLifetime
         Assert.False(answer.Headers.Contains("Content-Security-Policy"));
     }
 
+    [Fact] // RFC 9110 section 5.5: what is beyond ASCII is nobody's business on the way
+    public async Task Headers_beyond_ascii_pass_both_ways()
+    {
+        await using var resume = await EchoService.StartAsync(http =>
+        {
+            // As the bytes came: this service reads them as UTF-8.
+            http.Response.Headers["X-Cookie"] = Convert.ToHexString(Encoding.UTF8.GetBytes(http.Request.Headers.Cookie.ToString()));
+            http.Response.Headers.ContentDisposition = "attachment; filename=\"r\u00e9sum\u00e9.pdf\"";
+            return http.Response.WriteAsync("done");
+        });
+        await using var app = KestrelApp.Start(("Gateway:Routes:0:Path", "/files"), ("Gateway:Routes:0:Destinations:0", resume.Address), ("Gateway:Routes:0:Public", "true"));
+        var cookie = Encoding.UTF8.GetBytes("name=Jos\u00e9");
+        var answer = await app.SendRawAsync((byte[])[.. "GET /files/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: "u8, .. cookie, .. "\r\n\r\n"u8]);
+        Assert.StartsWith("HTTP/1.1 200", answer, StringComparison.Ordinal);
+        Assert.Contains("X-Cookie: " + Convert.ToHexString(cookie), answer, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("filename=\"r\u00e9sum\u00e9.pdf\"", answer, StringComparison.Ordinal);
+    }
+
+    [Fact] // RFC 9110 section 7.6.1
+    public async Task What_a_connection_header_names_goes_no_further()
+    {
+        await using var hop = await EchoService.StartAsync(http =>
+        {
+            http.Response.Headers.Connection = "X-Internal";
+            http.Response.Headers["X-Internal"] = "1";
+            http.Response.Headers["X-Seen"] = string.Join(',', http.Request.Headers.Select(h => h.Key).Where(name => name.StartsWith("X-Hop", StringComparison.OrdinalIgnoreCase)));
+            return Task.CompletedTask;
+        });
+        await using var app = KestrelApp.Start(("Gateway:Routes:0:Path", "/hop"), ("Gateway:Routes:0:Destinations:0", hop.Address), ("Gateway:Routes:0:Public", "true"));
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/hop") { Headers = { { "Connection", "x-hop" }, { "X-Hop", "1" }, { "X-Hop-Stays", "1" } } };
+        using var answer = await app.Client.SendAsync(request);
+        Assert.Equal("X-Hop-Stays", answer.Headers.GetValues("X-Seen").Single());
+        Assert.False(answer.Headers.Contains("X-Internal"));
+    }
+
     [Theory] // ATTACKS 162, 163
     [InlineData("X-Auth-User")]
     [InlineData("x_auth_user")]
@@ -78,6 +116,12 @@ public sealed class GatewayTests : IAsyncLifetime
     [InlineData("X-Forwarded-User")]
     [InlineData("X-Roles")]
     [InlineData("X-Auth-Request-User")]
+    [InlineData("X-Authentik-Username")]
+    [InlineData("X-Goog-Authenticated-User-Email")]
+    [InlineData("Tailscale-User-Login")]
+    [InlineData("CF_Connecting_IP")]
+    [InlineData("True-Client-IP")]
+    [InlineData("Proxy")]
     public async Task Identity_from_outside_never_arrives(string name)
     {
         using var answer = await SendAsync(HttpMethod.Get, "/back/x", ("Authorization", $"Bearer {_token}"), (name, "admin"), ("Connection", "X-Auth-User"));
@@ -159,6 +203,50 @@ public sealed class GatewayTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_machine_that_is_off_is_as_good_as_one_that_refuses()
+    {
+        // Whose queue is full answers no further caller, as if nobody were there.
+        using var full = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        full.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        full.Listen(0);
+        var callers = Enumerable.Range(0, 4).Select(_ => new TcpClient()).ToList();
+        foreach (var caller in callers) _ = caller.ConnectAsync((IPEndPoint)full.LocalEndPoint!).ContinueWith(_ => { }, TaskScheduler.Default);
+        await using var app = KestrelApp.Start(
+            ("Gateway:Routes:0:Path", "/two"), ("Gateway:Routes:0:Destinations:0", $"http://{full.LocalEndPoint}"), ("Gateway:Routes:0:Destinations:1", _echo.Address), ("Gateway:Routes:0:Public", "true"));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => app.Client.GetAsync("/two/x")));
+        Assert.All(answers, answer => Assert.Equal(HttpStatusCode.OK, answer.StatusCode));
+        callers.ForEach(caller => caller.Dispose());
+    }
+
+    [Fact] // Whatever the body calls itself: the proxy would take the limit off for gRPC over HTTP/2.
+    public async Task A_routes_limit_holds_for_what_calls_itself_grpc_and_a_get_with_a_body_goes_out_once()
+    {
+        await using var service = await EchoService.StartAsync();
+        await using var app = KestrelApp.StartTls(
+            ("Gateway:Routes:0:Path", "/rpc"), ("Gateway:Routes:0:Destinations:0", service.Address), ("Gateway:Routes:0:Public", "true"), ("Gateway:Routes:0:MaxBodyMegabytes", "1"),
+            ("Gateway:Routes:1:Path", "/gone"), ("Gateway:Routes:1:Destinations:0", "http://127.0.0.1:1"), ("Gateway:Routes:1:Destinations:1", service.Address), ("Gateway:Routes:1:Public", "true"));
+        using var large = await CallAsync(HttpMethod.Post, "/rpc/x", new byte[3 << 20]);
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, large.StatusCode);
+
+        List<HttpStatusCode> got = [];
+        for (var i = 0; i < 24; i++)
+        {
+            using var answer = await CallAsync(HttpMethod.Get, "/gone/x", "{}"u8.ToArray());
+            if (answer.StatusCode == HttpStatusCode.OK) Assert.Equal(2, (await EchoService.ReadAsync(answer)).Body);
+            got.Add(answer.StatusCode);
+        }
+
+        Assert.Contains(HttpStatusCode.BadGateway, got);
+
+        Task<HttpResponseMessage> CallAsync(HttpMethod method, string path, byte[] body)
+        {
+            // Of unknown length, as a stream is.
+            var content = new StreamContent(new UnknownLength(body)) { Headers = { { "Content-Type", "application/grpc" } } };
+            return app.Client.SendAsync(new HttpRequestMessage(method, path) { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact, Content = content });
+        }
+    }
+
+    [Fact]
     public async Task An_ended_session_is_refused_on_the_next_request()
     {
         using var before = await SendAsync(HttpMethod.Get, "/orders", ("Authorization", $"Bearer {_token}"));
@@ -180,6 +268,11 @@ public sealed class GatewayTests : IAsyncLifetime
         await using var app = KestrelApp.Start(("Gateway:Routes:0:Path", "/bare"), ("Gateway:Routes:0:Destinations:0", bare.Address), ("Gateway:Routes:0:Public", "true"));
         using var answer = await app.Client.GetAsync("/bare");
         Assert.Equal((HttpStatusCode.NotFound, 0), (answer.StatusCode, (await answer.Content.ReadAsByteArrayAsync()).Length));
+    }
+
+    private sealed class UnknownLength(byte[] bytes) : MemoryStream(bytes)
+    {
+        public override bool CanSeek => false;
     }
 
     private Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, params (string Name, string Value)[] headers) => SendAsync(method, path, null, headers);

@@ -13,6 +13,7 @@ public sealed class SafePathTests
     [InlineData("/orders/?next=//evil.test/..%2f")]
     [InlineData("/orders/%61dmin")]
     [InlineData("/orders/caf%C3%A9")]
+    [InlineData("/orders/%F0%9F%8D%8E/a%20b")]
     [InlineData("/orders/a.b..c/...")]
     [InlineData("/orders/a%2eb")]
     [InlineData("/orders/a@b:c,d(e)")]
@@ -50,6 +51,9 @@ public sealed class SafePathTests
     [InlineData("/admin%2")]
     [InlineData("/admin%zz")]
     [InlineData("/adm\u00efn")]
+    [InlineData("/orders/caf%E9")]
+    [InlineData("/orders/%C0%AFadmin")]
+    [InlineData("/orders/%C3")]
     [InlineData("/a b")]
     [InlineData("/a\tb")]
     public void Paths_that_two_readers_could_read_differently_do_not(string target) => Assert.False(SafePath.Is(target));

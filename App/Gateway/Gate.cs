@@ -67,7 +67,12 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
         if (user is not null && audience.Length > 0) bound.Reached(rules["audience"]);
         var passage = new Passage(user, authorization, rules.ContainsKey("identity"), http.Response.Headers.SetCookie);
         http.Features.Set(passage);
-        if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } body) body.MaxRequestBodySize = long.Parse(rules["body"], System.Globalization.CultureInfo.InvariantCulture);
+        if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } body)
+        {
+            body.MaxRequestBodySize = long.Parse(rules["body"], System.Globalization.CultureInfo.InvariantCulture);
+            http.Features.Set<IHttpMaxRequestBodySizeFeature>(new Settled(body.MaxRequestBodySize));
+        }
+
         if (http.Features.Get<CameAsHead>() is not null) http.Request.Method = HttpMethods.Head;
         using (streams.Watch(http, user)) await PassAsync(http, proxy, next, passage, int.Parse(rules["retries"], System.Globalization.CultureInfo.InvariantCulture));
     }
@@ -93,7 +98,7 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
             }
 
             if (http.Response.HasStarted || http.RequestAborted.IsCancellationRequested) return;
-            if (failed.Error == ForwarderError.Request && attempt < retries && IsRepeatable(http.Request))
+            if (attempt < retries && IsUnreached(failed) && IsRepeatable(http.Request))
             {
                 var others = all.Where(d => d != proxy.ProxiedDestination).ToList();
                 proxy.AvailableDestinations = others.Count > 0 ? others : all;
@@ -109,9 +114,13 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
         }
     }
 
+    // A machine that is off refuses nothing: to reach it takes too long, which isn't the route's own time being over.
+    private static bool IsUnreached(IForwarderErrorFeature failed) =>
+        failed.Error == ForwarderError.Request || failed is { Error: ForwarderError.RequestTimedOut, Exception.InnerException: TimeoutException };
+
     private static bool IsRepeatable(HttpRequest request) =>
         (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method) || HttpMethods.IsOptions(request.Method))
-        && request.ContentLength is null or 0 && request.Headers.TransferEncoding.Count == 0 && request.HttpContext.Features.Get<IHttpUpgradeFeature>()?.IsUpgradableRequest != true;
+        && request.HttpContext.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody != true && request.HttpContext.Features.Get<IHttpUpgradeFeature>()?.IsUpgradableRequest != true;
 
     // The policies of our own pages aren't those of another service's; a renewed cookie is on its way with whatever is answered.
     private static void Clear(HttpContext http, Passage passage)
@@ -142,7 +151,9 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
     {
         var passage = http.Features.Get<Passage>() ?? throw new InvalidOperationException("A request is passed on that nobody let through.");
         var headers = request.Headers;
-        foreach (var name in headers.NonValidated.Select(h => h.Key).Where(StrippedHeaders.IsIdentity).ToList()) headers.Remove(name);
+        // RFC 9110 section 7.6.1; beside "close" or "keep-alive" Kestrel forgets what else the header names.
+        var hop = http.Request.Headers.GetCommaSeparatedValues("Connection");
+        foreach (var name in headers.NonValidated.Select(h => h.Key).Where(name => StrippedHeaders.IsIdentity(name) || hop.Contains(name, StringComparer.OrdinalIgnoreCase)).ToList()) headers.Remove(name);
         headers.Remove("Cookie");
         if (StrippedHeaders.Cookies(http.Request.Headers.Cookie, cookies) is { } kept) headers.TryAddWithoutValidation("Cookie", kept);
         headers.Remove("Authorization");
@@ -162,6 +173,7 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
     public ValueTask WriteResponseAsync(HttpContext http, HttpResponseMessage? answer)
     {
         if (answer is null || http.Features.Get<Passage>() is not { } passage) return default;
+        foreach (var name in answer.Headers.Connection) http.Response.Headers.Remove(name);
         string[] theirs = answer.Headers.TryGetValues("Set-Cookie", out var set) ? [.. StrippedHeaders.SetCookies(set, cookies)] : [];
         http.Response.Headers.SetCookie = passage.Renewed.Count == 0 ? theirs : (string?[])[.. passage.Renewed, .. theirs];
         if (passage.Renewed.Count > 0) http.Response.Headers.CacheControl = "no-store";
@@ -170,6 +182,14 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
 
     [LoggerMessage(9103, LogLevel.Error, "Route {Route} is for the audience {Audience}, which no registered service has: connect a service with that id or audience at /services, or name it in Services")]
     private partial void UnknownAudience(string route, string audience);
+
+    /// <summary>The route's limit, which the proxy would otherwise lift for whatever calls itself gRPC.</summary>
+    private sealed class Settled(long? most) : IHttpMaxRequestBodySizeFeature
+    {
+        public bool IsReadOnly => true;
+
+        public long? MaxRequestBodySize { get => most; set => throw new InvalidOperationException("The limit is the route's."); }
+    }
 
     private sealed record Passage(CurrentUser? User, string? Authorization, bool Identified, Microsoft.Extensions.Primitives.StringValues Renewed);
 }

@@ -107,6 +107,8 @@ internal sealed partial class GatewayConfig(IConfiguration configuration, Public
         ClusterId = route.Id,
         Destinations = route.Destinations.Distinct(StringComparer.OrdinalIgnoreCase).ToDictionary(d => d, d => new DestinationConfig { Address = d }, StringComparer.OrdinalIgnoreCase),
         LoadBalancingPolicy = "PowerOfTwoChoices",
+        // As they came: Kestrel has read them as UTF-8, and a cookie of one service counts for all of its host.
+        HttpClient = new HttpClientConfig { RequestHeaderEncoding = "utf-8" },
         HttpRequest = new ForwarderRequestConfig { ActivityTimeout = route.Timeout },
         HealthCheck = route.HealthPath is null ? null : new HealthCheckConfig
         {

@@ -10,6 +10,9 @@ internal static class GatewayModule
 {
     public const string RoutesSection = "Gateway:Routes";
 
+    /// <summary>Past it a destination isn't there, and another is tried.</summary>
+    private static readonly TimeSpan ConnectsWithin = TimeSpan.FromSeconds(3);
+
     public static IServiceCollection AddGateway(this IServiceCollection services)
     {
         services.AddSettings<GatewayRoutes>(RoutesSection);
@@ -22,7 +25,7 @@ internal static class GatewayModule
         services.AddSingleton<GatewayConfig>();
         services.AddHostedService<FollowSettings>();
         services.AddSingleton(ProvideRoutes);
-        services.AddReverseProxy().AddTransforms(context =>
+        services.AddReverseProxy().ConfigureHttpClient((_, handler) => handler.ConnectTimeout = ConnectsWithin).AddTransforms(context =>
         {
             var gate = context.Services.GetRequiredService<Gate>();
             context.AddRequestTransform(request => gate.WriteRequestAsync(request.HttpContext, request.ProxyRequest));

@@ -10,6 +10,9 @@ namespace App.Gateway;
 /// </summary>
 internal sealed class OpenStreams(SessionWatch watch, RevocationIndex revocations, TokenOptions options, TimeProvider time)
 {
+    // A service may say only with its first event that its answer is a stream.
+    private static readonly TimeSpan Again = TimeSpan.FromSeconds(30);
+
     /// <returns>Dispose when the request is over; null for a stranger's.</returns>
     public IDisposable? Watch(HttpContext http, CurrentUser? user)
     {
@@ -18,7 +21,7 @@ internal sealed class OpenStreams(SessionWatch watch, RevocationIndex revocation
         watched.Holds(watch.Subscribe(user.Id, _ => Look(), isQuick: true));
         Look(); // after subscribing: what came between is not missed
         var left = DateTimeOffset.FromUnixTimeSeconds(user.ExpiresAt) + options.AccessTokenLifetime + TokenOptions.ClockSkew - time.GetUtcNow();
-        watched.Holds(time.CreateTimer(_ => watched.Cut(IsStream), null, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan));
+        watched.Holds(time.CreateTimer(_ => watched.Cut(IsStream), null, left > TimeSpan.Zero ? left : TimeSpan.Zero, Again));
         return watched;
 
         void Look()

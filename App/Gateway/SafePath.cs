@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Text;
+using System.Text.Unicode;
 
 namespace App.Gateway;
 
@@ -16,7 +18,7 @@ internal static class SafePath
         var path = target.AsSpan(0, target.IndexOf('?', StringComparison.Ordinal) is >= 0 and var end ? end : target.Length);
         if (path is not ['/', ..] || path.ContainsAnyExcept(Plain) || path.Contains("//", StringComparison.Ordinal)) return false;
         Span<char> decoded = path.Length <= 1024 ? stackalloc char[path.Length] : new char[path.Length];
-        return Decode(path, decoded, out var length) && !HasDotSegment(decoded[..length]);
+        return Decode(path, decoded, out var length) && !HasDotSegment(decoded[..length]) && IsUtf8(decoded[..length]);
     }
 
     // One time, and only what stays an ordinary character of a segment: what is left of `%2525` is nobody's business to decode again.
@@ -39,6 +41,15 @@ internal static class SafePath
         }
 
         return true;
+    }
+
+    // What isn't stays encoded with us, and is encoded once more for the service.
+    private static bool IsUtf8(ReadOnlySpan<char> octets)
+    {
+        if (Ascii.IsValid(octets)) return true;
+        var bytes = new byte[octets.Length];
+        for (var i = 0; i < octets.Length; i++) bytes[i] = (byte)octets[i];
+        return Utf8.IsValid(bytes);
     }
 
     private static bool HasDotSegment(ReadOnlySpan<char> path)

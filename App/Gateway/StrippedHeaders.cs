@@ -9,7 +9,8 @@ internal static class StrippedHeaders
     private static readonly string[] Identity =
     [
         "x-auth-", "x-authenticated-", "x-user", "x-role", "x-email", "x-group", "x-remote-", "remote-", "x-webauth-", "x-renewed-",
-        "x-original-", "x-rewrite-",
+        "x-original-", "x-rewrite-", "x-authentik-", "x-goog-authenticated-", "x-amzn-oidc-", "cf-access-", "x-ms-client-principal", "x-consumer-", "x-pomerium-",
+        "x-vouch-", "tailscale-user-", "impersonate-",
     ];
 
     private static readonly string[] Forwarded = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix"];
@@ -26,7 +27,7 @@ internal static class StrippedHeaders
             if (plain.StartsWith(prefix)) return true;
         // Of the forwarding headers four are ours to write, in one spelling; under any other a stranger would choose their own address.
         if (plain.StartsWith("x-forwarded-") && !Forwarded.Contains(name, StringComparer.OrdinalIgnoreCase)) return true;
-        return plain is "x-real-ip" or "forwarded" or "x-http-method-override" or "x-http-method" or "x-method-override";
+        return plain is "x-real-ip" or "client-ip" or "x-client-ip" or "true-client-ip" or "x-cluster-client-ip" or "cf-connecting-ip" or "proxy" or "forwarded" or "x-http-method-override" or "x-http-method" or "x-method-override";
     }
 
     /// <summary>The client's cookies without ours: a service needs none, and must never see the one that renews, nor the one that makes a device known.</summary>

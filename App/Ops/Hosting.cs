@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net.Sockets;
+using System.Text;
 using App.Data;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
@@ -137,6 +138,7 @@ public static class Hosting
     private static void Limit(KestrelServerOptions kestrel)
     {
         kestrel.AddServerHeader = false;
+        kestrel.ResponseHeaderEncodingSelector = EncodingOf;
         kestrel.Limits.MaxRequestBodySize = 64 * 1024;
         kestrel.Limits.MaxRequestHeadersTotalSize = 32 * 1024;
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
@@ -144,6 +146,14 @@ public static class Hosting
         kestrel.Limits.Http2.MaxStreamsPerConnection = 100;
         kestrel.Limits.Http2.MaxRequestHeaderFieldSize = 32 * 1024;
     }
+
+    // Headers of a service behind the gateway pass byte for byte, as they were read: Latin-1, an address as UTF-8. Ours are ASCII, and those in each answer needn't be asked about.
+    private static Encoding? EncodingOf(string name) => name switch
+    {
+        "Content-Type" or "Date" or "Content-Length" or "Cache-Control" or "Vary" or "ETag" or "X-Content-Type-Options" or "Referrer-Policy" or "Content-Security-Policy" => null,
+        "Location" => Encoding.UTF8,
+        _ => Encoding.Latin1,
+    };
 
     private static void Limit(FormOptions forms)
     {
