@@ -119,6 +119,7 @@ public sealed class PushEventsTests : IAsyncLifetime
 
     [Theory]
     [InlineData("500", "401", "302", "204")]
+    [InlineData("""400 {"err":"invalid_key"}""", """400 {"err":"access_denied"}""")]
     [InlineData("400", """400 {"err":7}""", "400 not json", """400 {"err":"authentication_failed"}""")]
     public async Task Whatever_is_no_yes_and_no_refusal_is_tried_again_before_what_comes_after_it(params string[] answers)
     {
@@ -274,7 +275,7 @@ public sealed class PushEventsTests : IAsyncLifetime
         Assert.Equal("bound-api", bound.Got[0].Set.Audiences.Single());
         await _app.EndSessionAsync();
         await _app.ScopedAsync((App.Tokens.SigningKeys keys) => keys.RotateAsync(CancellationToken.None));
-        // Not 3 and 4: a start goes on a million later.
+        // Not 3 and 4: a start leaps on.
         var cursors = await _app.DbAsync(db => db.SecurityEvents.OrderBy(e => e.Cursor).Select(e => e.Cursor).ToArrayAsync());
         await bound.UntilAsync(2, cursors[3]);
         await _receiver.UntilAsync(cursors);

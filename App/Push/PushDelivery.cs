@@ -26,8 +26,8 @@ internal sealed class PushDelivery : IDisposable
     private const int LongestAnswer = 4096;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    // They speak of us, not of the event: another attempt may go through once somebody has set that right.
-    private static readonly string[] OfOurs = ["authentication_failed", "access_denied"];
+    // They speak of us, not of the event: another attempt may go through once somebody has set that right, or once a new key is known there.
+    private static readonly string[] OfOurs = ["authentication_failed", "access_denied", "invalid_key"];
 
     private readonly HttpClient _http;
     private readonly TimeProvider _time;

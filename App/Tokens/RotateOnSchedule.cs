@@ -15,6 +15,10 @@ internal sealed partial class RotateOnSchedule(
 
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
+    private static readonly TimeSpan BetweenTries = TimeSpan.FromSeconds(1);
+
+    private readonly CancellationTokenSource _over = new();
+
     // Before any hosted service runs on its own: a change that the follower sees first must not wait for the schedule.
     public override Task StartAsync(CancellationToken cancellationToken)
     {
@@ -62,19 +66,33 @@ internal sealed partial class RotateOnSchedule(
 
     private async Task ReloadAsync()
     {
-        try
+        // Not left to the next turn of the schedule: until then a key that is revoked might be the one that signs.
+        var over = _over.Token;
+        for (var failing = false; ; failing = true)
         {
-            await ring.LoadAsync();
-        }
-        catch (Exception e)
-        {
-            LogFailed(e.Message); // The next turn of the schedule tries again.
+            try
+            {
+                await ring.LoadAsync(over);
+                return;
+            }
+            catch (Exception e) when (!over.IsCancellationRequested)
+            {
+                if (!failing) LogFailed(e.Message);
+                await Task.Delay(BetweenTries, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            catch (Exception)
+            {
+                return; // The process ends.
+            }
         }
     }
 
     public override void Dispose()
     {
         index.Applied -= OnApplied;
+        if (_over.IsCancellationRequested) return; // once as itself, once as a hosted service
+        _over.Cancel();
+        _over.Dispose();
         base.Dispose();
     }
 

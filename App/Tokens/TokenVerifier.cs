@@ -19,6 +19,7 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
         var algorithm = Algorithm;
         if (StrictToken.Parse(token, algorithm, out var fault) is not { } strict) return new TokenVerdict.Refused(fault);
         if (boundTo is not null && (strict.Audience is not [var only] || only != boundTo || only == options.Audience)) return new TokenVerdict.Refused(TokenFault.MeantForOthers);
+        if (boundTo is null && !strict.Audience.Contains(options.Audience)) return new TokenVerdict.Refused(TokenFault.MeantForOthers); // before its signature costs anything
         if (!IsInTime(strict.User.IssuedAt, strict.User.ExpiresAt, strict.NotBefore, out fault)) return new TokenVerdict.Refused(fault);
         if ((ring.IsShared ? ring.Signing.Key : ring.Find(strict.KeyId)) is not { } key) return new TokenVerdict.Refused(TokenFault.UnknownKey);
 
