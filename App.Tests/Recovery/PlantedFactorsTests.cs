@@ -1,5 +1,6 @@
 using System.Net;
 using App.Factors;
+using App.Mail;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
 using App.Tests.Factors;
@@ -132,17 +133,50 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
         await _app.SignInAsync(user with { Password = NewPassword }); // and no second step is asked for
     }
 
-    [Fact] // Whoever reads along in the mailbox that its owner leaves gets past no second step by that.
-    public async Task What_the_owner_added_stays_when_the_change_of_their_address_is_undone()
+    [Theory] // Whoever reads along in the mailbox that its owner leaves gets past no second step by that.
+    [InlineData(false)]
+    [InlineData(true)] // An older release's link doesn't say whether the address had been confirmed.
+    public async Task What_the_owner_added_stays_when_the_change_of_their_address_is_undone(bool older)
     {
         var user = await ConfirmedAsync();
         await _app.TurnOnTwoStepAsync(user);
-        await _app.SendAsync(HttpMethod.Post, "/api/account/email", cookies: user.Cookies, json: new { email = "new@example.test", password = user.Password });
-        var confirm = TestMail.TokenIn(await _app.Mail.LastToAsync("new@example.test"));
-        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", cookies: user.Cookies, json: new { token = confirm })).StatusCode);
+        await ChangeAsync(user, "new@example.test");
+        if (older) await _app.DbAsync(db => db.Set<OneTimeLink>().Where(l => l.Holds != null).ExecuteUpdateAsync(set => set.SetProperty(l => l.Details, l => l.Details!.Replace(",\"Confirmed\":true", ""))));
 
-        Assert.NotNull((await _app.PostFormAsync(TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email)), "undo-email", [])).Location());
+        var reset = (await _app.PostFormAsync(TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email)), "undo-email", [])).Location();
+        Assert.DoesNotContain("removeTwoStep", await _app.Client.GetStringAsync(reset), StringComparison.Ordinal);
         Assert.Equal(1, await _app.DbAsync(db => db.Authenticators.CountAsync()));
+    }
+
+    [Theory] // Somebody signs up with an address that isn't theirs, moves on to one that is, and waits for its owner to take it back.
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_was_planted_before_the_address_was_confirmed_goes_after_a_change_of_it_is_undone(bool twice)
+    {
+        var stranger = await _app.SignUpAsync();
+        var planted = new SoftKey();
+        await new PasskeyBrowser(_app).AddAsync(planted, stranger);
+        await _app.TurnOnTwoStepAsync(stranger);
+        await ChangeAsync(stranger, "evil-1@example.test");
+        var undo = TestMail.LinkIn(await _app.Mail.LastToAsync(stranger.Email));
+        if (twice) await ChangeAsync(stranger, "evil-2@example.test");
+
+        var reset = (await _app.PostFormAsync(undo, "undo-email", [])).Location();
+        Assert.Contains("removeTwoStep", await _app.Client.GetStringAsync(reset), StringComparison.Ordinal);
+        Assert.Equal("/account/sign-in", (await _app.PostFormAsync(reset, "reset", [new("password", NewPassword), new("removeTwoStep", "true")])).Location());
+        await Answers.AssertProblemAsync(await new PasskeyBrowser(_app).SignInAsync(planted), 400, "Invalid credentials");
+        await _app.SignInAsync(stranger with { Password = NewPassword });
+    }
+
+    [Fact]
+    public async Task An_address_that_was_confirmed_since_stays_so_when_an_older_change_is_undone()
+    {
+        var user = await _app.SignUpAsync();
+        await ChangeAsync(user, "other@example.test");
+        var undo = TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
+        await ChangeAsync(user, user.Email);
+        Assert.NotNull((await _app.PostFormAsync(undo, "undo-email", [])).Location());
+        Assert.True(await _app.DbAsync(db => db.Users.Where(u => u.Id == user.Id).Select(u => u.EmailConfirmed).SingleAsync()));
     }
 
     [Theory] // ATTACKS 124, and somebody who signs up with an address that isn't theirs, and waits for its owner.
@@ -266,6 +300,13 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
         var user = await _app.SignUpAsync();
         Assert.Equal(HttpStatusCode.OK, (await _app.PostFormAsync(TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email)), "confirm-email", [], user.Cookies)).StatusCode);
         return user;
+    }
+
+    private async Task ChangeAsync(TestUser user, string email)
+    {
+        Assert.Equal(HttpStatusCode.Accepted, (await _app.SendAsync(HttpMethod.Post, "/api/account/email", cookies: user.Cookies, json: new { email, password = user.Password })).StatusCode);
+        var token = TestMail.TokenIn(await _app.Mail.LastToAsync(email));
+        Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Post, "/api/account/email/confirm", cookies: user.Cookies, json: new { token })).StatusCode);
     }
 
     private async Task<TestUser> SignInElsewhereAsync(TestUser user) => await TestUser.ReadAsync(_app,

@@ -99,4 +99,5 @@ internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, 
 
 /// <summary>The address that somebody wants, until its letter is answered; or had, until they can't have it back any more.</summary>
 /// <param name="SessionId">The session that wanted the change, or an earlier one that its owner could have disowned until then. None where an older release began it.</param>
-internal sealed record WantedEmail(Guid UserId, string Email, string Key, Guid? SessionId = null);
+/// <param name="Confirmed">Of a former address: whether it had been shown to be theirs. An older release's links don't say, and end within a week of it.</param>
+internal sealed record WantedEmail(Guid UserId, string Email, string Key, Guid? SessionId = null, bool Confirmed = true);

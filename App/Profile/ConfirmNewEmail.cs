@@ -64,7 +64,7 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
             await using var transaction = await db.BeginWriteAsync(ct);
             if (!await links.UseAsync(link, ct) || await links.HoldsAsync(wanted.Key, id, ct)) return Outcome.LinkOver;
             var user = await db.Users.SingleAsync(u => u.Id == id, ct);
-            var (oldEmail, oldKey) = (user.Email!, user.NormalizedEmail!);
+            var former = new WantedEmail(id, user.Email!, user.NormalizedEmail!, null, user.EmailConfirmed);
             (user.Email, user.UserName, user.NormalizedEmail, user.NormalizedUserName, user.EmailConfirmed) = (wanted.Email, wanted.Email, wanted.Key, wanted.Key, true);
             audit.Add("email-changed", id, caller.SessionId, client.Address);
             await db.SaveChangesAsync(ct);
@@ -77,7 +77,7 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
             // Nor what strangers have tried at the new one, when it was nobody's.
             await guesses.ForgetAsync(wanted.Key, ct);
             // A thief might else sign up with the old address and so bar the way back.
-            letters.Changed(user, oldEmail, links.Add(UndoEmail.Link, id, UndoLasts, JsonSerializer.Serialize(new WantedEmail(id, oldEmail, oldKey, session)), holds: oldKey));
+            letters.Changed(user, former.Email, links.Add(UndoEmail.Link, id, UndoLasts, JsonSerializer.Serialize(former with { SessionId = session }), holds: former.Key));
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             return Outcome.Changed;

@@ -41,7 +41,9 @@ internal sealed class UndoEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnd
             if (!await links.UseAsync(link, ct)) return new Outcome.LinkOver();
             var user = await db.Users.SingleAsync(u => u.Id == id, ct);
             var taken = user.Email!;
-            (user.Email, user.UserName, user.NormalizedEmail, user.NormalizedUserName, user.EmailConfirmed) = (former.Email, former.Email, former.Key, former.Key, true);
+            // As confirmed as it was, or is: where nobody had shown it to be theirs, a stranger may have made the account, and the new password takes away what they left there.
+            user.EmailConfirmed = former.Confirmed || (user.EmailConfirmed && user.NormalizedEmail == former.Key);
+            (user.Email, user.UserName, user.NormalizedEmail, user.NormalizedUserName) = (former.Email, former.Email, former.Key, former.Key);
             (user.PasswordHash, user.SecurityStamp) = (null, Guid.NewGuid().ToString("N"));
             audit.Add("email-change-undone", id, address: client.Address);
             await db.SaveChangesAsync(ct);
