@@ -51,7 +51,17 @@ internal sealed class OneTimeLinks(AppDb db, TimeProvider time)
     public static readonly Sweep Sweep = new((db, now, ct) => db.ForgetAsync(db.Set<OneTimeLink>().Where(l => l.ExpiresAt < now).OrderBy(l => l.ExpiresAt), ct));
 
     /// <returns>The text for the link, which can't be had again. The row is saved by the caller.</returns>
-    public string Add(string purpose, Guid? userId, TimeSpan life, string? details = null, string? holds = null)
+    public string Add(string purpose, Guid? userId, TimeSpan life, string? details = null, string? holds = null) =>
+        AddUntil(purpose, userId, time.GetUtcNow() + life, details, holds);
+
+    /// <summary>The same, and it ends later than each before it of its owner and purpose: its end tells which was first, which clocks that differ, or are set back, don't.</summary>
+    public async Task<string> AddAfterAsync(string purpose, Guid userId, TimeSpan life, string details, string holds, CancellationToken ct)
+    {
+        var (end, last) = (time.GetUtcNow() + life, await db.Set<OneTimeLink>().Where(l => l.UserId == userId && l.Purpose == purpose).OrderByDescending(l => l.ExpiresAt).Select(l => l.ExpiresAt).FirstOrDefaultAsync(ct));
+        return AddUntil(purpose, userId, end > last ? end : last.AddTicks(1), details, holds);
+    }
+
+    private string AddUntil(string purpose, Guid? userId, DateTimeOffset end, string? details, string? holds)
     {
         var secret = RandomNumberGenerator.GetBytes(Size);
         db.Set<OneTimeLink>().Add(new OneTimeLink
@@ -61,7 +71,7 @@ internal sealed class OneTimeLinks(AppDb db, TimeProvider time)
             UserId = userId,
             Details = details,
             Holds = holds is null ? null : HashOf(holds),
-            ExpiresAt = time.GetUtcNow() + life,
+            ExpiresAt = end,
         });
         return Base64Url.EncodeToString(secret);
     }
@@ -92,7 +102,7 @@ internal sealed class OneTimeLinks(AppDb db, TimeProvider time)
             .ExecuteUpdateAsync(set => set.SetProperty(l => l.UsedAt, now).SetProperty(l => l.Details, (string?)null), ct);
     }
 
-    /// <summary>Withdraws its owner's links of the same purpose that are no older, in the caller's transaction. Links of one purpose last equally long, so the end tells the beginning.</summary>
+    /// <summary>Withdraws its owner's links of the same purpose that are no older, in the caller's transaction: of those that were made by <see cref="AddAfterAsync"/>.</summary>
     public Task WithdrawSinceAsync(OneTimeLink link, CancellationToken ct)
     {
         var now = time.GetUtcNow();

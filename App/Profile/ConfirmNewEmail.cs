@@ -77,7 +77,7 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
             // Nor what strangers have tried at the new one, when it was nobody's.
             await guesses.ForgetAsync(wanted.Key, ct);
             // A thief might else sign up with the old address and so bar the way back.
-            letters.Changed(user, former.Email, links.Add(UndoEmail.Link, id, UndoLasts, JsonSerializer.Serialize(former with { SessionId = session }), holds: former.Key));
+            letters.Changed(user, former.Email, await links.AddAfterAsync(UndoEmail.Link, id, UndoLasts, JsonSerializer.Serialize(former with { SessionId = session }), former.Key, ct));
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             return Outcome.Changed;
