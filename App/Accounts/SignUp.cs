@@ -132,13 +132,14 @@ internal sealed partial class SignUp(
         try
         {
             await using var transaction = await db.BeginWriteAsync(ct);
-            // An address that was changed by mistake, or by a thief, is kept for its owner as long as they can undo that.
-            if (await links.HoldsAsync(applicant.Key, null, ct)) return new Outcome.EmailInUse(Kept: true);
             if (also is not null && !await also()) return new Outcome.EmailInUse();
             db.Users.Add(user);
             if (!confirmed) outbox.AskToConfirm(user);
             audit.Add("signed-up", user.Id, address: client.Address);
             var grant = await start.BeginAsync(user, [Amr.Password], client, replaced, ct) ?? throw new UnreachableException();
+            // An address that was changed by mistake, or by a thief, is kept for its owner as long as they can undo that.
+            // Asked once the row is there, which waits for a change that is just setting the address free.
+            if (await links.HoldsAsync(applicant.Key, null, ct)) return new Outcome.EmailInUse(Kept: true);
             // What strangers have tried at an address that was nobody's isn't held against its owner.
             await guesses.ForgetAsync(applicant.Key, ct);
             await db.SaveChangesAsync(ct);

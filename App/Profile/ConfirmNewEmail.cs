@@ -62,12 +62,14 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
         try
         {
             await using var transaction = await db.BeginWriteAsync(ct);
-            if (!await links.UseAsync(link, ct) || await links.HoldsAsync(wanted.Key, id, ct)) return Outcome.LinkOver;
+            if (!await links.UseAsync(link, ct)) return Outcome.LinkOver;
             var user = await db.Users.SingleAsync(u => u.Id == id, ct);
             var former = new WantedEmail(id, user.Email!, user.NormalizedEmail!, null, user.EmailConfirmed);
             (user.Email, user.UserName, user.NormalizedEmail, user.NormalizedUserName, user.EmailConfirmed) = (wanted.Email, wanted.Email, wanted.Key, wanted.Key, true);
             audit.Add("email-changed", id, caller.SessionId, client.Address);
             await db.SaveChangesAsync(ct);
+            // Only now, as sign-up does.
+            if (await links.HoldsAsync(wanted.Key, id, ct)) return Outcome.LinkOver;
             await events.UserChangedAsync(Causes.EmailChanged, id, ct);
             // What was sent to the old address must not open the account any more, but for the way back, which can take away as much.
             var disownable = await links.DetailsAsync(id, LooseEnds.NotMeLink, ct);
