@@ -62,6 +62,7 @@ internal sealed class ConfirmNewEmail(AppDb db, OneTimeLinks links, LooseEnds lo
         try
         {
             await using var transaction = await db.BeginWriteAsync(ct);
+            await db.HoldUserAsync(id, ct);
             if (!await links.UseAsync(link, ct)) return Outcome.LinkOver;
             var user = await db.Users.SingleAsync(u => u.Id == id, ct);
             var former = new WantedEmail(id, user.Email!, user.NormalizedEmail!, null, user.EmailConfirmed);

@@ -38,6 +38,7 @@ internal sealed class UndoEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnd
         try
         {
             await using var transaction = await db.BeginWriteAsync(ct);
+            await db.HoldUserAsync(id, ct);
             if (!await links.UseAsync(link, ct)) return new Outcome.LinkOver();
             var user = await db.Users.SingleAsync(u => u.Id == id, ct);
             var taken = user.Email!;

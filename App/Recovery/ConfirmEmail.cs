@@ -55,13 +55,14 @@ internal sealed class ConfirmEmail(AppDb db, OneTimeLinks links, Outbox outbox, 
     public async Task<Outcome> TryAsync(string? token, CurrentUser? caller, Client client, CancellationToken ct)
     {
         if (await links.FindAsync(Link, token, ct) is not { } link) return Outcome.LinkOver;
-        if (link.UserId != caller?.Id) return Outcome.SignInFirst;
+        if (caller is null || link.UserId != caller.Id) return Outcome.SignInFirst;
         await using var transaction = await db.BeginWriteAsync(ct);
-        var user = await db.Users.SingleOrDefaultAsync(u => u.Id == link.UserId, ct);
+        await db.HoldUserAsync(caller.Id, ct);
+        var user = await db.Users.SingleOrDefaultAsync(u => u.Id == caller.Id, ct);
         // The letter went to one address; another has to be confirmed by a letter of its own.
         if (user is null || user.NormalizedEmail != link.Details || !await links.UseAsync(link, ct)) return Outcome.LinkOver;
         user.EmailConfirmed = true;
-        audit.Add("email-confirmed", user.Id, caller?.SessionId, client.Address);
+        audit.Add("email-confirmed", user.Id, caller.SessionId, client.Address);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return Outcome.Confirmed;

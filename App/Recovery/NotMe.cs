@@ -30,6 +30,7 @@ internal sealed class NotMe(AppDb db, OneTimeLinks links, LooseEnds looseEnds, R
     {
         if (await links.FindAsync(Link, token, ct) is not { UserId: { } id } link) return new Outcome.LinkOver();
         await using var transaction = await db.BeginWriteAsync(ct);
+        await db.HoldUserAsync(id, ct);
         if (!await links.UseAsync(link, ct)) return new Outcome.LinkOver();
         var user = await db.Users.SingleAsync(u => u.Id == id, ct);
         (user.PasswordHash, user.SecurityStamp) = (null, Guid.NewGuid().ToString("N"));

@@ -87,6 +87,7 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
         var hash = await passwords.HashAsync(request.Password, ct);
 
         await using var transaction = await db.BeginWriteAsync(ct);
+        await db.HoldUserAsync(user.Id, ct);
         if (!await links.UseAsync(link, ct)) return new Outcome.LinkOver();
         if (!user.EmailConfirmed)
         {
