@@ -66,6 +66,18 @@ public sealed class ResetTests : IAsyncLifetime
         Assert.Contains("no longer good", await _app.Client.GetStringAsync("/account/reset?token=" + token), StringComparison.Ordinal);
     }
 
+    [Fact] // As a letter that was being written while the address changed: whoever reads there must not open the account by it.
+    public async Task A_link_is_good_while_the_account_has_the_address_that_it_went_to()
+    {
+        var user = await _app.SignUpAsync();
+        var token = await AskAsync(user.Email);
+        await _app.DbAsync(db => db.Users.ExecuteUpdateAsync(set => set.SetProperty(u => u.Email, "other@example.test").SetProperty(u => u.NormalizedEmail, "OTHER@EXAMPLE.TEST")));
+        var page = await _app.Client.GetStringAsync("/account/reset?token=" + token);
+        Assert.Contains("no longer good", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("other@example.test", page, StringComparison.Ordinal);
+        await Answers.AssertProblemAsync(await ResetAsync(token, NewPassword), 400, "This link has been used or is too old");
+    }
+
     [Fact] // ATTACKS 120
     public async Task A_link_is_for_its_own_account()
     {

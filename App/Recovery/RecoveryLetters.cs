@@ -38,7 +38,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
         var (key, returnUrl) = Parts(asked);
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == key, ct) is not { IsLocked: false } user) return null;
         using var language = new LanguageOf(user.Language);
-        var token = links.Add(SetPassword.ResetLink, user.Id, ResetLasts);
+        var token = links.Add(SetPassword.ResetLink, user.Id, ResetLasts, user.NormalizedEmail);
         audit.Add("reset-asked", user.Id);
         return Letter(user, Say(Text.ResetSubject), [Say(Text.ResetAsked), Text.ResetOnce], (Text.ResetButton, "/account/reset?token=" + token + Next(returnUrl)), Text.ResetNotYou);
     }
@@ -48,7 +48,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
     {
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id, ct) is not { IsLocked: false } user) return null;
         using var language = new LanguageOf(user.Language);
-        var token = links.Add(SetPassword.ResetLink, user.Id, ResetLasts);
+        var token = links.Add(SetPassword.ResetLink, user.Id, ResetLasts, user.NormalizedEmail);
         return Letter(user, Say(Text.ResetSubject), [Say(Text.ResetStarted), Text.ResetOnce], (Text.ResetButton, "/account/reset?token=" + token), Text.ResetNotWanted);
     }
 
@@ -85,6 +85,8 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
 
     private async Task<AddressedLetter?> NewDeviceAsync(WhoAndWhere where, CancellationToken ct)
     {
+        // A change of the address withdraws the link: one that is under way is waited for, or waits.
+        await db.HoldUserAsync(where.UserId, ct);
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == where.UserId, ct) is not { } user) return null;
         using var language = new LanguageOf(user.Language);
         var token = links.Add(NotMe.Link, user.Id, ConfirmLasts, where.SessionId.ToString());

@@ -61,7 +61,7 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
     }
 
     /// <summary>Whether a link is still good; looking doesn't use it up.</summary>
-    public async Task<bool> IsGoodAsync(string? token, CancellationToken ct) => await links.FindAsync(SetPassword.ResetLink, token, ct) is not null;
+    public async Task<bool> IsGoodAsync(string? token, CancellationToken ct) => await FindAsync(token, ct) is not null;
 
     /// <param name="Min">Of a new password of the link's owner.</param>
     /// <param name="MayRemoveTwoStep">As <see cref="ResetRequest.RemoveTwoStep"/> does.</param>
@@ -70,8 +70,7 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
     /// <returns>For a bad link, anybody's length and no address.</returns>
     public async Task<Terms> DescribeAsync(string? token, CancellationToken ct)
     {
-        var id = (await links.FindAsync(SetPassword.ResetLink, token, ct))?.UserId;
-        var user = await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id, ct);
+        var user = (await FindAsync(token, ct))?.User;
         var isOn = user is not null && await second.IsOnAsync(user.Id, ct);
         var (min, max) = policy.LengthFor(isOn && user!.EmailConfirmed);
         return new Terms(min, max, user?.Email, isOn && !user!.EmailConfirmed);
@@ -80,8 +79,7 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
     public async Task<Outcome> TryAsync(ResetRequest request, Client client, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(request);
-        if (await links.FindAsync(SetPassword.ResetLink, request.Token, ct) is not { } link) return new Outcome.LinkOver();
-        if (await db.Users.SingleOrDefaultAsync(u => u.Id == link.UserId, ct) is not { IsLocked: false } user) return new Outcome.LinkOver();
+        if (await FindAsync(request.Token, ct) is not (var link, var user)) return new Outcome.LinkOver();
         if (request.Email is not null && (!EmailAddress.TryParse(request.Email, out var email) || email.Key != user.NormalizedEmail)) return new Outcome.LinkOver();
         if (policy.Check(request.Password, user.Email!, user.Name, user.EmailConfirmed && await second.IsOnAsync(user.Id, ct)) is { Count: > 0 } faults) return new Outcome.Invalid(faults);
         var hash = await passwords.HashAsync(request.Password, ct);
@@ -104,4 +102,11 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
         await transaction.CommitAsync(ct);
         return new Outcome.Done();
     }
+
+    private async Task<(OneTimeLink Link, User User)?> FindAsync(string? token, CancellationToken ct) =>
+        await links.FindAsync(SetPassword.ResetLink, token, ct) is { } link
+        && await db.Users.SingleOrDefaultAsync(u => u.Id == link.UserId, ct) is { IsLocked: false } user && IsTo(user, link) ? (link, user) : null;
+
+    // The letter went to one address, as that of a confirmation does; where no letter brought the link it names none.
+    private static bool IsTo(User user, OneTimeLink link) => link.Details is null || link.Details == user.NormalizedEmail;
 }
