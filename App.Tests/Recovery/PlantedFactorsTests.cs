@@ -1,10 +1,14 @@
 using System.Net;
+using App.Data;
 using App.Factors;
 using App.Mail;
+using App.Recovery;
+using App.Sessions;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
 using App.Tests.Factors;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace App.Tests.Recovery;
 
@@ -177,6 +181,24 @@ public sealed class PlantedFactorsTests : IAsyncLifetime
         await ChangeAsync(user, user.Email);
         Assert.NotNull((await _app.PostFormAsync(undo, "undo-email", [])).Location());
         Assert.True(await _app.DbAsync(db => db.Users.Where(u => u.Id == user.Id).Select(u => u.EmailConfirmed).SingleAsync()));
+    }
+
+    [Fact]
+    public async Task Who_confirms_the_address_while_a_reset_hashes_the_password_keeps_their_passkeys()
+    {
+        var user = await _app.SignUpAsync();
+        var (own, confirm) = (new SoftKey(), TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email)));
+        await new PasskeyBrowser(_app).AddAsync(own, user);
+        await _app.PostTextAsync("/api/users/forgot", $$"""{"email":"{{user.Email}}"}""");
+        var token = TestMail.TokenIn(await _app.Mail.LastToAsync(user.Email));
+        var outcome = await _app.ScopedAsync<IServiceProvider, ResetPassword.Outcome>(async services =>
+        {
+            await services.GetRequiredService<AppDb>().Users.SingleAsync(u => u.Id == user.Id); // what the reset has read
+            await _app.PostFormAsync(confirm, "confirm-email", [], user.Cookies);
+            return await services.GetRequiredService<ResetPassword>().TryAsync(new ResetRequest { Token = token, Password = NewPassword }, new Client("127.0.0.1", ""), CancellationToken.None);
+        });
+        Assert.IsType<ResetPassword.Outcome.Done>(outcome);
+        Assert.Equal(HttpStatusCode.OK, (await new PasskeyBrowser(_app).SignInAsync(own)).StatusCode);
     }
 
     [Theory] // ATTACKS 124, and somebody who signs up with an address that isn't theirs, and waits for its owner.

@@ -87,6 +87,9 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
         await using var transaction = await db.BeginWriteAsync(ct);
         await db.HoldUserAsync(user.Id, ct);
         if (!await links.UseAsync(link, ct)) return new Outcome.LinkOver();
+        // Hashing takes a while, in which their address may have been confirmed, or changed.
+        await db.Entry(user).ReloadAsync(ct);
+        if (!IsTo(user, link)) return new Outcome.LinkOver();
         if (!user.EmailConfirmed)
         {
             // Whoever made an account with an address that isn't theirs may have left themselves a way in, for when its owner takes it over. A second
