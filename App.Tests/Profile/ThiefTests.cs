@@ -149,6 +149,21 @@ public sealed class ThiefTests : IAsyncLifetime
         Assert.Equal(letters + 1, (await _app.Mail.ToAsync(user.Email)).Count);
     }
 
+    [Theory]
+    [InlineData("end")]
+    [InlineData("end-others")]
+    public async Task Nor_does_the_profile_page_say_that_an_address_is_pending_that_a_disowned_session_asked_for(string act)
+    {
+        var user = await _app.SignUpAsync();
+        var theirs = await _app.SignInAsync(user);
+        await AskAsync(theirs, "evil@example.test");
+        Assert.True(await IsPendingAsync());
+        await _app.PostFormAsync("/account/activity/" + act, "", [new("id", theirs.SessionId.ToString())], user.Cookies);
+        Assert.False(await IsPendingAsync());
+
+        async Task<bool> IsPendingAsync() => (await (await _app.SendAsync(HttpMethod.Get, "/account/profile", cookies: user.Cookies)).Content.ReadAsStringAsync()).Contains("asked for another address", StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_thief_who_changed_the_address_can_t_delete_what_its_owner_can_take_back()
     {

@@ -1,4 +1,5 @@
 using App.Accounts;
+using App.Audit;
 using App.Data;
 using App.Events;
 using App.Factors;
@@ -36,7 +37,7 @@ internal static class DisownForm
 }
 
 /// <summary>Somebody sees a session of theirs that isn't.</summary>
-internal sealed class Disown(AppDb db, RevokeSessions revoke, RemoveFactors factors, LooseEnds looseEnds, KnownDevices devices, Outbox outbox, TimeProvider time)
+internal sealed class Disown(AppDb db, RevokeSessions revoke, RemoveFactors factors, LooseEnds looseEnds, KnownDevices devices, Outbox outbox, AuditLog audit, TimeProvider time)
 {
     public enum Outcome
     {
@@ -64,6 +65,7 @@ internal sealed class Disown(AppDb db, RevokeSessions revoke, RemoveFactors fact
         var owner = await db.Users.SingleAsync(u => u.Id == user.Id, ct);
         var known = devices.Knows(client, owner);
         owner.SecurityStamp = Guid.NewGuid().ToString("N");
+        audit.Add("disowned", user.Id, sessionId, client.Address);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         if (known) await devices.RememberAsync(http, user.Id, ct);
