@@ -16,6 +16,9 @@ internal static class OwnerLetters
     /// <summary>So many letters an hour about one address or person, whoever asks for them.</summary>
     public const int AnHour = 3;
 
+    /// <summary>How long a letter counts. The link of one that was asked for is good as long, or anybody could use all of them up and keep a person without.</summary>
+    public static readonly TimeSpan Counted = TimeSpan.FromHours(1);
+
     extension(Outbox outbox)
     {
         public void AskToConfirm(User user) => outbox.AddDraft(ConfirmEmail, user.Id.ToString(), user.NormalizedEmail, user.Id);
@@ -24,7 +27,7 @@ internal static class OwnerLetters
             outbox.AddDraft(PasswordChanged, JsonSerializer.Serialize(new WhoAndWhere(user.Id, null, client.Address, client.UserAgent)), userId: user.Id);
 
         /// <returns>False when this address or person has had enough letters for now. In the caller's write transaction.</returns>
-        public async Task<bool> MayAskAsync(string countedAs, CancellationToken ct) => await outbox.CountAsync(countedAs, TimeSpan.FromHours(1), ct) < AnHour;
+        public async Task<bool> MayAskAsync(string countedAs, CancellationToken ct) => await outbox.CountAsync(countedAs, Counted, ct) < AnHour;
     }
 }
 

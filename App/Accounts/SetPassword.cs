@@ -21,6 +21,9 @@ internal sealed class SetPassword(
     /// <summary>The purpose of the link in a reset letter.</summary>
     public const string ResetLink = "reset";
 
+    /// <summary>How long it is good. Its letter is tried as long, so that none arrives whose link is over.</summary>
+    public static readonly TimeSpan ResetLasts = OwnerLetters.Counted;
+
     /// <summary>What the page says while a new password is typed. Whose it will be, the form says, or the session, or the link of a reset.</summary>
     public static async Task<Ok<JudgePassword.Verdict>> JudgeAsync(HttpContext http, JudgePassword judge, OneTimeLinks links, AppDb db, CancellationToken ct)
     {

@@ -70,7 +70,7 @@ internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, 
         var (asker, recipient) = ($"{user.Id} {Letter}", $"{Letter} {email.Key}");
         if (await outbox.MayAskAsync(asker, ct) && await outbox.MayAskAsync(recipient, ct))
         {
-            outbox.AddDraft(Letter, JsonSerializer.Serialize(new WantedEmail(user.Id, email.Text, email.Key, caller.SessionId)), asker, user.Id);
+            outbox.AddDraft(Letter, JsonSerializer.Serialize(new WantedEmail(user.Id, email.Text, email.Key, caller.SessionId)), asker, user.Id, ProfileLetters.ConfirmLasts);
             outbox.CountAlso(recipient);
         }
 

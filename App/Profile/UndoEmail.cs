@@ -18,8 +18,6 @@ internal sealed class UndoEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnd
 {
     public const string Link = "undo-email";
 
-    private static readonly TimeSpan ResetLasts = TimeSpan.FromMinutes(30);
-
     public abstract record Outcome
     {
         /// <param name="ResetToken">For the page where the new password is chosen.</param>
@@ -57,7 +55,7 @@ internal sealed class UndoEmail(AppDb db, OneTimeLinks links, LooseEnds looseEnd
             await looseEnds.OfAddressAsync(id, ct);
             await links.WithdrawSinceAsync(link, ct);
             letters.Undone(user, taken);
-            var reset = links.Add(SetPassword.ResetLink, id, ResetLasts);
+            var reset = links.Add(SetPassword.ResetLink, id, SetPassword.ResetLasts);
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             return new Outcome.Undone(reset);

@@ -22,8 +22,6 @@ internal sealed class AskForReset(AppDb db, Outbox outbox)
     /// <summary>The one that an administrator has sent.</summary>
     public const string StartedLetter = "reset-started";
 
-    private static readonly TimeSpan UsefulFor = TimeSpan.FromHours(1);
-
     public abstract record Outcome
     {
         public sealed record Asked : Outcome;
@@ -39,7 +37,7 @@ internal sealed class AskForReset(AppDb db, Outbox outbox)
         Enough,
     }
 
-    /// <summary>202 with nothing in it for every address, known or not; a letter follows where there is an account, whose link is good for half an hour. 400 for what can't be an address.</summary>
+    /// <summary>202 with nothing in it for every address, known or not; a letter follows where there is an account, whose link is good for an hour. 400 for what can't be an address.</summary>
     public static async Task<Results<Accepted<Nothing>, ProblemHttpResult>> HandleAsync(HttpContext http, AskForReset ask, CancellationToken ct)
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
@@ -57,7 +55,7 @@ internal sealed class AskForReset(AppDb db, Outbox outbox)
         // Enough for whoever deletes the first by mistake, too few to fill anybody's letter box.
         // Apart from the letters of a sign-up, which anybody may ask for in the owner's name.
         var counted = $"{Letter} {email.Key}";
-        if (await outbox.MayAskAsync(counted, ct)) outbox.AddDraft(Letter, string.IsNullOrEmpty(returnUrl) ? email.Key : $"{email.Key}\n{returnUrl}", counted, usefulFor: UsefulFor);
+        if (await outbox.MayAskAsync(counted, ct)) outbox.AddDraft(Letter, string.IsNullOrEmpty(returnUrl) ? email.Key : $"{email.Key}\n{returnUrl}", counted, usefulFor: SetPassword.ResetLasts);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return new Outcome.Asked();
@@ -70,7 +68,7 @@ internal sealed class AskForReset(AppDb db, Outbox outbox)
         var counted = $"{StartedLetter} {userId}";
         if (await outbox.IsWaitingAsync(userId, StartedLetter, ct)) return Letters.Waiting;
         if (!await outbox.MayAskAsync(counted, ct)) return Letters.Enough;
-        outbox.AddDraft(StartedLetter, userId.ToString(), counted, userId, UsefulFor);
+        outbox.AddDraft(StartedLetter, userId.ToString(), counted, userId, SetPassword.ResetLasts);
         return Letters.Asked;
     }
 }

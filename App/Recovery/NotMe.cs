@@ -41,7 +41,7 @@ internal sealed class NotMe(AppDb db, OneTimeLinks links, LooseEnds looseEnds, R
         await revoke.InUnitOfWorkAsync(s => s.UserId == id, Causes.Disowned, ct);
         if (session is not null) await factors.OfSessionAsync(id, session.Value, client.Address, ct);
         await looseEnds.OfPasswordAsync(id, ct);
-        var reset = links.Add(SetPassword.ResetLink, id, RecoveryLetters.ResetLasts);
+        var reset = links.Add(SetPassword.ResetLink, id, SetPassword.ResetLasts);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
         return new Outcome.Ended(reset);

@@ -13,8 +13,6 @@ namespace App.Recovery;
 /// <summary>Writes the letters that help a person in, back in, and to notice who else tries. Run by the box, never while somebody waits for an answer.</summary>
 internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper paper, AuditLog audit, Brand brand)
 {
-    public static readonly TimeSpan ResetLasts = TimeSpan.FromMinutes(30);
-
     private static readonly TimeSpan ConfirmLasts = TimeSpan.FromDays(7);
     private static readonly TimeSpan SignUpLasts = TimeSpan.FromDays(1);
 
@@ -38,7 +36,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
         var (key, returnUrl) = Parts(asked);
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == key, ct) is not { IsLocked: false } user) return null;
         using var language = new LanguageOf(user.Language);
-        var token = links.Add(SetPassword.ResetLink, user.Id, ResetLasts, user.NormalizedEmail);
+        var token = links.Add(SetPassword.ResetLink, user.Id, SetPassword.ResetLasts, user.NormalizedEmail);
         audit.Add("reset-asked", user.Id);
         return Letter(user, Say(Text.ResetSubject), [Say(Text.ResetAsked), Text.ResetOnce], (Text.ResetButton, "/account/reset?token=" + token + Next(returnUrl)), Text.ResetNotYou);
     }
@@ -48,7 +46,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
     {
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id, ct) is not { IsLocked: false } user) return null;
         using var language = new LanguageOf(user.Language);
-        var token = links.Add(SetPassword.ResetLink, user.Id, ResetLasts, user.NormalizedEmail);
+        var token = links.Add(SetPassword.ResetLink, user.Id, SetPassword.ResetLasts, user.NormalizedEmail);
         return Letter(user, Say(Text.ResetSubject), [Say(Text.ResetStarted), Text.ResetOnce], (Text.ResetButton, "/account/reset?token=" + token), Text.ResetNotWanted);
     }
 

@@ -30,7 +30,7 @@ public sealed class ResetRequest
 }
 
 /// <summary>
-/// The link in a letter becomes a new password: once, within half an hour. Every session ends, and nobody is signed in by it:
+/// The link in a letter becomes a new password: once, within an hour. Every session ends, and nobody is signed in by it:
 /// the sign-in that follows asks for the second factor where there is one.
 /// </summary>
 internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy policy, PasswordChecks passwords, SetPassword set, RemoveFactors factors, SecondFactor second)
@@ -45,7 +45,7 @@ internal sealed class ResetPassword(AppDb db, OneTimeLinks links, PasswordPolicy
     }
 
     /// <summary>
-    /// The link of a letter becomes a new password: once, within half an hour. Every session of the person ends, and nobody is signed in by it.
+    /// The link of a letter becomes a new password: once, within an hour. Every session of the person ends, and nobody is signed in by it.
     /// 400 with <c>field</c> <c>password</c> for one that won't do, which leaves the link good; without a field for a link that is used, withdrawn, too old or somebody else's.
     /// </summary>
     public static async Task<Results<Ok<Nothing>, ProblemHttpResult>> HandleAsync(HttpContext http, ResetPassword reset, CancellationToken ct)
