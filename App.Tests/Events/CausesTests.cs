@@ -69,6 +69,14 @@ public sealed class CausesTests(SharedApp shared) : IClassFixture<SharedApp>
             c.App.Time.Advance(TimeSpan.FromSeconds(11));
             for (var i = 0; i < 3; i++) await c.RefreshAsync();
         }),
+        ["a hundred wrong passwords in a row"] = new("too-many-guesses", async c =>
+        {
+            for (var i = 0; i < 2; i++)
+            {
+                await c.App.SendAsync(HttpMethod.Post, "/api/sessions/current/proof", bearer: c.User.AccessToken, json: new { password = "not the password of anybody" });
+                await c.App.DbAsync(db => db.Set<App.Accounts.GuessLimit>().Where(g => g.InARow == 1).ExecuteUpdateAsync(set => set.SetProperty(g => g.InARow, 99)));
+            }
+        }),
         ["replaced, at a sign-in in the same browser"] = new("replaced", async c =>
             await c.App.SendAsync(HttpMethod.Post, "/api/users/signin", cookies: c.User.Cookies, json: new { email = c.User.Email, password = c.User.Password })),
         ["replaced, at a sign-up in the same browser"] = new("replaced", async c =>

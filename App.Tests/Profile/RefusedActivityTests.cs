@@ -143,7 +143,7 @@ public sealed class RefusedActivityTests : IAsyncLifetime
             for (var i = 0; i < 2; i++) await Answers.AssertProblemAsync(await PostAsync(path, body), 400, "Invalid credentials");
         }
 
-        Assert.Equal(["locked-out pwd 60"], await RowsAsync(user.Id));
+        Assert.Equal(["proof-refused pwd", "locked-out pwd 60"], await RowsAsync(user.Id));
         Assert.Equal(user.SessionId, await _app.DbAsync(db => db.Audit.Where(a => a.Action == "locked-out").Select(a => a.SessionId).SingleAsync()));
         foreach (var path in new[] { "email", "delete", "data", "password", "" })
             await Answers.AssertProblemAsync(await PostAsync(path, new { email = "new@example.test", password = "seven quiet harbours dreaming", currentPassword = user.Password }), 429);
@@ -170,6 +170,6 @@ public sealed class RefusedActivityTests : IAsyncLifetime
 
     /// <summary>What isn't a sign-in or a change of factors, the oldest first.</summary>
     private Task<List<string>> RowsAsync(Guid userId) => _app.DbAsync(db => db.Audit.AsNoTracking()
-        .Where(a => a.UserId == userId && (a.Action == GuessLimits.Refused || a.Action == GuessLimits.LockedOut || a.Action == SecondFactor.RecoveryCodeUsed || a.Action == FactorChange.PasskeyRenamed))
+        .Where(a => a.UserId == userId && (a.Action == GuessLimits.Refused || a.Action == "proof-refused" || a.Action == GuessLimits.LockedOut || a.Action == SecondFactor.RecoveryCodeUsed || a.Action == FactorChange.PasskeyRenamed))
         .OrderBy(a => a.Id).Select(a => a.Action + " " + a.Detail).ToListAsync());
 }

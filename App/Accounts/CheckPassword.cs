@@ -44,7 +44,7 @@ internal sealed class CheckPassword(AppDb db, GuessLimits guesses, PasswordCheck
             throw;
         }
 
-        if (right) await guesses.ForgetNowAsync(key, ct);
+        if (right) await guesses.ForgetNowAsync(key, ct, guess.SessionId);
         else await guesses.CountWrongAsync(key, guess);
         return right ? new Outcome.Right() : new Outcome.Wrong();
     }

@@ -12,7 +12,7 @@ internal sealed class GuessLimit : IEntityTypeConfiguration<GuessLimit>
     /// <summary>Judged, and wrong.</summary>
     public int Failures { get; set; }
 
-    /// <summary>Wrong passwords at sign-in since the last right one, or for as long as the row has been there.</summary>
+    /// <summary>Wrong ones at sign-in, or in a session, since the last right one, or for as long as the row has been there.</summary>
     public int InARow { get; set; }
 
     /// <summary>Under way: their verdicts aren't in yet.</summary>

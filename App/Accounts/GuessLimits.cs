@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using App.Audit;
 using App.Data;
+using App.Events;
 using App.Factors;
 using App.Passwords;
 using App.Sessions;
@@ -11,19 +12,20 @@ namespace App.Accounts;
 
 /// <summary>
 /// The exact limit on guessing: the tenth wrong password within 15 minutes locks, and each further one locks for longer. A hundred in a row at
-/// sign-in, with no fortnight between two of them, end it there: no wait helps then, but a device that is known, a passkey or a new password (NIST SP 800-63B-4 section 3.2.2).
+/// sign-in, with no fortnight between two of them, end it there: no wait helps then, but a device that is known, a passkey or a new password (NIST SP 800-63B-4 section 3.2.2);
+/// against codes of the app, a recovery code. A hundred in a row in a session end that session: what was stolen with it is no place to guess from, and its owner signs in anew.
 /// A guess takes a place before it is evaluated and gives it back with its verdict, so that however many arrive at once, no more are
 /// under way than may still be wrong; the others wait for a verdict. Right ones never count.
 /// </summary>
-internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit, TimeProvider time)
+internal sealed class GuessLimits(AppDb db, MasterKey masterKey, RevokeSessions revoke, AuditLog audit, TimeProvider time)
 {
     public const int Allowed = 10, MostInARow = 100;
 
     /// <summary>What who has no guess left is told to wait. It is longer than any lock, and there is none after it either.</summary>
     public static readonly TimeSpan ForGood = TimeSpan.FromDays(1);
 
-    /// <summary>What the owner of the account reads afterwards: once for a series of wrong ones at sign-in, and once for each lock. However many are made, the rows are few.</summary>
-    public const string Refused = RefusedSignIn.Action, LockedOut = "locked-out";
+    /// <summary>What the owner of the account reads afterwards: once for a series of wrong ones at sign-in, or in a session, and once for each lock. However many are made, the rows are few.</summary>
+    public const string Refused = RefusedSignIn.Action, RefusedInSession = "proof-refused", LockedOut = "locked-out";
 
     private static readonly TimeSpan Window = TimeSpan.FromMinutes(15);
     private static readonly TimeSpan FirstLock = TimeSpan.FromMinutes(1);
@@ -73,16 +75,23 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
         {
             // Somebody else's verdict came between; on SQLite that can't happen, elsewhere one of them always gets through.
         }
+
+        if (guess.SessionId is { } session) await CountInSessionAsync(address, session, guess);
     }
 
     /// <summary>The guess was right: the count starts anew. Part of the caller's unit of work.</summary>
-    public Task ForgetAsync(string address, CancellationToken ct) => db.ForgetGuessesAsync(KeyOf(address), ct);
+    /// <param name="session">In which it was made; null at sign-in.</param>
+    public async Task ForgetAsync(string address, CancellationToken ct, Guid? session = null)
+    {
+        await db.ForgetGuessesAsync(KeyOf(address), ct);
+        if (session is { } id) await db.ForgetGuessesAsync(KeyOf(InSession(address, id)), ct);
+    }
 
     /// <summary>The same by itself.</summary>
-    public async Task ForgetNowAsync(string address, CancellationToken ct)
+    public async Task ForgetNowAsync(string address, CancellationToken ct, Guid? session = null)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
-        await ForgetAsync(address, ct);
+        await ForgetAsync(address, ct, session);
         await transaction.CommitUnflushedAsync(ct);
     }
 
@@ -124,9 +133,32 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
         (next.Failures, next.Locks) = (FailuresOf(seen) + 1, LocksOf(seen));
         (next.Pending, next.LastAt) = (Math.Max(0, PendingOf(seen) - 1), now);
         if (next.Failures >= Allowed) next.LockedUntil = now + LockAfter(next.Locks++);
-        if (guess.IsPasswordAtSignIn && ++next.InARow >= MostInARow) next.LockedUntil = DateTimeOffset.MaxValue;
+        if (guess.EndsSignIn && ++next.InARow >= MostInARow) next.LockedUntil = DateTimeOffset.MaxValue;
         return next;
     }
+
+    // A row beside the other's, whose locks end: what was right elsewhere is no excuse for what is guessed here. Where a process is killed
+    // before it ends the session, the next wrong one does.
+    private async Task CountInSessionAsync(string address, Guid session, WrongGuess guess)
+    {
+        var inARow = 0;
+        while (!await ChangeAsync(KeyOf(InSession(address, session)), Count, flushed: true, CancellationToken.None, TellFirstAsync))
+        {
+        }
+
+        if (inARow >= MostInARow) await revoke.RunAsync(s => s.Id == session, Causes.TooManyGuesses, CancellationToken.None);
+
+        GuessLimit Count(GuessLimit? seen)
+        {
+            var next = seen ?? new GuessLimit();
+            (next.LastAt, inARow) = (time.GetUtcNow(), ++next.InARow);
+            return next;
+        }
+
+        Task TellFirstAsync(GuessLimit next) => next.InARow == 1 ? TellAsync(RefusedInSession, guess, guess.Method) : Task.CompletedTask;
+    }
+
+    private static string InSession(string address, Guid session) => $"{address} in {session}";
 
     // The work is the same for an address that nobody has.
     private async Task TellAsync(GuessLimit next, WrongGuess guess)
@@ -178,10 +210,11 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, AuditLog audit,
 /// <param name="Method">What was guessed, RFC 8176.</param>
 /// <param name="SessionId">Of somebody who was signed in already; null at sign-in.</param>
 /// <param name="AtLocked">It was right, and an admin has locked the account: nobody but its owner is told.</param>
-internal sealed record WrongGuess(Guid? UserId, string Method, Client Client, Guid? SessionId = null, bool AtLocked = false)
+/// <param name="OfMany">No hundred years of guessing would find it: a recovery code, which is left to whoever is kept from all else.</param>
+internal sealed record WrongGuess(Guid? UserId, string Method, Client Client, Guid? SessionId = null, bool AtLocked = false, bool OfMany = false)
 {
-    /// <summary>Whoever is signed in, or has a password, is being guessed at by few.</summary>
-    public bool IsPasswordAtSignIn => SessionId is null && Method == Amr.Password;
+    /// <summary>Whether the hundredth in a row is the last that is judged there.</summary>
+    public bool EndsSignIn => SessionId is null && !OfMany;
 
     /// <summary>With the device, as far as no session remembers it.</summary>
     public string With(string what) => SessionId is null ? RefusedSignIn.With(what, Client) : what;

@@ -31,7 +31,8 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
     /// <summary>
     /// What answers <c>proof_required</c>: 204, and for ten minutes the session may change what protects the account. A browser gets its renewed token,
     /// a program goes on with the one it has. A passkey proves it at <c>/api/passkeys/confirm/begin</c>.
-    /// 400 for a wrong password, with <c>field</c> <c>code</c> for a wrong code, and unless exactly one of the two is sent. 429 after ten wrong ones within 15 minutes.
+    /// 400 for a wrong password, with <c>field</c> <c>code</c> for a wrong code, and unless exactly one of the two is sent. 429 after ten wrong ones within 15 minutes;
+    /// the hundredth in a row ends the session.
     /// </summary>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(ProofRequest request, CurrentUser user, ProveAgain prove, HttpContext http, CancellationToken ct)
     {
@@ -58,7 +59,7 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
             // Read once it is its turn: the guess may have waited, and the password been changed meanwhile.
             var hash = await db.FindPasswordHashAsync(user.Id, ct);
             var right = password.Length > 0 && await passwords.VerifyAsync(hash, password, ct) != PasswordVerificationResult.Failed;
-            if (right) await guesses.ForgetNowAsync(account, ct);
+            if (right) await guesses.ForgetNowAsync(account, ct, user.SessionId);
             return right;
         }, ct);
     }
@@ -67,14 +68,14 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
     public async Task<Outcome> ByCodeAsync(CurrentUser user, string code, HttpContext http, CancellationToken ct)
     {
         var owner = await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == user.Id, ct);
-        return await TryAsync(devices.GuessesOf(Client.Of(http), SignInSecondStep.GuessKey(user.Id), owner), user, Amr.Code, http, async account =>
+        return await TryAsync(devices.GuessesOf(Client.Of(http), SignInSecondStep.GuessKey(user.Id, code), owner), user, Amr.Code, http, async account =>
         {
             await using var transaction = await db.BeginWriteAsync(ct);
             var spent = await factor.SpendAsync(user.Id, code, ct);
             if (spent == SecondFactor.Spent.Nothing) return false;
             if (spent == SecondFactor.Spent.RecoveryCode) await factor.NoteRecoveryAsync(user.Id, user.SessionId, Client.Of(http).Address, ct);
             await db.SaveChangesAsync(ct);
-            await guesses.ForgetAsync(account, ct);
+            await guesses.ForgetAsync(account, ct, user.SessionId);
             await transaction.CommitAsync(ct);
             return true;
         }, ct);

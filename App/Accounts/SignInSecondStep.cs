@@ -27,7 +27,8 @@ internal sealed partial class SignInSecondStep(
     /// <summary>
     /// The second step of a sign-in, by a code: 200 and both cookies.
     /// 401 with <c>field</c> <c>code</c> for a code that is wrong or used already; without a field where the challenge is over, and the password is to be given again.
-    /// 400 where either is missing. 429 after ten wrong codes within 15 minutes, whatever their challenges.
+    /// 400 where either is missing. 429 after ten wrong codes within 15 minutes, whatever their challenges;
+    /// and for a code of the app after a hundred in a row, with <c>Retry-After</c> of a day: then a recovery code or a passkey is taken.
     /// </summary>
     public static async Task<Results<Ok<SignedInUser>, ProblemHttpResult>> HandleAsync(
         HttpContext http, HeldSessions held, SignInSecondStep secondStep, SessionCookies cookies, KnownDevices devices, CancellationToken ct)
@@ -60,19 +61,19 @@ internal sealed partial class SignInSecondStep(
             return new SignIn.Outcome.Rejected();
         }
 
-        return await CountedAsync(user, client, async () =>
+        return await CountedAsync(user, request.Code, client, async () =>
             !await steps.CountTryAsync(request.Challenge, ct) ? new SignIn.Outcome.Rejected()
             : await SpendAsync(user, request.Code, request.Challenge, client, replaced, ct), ct);
     }
 
     /// <summary>The same for who gave password and code at once.</summary>
     public Task<SignIn.Outcome> ByCodeAsync(User user, string code, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct) =>
-        CountedAsync(user, client, () => SpendAsync(user, code, null, client, replaced, ct), ct);
+        CountedAsync(user, code, client, () => SpendAsync(user, code, null, client, replaced, ct), ct);
 
-    private async Task<SignIn.Outcome> CountedAsync(User user, Client client, Func<Task<SignIn.Outcome>> judge, CancellationToken ct)
+    private async Task<SignIn.Outcome> CountedAsync(User user, string code, Client client, Func<Task<SignIn.Outcome>> judge, CancellationToken ct)
     {
         // A stranger who knows the password must not keep the owner from their own device, here no more than at the first step.
-        var account = devices.GuessesOf(client, GuessKey(user.Id), user);
+        var account = devices.GuessesOf(client, GuessKey(user.Id, code), user);
         if (await guesses.ReserveAsync(account, ct) is { } wait) return new SignIn.Outcome.LockedOut(wait);
         SignIn.Outcome outcome;
         try
@@ -88,14 +89,20 @@ internal sealed partial class SignInSecondStep(
 
         if (outcome is SignIn.Outcome.WrongCode)
         {
-            await guesses.CountWrongAsync(account, new WrongGuess(user.Id, Amr.Code, client));
+            await guesses.CountWrongAsync(account, new WrongGuess(user.Id, Amr.Code, client, OfMany: !SecondFactor.IsOfApp(code)));
             Wrong(user.Id, client.Address);
         }
 
         return outcome;
     }
 
-    /// <summary>One count for everything that takes a person's codes.</summary>
+    /// <summary>
+    /// One count for everything that takes a person's codes of the app, and one for what takes recovery codes: these are for the day when the
+    /// app's are of no use, and that others have guessed at them is such a day.
+    /// </summary>
+    public static string GuessKey(Guid userId, string code) => SecondFactor.IsOfApp(code) ? GuessKey(userId) : $"recovery of {userId}";
+
+    /// <summary>That of the app's codes.</summary>
     public static string GuessKey(Guid userId) => $"second step of {userId}";
 
     // Code, challenge and session: all or nothing, so that none of the first two is used up without the last.
@@ -108,7 +115,7 @@ internal sealed partial class SignInSecondStep(
         var spent = await factor.SpendAsync(user.Id, code, ct);
         if (spent == SecondFactor.Spent.Nothing) return new SignIn.Outcome.WrongCode();
         if (challenge is not null && !await steps.FinishAsync(challenge, user.Id, ct)) return new SignIn.Outcome.Rejected();
-        await guesses.ForgetAsync(devices.GuessesOf(client, GuessKey(user.Id), user), ct);
+        await guesses.ForgetAsync(devices.GuessesOf(client, GuessKey(user.Id, code), user), ct);
         if (await start.BeginAsync(user, [Amr.Password, Amr.Code, Amr.Several], client, replaced, ct) is not { } grant) return new SignIn.Outcome.Rejected();
         if (spent == SecondFactor.Spent.RecoveryCode) await factor.NoteRecoveryAsync(user.Id, grant.User.SessionId, client.Address, ct);
         await devices.TellIfNewAsync(user, grant.User.SessionId, client, ct);

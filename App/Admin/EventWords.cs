@@ -25,6 +25,7 @@ internal static class EventWords
         "ended-by-admin" or "disabled" => Text.WhyAdmin,
         "replaced" => Text.WhyReplaced,
         "refresh-reuse" => Text.WhyReuse,
+        "too-many-guesses" => Text.WhyGuesses,
         "fire-drill" => Text.WhyDrill,
         "scheduled-drill" => Text.WhyScheduledDrill,
         "token-revoked" => Text.WhyApp,

@@ -76,7 +76,12 @@ internal sealed class LockAccount(
         var changed = await db.Users.Where(u => u.Id == id && u.LockoutEnd == null == locked).ExecuteUpdateAsync(set => set.SetProperty(u => u.LockoutEnd, until), ct) > 0;
         if (await db.Users.Where(u => u.Id == id).Select(u => u.NormalizedEmail!).SingleOrDefaultAsync(ct) is not { } address) return Outcome.NoSuchUser;
         // Whoever is unlocked may sign in, whether an admin had locked them, or wrong guesses; and what its owner tried meanwhile was refused however right it was.
-        if (!locked) await guesses.ForgetAsync(address, ct);
+        if (!locked)
+        {
+            await guesses.ForgetAsync(address, ct);
+            await guesses.ForgetAsync(SignInSecondStep.GuessKey(id), ct);
+        }
+
         if (!changed)
         {
             await transaction.CommitAsync(ct);

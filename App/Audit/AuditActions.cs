@@ -7,7 +7,7 @@ internal static class AuditActions
 {
     public static readonly FrozenSet<string> All = new[]
     {
-        "signed-up", "signed-in", "session-ended", "sign-in-refused", "locked-out", "proved-again",
+        "signed-up", "signed-in", "session-ended", "sign-in-refused", "locked-out", "proved-again", "proof-refused",
         "password-changed", "reset-asked", "disowned",
         "email-confirmed", "email-change-asked", "email-change-withdrawn", "email-changed", "email-change-undone",
         "authenticator-added", "authenticator-removed", "recovery-codes-renewed", "recovery-codes-removed", "recovery-code-used",

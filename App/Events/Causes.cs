@@ -25,6 +25,9 @@ internal static class Causes
     public static readonly Cause Replaced = new("replaced", EventTypes.SessionRevoked, Concerns.Session);
     public static readonly Cause RefreshReuse = new("refresh-reuse", EventTypes.SessionRevoked, Concerns.Session);
 
+    /// <summary>A hundred wrong passwords or codes in a row in it.</summary>
+    public static readonly Cause TooManyGuesses = new("too-many-guesses", EventTypes.SessionRevoked, Concerns.Session);
+
     /// <summary>An admin's own, begun to be ended: who applies it, and how soon, is what it is for.</summary>
     public static readonly Cause FireDrill = new("fire-drill", EventTypes.SessionRevoked, Concerns.Session);
 
@@ -45,7 +48,7 @@ internal static class Causes
 
     public static readonly IReadOnlyList<Cause> All =
     [
-        SignOut, EndedByUser, Disowned, EndedByAdmin, Replaced, RefreshReuse, FireDrill, ScheduledDrill, TokenRevoked,
+        SignOut, EndedByUser, Disowned, EndedByAdmin, Replaced, RefreshReuse, TooManyGuesses, FireDrill, ScheduledDrill, TokenRevoked,
         PasswordChanged, EmailChanged, FactorChanged, RolesChanged, Disabled, Deleted, KeyRotated, KeyRevoked,
     ];
 }

@@ -33,14 +33,19 @@ internal sealed class SecondFactor(AppDb db, MasterKey masterKey, RecoveryCodes 
     public async Task<Spent> SpendAsync(Guid userId, string? code, CancellationToken ct)
     {
         if (code is null || code.Length > LongestCode) return Spent.Nothing;
-        code = string.Concat(code.Where(c => !char.IsWhiteSpace(c)));
-        if (code.Length != Totp.Digits || !code.All(char.IsAsciiDigit)) return await recovery.SpendAsync(userId, code, ct) ? Spent.RecoveryCode : Spent.Nothing;
+        code = Bare(code);
+        if (!IsOfApp(code)) return await recovery.SpendAsync(userId, code, ct) ? Spent.RecoveryCode : Spent.Nothing;
 
         var known = await db.Authenticators.AsNoTracking().SingleOrDefaultAsync(a => a.UserId == userId, ct);
         if (known is not { HasApp: true } || Totp.StepOf(known.Open(masterKey), code, time.GetUtcNow()) is not { } step) return Spent.Nothing;
         return await db.Authenticators.Where(a => a.UserId == userId && a.LastStep < step)
             .ExecuteUpdateAsync(set => set.SetProperty(a => a.LastStep, step), ct) == 1 ? Spent.AppCode : Spent.Nothing;
     }
+
+    /// <summary>Whether it could be one of the app's; else it is taken for a recovery code.</summary>
+    public static bool IsOfApp(string code) => Bare(code) is { Length: Totp.Digits } bare && bare.All(char.IsAsciiDigit);
+
+    private static string Bare(string code) => string.Concat(code.Where(c => !char.IsWhiteSpace(c)));
 
     /// <summary>The owner reads that one is gone, and how many are left. In the transaction that used it up; the caller saves.</summary>
     public async Task NoteRecoveryAsync(Guid userId, Guid sessionId, string address, CancellationToken ct) =>

@@ -19,6 +19,7 @@ internal static class ActivityWords
             "sign-out" => Text.DidSignOut,
             "replaced" => Text.DidReplace,
             "refresh-reuse" => Text.DidReuse,
+            "too-many-guesses" => Text.DidEndGuesses,
             "disowned" => Text.DidDisownSession,
             "ended-by-admin" => Text.DidEndOneByAdmin,
             "fire-drill" => Text.DidEndDrill,
@@ -49,6 +50,7 @@ internal static class ActivityWords
         FactorChange.PasskeyRenamed => Sentence.With(Text.DidRenamePasskey, detail),
         SecondFactor.RecoveryCodeUsed => Sentence.With(Text.DidUseCode, detail),
         GuessLimits.Refused => Refused(detail?.Split('|')[0]),
+        GuessLimits.RefusedInSession => Text.DidRefuseProof,
         GuessLimits.LockedOut => Locked(detail!.Split(' ', '|')),
         "proved-again" => Text.DidProve,
         "account-deleted" => Text.DidDeleteAccount,
@@ -82,6 +84,6 @@ internal static class ActivityWords
     };
 
     private static string Locked(string[] detail) => detail[1] == GuessLimits.ForGood.TotalSeconds.ToString(CultureInfo.InvariantCulture)
-        ? Text.DidLockForGood
+        ? detail[0] == Amr.Code ? Text.DidLockCodesForGood : Text.DidLockForGood
         : Sentence.With(detail[0] == Amr.Code ? Text.DidLockCodes : Text.DidLock, When.Lasting(TimeSpan.FromSeconds(int.Parse(detail[1], CultureInfo.InvariantCulture))));
 }
