@@ -1,7 +1,12 @@
 using System.Net;
+using App.Accounts;
+using App.Audit;
+using App.Factors;
 using App.Sessions;
+using App.Shared;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
+using Microsoft.AspNetCore.Http;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Factors;
@@ -50,6 +55,38 @@ public sealed class RecentProofTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.NoContent, await EndAsync());
 
         async Task<HttpStatusCode> EndAsync() => (await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{there.SessionId}", token)).StatusCode;
+    }
+
+    [Theory] // or the code would be gone for nothing
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Code_and_proof_are_one_and_whose_session_has_ended_meanwhile_uses_none_up(bool byPassword)
+    {
+        var ada = await _app.TurnOnTwoStepAsync(await _app.SignUpAsync());
+        await _app.DbAsync(db => db.Sessions.Where(s => s.UserId == ada.User.Id).ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedAt, _app.Time.GetUtcNow())));
+        var now = _app.Time.GetUtcNow().ToUnixTimeSeconds();
+        var user = new CurrentUser { Id = ada.User.Id, SessionId = ada.User.SessionId, TokenId = "", Email = ada.User.Email, IssuedAt = now, ExpiresAt = now + 300, AuthTime = now, KeyId = "" };
+        var outcome = await _app.ScopedAsync((ProveAgain prove) => byPassword
+            ? prove.ByPasswordAsync(user, ada.User.Password, new DefaultHttpContext { RequestServices = _app.Services }, CancellationToken.None)
+            : prove.ByCodeAsync(user, ada.Codes[0], new DefaultHttpContext { RequestServices = _app.Services }, CancellationToken.None));
+        Assert.IsNotType<ProveAgain.Outcome.Proved>(outcome);
+        Assert.IsNotType<ProveAgain.Outcome.Wrong>(outcome);
+        Assert.Equal(10, await _app.DbAsync(db => db.Set<RecoveryCode>().CountAsync()));
+        Assert.Equal(0, await _app.DbAsync(db => db.Set<AuditEntry>().CountAsync(a => a.Action == "proved-again" || a.Action == SecondFactor.RecoveryCodeUsed)));
+    }
+
+    [Fact]
+    public async Task What_was_proved_in_between_is_not_taken_back_by_a_token_that_does_not_know_of_it()
+    {
+        var ada = await _app.TurnOnTwoStepAsync(await _app.SignUpAsync());
+        await _app.WhoAmIAsync(cookies: ada.User.Cookies);
+        var session = await _app.DbAsync(db => db.Sessions.AsNoTracking().SingleAsync());
+        Assert.Equal("pwd", session.Amr);
+        var now = _app.Time.GetUtcNow().ToUnixTimeSeconds();
+        var user = new CurrentUser { Id = ada.User.Id, SessionId = session.Id, TokenId = "", Email = ada.User.Email, IssuedAt = now, ExpiresAt = now + 300, AuthTime = now, KeyId = "", Amr = ["pwd"] };
+        await _app.ScopedAsync((ProveAgain prove) => prove.ByCodeAsync(user, ada.Codes[0], new DefaultHttpContext { RequestServices = _app.Services }, CancellationToken.None));
+        await _app.ScopedAsync((ProveAgain prove) => prove.ByPasswordAsync(user, ada.User.Password, new DefaultHttpContext { RequestServices = _app.Services }, CancellationToken.None));
+        Assert.Equal("pwd otp mfa", await _app.DbAsync(db => db.Sessions.Select(s => s.Amr).SingleAsync()));
     }
 
     [Fact]

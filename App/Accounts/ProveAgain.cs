@@ -26,6 +26,9 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
         public sealed record Proved : Outcome;
         public sealed record Wrong : Outcome;
         public sealed record LockedOut(TimeSpan Wait) : Outcome;
+
+        /// <summary>The session has ended meanwhile.</summary>
+        public sealed record Gone : Outcome;
     }
 
     /// <summary>
@@ -41,6 +44,7 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
         return await (byCode ? prove.ByCodeAsync(user, request.Code!, http, ct) : prove.ByPasswordAsync(user, request.Password!, http, ct)) switch
         {
             Outcome.Proved => TypedResults.NoContent(),
+            Outcome.Gone => Problems.NotAuthorized(),
             Outcome.LockedOut(var wait) => Problems.TooManyRequests(http, wait),
             _ => byCode ? Problems.Invalid([new Fault("Invalid code", "code")]) : Problems.InvalidCredentials(),
         };
@@ -59,8 +63,9 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
             // Read once it is its turn: the guess may have waited, and the password been changed meanwhile.
             var hash = await db.FindPasswordHashAsync(user.Id, ct);
             var right = password.Length > 0 && await passwords.VerifyAsync(hash, password, ct) != PasswordVerificationResult.Failed;
-            if (right) await guesses.ForgetNowAsync(account, ct, user.SessionId);
-            return right;
+            if (!right) return new Outcome.Wrong();
+            await using var transaction = await db.BeginWriteAsync(ct);
+            return await GiveAsync(transaction, account, user, Amr.Password, http, ct);
         }, ct);
     }
 
@@ -71,23 +76,32 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
         return await TryAsync(devices.GuessesOf(Client.Of(http), SignInSecondStep.GuessKey(user.Id, code), owner), user, Amr.Code, http, async account =>
         {
             await using var transaction = await db.BeginWriteAsync(ct);
+            await db.HoldUserAsync(user.Id, ct);
             var spent = await factor.SpendAsync(user.Id, code, ct);
-            if (spent == SecondFactor.Spent.Nothing) return false;
+            if (spent == SecondFactor.Spent.Nothing) return new Outcome.Wrong();
             if (spent == SecondFactor.Spent.RecoveryCode) await factor.NoteRecoveryAsync(user.Id, user.SessionId, Client.Of(http).Address, ct);
-            await db.SaveChangesAsync(ct);
-            await guesses.ForgetAsync(account, ct, user.SessionId);
-            await transaction.CommitAsync(ct);
-            return true;
+            return await GiveAsync(transaction, account, user, Amr.Code, http, ct);
         }, ct);
     }
 
-    private async Task<Outcome> TryAsync(string account, CurrentUser user, string method, HttpContext http, Func<string, Task<bool>> judge, CancellationToken ct)
+    // The code, the proof and the end of the count: all or nothing.
+    private async Task<Outcome> GiveAsync(WriteTransaction transaction, string account, CurrentUser user, string method, HttpContext http, CancellationToken ct)
+    {
+        if (!await proof.GiveAsync(user, method, Client.Of(http), ct)) return new Outcome.Gone();
+        await db.SaveChangesAsync(ct);
+        await guesses.ForgetAsync(account, ct, user.SessionId);
+        await transaction.CommitAsync(ct);
+        return new Outcome.Proved();
+    }
+
+    private async Task<Outcome> TryAsync(string account, CurrentUser user, string method, HttpContext http, Func<string, Task<Outcome>> judge, CancellationToken ct)
     {
         if (await guesses.ReserveAsync(account, ct) is { } wait) return new Outcome.LockedOut(wait);
-        bool right;
+        Outcome outcome;
         try
         {
-            right = await judge(account);
+            outcome = await judge(account);
+            if (outcome is Outcome.Gone) await guesses.GiveBackAsync(account);
         }
         catch
         {
@@ -95,13 +109,8 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
             throw;
         }
 
-        if (!right)
-        {
-            await guesses.CountWrongAsync(account, new WrongGuess(user.Id, method, Client.Of(http), user.SessionId));
-            return new Outcome.Wrong();
-        }
-
-        await proof.GiveAsync(user, [method], http, ct);
-        return new Outcome.Proved();
+        if (outcome is Outcome.Wrong) await guesses.CountWrongAsync(account, new WrongGuess(user.Id, method, Client.Of(http), user.SessionId));
+        if (outcome is Outcome.Proved) await proof.SayAsync(user, http, ct);
+        return outcome;
     }
 }

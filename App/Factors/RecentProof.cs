@@ -16,27 +16,40 @@ internal sealed class RecentProof(AppDb db, Grants grants, RefreshKey refreshKey
     public Task<bool> IsGivenAsync(CurrentUser user, CancellationToken ct) => db.IsProofRecentAsync(user, time.GetUtcNow(), ct);
 
     /// <summary>
-    /// The person has just proved it again: their session says so from now on, and a browser gets a token with the new <c>auth_time</c>.
-    /// A program renews by itself, or goes on with its token: the session's row is what counts.
+    /// The person has just proved it again: their session says so from now on. In the transaction of the proof, so that no code is used up without it;
+    /// the caller saves and commits, and then <see cref="SayAsync">says</see> so.
     /// </summary>
     /// <param name="method">How they proved it, RFC 8176.</param>
-    public async Task GiveAsync(CurrentUser user, IReadOnlyList<string> method, HttpContext http, CancellationToken ct)
+    /// <returns>False where the session has ended meanwhile: there is nothing that could say so.</returns>
+    public async Task<bool> GiveAsync(CurrentUser user, string method, Client client, CancellationToken ct)
     {
-        var (now, amr) = (time.GetUtcNow(), Amr.Join(user.Amr, method));
-        await using (var transaction = await db.BeginWriteAsync(ct))
-        {
-            await db.Sessions.Where(s => s.Id == user.SessionId && s.UserId == user.Id && s.RevokedAt == null)
-                .ExecuteUpdateAsync(set => set.SetProperty(s => s.AuthenticatedAt, now).SetProperty(s => s.Amr, amr), ct);
-            audit.Add("proved-again", user.Id, user.SessionId, Client.Of(http).Address, string.Join(' ', method));
-            await db.SaveChangesAsync(ct);
-            await transaction.CommitAsync(ct);
-        }
-
-        await SayAsync(user, http, ct);
+        await db.HoldUserAsync(user.Id, ct);
+        var session = db.Sessions.Where(s => s.Id == user.SessionId && s.UserId == user.Id && s.RevokedAt == null);
+        // Not the token's: that may be older than what was proved since.
+        if (await session.Select(s => s.Amr).SingleOrDefaultAsync(ct) is not { } known) return false;
+        var (now, amr) = (time.GetUtcNow(), Amr.Join(known.Split(' '), [method]));
+        await session.ExecuteUpdateAsync(set => set.SetProperty(s => s.AuthenticatedAt, now).SetProperty(s => s.Amr, amr), ct);
+        audit.Add("proved-again", user.Id, user.SessionId, client.Address, method);
+        return true;
     }
 
-    /// <summary>This browser gets a token that says what was just written about its session, or its user. A program's says it once it renews.</summary>
+    /// <summary>
+    /// This browser gets a token that says what was just written about its session, or its user: with the new <c>auth_time</c>, for one.
+    /// A program renews by itself, or goes on with its token: the session's row is what counts.
+    /// </summary>
     public async Task SayAsync(CurrentUser user, HttpContext http, CancellationToken ct)
+    {
+        try
+        {
+            await SayNowAsync(user, http, ct);
+        }
+        catch (Exception e) when (DatabaseFault.Is(e))
+        {
+            // It is written, and whoever asked must not be told otherwise; the next renewal says it.
+        }
+    }
+
+    private async Task SayNowAsync(CurrentUser user, HttpContext http, CancellationToken ct)
     {
         // The refresh token stays: rotating it a second time in one request would make a parallel one, with the first, look like a thief.
         // Nor is it written again: another request may have renewed it while this one's proof was being judged.

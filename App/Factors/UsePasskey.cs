@@ -128,13 +128,14 @@ internal sealed partial class UsePasskey(
         {
             await using var transaction = await db.BeginWriteAsync(ct);
             ceremonies.Use(ceremony);
+            if (!await proof.GiveAsync(caller, passkey.IsBackedUp ? Amr.SyncedKey : Amr.DeviceKey, Client.Of(http), ct)) return null;
             if (!await CountAsync(user, passkey, ct)) return null;
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             return user;
         });
         if (counted is null) return false;
-        await proof.GiveAsync(caller, [passkey.IsBackedUp ? Amr.SyncedKey : Amr.DeviceKey], http, ct);
+        await proof.SayAsync(caller, http, ct);
         return true;
     }
 
