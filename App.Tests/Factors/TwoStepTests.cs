@@ -1,8 +1,11 @@
 using System.Net;
+using App.Data;
 using App.Factors;
+using App.Shared;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace App.Tests.Factors;
 
@@ -123,6 +126,43 @@ public sealed class TwoStepTests : IAsyncLifetime
         await Answers.AssertProblemAsync(await ada.AnswerAsync(challenge, ada.Codes[0]), 401);
         Assert.Equal(0, await _app.DbAsync(db => db.Set<RecoveryCode>().CountAsync()));
         Assert.Equal("/account/two-step", (await ada.ActAsync("off")).Location()); // asking twice is no error
+    }
+
+    [Fact] // in another tab
+    public async Task Codes_that_are_renewed_while_it_is_turned_off_are_none()
+    {
+        var ada = await _app.TurnOnTwoStepAsync(await _app.SignUpAsync());
+        Task<TwoStep.Outcome> renewing;
+        await using (var scope = _app.Services.CreateAsyncScope())
+        {
+            var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+            await using var transaction = await db.BeginWriteAsync(CancellationToken.None);
+            renewing = Task.Run(() => _app.ScopedAsync((TwoStep step) => step.RenewCodesAsync(Caller(ada.User), "", CancellationToken.None)));
+            await Task.WhenAny(renewing, Task.Delay(500)); // it waits for its turn to write
+            await db.Authenticators.ExecuteDeleteAsync();
+            await db.Set<RecoveryCode>().ExecuteDeleteAsync();
+            await transaction.CommitAsync(CancellationToken.None);
+        }
+
+        Assert.IsType<TwoStep.Outcome.Stale>(await renewing);
+        Assert.Equal(0, await _app.DbAsync(db => db.Set<RecoveryCode>().CountAsync()));
+    }
+
+    [Theory] // at another replica, a moment ago
+    [InlineData("off")]
+    [InlineData("passkeys")]
+    public async Task Of_a_deleted_account_nothing_is_changed_and_nothing_fails(string act)
+    {
+        var ada = await _app.TurnOnTwoStepAsync(await _app.SignUpAsync());
+        await _app.DbAsync(db => db.Users.ExecuteDeleteAsync());
+        Assert.IsType<TwoStep.Outcome.Stale>(await _app.ScopedAsync((TwoStep step) => step.ActAsync(act, Caller(ada.User), null, null, "", CancellationToken.None)));
+        foreach (var part in App.Profile.MyData.Own) await _app.DbAsync(async db => await part.ReadAsync!(db, ada.User.Id, CancellationToken.None));
+    }
+
+    private CurrentUser Caller(TestUser user)
+    {
+        var now = _app.Time.GetUtcNow().ToUnixTimeSeconds();
+        return new CurrentUser { Id = user.Id, SessionId = user.SessionId, TokenId = "", Email = user.Email, IssuedAt = now, ExpiresAt = now + 300, AuthTime = now, KeyId = "" };
     }
 
     [Fact]

@@ -78,7 +78,7 @@ internal sealed class TwoStep(
         if (Totp.StepOf(secret, string.Concat((code ?? "").Where(char.IsAsciiDigit)), now) is not { } step) return new Outcome.WrongCode(SetUpOf(user, handle!, secret));
         try
         {
-            return await SaveAsync(user, FactorChange.AuthenticatorAdded, address, ct, async () =>
+            return await SaveAsync(user, FactorChange.AuthenticatorAdded, address, async () =>
             {
                 var sealedSecret = Authenticator.Seal(masterKey, user.Id, secret);
                 // To passkeys alone, an app is added.
@@ -86,7 +86,7 @@ internal sealed class TwoStep(
                     .ExecuteUpdateAsync(set => set.SetProperty(a => a.Secret, sealedSecret).SetProperty(a => a.AddedAt, now).SetProperty(a => a.LastStep, step), ct);
                 if (joined == 0) db.Add(new Authenticator { UserId = user.Id, Secret = sealedSecret, AddedAt = now, LastStep = step });
                 return true;
-            });
+            }, ct);
         }
         catch (DbUpdateException e) when (UniqueViolation.Is(e))
         {
@@ -100,12 +100,12 @@ internal sealed class TwoStep(
         if (!await proof.IsGivenAsync(user, ct)) return new Outcome.ProofRequired();
         try
         {
-            return await SaveAsync(user, FactorChange.AuthenticatorAdded, address, ct, async () =>
+            return await SaveAsync(user, FactorChange.AuthenticatorAdded, address, async () =>
             {
                 if (!await db.Passkeys.AnyAsync(p => p.UserId == user.Id, ct)) return false;
                 db.Add(new Authenticator { UserId = user.Id, AddedAt = time.GetUtcNow() });
                 return true;
-            });
+            }, ct);
         }
         catch (DbUpdateException e) when (UniqueViolation.Is(e))
         {
@@ -118,22 +118,26 @@ internal sealed class TwoStep(
     {
         db.ChangeTracker.Clear();
         var step = await db.Authenticators.AsNoTracking().SingleOrDefaultAsync(a => a.UserId == user.Id, ct);
-        return step is not null && isTheSame(step) ? await SaveAsync(user, FactorChange.CodesRenewed, address, ct) : new Outcome.Stale();
+        return step is not null && isTheSame(step) ? await RenewAsync(user, address, ct) : new Outcome.Stale();
     }
 
     public async Task<Outcome> RenewCodesAsync(CurrentUser user, string address, CancellationToken ct)
     {
         if (!await proof.IsGivenAsync(user, ct)) return new Outcome.ProofRequired();
-        if (!await db.Authenticators.AnyAsync(a => a.UserId == user.Id, ct)) return new Outcome.Stale();
-        return await SaveAsync(user, FactorChange.CodesRenewed, address, ct);
+        return await RenewAsync(user, address, ct);
     }
+
+    // Only for as long as it is on: it may be turned off in another tab.
+    private Task<Outcome> RenewAsync(CurrentUser user, string address, CancellationToken ct) =>
+        SaveAsync(user, FactorChange.CodesRenewed, address, () => db.Authenticators.AnyAsync(a => a.UserId == user.Id, ct), ct);
 
     public async Task<Outcome> TurnOffAsync(CurrentUser user, string address, CancellationToken ct)
     {
         if (!await proof.IsGivenAsync(user, ct)) return new Outcome.ProofRequired();
         await using var transaction = await db.BeginWriteAsync(ct);
-        await change.NoteAsync(FactorChange.AuthenticatorRemoved, user, address, ct);
+        await db.HoldUserAsync(user.Id, ct);
         if (await db.FindLifeAsync(user.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Stale();
+        await change.NoteAsync(FactorChange.AuthenticatorRemoved, user, address, ct);
         if (await db.Authenticators.Where(a => a.UserId == user.Id).ExecuteDeleteAsync(ct) == 0) return new Outcome.Stale();
         await recovery.RemoveAsync(user.Id, ct);
         await db.SaveChangesAsync(ct);
@@ -141,13 +145,13 @@ internal sealed class TwoStep(
         return new Outcome.Off();
     }
 
-    private async Task<Outcome> SaveAsync(CurrentUser user, string action, string address, CancellationToken ct, Func<Task<bool>>? also = null)
+    private async Task<Outcome> SaveAsync(CurrentUser user, string action, string address, Func<Task<bool>> also, CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
-        // First, because it locks the person's row: what is asked after it stays so.
-        await change.NoteAsync(action, user, address, ct);
+        await db.HoldUserAsync(user.Id, ct);
         if (await db.FindLifeAsync(user.SessionId, ct) is not { RevokedAt: null }) return new Outcome.Stale();
-        if (also is not null && !await also()) return new Outcome.Stale();
+        await change.NoteAsync(action, user, address, ct);
+        if (!await also()) return new Outcome.Stale();
         var codes = await recovery.ReplaceAsync(user.Id, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);

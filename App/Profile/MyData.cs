@@ -42,7 +42,7 @@ internal sealed class MyData(AppDb db, CheckPassword check, IEnumerable<Personal
             u.Name,
             u.Language,
             u.CreatedAt,
-        }).SingleAsync(ct)),
+        }).SingleOrDefaultAsync(ct) as object ?? new { }),
         new("roles", async (db, id, ct) => await db.UserRoles.Where(r => r.UserId == id).Join(db.Roles, r => r.RoleId, role => role.Id, (_, role) => role.Name).ToListAsync(ct)),
         new("sessions", async (db, id, ct) => await db.Sessions.Where(s => s.UserId == id).OrderBy(s => s.StartedAt).Select(s => new
         {
@@ -87,6 +87,8 @@ internal sealed class MyData(AppDb db, CheckPassword check, IEnumerable<Personal
         var all = new JsonObject();
         foreach (var part in parts)
             if (part.ReadAsync is { } read) all[part.Name] = JsonSerializer.SerializeToNode(await read(db, user.Id, ct), Readable);
+        // Deleted meanwhile, at another replica perhaps.
+        if (!await db.Users.AnyAsync(u => u.Id == user.Id, ct)) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
         return new Outcome.Told(JsonSerializer.SerializeToUtf8Bytes(all, Readable));
     }
 }
