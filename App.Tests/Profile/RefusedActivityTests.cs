@@ -78,11 +78,25 @@ public sealed class RefusedActivityTests : IAsyncLifetime
         var challenge = await ada.ChallengeAsync();
         foreach (var code in new[] { "000000", "000001" }) await ada.AnswerAsync(challenge, code);
         var signedIn = await TestUser.ReadAsync(_app, await ada.AnswerAsync(challenge, ada.Codes[0]), ada.User.Email, ada.User.Password);
-        Assert.Equal(["sign-in-refused otp|program|A program|", "recovery-code-used 9"], await RowsAsync(ada.User.Id));
+        Assert.Equal(["sign-in-refused pwd second-step|program|A program|", "sign-in-refused otp|program|A program|", "recovery-code-used 9"], await RowsAsync(ada.User.Id));
         Assert.Equal(signedIn.SessionId, await _app.DbAsync(db => db.Audit.Where(a => a.Action == "recovery-code-used").Select(a => a.SessionId).SingleAsync()));
 
         var page = await (await _app.SendAsync(HttpMethod.Get, "/account/activity", cookies: signedIn.Cookies)).PageAsync();
-        Assert.Equal(["Recovery code used, 9 left", "Signed in", "Sign-in refused: right password, wrong code"], page.QuerySelectorAll(".list > li b").Select(b => b.TextContent).Take(3));
+        Assert.Equal(["Recovery code used, 9 left", "Signed in", "Sign-in refused: right password, wrong code", "Right password on a new device, second step asked for"], page.QuerySelectorAll(".list > li b").Select(b => b.TextContent).Take(4));
+    }
+
+    [Fact] // ASVS 5.0, 6.3.5: whoever stops there has the password all the same
+    public async Task The_right_password_from_elsewhere_is_told_where_a_second_step_is_due_once_in_a_while()
+    {
+        var ada = await _app.TurnOnTwoStepAsync(await _app.SignUpAsync());
+        for (var i = 0; i < 3; i++) await ada.ChallengeAsync();
+        Assert.Equal(["sign-in-refused pwd second-step|program|A program|"], await RowsAsync(ada.User.Id));
+        var device = Answers.CookieLines(await ada.AnswerAsync(await ada.ChallengeAsync(), ada.Codes[0])).Single(line => line.StartsWith("device=", StringComparison.Ordinal)).Split(';')[0];
+        _app.Time.Advance(TimeSpan.FromMinutes(15));
+        await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Post, "/api/users/signin", cookies: device, json: new { email = ada.User.Email, password = ada.User.Password }), 401);
+        Assert.DoesNotContain((await RowsAsync(ada.User.Id))[1..], row => row.StartsWith(GuessLimits.Refused, StringComparison.Ordinal)); // their own
+        await ada.ChallengeAsync();
+        Assert.Equal(2, (await RowsAsync(ada.User.Id)).Count(row => row.StartsWith(GuessLimits.Refused, StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -104,15 +118,15 @@ public sealed class RefusedActivityTests : IAsyncLifetime
             await Answers.AssertProblemAsync(await browser.SignInAsync(key), 400, "Invalid credentials");
         }
 
-        string[] expected = ["sign-in-refused otp locked|program|A program|", "sign-in-refused hwk locked|program|A program|"];
+        string[] expected = ["sign-in-refused pwd second-step|program|A program|", "sign-in-refused otp locked|program|A program|", "sign-in-refused hwk locked|program|A program|"];
         Assert.Equal(expected, await RowsAsync(user.Id));
         _app.Time.Advance(TimeSpan.FromMinutes(15));
         await Answers.AssertProblemAsync(await browser.SignInAsync(key), 400, "Invalid credentials");
-        Assert.Equal([.. expected, expected[1]], await RowsAsync(user.Id));
+        Assert.Equal([.. expected, expected[2]], await RowsAsync(user.Id));
 
         await _app.LockAsync(await _app.SignInAsync(admin), user, locked: false);
         var signedIn = await TestUser.ReadAsync(_app, await browser.SignInAsync(key), user.Email, user.Password);
-        Assert.Equal(3, (await RowsAsync(user.Id)).Count);
+        Assert.Equal(4, (await RowsAsync(user.Id)).Count);
         var page = await (await _app.SendAsync(HttpMethod.Get, "/account/activity", cookies: signedIn.Cookies)).PageAsync();
         Assert.Equal(3, page.QuerySelectorAll(".list b").Count(b => b.TextContent == "Sign-in refused: the account was locked"));
     }

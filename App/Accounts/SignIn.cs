@@ -18,7 +18,7 @@ public sealed class SignInRequest
 
 /// <summary>An e-mail and a password become a session. The endpoints and the page all end here.</summary>
 internal sealed partial class SignIn(
-    AppDb db, GuessLimits guesses, PasswordChecks passwords, SecondFactor factor, SecondSteps steps, SignInSecondStep secondStep, StartSession start, KnownDevices devices, Figures figures, ILogger<SignIn> logger)
+    AppDb db, GuessLimits guesses, PasswordChecks passwords, SecondFactor factor, SecondSteps steps, SignInSecondStep secondStep, StartSession start, KnownDevices devices, RefusedSignIn refused, Figures figures, ILogger<SignIn> logger)
 {
     public abstract record Outcome
     {
@@ -117,6 +117,7 @@ internal sealed partial class SignIn(
             throw;
         }
 
+        if (outcome is Outcome.SecondStepDue && !devices.Knows(client, user!)) await refused.NoteStepDueAsync(user!.Id, client, ct);
         // The password's verdict is in; the code's is counted by itself.
         if (outcome is null) return await secondStep.ByCodeAsync(user!, code!, client, replaced, ct);
         if (outcome is Outcome.Rejected)

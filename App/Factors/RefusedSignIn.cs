@@ -13,6 +13,8 @@ internal sealed class RefusedSignIn(AppDb db, AuditLog audit, TimeProvider time)
     /// <summary>In the detail after the way it was tried, where an admin has locked the account.</summary>
     public const string AtLocked = " locked";
 
+    private const string StepDue = " second-step";
+
     private static readonly TimeSpan Series = TimeSpan.FromMinutes(15);
 
     /// <summary>
@@ -20,9 +22,20 @@ internal sealed class RefusedSignIn(AppDb db, AuditLog audit, TimeProvider time)
     /// made, each way is one row within a quarter of an hour.
     /// </summary>
     /// <param name="method">RFC 8176.</param>
-    public async Task NoteAtLockedAsync(Guid userId, string method, Client client, CancellationToken ct)
+    public Task NoteAtLockedAsync(Guid userId, string method, Client client, CancellationToken ct) => NoteAsync(userId, method + AtLocked, client, ct);
+
+    /// <summary>
+    /// The password was right, and two-step sign-in asked for more, of a device that isn't known: whoever has the password and goes no further
+    /// is seen here alone (ASVS 5.0, 6.3.5). As often as the above.
+    /// </summary>
+    public Task NoteStepDueAsync(Guid userId, Client client, CancellationToken ct) => NoteAsync(userId, Amr.Password + StepDue, client, ct);
+
+    /// <summary>Whether that is what a detail says.</summary>
+    public static bool IsStepDue(string what) => what.EndsWith(StepDue, StringComparison.Ordinal);
+
+    private async Task NoteAsync(Guid userId, string what, Client client, CancellationToken ct)
     {
-        var (what, since) = (method + AtLocked, time.GetUtcNow() - Series);
+        var since = time.GetUtcNow() - Series;
         await using var transaction = await db.BeginWriteAsync(ct);
         if (await db.Audit.AnyAsync(a => a.UserId == userId && a.Action == Action && EF.Functions.Like(a.Detail, what + "|%") && a.At > since, ct)) return;
         // Not by the context, which may still hold what was begun and is not to be.

@@ -79,6 +79,7 @@ internal static class ActivityWords
     private static string Refused(string? what) => what switch
     {
         Amr.Code => Text.DidRefuseCode,
+        not null when RefusedSignIn.IsStepDue(what) => Text.DidAskStep,
         not null when what.EndsWith(RefusedSignIn.AtLocked, StringComparison.Ordinal) => Text.DidRefuseLocked,
         _ => Text.DidRefuse,
     };
