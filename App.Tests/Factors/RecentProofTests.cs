@@ -57,6 +57,19 @@ public sealed class RecentProofTests : IAsyncLifetime
         async Task<HttpStatusCode> EndAsync() => (await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{there.SessionId}", token)).StatusCode;
     }
 
+    [Fact]
+    public async Task A_proof_that_was_given_while_the_clock_was_ahead_is_none_that_never_runs_out()
+    {
+        var (here, there) = await TwoSessionsAsync();
+        await _app.DbAsync(db => db.Sessions.Where(s => s.Id == here.SessionId).ExecuteUpdateAsync(set => set.SetProperty(s => s.AuthenticatedAt, _app.Time.GetUtcNow().AddHours(2))));
+        var renewed = await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Post, "/api/tokens/refresh", json: new { refresh_token = here.RefreshToken }));
+        foreach (var token in new[] { renewed.GetProperty("access_token").GetString()!, here.AccessToken }) // by the token, and by the row
+        {
+            _app.Time.Advance(11 * Minute);
+            await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{there.SessionId}", token), 401);
+        }
+    }
+
     [Theory] // or the code would be gone for nothing
     [InlineData(false)]
     [InlineData(true)]

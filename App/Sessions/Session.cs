@@ -1,5 +1,6 @@
 using App.Data;
 using App.Events;
+using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
@@ -76,13 +77,15 @@ internal static class SessionTable
         /// <summary>
         /// Whether the person behind this session has proved who they are within <see cref="Session.ProofLasts"/>.
         /// A token that says so is enough; an older one may have been overtaken by what its row says. It is at least as late as when the token was issued:
-        /// a clock that is set back brings no proof back.
+        /// a clock that is set back brings no proof back. Nor does one that was ahead make a proof last: what is later than now, by more than clocks may differ, is none.
         /// </summary>
         public async Task<bool> IsProofRecentAsync(CurrentUser user, DateTimeOffset now, CancellationToken ct)
         {
             var issued = DateTimeOffset.FromUnixTimeSeconds(user.IssuedAt);
-            var since = (now > issued ? now : issued) - Session.ProofLasts;
-            return user.AuthTime >= since.ToUnixTimeSeconds() || await db.Sessions.AnyAsync(s => s.Id == user.SessionId && s.AuthenticatedAt >= since, ct);
+            var reference = now > issued ? now : issued;
+            var (since, until) = (reference - Session.ProofLasts, reference + TokenOptions.ClockSkew);
+            return (user.AuthTime >= since.ToUnixTimeSeconds() && user.AuthTime <= until.ToUnixTimeSeconds())
+                || await db.Sessions.AnyAsync(s => s.Id == user.SessionId && s.AuthenticatedAt >= since && s.AuthenticatedAt <= until, ct);
         }
     }
 }
