@@ -84,6 +84,21 @@ public sealed class SendLettersTests
         Assert.NotNull((await RowAsync(app, id)).SentAt);
     }
 
+    [Fact] // a machine that boots with its clock ahead, before the network is there
+    public async Task What_waits_does_not_wait_for_the_time_of_a_clock_that_was_ahead()
+    {
+        await using var sink = new SmtpSink { Manner = SmtpSink.Manners.Drops };
+        await using var app = TestApp.Start(sink.Settings);
+        await PutAsync(app, "ada@example.test", "Late");
+        app.Time.SetWall(TimeSpan.FromHours(2));
+        await RunAsync(app);
+        Assert.Empty(sink.Letters);
+        sink.Manner = SmtpSink.Manners.Accepts;
+        app.Time.SetWall(-TimeSpan.FromHours(2));
+        await RunAsync(app);
+        Assert.Single(sink.Letters);
+    }
+
     [Fact]
     public async Task An_address_that_is_refused_is_not_tried_again_and_the_next_letter_goes_out()
     {

@@ -49,7 +49,9 @@ internal sealed partial class SendLetters(
         await _alone.WaitAsync(ct);
         try
         {
-            if (_silentUntil <= time.GetUtcNow()) await EmptyAsync(ct);
+            // Further than any pause, a clock was ahead when it began.
+            var now = time.GetUtcNow();
+            if (_silentUntil <= now || _silentUntil > now + LongestPause) await EmptyAsync(ct);
         }
         finally
         {
@@ -88,7 +90,8 @@ internal sealed partial class SendLetters(
     private async Task<QueuedLetter?> NextAsync(AppDb db, HashSet<Guid> passed, CancellationToken ct)
     {
         var now = time.GetUtcNow();
-        var due = db.Outbox.AsNoTracking().Where(l => l.DueAt <= now && l.GiveUpAt > now);
+        var farthest = now + LongestPause + Lease;
+        var due = db.Outbox.AsNoTracking().Where(l => (l.DueAt <= now || l.DueAt > farthest) && l.GiveUpAt > now);
         if (!Sends) due = due.Where(l => l.Draft != null);
         // Who was taken is due no more; what couldn't be is passed over, one at a time, and is rare.
         for (var skip = 0; ; skip++)
