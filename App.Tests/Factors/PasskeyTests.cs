@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
+using App.Data;
 using App.Factors;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
@@ -119,6 +120,19 @@ public sealed class PasskeyTests : IAsyncLifetime
         foreach (var thief in new[] { stolen, new PasskeyBrowser(_app) }) await Answers.AssertProblemAsync(await thief.FinishAsync("sign-in", handle, key.Get(options)), 400);
         _app.Time.Advance(TimeSpan.FromMinutes(5));
         await Answers.AssertProblemAsync(await _browser.FinishAsync("sign-in", handle, key.Get(options)), 400);
+    }
+
+    [Fact] // ATTACKS 249
+    public async Task An_answer_that_was_given_is_not_good_again_once_the_clock_is_set_back()
+    {
+        var (_, key) = await AdaAsync();
+        var (handle, options) = await _browser.BeginAsync("sign-in");
+        var credential = key.Get(options);
+        Assert.Equal(HttpStatusCode.OK, (await _browser.FinishAsync("sign-in", handle, credential)).StatusCode);
+        _app.Time.SetWall(TimeSpan.FromMinutes(6));
+        await _app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None);
+        _app.Time.SetWall(-TimeSpan.FromMinutes(3));
+        await Answers.AssertProblemAsync(await _browser.FinishAsync("sign-in", handle, credential), 400, "Invalid credentials");
     }
 
     [Fact] // ATTACKS 250

@@ -3,13 +3,14 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using App.Data;
+using App.Events;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 using Microsoft.Net.Http.Headers;
 
 namespace App.Factors;
 
-/// <summary>A WebAuthn challenge that was answered. Remembered until it would have expired anyway.</summary>
+/// <summary>A WebAuthn challenge that was answered. Remembered until it has expired by any clock.</summary>
 internal sealed class UsedChallenge : IEntityTypeConfiguration<UsedChallenge>
 {
     public string Key { get; set; } = "";
@@ -41,7 +42,12 @@ internal sealed class PasskeyCeremonies(AppDb db, MasterKey masterKey, TimeProvi
 {
     public static readonly TimeSpan Lasts = TimeSpan.FromMinutes(5);
 
-    public static readonly Sweep Sweep = new((db, now, ct) => db.ForgetAsync(db.Set<UsedChallenge>().Where(c => c.ExpiresAt < now).OrderBy(c => c.ExpiresAt), ct));
+    // For a while longer: where the clock is set back, its handle is in time once more.
+    public static readonly Sweep Sweep = new((db, now, ct) =>
+    {
+        var horizon = now - RevocationIndex.Slack;
+        return db.ForgetAsync(db.Set<UsedChallenge>().Where(c => c.ExpiresAt < horizon).OrderBy(c => c.ExpiresAt), ct);
+    });
 
     private const string Cookie = "passkey_browser";
     private const string Sealed = "passkey ceremony";
