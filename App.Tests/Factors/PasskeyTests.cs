@@ -135,6 +135,18 @@ public sealed class PasskeyTests : IAsyncLifetime
         await Answers.AssertProblemAsync(await _browser.FinishAsync("sign-in", handle, credential), 400, "Invalid credentials");
     }
 
+    [Fact] // the authenticator has made it by then, and would offer it ever after
+    public async Task A_passkey_that_was_begun_with_a_proof_is_added_within_its_five_minutes()
+    {
+        var ada = await _app.SignUpAsync();
+        _app.Time.Advance(TimeSpan.FromSeconds(590));
+        var renewed = TestUser.SetCookies(await _app.SendAsync(HttpMethod.Get, "/account/passkeys", cookies: ada.Cookies));
+        ada = ada with { RefreshToken = renewed.Refresh, SessionCookie = renewed.Session };
+        var (handle, options) = await _browser.BeginAsync("add", ada);
+        _app.Time.Advance(TimeSpan.FromSeconds(20));
+        Assert.Equal(HttpStatusCode.Created, (await _browser.FinishAsync("add", handle, new SoftKey().Create(options), ada)).StatusCode);
+    }
+
     [Fact] // ATTACKS 250
     public async Task A_challenge_serves_its_own_ceremony_alone()
     {
@@ -180,12 +192,13 @@ public sealed class PasskeyTests : IAsyncLifetime
         var (handle, options) = await _browser.BeginAsync("add", ada);
         var id = await _app.DbAsync(db => db.Passkeys.Select(p => p.Id).SingleAsync());
         _app.Time.Advance(TimeSpan.FromMinutes(11));
-        foreach (var (method, path) in new[] { (HttpMethod.Post, "/add/begin"), (HttpMethod.Post, "/add/finish"), (HttpMethod.Delete, $"/{id}") })
+        foreach (var (method, path) in new[] { (HttpMethod.Post, "/add/begin"), (HttpMethod.Delete, $"/{id}") })
         {
-            var problem = await Answers.AssertProblemAsync(await _app.SendAsync(method, "/api/passkeys" + path, cookies: ada.Cookies, json: new { handle, credential = new SoftKey().Create(options) }), 401);
+            var problem = await Answers.AssertProblemAsync(await _app.SendAsync(method, "/api/passkeys" + path, cookies: ada.Cookies), 401);
             Assert.Equal("proof_required", problem.GetProperty("code").GetString());
         }
 
+        await Answers.AssertProblemAsync(await _browser.FinishAsync("add", handle, new SoftKey().Create(options), ada), 400); // too late for what was begun with one
         Assert.StartsWith("/account/confirm", (await RemoveOnPageAsync(ada, id)).Location(), StringComparison.Ordinal);
         Assert.Equal(1, await _app.DbAsync(db => db.Passkeys.CountAsync()));
 

@@ -41,7 +41,7 @@ internal sealed partial class AddPasskey(
         TypedResults.Ok(await add.BeginAsync(user, http));
 
     /// <summary>
-    /// An authenticator's answer becomes a passkey of the caller's; a letter tells the owner. 401 <c>proof_required</c> without a proof within the last ten minutes.
+    /// An authenticator's answer becomes a passkey of the caller's; a letter tells the owner. The proof that it was begun with is enough.
     /// 400 for an answer that isn't good, was given before, or came after five minutes or from another browser or session, and past 20 passkeys.
     /// </summary>
     public static async Task<Results<Created<PasskeyView>, ProblemHttpResult>> FinishAsync(AddPasskeyRequest request, CurrentUser user, AddPasskey add, HttpContext http, CancellationToken ct) =>

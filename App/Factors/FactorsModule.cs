@@ -48,7 +48,8 @@ internal static class FactorsModule
         var mine = passkeys.MapGroup("").RequireAuthorization().WithMetadata(WritesLetters.Mark).ProducesProblem(401);
         mine.MapGet("", ManagePasskeys.ListAsync);
         mine.MapPost("/add/begin", AddPasskey.BeginAsync).RequireRecentProof();
-        mine.MapPost("/add/finish", AddPasskey.FinishAsync).RequireRecentProof().ProducesProblem(400);
+        // Begun with a proof, in this session: that one stands for what the authenticator has made since.
+        mine.MapPost("/add/finish", AddPasskey.FinishAsync).ProducesProblem(400);
         mine.MapPost("/confirm/begin", UsePasskey.BeginConfirmAsync);
         mine.MapPost("/confirm/finish", UsePasskey.FinishConfirmAsync).ProducesProblem(400);
         mine.MapPatch("/{id}", ManagePasskeys.RenameAsync).ById().ProducesProblem(400).ProducesProblem(404);
