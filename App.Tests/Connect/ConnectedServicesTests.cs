@@ -74,6 +74,16 @@ public sealed class ConnectedServicesTests : IAsyncLifetime
         Assert.Equal(before, await State.OfAsync(_app, "Sessions"));
     }
 
+    [Fact] // it is kept for a week more
+    public async Task A_session_that_ran_idle_holds_nothing_any_more()
+    {
+        var ada = await _app.SignUpAsync();
+        var elsewhere = await _app.SignInAsync(ada);
+        await UseAsync(elsewhere, "orders");
+        await _app.DbAsync(db => db.Set<App.Sessions.Session>().Where(s => s.Id == elsewhere.SessionId).ExecuteUpdateAsync(set => set.SetProperty(s => s.LastSeenAt, _app.Time.GetUtcNow().AddDays(-15))));
+        Assert.NotNull((await ReadAsync(ada)).QuerySelector("main .empty"));
+    }
+
     [Theory]
     [InlineData("en", "Withdraw Orders")]
     [InlineData("de", "Entziehen: Orders")]

@@ -4,6 +4,7 @@ using App.OAuth;
 using App.Sessions;
 using Microsoft.EntityFrameworkCore;
 using OpenIddict.Abstractions;
+using SessionOptions = App.Sessions.SessionOptions;
 
 namespace App.Connect;
 
@@ -17,7 +18,7 @@ internal sealed record ConnectedService(string Audience, string Name, bool Passe
 /// The services that were given tokens which they alone accept, and the end of that. Such a token dies with its session and with nothing less,
 /// so whoever withdraws it ends the sessions it came from: the service hears of it like of any other sign-out.
 /// </summary>
-internal sealed class ConnectedServices(AppDb db, ServiceRegistry registry, RevokeSessions revoke, TimeProvider time)
+internal sealed class ConnectedServices(AppDb db, ServiceRegistry registry, RevokeSessions revoke, SessionOptions options, TimeProvider time)
 {
     public abstract record Outcome
     {
@@ -32,7 +33,7 @@ internal sealed class ConnectedServices(AppDb db, ServiceRegistry registry, Revo
     {
         var now = time.GetUtcNow();
         var held = await db.BoundAudiences.AsNoTracking().Where(b => b.UserId == user.Id)
-            .Join(db.Sessions.Where(s => s.RevokedAt == null && s.ExpiresAt > now), b => b.SessionId, s => s.Id, (b, s) => new { b.Audience, s.Id, s.LastSeenAt })
+            .Join(db.Sessions.Living(now, options), b => b.SessionId, s => s.Id, (b, s) => new { b.Audience, s.Id, s.LastSeenAt })
             .ToListAsync(ct);
         return [.. held.GroupBy(h => h.Audience).Select(group => Describe(group.Key, group.Count(), group.Max(h => h.LastSeenAt), group.Any(h => h.Id == user.SessionId))).OrderBy(s => s.Name, StringComparer.CurrentCulture)];
     }
