@@ -35,6 +35,8 @@ public sealed class TokenExchangeTests : IAsyncLifetime
         Assert.Equal((own.Subject, own.ValidTo, own.GetClaim("sid").Value), (token.Subject, token.ValidTo, token.GetClaim("sid").Value));
         Assert.NotEqual(own.Id, token.Id);
         Assert.Equal("""{"sub":"orders"}""", token.GetPayloadValue<JsonElement>("act").GetRawText());
+        var advertised = JsonDocument.Parse(await _app.Client.GetStringAsync("/.well-known/openid-configuration")).RootElement.GetProperty("claims_supported");
+        Assert.Empty(token.Claims.Select(c => c.Type).Except(advertised.EnumerateArray().Select(c => c.GetString())));
 
         Assert.True(await _app.IsActiveAsync(Token(json), Callers.Basic("billing", Callers.Other)));
         Assert.False(await _app.IsActiveAsync(Token(json)));

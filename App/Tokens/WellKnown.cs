@@ -41,7 +41,7 @@ internal sealed class DiscoveryDocument(SigningKeyRing ring, PublicUrl publicUrl
             ["response_types_supported"] = Array.Empty<string>(),
             ["grant_types_supported"] = Array.Empty<string>(),
             ["subject_types_supported"] = new[] { "public" },
-            ["claims_supported"] = new[] { "iss", "sub", "id", "aud", "sid", "jti", "iat", "exp", "auth_time", "email", "email_verified", "name", "roles", "amr" },
+            ["claims_supported"] = new[] { "iss", "sub", "id", "aud", "sid", "jti", "iat", "exp", "auth_time", "email", "email_verified", "name", "roles", "amr", "act" },
         };
         if (!ring.IsShared)
         {
