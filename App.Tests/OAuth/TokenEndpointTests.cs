@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using App.OAuth;
 using App.Tests.Attacks;
 using App.Tokens;
@@ -189,6 +190,49 @@ public sealed class TokenEndpointTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
 
+    [Fact] // RFC 8414 section 2, OpenID Shared Signals Framework 1.0 section 7.1: whoever reads them finds all there is
+    public async Task What_there_is_is_advertised()
+    {
+        AssertSame("""
+            {
+              "issuer": "https://auth.test",
+              "response_types_supported": [],
+              "grant_types_supported": ["client_credentials", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"],
+              "subject_types_supported": ["public"],
+              "claims_supported": ["iss", "sub", "id", "aud", "sid", "jti", "iat", "exp", "auth_time", "email", "email_verified", "name", "roles", "amr", "act"],
+              "jwks_uri": "https://auth.test/.well-known/jwks.json",
+              "id_token_signing_alg_values_supported": ["ES256"],
+              "token_endpoint": "https://auth.test/connect/token",
+              "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+              "introspection_endpoint": "https://auth.test/connect/introspect",
+              "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+              "revocation_endpoint": "https://auth.test/connect/revoke",
+              "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"]
+            }
+            """, await _app.Client.GetStringAsync("/.well-known/openid-configuration"));
+        AssertSame("""
+            {
+              "spec_version": "1_0",
+              "issuer": "https://auth.test",
+              "delivery_methods_supported": ["urn:ietf:rfc:8935", "urn:ietf:rfc:8936"],
+              "authorization_schemes": [{"spec_urn": "urn:ietf:rfc:6749"}, {"spec_urn": "urn:ietf:rfc:7617"}],
+              "poll_endpoint": "https://auth.test/events/poll",
+              "sse_endpoint": "https://auth.test/events",
+              "acknowledgement_endpoint": "https://auth.test/events/ack",
+              "events_supported": [
+                "https://schemas.openid.net/secevent/caep/event-type/session-revoked",
+                "https://schemas.openid.net/secevent/caep/event-type/credential-change",
+                "https://schemas.openid.net/secevent/caep/event-type/token-claims-change",
+                "https://schemas.openid.net/secevent/risc/event-type/identifier-changed",
+                "https://schemas.openid.net/secevent/risc/event-type/account-disabled",
+                "https://schemas.openid.net/secevent/risc/event-type/account-purged",
+                "https://auth.test/events/signing-key-changed"
+              ],
+              "jwks_uri": "https://auth.test/.well-known/jwks.json"
+            }
+            """, await _app.Client.GetStringAsync("/.well-known/ssf-configuration"));
+    }
+
     [Fact]
     public async Task Every_endpoint_that_is_advertised_is_there()
     {
@@ -205,4 +249,7 @@ public sealed class TokenEndpointTests : IAsyncLifetime
             }
         }
     }
+
+    private static void AssertSame(string wanted, string given) =>
+        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(wanted), JsonNode.Parse(given)), given);
 }
