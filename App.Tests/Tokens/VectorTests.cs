@@ -219,16 +219,22 @@ internal static class Vectors
         }
     }
 
-    public static IEnumerable<TokenVector> Tokens() => Read("tokens.json").Select(v => new TokenVector(
+    public static IEnumerable<TokenVector> Tokens() => Read("tokens.json", 260, 14).Select(v => new TokenVector(
         v.GetProperty("id").GetString()!, v.GetProperty("expect").GetString()!, v.GetProperty("transport").GetString() ?? "any", v.GetProperty("token").GetString()!));
 
-    public static IEnumerable<CookieVector> Cookies() => Read("cookies.json").Select(v => new CookieVector(
+    public static IEnumerable<CookieVector> Cookies() => Read("cookies.json", 30, 2).Select(v => new CookieVector(
         v.GetProperty("id").GetString()!, v.GetProperty("expect").GetString()!, v.GetProperty("header").GetString()!));
 
     public static JsonElement Key() => JsonDocument.Parse(File.ReadAllText(Path.Combine(Folder, "key.jwk.json"))).RootElement;
 
-    private static JsonElement.ArrayEnumerator Read(string file) =>
-        JsonDocument.Parse(File.ReadAllText(Path.Combine(Folder, file))).RootElement.EnumerateArray();
+    // Whoever walks along them shows nothing where they are gone: there are at least so many, and so many good ones among them.
+    private static List<JsonElement> Read(string file, int atLeast, int good)
+    {
+        var vectors = JsonDocument.Parse(File.ReadAllText(Path.Combine(Folder, file))).RootElement.EnumerateArray().ToList();
+        Assert.InRange(vectors.Count, atLeast, int.MaxValue);
+        Assert.InRange(vectors.Count(v => v.GetProperty("expect").GetString() == "accept"), good, int.MaxValue);
+        return vectors;
+    }
 }
 
 /// <summary>Puts the vectors' throw-away key in force, with the user and the session their claims name, at their time.</summary>
