@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using App.Sessions;
 using App.Tests.Attacks;
+using App.Tests.Tokens;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Accounts;
@@ -159,15 +160,17 @@ public sealed class CourseCookieTests(OneApp fixture) : IClassFixture<OneApp>
         }
     }
 
-    [Fact] // ATTACKS 36-38: every bad cookie of the vectors is nobody's
+    [Fact] // ATTACKS 36-38: every bad cookie of the vectors is nobody's, though the key that its token is signed with is in force
     public async Task A_bad_cookie_is_null_and_never_an_error()
     {
-        foreach (var vector in Tokens.Vectors.Cookies())
+        await using var app = TestApp.Start(("Sessions:AbsoluteLifetime", "365.00:00:00"));
+        await VectorKey.InstallAsync(app);
+        foreach (var vector in Vectors.Cookies())
         {
-            var answer = await _app.SendAsync(HttpMethod.Get, "/api/users/currentuser", cookies: vector.Header);
-            if (answer.StatusCode == HttpStatusCode.RequestHeaderFieldsTooLarge) continue;
-            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-            Assert.Equal("""{"currentUser":null}""", await answer.Content.ReadAsStringAsync());
+            var somebody = await app.WhoAmIAsync(cookies: vector.Header);
+            if (vector.Expect == "accept") Assert.Equal((vector.Id, "vector@example.test"), (vector.Id, somebody));
+            else if (vector.Expect == "reject") Assert.Equal((vector.Id, null), (vector.Id, somebody));
+            else Assert.Contains(somebody, (string?[])[null, "vector@example.test"]);
         }
     }
 
