@@ -255,7 +255,8 @@ public sealed class ResetTests : IAsyncLifetime
             }
         }
 
-        Assert.InRange(Math.Abs(Median(known) - Median(unknown)), 0, 5);
+        // By pairs: what slows the machine slows both of one, and is no difference between them.
+        Assert.InRange(Math.Abs(Median([.. known.Zip(unknown, (one, other) => one - other)])), 0, 5);
         Assert.Equal(401, await _app.DbAsync(db => db.Outbox.CountAsync(l => l.Draft == "reset")));
     }
 
