@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using App.Ops;
 
 namespace App.Tests.Ops;
@@ -51,6 +52,20 @@ public sealed class SettingsFilesTests : IClassFixture<SettingsFilesTests.Catalo
     [Fact]
     public void Every_setting_says_what_it_means() =>
         Assert.Equal([], settings.Where(s => s.Meaning.Length == 0).Select(s => $"{s.Key} has no [Description]"));
+
+    /// <summary>Sources are left out: in those of the tests, secrets are made up.</summary>
+    [Fact]
+    public void No_file_gives_a_secret_a_value()
+    {
+        var secrets = settings.Where(s => s.Secret).Select(s => s.Key).ToList();
+        Assert.Contains("Keys:MasterKey", secrets);
+        // In JSON and YAML by its own name, elsewhere by its whole one; those of services stand in a list.
+        var names = string.Join('|', secrets.Select(key => key.Replace(":", "(:|__)", StringComparison.Ordinal))
+            .Concat(secrets.Select(key => key.Split(':')[^1]).Where(name => name != "Default")).Append("(Old|Push)?Secret"));
+        Assert.Equal([], Repository.Files()
+            .Where(f => !f.Path.EndsWith(".cs", StringComparison.Ordinal) && !f.Path.EndsWith(".razor", StringComparison.Ordinal))
+            .SelectMany(f => Regex.Matches(f.Text, $$"""\b({{names}})"?\s*[:=]\s*["']?[\w+/=;!-]{8,}""").Select(m => $"{f.Path}: {m.Value}")));
+    }
 
     private JsonObject Defaults()
     {
