@@ -5,7 +5,7 @@ using System.Text.Json;
 
 namespace App.Tests.Attacks;
 
-/// <summary>A hundred thousand requests that no honest client sends, through the whole pipeline: no server error, no success, nothing changed. The parsers alone, as often each: ParserFuzzTests.</summary>
+/// <summary>A hundred thousand requests that no honest client sends, through the whole pipeline: no server error, no success, nothing changed. The parsers alone: ParserFuzzTests.</summary>
 public sealed class HttpFuzzTests : IAsyncLifetime
 {
     private const int Bodies = 20_000, Credentials = 77_000, Pages = 3_000;
