@@ -11,8 +11,8 @@ builder.Services.AddAuthentication().AddGatehouse(o =>
     o.Issuer = Setting("ISSUER")!;
     o.Audience = Setting("AUDIENCE")!;
     o.Url = Setting("URL");
-    o.WhenStale = Enum.Parse<WhenStale>(Setting("WHEN_STALE") ?? "introspect", ignoreCase: true);
-    o.StaleAfter = TimeSpan.FromSeconds(int.Parse(Setting("STALE_AFTER") ?? "15", CultureInfo.InvariantCulture));
+    if (Setting("WHEN_STALE") is { } choice) o.WhenStale = Enum.Parse<WhenStale>(choice, ignoreCase: true);
+    if (Setting("STALE_AFTER") is { } limit) o.StaleAfter = TimeSpan.FromSeconds(int.Parse(limit, CultureInfo.InvariantCulture));
     if (Setting("NOW") is { } now) o.Time = new StoppedClock(long.Parse(now, CultureInfo.InvariantCulture));
 });
 var app = builder.Build();

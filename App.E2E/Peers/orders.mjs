@@ -4,9 +4,10 @@ import express from 'express';
 
 globalThis.crypto ??= webcrypto; // Node 18
 const { gatehouse } = await import('./gatehouse.mjs');
-const { ISSUER, AUDIENCE, URL, WHEN_STALE, STALE_AFTER = '15', NOW } = process.env;
+const { ISSUER, AUDIENCE, URL, WHEN_STALE, STALE_AFTER, NOW } = process.env;
 const gate = gatehouse({
-  issuer: ISSUER, audience: AUDIENCE, url: URL, whenStale: WHEN_STALE, staleAfter: Number(STALE_AFTER), ...(NOW && { now: () => Number(NOW) }),
+  issuer: ISSUER, audience: AUDIENCE, url: URL, whenStale: WHEN_STALE,
+  ...(STALE_AFTER && { staleAfter: Number(STALE_AFTER) }), ...(NOW && { now: () => Number(NOW) }),
 });
 
 const app = express();

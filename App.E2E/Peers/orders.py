@@ -3,14 +3,13 @@ import json
 import os
 import signal
 import sys
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from gatehouse import Gatehouse, Refused
 
 env = os.environ
-gate = Gatehouse(env["ISSUER"], env["AUDIENCE"], url=env.get("URL"), when_stale=env.get("WHEN_STALE", "introspect"),
-                 stale_after=float(env.get("STALE_AFTER", "15")), now=(lambda: int(env["NOW"])) if "NOW" in env else time.time)
+options = {"when_stale": env.get("WHEN_STALE"), "stale_after": "STALE_AFTER" in env and float(env["STALE_AFTER"]), "now": "NOW" in env and (lambda: int(env["NOW"]))}
+gate = Gatehouse(env["ISSUER"], env["AUDIENCE"], url=env.get("URL"), **{name: value for name, value in options.items() if value})
 
 
 class Orders(BaseHTTPRequestHandler):
