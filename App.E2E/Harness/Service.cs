@@ -123,10 +123,16 @@ internal sealed class Service : IAsyncDisposable
         var folder = await TestRun.PublishedAsync();
         string[] program = ["dotnet", Path.Combine(folder, "App.dll"), .. arguments];
         if (IsDeaf.Value) program = ["env", "--default-signal=HUP,INT,TERM", .. program];
-        var start = new ProcessStartInfo(program[0], program[1..]) { WorkingDirectory = TestRun.Folder };
+        var start = Clean(new(program[0], program[1..]) { WorkingDirectory = TestRun.Folder });
+        foreach (var (key, value) in settings) start.Environment[key] = value;
+        return start;
+    }
+
+    /// <summary>As where nobody has set anything for the app.</summary>
+    public static ProcessStartInfo Clean(ProcessStartInfo start)
+    {
         foreach (var key in start.Environment.Keys.Where(key => key.StartsWith("ASPNETCORE_", StringComparison.Ordinal) || key.Contains("__", StringComparison.Ordinal)).ToList())
             start.Environment.Remove(key);
-        foreach (var (key, value) in settings) start.Environment[key] = value;
         return start;
     }
 
