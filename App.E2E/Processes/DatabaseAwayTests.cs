@@ -80,20 +80,15 @@ public sealed class DatabaseAwayTests(ITestOutputHelper output)
         }
     }
 
-    [Fact]
+    [SmallDiskFact]
     public async Task On_a_full_disk()
     {
         var disk = TestRun.NewFolder("disk");
-        if (await MountAsync(disk) is { } why)
-        {
-            output.WriteLine($"Not tried: {why}");
-            return;
-        }
-
+        await Disks.MountAsync(disk);
         try
         {
             await using var service = await Service.StartAsync(disk);
-            await OutliveAsync(service, () => FillAsync(Path.Combine(disk, "ballast")), () =>
+            await OutliveAsync(service, () => Disks.FillAsync(Path.Combine(disk, "ballast")), () =>
             {
                 File.Delete(Path.Combine(disk, "ballast"));
                 return Task.CompletedTask;
@@ -101,29 +96,16 @@ public sealed class DatabaseAwayTests(ITestOutputHelper output)
         }
         finally
         {
-            await Tool.RunAsync("umount", [disk], "/", TimeSpan.FromSeconds(30));
+            await Disks.UnmountAsync(disk);
         }
     }
 
-    [Fact] // A file system that has an error turns itself read-only while files are open; by hand none can be made so, but a file can.
+    [ReadOnlyFileFact] // A file system that has an error turns itself read-only while files are open; by hand none can be made so, but a file can.
     public async Task Made_read_only()
     {
         await using var service = await Service.StartAsync();
-        var probe = Path.Combine(TestRun.NewFolder("probe"), "probe");
-        await using (var open = File.Create(probe))
-        {
-            var (failed, said) = await ChangeAsync("+i", probe);
-            var written = failed || await CanWriteAsync(open);
-            if (!failed) await ChangeAsync("-i", probe);
-            if (written)
-            {
-                output.WriteLine($"Not tried: no file can be made read-only here while it is open. {said}");
-                return;
-            }
-        }
-
         string[] files = [Path.Combine(service.DataDir, "gatehouse.db"), Path.Combine(service.DataDir, "gatehouse.db-wal")];
-        await OutliveAsync(service, () => ChangeAsync("+i", files), () => ChangeAsync("-i", files));
+        await OutliveAsync(service, () => Disks.MakeReadOnlyAsync(files), () => Disks.MakeWritableAsync(files));
     }
 
     private static async Task<Process> HolderAsync(Service service) =>
@@ -163,53 +145,6 @@ public sealed class DatabaseAwayTests(ITestOutputHelper output)
         await Parallel.ForEachAsync(ledger.RefusedPeople, async (person, _) => await service.Client.IsWholeOrAbsentAsync(person));
         foreach (var visitor in visitors) await visitor.IsWholeAsync();
         Assert.Equal("ok", await service.CheckIntegrityAsync());
-    }
-
-    private static async Task<string?> MountAsync(string folder)
-    {
-        if (!OperatingSystem.IsLinux() || Environment.UserName != "root") return "only root may mount a small disk.";
-        var (exit, said) = await Tool.TryRunAsync(new ProcessStartInfo("mount", ["-t", "tmpfs", "-o", "size=16m,mode=0700", "none", folder]), TimeSpan.FromSeconds(30));
-        return exit == 0 ? null : said;
-    }
-
-    // To the last byte: first what is big, then what is small.
-    private static Task FillAsync(string path)
-    {
-        using var file = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0);
-        foreach (var size in new[] { 1024 * 1024, 4096, 1 })
-        {
-            try
-            {
-                while (true) file.Write(new byte[size]);
-            }
-            catch (IOException)
-            {
-                // Full, for this size.
-            }
-        }
-
-        return Task.CompletedTask;
-    }
-
-    private static async Task<(bool Failed, string Said)> ChangeAsync(string attribute, params string[] files)
-    {
-        if (Tool.Find("chattr") is not { } chattr) return (true, "There is no chattr.");
-        var (exit, said) = await Tool.TryRunAsync(new ProcessStartInfo(chattr, [attribute, .. files]), TimeSpan.FromSeconds(30));
-        return (exit != 0, said);
-    }
-
-    private static async Task<bool> CanWriteAsync(FileStream file)
-    {
-        try
-        {
-            await file.WriteAsync("x"u8.ToArray());
-            await file.FlushAsync();
-            return true;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return false;
-        }
     }
 
     /// <summary>What was answered, and what must be so afterwards.</summary>
