@@ -80,6 +80,7 @@ public sealed class RollingRestartTests(ITestOutputHelper output) : IAsyncLifeti
         output.WriteLine($"{regulars.Sum(each => each.Passed)} reads, {_renewed} renewals, {_signedIn} sign-ins, {_ended.Count} sessions ended; streams opened: {string.Join(", ", readers.Select(reader => reader.Opened))}");
         Assert.Empty(regulars.SelectMany(each => each.Failed));
         Assert.Empty(_failed);
+        Assert.All<long>([.. regulars.Select(each => each.Passed), _renewed, _signedIn, _ended.Count], times => Assert.NotEqual(0, times));
         foreach (var reader in readers)
         {
             Assert.Empty(_ended.Except(reader.Seen));
