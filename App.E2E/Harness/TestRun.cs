@@ -30,9 +30,8 @@ internal static class TestRun
     /// <summary>The root of the clone.</summary>
     public static string Root { get; } = FindRoot();
 
-    /// <summary>Screenshots outlive the run: somebody looks at them.</summary>
-    public static string Screenshots =>
-        Directory.CreateDirectory(Environment.GetEnvironmentVariable("SCREENSHOTS") ?? Path.Combine(Root, "TestResults", "screenshots")).FullName;
+    /// <summary>Where pictures of the pages outlive the run; null unless <c>SCREENSHOTS</c> names a folder: no test looks at them, and they take the browser as long as much that one does.</summary>
+    public static string? Pictures { get; } = Environment.GetEnvironmentVariable("SCREENSHOTS") is { Length: > 0 } folder ? Directory.CreateDirectory(Path.Combine(Root, folder)).FullName : null;
 
     /// <summary>Every password and refresh token the tests have used, with what it is.</summary>
     public static ConcurrentDictionary<string, string> Secrets { get; } = new();

@@ -46,9 +46,9 @@ public sealed class DashboardTests(Browser browser)
         await Expect(page.Locator(".list li:has([href='/services/billing']) .tag")).ToContainTextAsync("behind");
         await page.SetViewportSizeAsync(360, 900);
         await LooksTests.AccessibleAsync(page);
-        await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, "dashboard-behind-Light-360.png"), FullPage = true });
+        await page.PictureAsync("dashboard-behind-Light-360");
         await page.SetViewportSizeAsync(1440, 900);
-        await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, "dashboard-behind-Light-1440.png"), FullPage = true });
+        await page.PictureAsync("dashboard-behind-Light-1440");
 
         await AckAsync(await NewestAsync());
         await Expect(page.Locator("h1")).ToHaveTextAsync("All is well");

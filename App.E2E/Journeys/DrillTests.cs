@@ -161,7 +161,7 @@ public sealed class DrillTests(Browser browser)
             {
                 await page.SetViewportSizeAsync(width, 900);
                 Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"{name} scrolls sideways at {width} px.");
-                await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{name}-{colours}-{width}.png"), FullPage = true });
+                await page.PictureAsync($"{name}-{colours}-{width}");
                 if (width == 360) await LooksTests.BigEnoughToTouchAsync(page);
                 if (width != 768) await LooksTests.AccessibleAsync(page);
             }

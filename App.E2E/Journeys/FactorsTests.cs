@@ -262,7 +262,7 @@ public sealed class FactorsTests(Browser browser)
     }
 
     private static async Task PictureAsync(IPage page, string name) =>
-        await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{name}-Dark-360.png"), FullPage = true });
+        await page.PictureAsync($"{name}-Dark-360");
 
     internal static long Step() => TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() / 30;
 

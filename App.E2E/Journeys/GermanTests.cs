@@ -36,10 +36,10 @@ public sealed class GermanTests(Browser browser)
 
         await page.OpenLiveSessionsAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Alle anderen Sitzungen beenden" }).ClickAsync();
-        await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, "de-dialog-360.png") });
+        await page.PictureAsync("de-dialog-360", whole: false);
         await page.GetByRole(AriaRole.Button, new() { Name = "Beenden", Exact = true }).ClickAsync();
         await Expect(page.Locator(".gone .tag")).ToContainTextAsync("bgemeldet");
-        await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, "de-toast-360.png") });
+        await page.PictureAsync("de-toast-360", whole: false);
         Assert.Null(await browser.Service.Client.WhoAmIAsync(bearer: elsewhere.AccessToken));
 
         await page.GetByRole(AriaRole.Button, new() { Name = "English" }).ClickAsync();
@@ -56,7 +56,7 @@ public sealed class GermanTests(Browser browser)
         foreach (var colours in new[] { ColorScheme.Dark, ColorScheme.Light })
         {
             await page.EmulateMediaAsync(new() { ColorScheme = colours });
-            await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"de-{kind}{path.Replace('/', '-')}-{colours}-360.png"), FullPage = true });
+            await page.PictureAsync($"de-{kind}{path.Replace('/', '-')}-{colours}-360");
         }
         // A page that LooksTests sees is as accessible in one language as in the other.
         if (LooksTests.EveryPage().Any(row => row[1] as string == path)) return;

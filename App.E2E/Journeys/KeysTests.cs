@@ -58,16 +58,16 @@ public sealed class KeysTests(Browser browser)
         await page.GotoAsync(Keys);
         var (next, before) = (await IdAsync(page, "Nächster"), await page.Locator("main .list > li").CountAsync());
         await page.Locator("button[popovertarget=rotate]").First.ClickAsync();
-        await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, "de-dialog-rotate-360.png") });
+        await page.PictureAsync("de-dialog-rotate-360", whole: false);
         await page.GetByRole(AriaRole.Dialog).GetByRole(AriaRole.Button, new() { Name = "Jetzt wechseln" }).DblClickAsync();
         await Expect(page.Locator("main [role=status]")).ToContainTextAsync("igniert"); // as the first click or the second is answered
         Assert.Equal((next, before + 1), (await IdAsync(page, "Aktuell"), await page.Locator("main .list > li").CountAsync()));
 
         await page.GetByRole(AriaRole.Button, new() { Name = "Widerrufen: " + next }).ClickAsync();
-        await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, "de-dialog-revoke-360.png") });
+        await page.PictureAsync("de-dialog-revoke-360", whole: false);
         await page.GetByRole(AriaRole.Dialog).GetByRole(AriaRole.Button, new() { Name = "Endgültig widerrufen" }).ClickAsync();
         await Expect(page.Locator("main [role=status]")).ToContainTextAsync("ist widerrufen");
-        await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, "de-keys-360.png"), FullPage = true });
+        await page.PictureAsync("de-keys-360");
     }
 
     // The key that stands first among those of its state.

@@ -79,7 +79,7 @@ public sealed class LabTests(Browser browser)
             {
                 await page.SetViewportSizeAsync(width, 900);
                 Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"The lab scrolls sideways at {width} px.");
-                await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"lab-{colours}-{width}.png"), FullPage = true });
+                await page.PictureAsync($"lab-{colours}-{width}");
                 if (width == 360) await LooksTests.BigEnoughToTouchAsync(page);
                 if (width != 768) await LooksTests.AccessibleAsync(page);
             }

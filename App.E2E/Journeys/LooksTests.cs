@@ -84,7 +84,7 @@ public sealed class LooksTests(Browser browser)
             await page.GotoAsync(path);
             await page.FillCredentialsAsync(new Person("nobody@example.test", "short"));
             await page.Locator("main [role=alert]").WaitForAsync();
-            await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{path.Split('/')[^1]}-refused-{colours}-360.png"), FullPage = true });
+            await page.PictureAsync($"{path.Split('/')[^1]}-refused-{colours}-360");
             await AccessibleAsync(page);
         }
     }
@@ -98,7 +98,7 @@ public sealed class LooksTests(Browser browser)
         Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"{path} scrolls sideways at {width} px.");
         // Before the picture: to take all of a page, the browser stretches its window.
         Assert.True(await watch.LayoutShiftAsync() == 0, $"{path} at {width} px: {string.Join(", ", await watch.MovedAsync())}");
-        await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{name}-{colours}-{width}.png"), FullPage = true });
+        await page.PictureAsync($"{name}-{colours}-{width}");
         Assert.Empty(watch.Complaints);
         Assert.Empty(watch.Strangers);
         if (width == Widths[0]) await BigEnoughToTouchAsync(page);
@@ -120,7 +120,7 @@ public sealed class LooksTests(Browser browser)
         {
             await page.SetViewportSizeAsync(width, 900);
             Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"{name} scrolls sideways at {width} px.");
-            await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{name}-{colours}-{width}.png"), FullPage = true });
+            await page.PictureAsync($"{name}-{colours}-{width}");
         }
     }
 

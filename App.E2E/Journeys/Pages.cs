@@ -71,6 +71,12 @@ internal static class Pages
         await Assertions.Expect(page.Locator("header")).Not.ToContainTextAsync("@");
     }
 
+    /// <summary>For somebody to look at, where they asked for it (<see cref="TestRun.Pictures"/>).</summary>
+    public static async Task PictureAsync(this IPage page, string name, bool whole = true)
+    {
+        if (TestRun.Pictures is { } folder) await page.ScreenshotAsync(new() { Path = Path.Combine(folder, name + ".png"), FullPage = whole });
+    }
+
     public static async Task<string?> CookieAsync(this IBrowserContext profile, string name) =>
         (await profile.CookiesAsync()).FirstOrDefault(cookie => cookie.Name == name)?.Value;
 }

@@ -160,7 +160,7 @@ public sealed class StatesTests(Browser browser)
             await page.EmulateMediaAsync(new() { ColorScheme = colours });
             await page.SetViewportSizeAsync(width, 900);
             Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"{name} scrolls sideways at {width} px.");
-            await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{name}-{colours}-{width}.png"), FullPage = !name.StartsWith("dialog", StringComparison.Ordinal) });
+            await page.PictureAsync($"{name}-{colours}-{width}", whole: !name.StartsWith("dialog", StringComparison.Ordinal));
             if (width == 360) await LooksTests.BigEnoughToTouchAsync(page);
             await LooksTests.AccessibleAsync(page);
         }

@@ -179,7 +179,7 @@ public sealed partial class WayBackInTests(Browser browser)
     private static async Task LookAsync(IPage page, string name)
     {
         Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"{name} scrolls sideways.");
-        await page.ScreenshotAsync(new() { Path = Path.Combine(TestRun.Screenshots, $"{name}-Dark-360.png"), FullPage = true });
+        await page.PictureAsync($"{name}-Dark-360");
         var result = await page.RunAxe();
         Assert.True(result.Violations.Length == 0, string.Join('\n', result.Violations.Select(v => $"{v.Id}: {v.Help}: {string.Join(" | ", v.Nodes.Select(n => n.Html))}")));
     }
