@@ -76,6 +76,29 @@ public sealed class StatesTests(Browser browser)
         await page.IsSignedInAsync(ada);
     }
 
+    [Fact]
+    public async Task Pages_for_developers_and_of_failures_are_accessible_and_fit_their_screens()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        var ada = Person.New();
+        await browser.Service.Client.SignUpAsync(ada);
+        await WayBackInTests.LinkAsync(browser, ada.Email, "/account/confirm-email");
+        foreach (var status in new[] { 403, 500, 503 })
+        {
+            await page.GotoAsync($"/error/{status}");
+            await LookAsync(page, $"error-{status}");
+        }
+
+        await page.GotoAsync("/dev/mail");
+        await LookAsync(page, "dev-mail", touch: false);
+        await page.Locator("main .list a").First.ClickAsync();
+        await LookAsync(page, "dev-letter", touch: false);
+        await page.GotoAsync("/docs");
+        await Expect(page.Locator("h1").First).ToBeVisibleAsync();
+        await LookAsync(page, "docs", touch: false);
+    }
+
     [Fact] // Chromium shows an error page of its own for "back" to an answer that was posted for.
     public async Task A_form_that_was_refused_is_a_page_to_come_back_to_and_its_fault_goes_as_it_is_mended()
     {
@@ -150,7 +173,8 @@ public sealed class StatesTests(Browser browser)
     }
 
     /// <summary>The page at hand as it stands, without fetching it again.</summary>
-    internal static async Task LookAsync(IPage page, string name)
+    /// <param name="touch">Whether it is for fingers: developers' pages aren't.</param>
+    internal static async Task LookAsync(IPage page, string name, bool touch = true)
     {
         // A press of a button only waits until the next page begins.
         await page.WaitForLoadStateAsync();
@@ -161,7 +185,7 @@ public sealed class StatesTests(Browser browser)
             await page.SetViewportSizeAsync(width, 900);
             Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"{name} scrolls sideways at {width} px.");
             await page.PictureAsync($"{name}-{colours}-{width}", whole: !name.StartsWith("dialog", StringComparison.Ordinal));
-            if (width == 360) await LooksTests.BigEnoughToTouchAsync(page);
+            if (touch && width == 360) await LooksTests.BigEnoughToTouchAsync(page);
             await LooksTests.AccessibleAsync(page);
         }
 

@@ -76,6 +76,9 @@ internal static class ApiDocs
             var nonce = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(18));
             options.WithTitle(http.RequestServices.GetRequiredService<Brand>().Name + " API")
                 .WithNonce(nonce)
+                // Its page doesn't say in which language it is, and some of its words have too little contrast (WCAG 2.2, 3.1.1 and 1.4.3).
+                .AddHeadContent($"<script nonce=\"{nonce}\">document.documentElement.lang = 'en'</script>")
+                .WithCustomCss(".light-mode, .dark-mode { --scalar-color-3: var(--scalar-color-2) } .light-mode { --scalar-color-green: #006e2e }")
                 .DisableDefaultFonts()
                 .DisableTelemetry()
                 .DisableAgent()
