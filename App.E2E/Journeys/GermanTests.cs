@@ -57,10 +57,10 @@ public sealed class GermanTests(Browser browser)
         {
             await page.EmulateMediaAsync(new() { ColorScheme = colours });
             await page.PictureAsync($"de-{kind}{path.Replace('/', '-')}-{colours}-360");
+            // A page that LooksTests sees is as accessible in one language as in the other; one of one's own is seen in the dark in English.
+            if (LooksTests.EveryPage().Any(row => row[1] as string == path) || (kind == "mine" && colours == ColorScheme.Dark)) continue;
+            var result = await page.RunAxe();
+            Assert.True(result.Violations.Length == 0, $"{path} {colours}" + string.Concat(result.Violations.SelectMany(v => v.Nodes.Select(n => $"\n{v.Id}: {n.Html}"))));
         }
-        // A page that LooksTests sees is as accessible in one language as in the other.
-        if (LooksTests.EveryPage().Any(row => row[1] as string == path)) return;
-        var result = await page.RunAxe();
-        Assert.True(result.Violations.Length == 0, path + string.Concat(result.Violations.SelectMany(v => v.Nodes.Select(n => $"\n{v.Id}: {n.Html}"))));
     }
 }

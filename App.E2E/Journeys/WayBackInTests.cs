@@ -34,7 +34,7 @@ public sealed partial class WayBackInTests(Browser browser)
         {
             var look = await other.NewPageAsync();
             await look.GotoAsync(link);
-            await LookAsync(look, "reset");
+            await StatesTests.LookAsync(look, "reset");
         }
 
         await page.GotoAsync(link);
@@ -71,7 +71,7 @@ public sealed partial class WayBackInTests(Browser browser)
         await page.IsSignedInAsync(other);
 
         await page.GotoAsync(await LinkAsync(browser, ada.Email, "/account/undo-email"));
-        await LookAsync(page, "undo-email");
+        await StatesTests.LookAsync(page, "undo-email");
         await page.GetByRole(AriaRole.Button, new() { Name = "Undo the change" }).ClickAsync();
         await page.Locator("main input[type=password]").FillAsync(NewPassword);
         await page.GetByRole(AriaRole.Button, new() { Name = "Set the new password" }).ClickAsync();
