@@ -67,6 +67,9 @@ public class ProxyTests
     [InlineData(1, "Issuer=https://id.example.com")]
     [InlineData(1, "Issuer=https://id.example.com", "urls=http://localhost:5080;https://localhost:5443")]
     [InlineData(0, "Issuer=https://id.example.com", "Kestrel:Endpoints:Main:Url=https://localhost:5443")]
+    [InlineData(1, "Issuer=https://id.example.com", "urls=")] // Kestrel then takes an http address of its own
+    [InlineData(1, "Issuer=https://id.example.com", "urls= ; ")]
+    [InlineData(0, "Issuer=https://id.example.com", "urls=", "Kestrel:Endpoints:Main:Url=https://localhost:5443")]
     public void Production_starts_with(int faults, params string[] settings)
     {
         var builder = Hosting.CreateBuilder(["--environment=Production", .. settings.Select(s => "--" + s)]);

@@ -87,10 +87,10 @@ internal static class Proxy
         else if (Uri.TryCreate(host.Issuer, UriKind.Absolute, out var issuer) && issuer.Scheme == Uri.UriSchemeHttp && !issuer.IsLoopback)
             yield return $"Issuer is \"{host.Issuer}\": only Development is reached over http. Give the https URL that people use.";
 
-        // Kestrel's own endpoints, where there are any, take the place of Urls.
+        // Kestrel's own endpoints, where there are any, take the place of Urls; where there is neither, it listens on an http address of its own.
         var own = configuration.GetSection("Kestrel:Endpoints").GetChildren().Select(e => e["Url"] ?? "").ToList();
-        var endpoints = own.Count > 0 ? own : [.. host.Urls.Split(';', StringSplitOptions.RemoveEmptyEntries)];
-        if (!services.GetRequiredService<ProxyOptions>().TerminatesTls && !endpoints.All(e => e.Trim().StartsWith("https:", StringComparison.OrdinalIgnoreCase)))
+        var endpoints = own.Count > 0 ? own : [.. host.Urls.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)];
+        if (!services.GetRequiredService<ProxyOptions>().TerminatesTls && (endpoints.Count == 0 || !endpoints.All(e => e.Trim().StartsWith("https:", StringComparison.OrdinalIgnoreCase))))
             yield return $"Proxy:TerminatesTls is false and Urls is \"{host.Urls}\": plain http, which is for Development alone. Set Proxy:TerminatesTls=true behind a proxy that ends TLS, or give an https address with a certificate (Kestrel:Endpoints).";
     }
 }
