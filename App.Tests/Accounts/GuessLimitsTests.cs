@@ -5,6 +5,7 @@ using App.Accounts;
 using App.Admin;
 using App.Audit;
 using App.Data;
+using App.Tests.Admin;
 using App.Tests.Attacks;
 using Microsoft.EntityFrameworkCore;
 
@@ -146,6 +147,25 @@ public sealed class GuessLimitsTests : IAsyncLifetime
         await LockedAsync(user.Email, 24 * 3600, user.Password);
         Assert.Equal(LockAccount.Outcome.Done, await _app.ScopedAsync((LockAccount account) => account.RunAsync(user.Email, locked: false, CancellationToken.None)));
         Assert.Equal(HttpStatusCode.OK, (await GuessAsync(user.Email, user.Password)).StatusCode);
+    }
+
+    [Fact] // Nine, a lift, nine more: nothing is ever locked, and without this row nobody would learn of it.
+    public async Task An_admin_who_takes_wrong_guesses_back_is_written_down_and_nobody_where_there_are_none()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        await _app.LockAsync(admin, user, locked: false);
+        Assert.Empty(await LiftsAsync());
+        for (var lift = 1; lift <= 2; lift++)
+        {
+            for (var i = 0; i < 9; i++) await GuessAsync(user.Email);
+            for (var i = 0; i < 2; i++) await _app.LockAsync(admin, user, locked: false);
+            Assert.Equal(Enumerable.Repeat($"{admin.Id} guesses", lift), (await LiftsAsync()).Select(a => $"{a.ActorId} {a.Detail}"));
+        }
+
+        using var page = await _app.SendAsync(HttpMethod.Get, "/account/activity", cookies: user.Cookies);
+        Assert.Contains("Lock on wrong guesses lifted by an administrator", await page.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+
+        Task<List<AuditEntry>> LiftsAsync() => _app.DbAsync(db => db.Audit.AsNoTracking().Where(a => a.UserId == user.Id && a.Action == "account-unlocked").ToListAsync());
     }
 
     private async Task HundredAsync(string email)

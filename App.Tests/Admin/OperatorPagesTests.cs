@@ -103,6 +103,28 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         Assert.NotNull(await _app.SignInAsync(user));
     }
 
+    [Fact] // Or an admin would have to lock the account first, which ends every session.
+    public async Task A_lock_on_guesses_is_shown_and_lifted_and_ends_nothing()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        var path = $"/admin/users/{user.Id}";
+        for (var i = 0; i < 9; i++) await GuessAsync();
+        Assert.Null((await PageAsync(admin, path)).QuerySelector("form:has(button[value=unlock])"));
+        await GuessAsync();
+        var page = await PageAsync(admin, path);
+        Assert.Equal("Guesses are locked", page.QuerySelector("h1 + p .tag.wait")!.TextContent);
+        Assert.NotNull(page.QuerySelector("form:has(button[value=lock])"));
+        Assert.True((await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Get, "/api" + path, admin.AccessToken))).GetProperty("guessesLocked").GetBoolean());
+
+        var lifted = await PostAsync(admin, path, "unlock");
+        Assert.Null(lifted.QuerySelector(".tag.wait"));
+        Assert.Null(lifted.QuerySelector("form:has(button[value=unlock])"));
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: user.Cookies));
+        await _app.SignInAsync(user);
+
+        Task<HttpResponseMessage> GuessAsync() => _app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = user.Email, password = "not the password of anybody" });
+    }
+
     [Fact]
     public async Task Sessions_are_ended_one_by_one_and_all_at_once_and_only_theirs()
     {

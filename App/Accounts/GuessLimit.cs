@@ -104,10 +104,12 @@ internal static class GuessLimitSql
 
         public Task GiveBackGuessAsync(string key) => db.WriteAsync(Lower, CancellationToken.None, ("@key", key));
 
-        public async Task ForgetGuessesAsync(string key, CancellationToken ct)
+        /// <returns>False where there were none.</returns>
+        public async Task<bool> ForgetGuessesAsync(string key, CancellationToken ct)
         {
-            await db.WriteAsync(Forgive, ct, ("@key", key));
+            var there = await db.WriteAsync(Forgive, ct, ("@key", key)) > 0;
             await db.WriteAsync(Forget, ct, ("@key", key));
+            return there;
         }
     }
 }

@@ -79,12 +79,16 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, RevokeSessions 
         if (guess.SessionId is { } session) await CountInSessionAsync(address, session, guess);
     }
 
+    /// <summary>Whether whoever guesses now would be told to wait.</summary>
+    public async Task<bool> AreLockedAsync(string address, CancellationToken ct) => Wait(await db.FindGuessesAsync(KeyOf(address), ct)) is not null;
+
     /// <summary>The guess was right: the count starts anew. Part of the caller's unit of work.</summary>
     /// <param name="session">In which it was made; null at sign-in.</param>
-    public async Task ForgetAsync(string address, CancellationToken ct, Guid? session = null)
+    /// <returns>False where there was nothing to forget.</returns>
+    public async Task<bool> ForgetAsync(string address, CancellationToken ct, Guid? session = null)
     {
-        await db.ForgetGuessesAsync(KeyOf(address), ct);
-        if (session is { } id) await db.ForgetGuessesAsync(KeyOf(InSession(address, id)), ct);
+        var forgotten = await db.ForgetGuessesAsync(KeyOf(address), ct);
+        return (session is { } id && await db.ForgetGuessesAsync(KeyOf(InSession(address, id)), ct)) || forgotten;
     }
 
     /// <summary>The same by itself.</summary>

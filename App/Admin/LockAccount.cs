@@ -45,7 +45,7 @@ internal sealed class LockAccount(
             _ => Problems.NotFound(),
         };
 
-    /// <summary>The person may sign in again, with what they had before.</summary>
+    /// <summary>The person may sign in again, with what they had before, whether an admin had locked the account or wrong guesses had.</summary>
     /// <param name="id">The person's id.</param>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleUnlockAsync(Guid id, CurrentUser admin, LockAccount account, CancellationToken ct) =>
         await account.RunAsync(id, locked: false, admin, ct) switch
@@ -76,14 +76,12 @@ internal sealed class LockAccount(
         var changed = await db.Users.Where(u => u.Id == id && u.LockoutEnd == null == locked).ExecuteUpdateAsync(set => set.SetProperty(u => u.LockoutEnd, until), ct) > 0;
         if (await db.Users.Where(u => u.Id == id).Select(u => u.NormalizedEmail!).SingleOrDefaultAsync(ct) is not { } address) return Outcome.NoSuchUser;
         // Whoever is unlocked may sign in, whether an admin had locked them, or wrong guesses; and what its owner tried meanwhile was refused however right it was.
-        if (!locked)
-        {
-            await guesses.ForgetAsync(address, ct);
-            await guesses.ForgetAsync(SignInSecondStep.GuessKey(id), ct);
-        }
-
+        var forgotten = !locked && await guesses.ForgetAsync(address, ct);
+        if (!locked) forgotten |= await guesses.ForgetAsync(SignInSecondStep.GuessKey(id), ct);
         if (!changed)
         {
+            if (forgotten) audit.Add("account-unlocked", id, detail: "guesses", actor: admin?.Id);
+            await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             return Outcome.Done;
         }

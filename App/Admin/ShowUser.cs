@@ -1,3 +1,4 @@
+using App.Accounts;
 using App.Data;
 using App.Factors;
 using App.Sessions;
@@ -14,12 +15,13 @@ namespace App.Admin;
 internal sealed record FactorsView(bool Password, bool SecondStep, bool App, int RecoveryCodes, int Passkeys);
 
 /// <param name="Locked">By an admin; nobody signs in to it.</param>
+/// <param name="GuessesLocked">By wrong passwords: from devices that aren't known nobody signs in with one for now. <c>unlock</c> lifts it.</param>
 /// <param name="Sessions">The living ones, the most recently seen first, 200 at most; the list of sessions has all of them.</param>
 internal sealed record UserView(
-    Guid Id, string Email, bool EmailVerified, string? Name, DateTimeOffset CreatedAt, bool Locked, IReadOnlyList<string> Roles, FactorsView Factors, IReadOnlyList<SessionView> Sessions);
+    Guid Id, string Email, bool EmailVerified, string? Name, DateTimeOffset CreatedAt, bool Locked, bool GuessesLocked, IReadOnlyList<string> Roles, FactorsView Factors, IReadOnlyList<SessionView> Sessions);
 
 /// <summary>One person, as an admin sees them.</summary>
-internal sealed class ShowUser(AppDb db, RecoveryCodes recovery, ListSessions sessions)
+internal sealed class ShowUser(AppDb db, RecoveryCodes recovery, GuessLimits guesses, ListSessions sessions)
 {
     /// <summary>One person: their address, roles, factors and living sessions. 404 for an id that nobody has.</summary>
     /// <param name="id">The person's id.</param>
@@ -36,6 +38,7 @@ internal sealed class ShowUser(AppDb db, RecoveryCodes recovery, ListSessions se
             user.PasswordHash is not null, step is not null, step is { HasApp: true }, await recovery.LeftAsync(id, ct), await db.Passkeys.CountAsync(p => p.UserId == id, ct));
         var roles = (await db.FindRolesAsync(id, ct)).Order(StringComparer.Ordinal);
         var page = await sessions.PageAsync(id, admin, await sessions.PlaceAsync(id, before, ct), ct);
-        return (new UserView(user.Id, user.Email!, user.EmailConfirmed, user.Name, user.CreatedAt, user.IsLocked, [.. roles], factors, page.Shown), page);
+        var guessesLocked = await guesses.AreLockedAsync(user.NormalizedEmail!, ct);
+        return (new UserView(user.Id, user.Email!, user.EmailConfirmed, user.Name, user.CreatedAt, user.IsLocked, guessesLocked, [.. roles], factors, page.Shown), page);
     }
 }

@@ -39,7 +39,7 @@ internal static class ActivityWords
         "role-granted" => Sentence.With(Text.DidGetRole, detail),
         "role-revoked" => Sentence.With(Text.DidLoseRole, detail),
         "account-locked" => Text.DidLockAccount,
-        "account-unlocked" => Text.DidUnlockAccount,
+        "account-unlocked" => detail == "guesses" ? Text.DidForgive : Text.DidUnlockAccount,
         "sessions-ended" => Text.DidEndByAdmin,
         FactorChange.AuthenticatorAdded => Text.DidAddAuthenticator,
         FactorChange.AuthenticatorRemoved => Text.DidRemoveAuthenticator,
