@@ -1,4 +1,5 @@
 using System.Text;
+using App.Ops;
 using App.Sessions;
 using App.Shared;
 using Microsoft.AspNetCore.Http;
@@ -8,6 +9,29 @@ namespace App.Tests.Sessions;
 public sealed class SessionCookiesTests
 {
     private static readonly SessionCookies Cookies = new(new CookieNames());
+
+    [Theory] // Browsers take no cookie for others (RFC 6265 section 5.3), and then nobody can sign in.
+    [InlineData(null, "Cookies:Domain=example.com")]
+    [InlineData(null, "Cookies:Domain=.example.com")]
+    [InlineData(null, "Cookies:Domain=ID.example.com")]
+    [InlineData(null, "Cookies:Session=__Host-session")]
+    [InlineData("Cookies:Domain", "Cookies:Domain=example.org")]
+    [InlineData("Cookies:Domain", "Cookies:Domain=ample.com")]
+    [InlineData("Cookies:Domain", "Cookies:Domain=other.id.example.com")]
+    [InlineData("Cookies:Domain", "Cookies:Domain=com")]
+    [InlineData("Cookies:Domain", "Cookies:Domain=..")]
+    [InlineData("Cookies:Domain", "Cookies:Domain=10.0.0.7")]
+    [InlineData("Cookies:Session", "Cookies:Domain=example.com", "Cookies:Session=__Host-session")] // RFC 6265bis section 4.1.3.2
+    [InlineData("Cookies:Refresh", "Cookies:Domain=example.com", "Cookies:Refresh=__host-r")]
+    public void A_cookie_is_one_that_browsers_take_from_the_issuer(string? fault, params string[] settings)
+    {
+        var builder = Hosting.CreateBuilder(["--environment=Staging", "--Proxy:TerminatesTls=true", "--Issuer=https://id.example.com", .. settings.Select(s => "--" + s)]);
+        builder.AddOps();
+        builder.Services.AddSessions();
+        var faults = SettingsCheck.Faults(builder.Build().Services);
+        if (fault is null) Assert.Empty(faults);
+        else Assert.StartsWith(fault + " is ", Assert.Single(faults), StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData("", null, null)]

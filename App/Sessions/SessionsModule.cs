@@ -12,6 +12,7 @@ internal static class SessionsModule
     {
         services.AddSettings<SessionOptions>("Sessions");
         services.AddSettings<CookieNames>("Cookies");
+        services.AddSettingsRule(CookieNames.Faults);
         services.AddSingleton<SessionCookies>();
         services.AddSingleton<HeldSessions>();
         services.AddSingleton<RefreshKey>();
