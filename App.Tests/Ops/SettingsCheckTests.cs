@@ -145,6 +145,12 @@ public class SettingsCheckTests
     [InlineData("https://überall.example", false)]
     [InlineData("https://xn--berall-o2a.example", true)]
     [InlineData("https://id.example.com/über", false)]
+    [InlineData("https://id.example.com ", false)] // as a file of variables keeps it
+    [InlineData("https://id.example.com\r", false)]
+    [InlineData("https://id.example.com/ ", false)]
+    [InlineData("\thttps://id.example.com", false)]
+    [InlineData("https://id.example.com/a b", false)]
+    [InlineData("https:\\\\id.example.com", false)]
     [InlineData("", false)]
     public void The_issuer_is_a_bare_base_url(string issuer, bool good)
     {

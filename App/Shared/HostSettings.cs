@@ -35,6 +35,8 @@ public sealed class HostSettings : IValidatableObject
             yield return new ValidationResult("isn't an absolute http or https URL; give one such as https://id.example.com", [nameof(Issuer)]);
         else if (uri.Host != uri.IdnHost || !System.Text.Ascii.IsValid(Issuer))
             yield return new ValidationResult($"has letters that a header can't hold; write its host as {uri.IdnHost}, and the rest percent-encoded", [nameof(Issuer)]);
+        else if (Issuer.Any(c => c is <= ' ' or '\\' or '\x7f'))
+            yield return new ValidationResult("has white space or a backslash; give the bare base URL such as https://id.example.com", [nameof(Issuer)]);
         else if (uri.Query.Length > 0 || uri.Fragment.Length > 0 || uri.UserInfo.Length > 0 || Issuer.EndsWith('/') || Issuer.AsSpan().ContainsAny('?', '#'))
             yield return new ValidationResult("has a query, a fragment, a user or a slash at its end; give the bare base URL such as https://id.example.com", [nameof(Issuer)]);
     }
