@@ -102,6 +102,22 @@ public sealed class ListsTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Equal(HttpStatusCode.Forbidden, (await app.SendAsync(HttpMethod.Get, "/api/admin/audit/export", user.AccessToken)).StatusCode);
     }
 
+    [Theory] // An empty list would be an answer, and a wrong one.
+    [InlineData("/admin/events")]
+    [InlineData("/admin/audit")]
+    public async Task While_the_database_is_away_nothing_is_listed(string path)
+    {
+        await using var app = TestApp.Start();
+        var admin = await app.NewAdminAsync();
+        var file = Path.Combine(app.Folder, "gatehouse.db");
+        Assert.Equal(HttpStatusCode.OK, (await app.SendAsync(HttpMethod.Get, path, cookies: admin.Cookies)).StatusCode);
+        File.Move(file, file + ".away");
+        SqliteConnection.ClearAllPools(); // what was open could still be read
+
+        using var answer = await app.SendAsync(HttpMethod.Get, path, cookies: admin.Cookies);
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, true), (answer.StatusCode, answer.Headers.RetryAfter is not null));
+    }
+
     [Theory] // all three of the second day; the clock of the tests starts with 2026
     [InlineData("from=2026-01-02&to=2026-01-02", "2 0 2 12 2 23")]
     [InlineData("from=2026-01-02T12:00:00Z&to=2026-01-02", "2 12 2 23")]
