@@ -108,6 +108,20 @@ public sealed class DrillOnScheduleTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Where_none_can_begin_the_log_says_so_once_and_again_after_one_has()
+    {
+        for (var begun = 0; begun < 2; begun++)
+        {
+            await _app.DbAsync(db => db.Database.ExecuteSqlRawAsync("""CREATE TRIGGER "Full" BEFORE INSERT ON "SecurityEventLog" BEGIN SELECT RAISE(ABORT, 'full'); END"""));
+            for (var i = 0; i < 3; i++) await LookAsync(TimeSpan.FromMinutes(6), _app);
+            Assert.Equal((begun, begun + 1), (await CountAsync(_app), Logged(7204)));
+            await _app.DbAsync(db => db.Database.ExecuteSqlRawAsync("""DROP TRIGGER "Full" """));
+            await LookAsync(TimeSpan.Zero, _app);
+            Assert.Equal(begun + 1, await CountAsync(_app));
+        }
+    }
+
+    [Fact]
     public async Task Whose_name_it_bears_sees_nothing_of_it_and_the_events_show_each()
     {
         var before = (Audit: await _app.DbAsync(db => db.Audit.CountAsync()), Letters: await _app.DbAsync(db => db.Set<App.Mail.QueuedLetter>().CountAsync()));

@@ -291,6 +291,24 @@ public sealed class SendLettersTests
         Assert.Contains(elsewhere.Log.Lines, line => line.Contains("Mail:Host isn't set", StringComparison.Ordinal));
     }
 
+    [Fact] // ATTACKS 226: a full disk fills neither the log nor a core
+    public async Task While_the_database_takes_nothing_one_letter_is_tried_and_the_log_says_so_once()
+    {
+        await using var sink = new SmtpSink();
+        await using var app = TestApp.Start(sink.Settings);
+        for (var i = 0; i < 3; i++) await PutAsync(app, $"user-{i}@example.test", $"Letter {i}");
+        foreach (var sent in new[] { 3, 4 })
+        {
+            await app.DbAsync(db => db.Database.ExecuteSqlRawAsync("""CREATE TRIGGER "Full" BEFORE UPDATE ON "Outbox" BEGIN SELECT RAISE(ABORT, 'full'); END"""));
+            for (var i = 0; i < 3; i++) await app.Get<SendLetters>().TryOnceAsync(CancellationToken.None);
+            Assert.Equal(sent - 2, app.Log.Lines.Count(line => line.Contains("App.Mail.SendLetters 1201 ", StringComparison.Ordinal)));
+            await app.DbAsync(db => db.Database.ExecuteSqlRawAsync("""DROP TRIGGER "Full" """));
+            await app.Get<SendLetters>().TryOnceAsync(CancellationToken.None);
+            Assert.Equal(sent, sink.Letters.Count);
+            await PutAsync(app, "bob@example.test", "Another");
+        }
+    }
+
     private static Task RunAsync(TestApp app) => app.Get<SendLetters>().RunOnceAsync(CancellationToken.None);
 
     private static Letter NewLetter(TestApp app, string to, string subject) =>

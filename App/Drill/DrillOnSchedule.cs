@@ -7,7 +7,7 @@ internal sealed partial class DrillOnSchedule(IServiceScopeFactory scopes, Drill
     private static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
 
     private DateTimeOffset _due;
-    private bool _missing;
+    private bool _missing, _failing;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -30,10 +30,12 @@ internal sealed partial class DrillOnSchedule(IServiceScopeFactory scopes, Drill
             // Looked at without anybody having to wait for it, and again in the transaction.
             _due = await schedule.DueAsync(account.Id, ct);
             if (_due <= time.GetUtcNow()) await scope.ServiceProvider.GetRequiredService<BeginDrill>().IfDueAsync(ct);
+            _failing = false;
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            LogFailed(e.Message);
+            if (!_failing) LogFailed(e.Message);
+            _failing = true;
         }
     }
 

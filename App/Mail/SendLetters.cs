@@ -19,6 +19,7 @@ internal sealed partial class SendLetters(
     private readonly SemaphoreSlim _alone = new(1);
     private int _silences;
     private DateTimeOffset _silentUntil;
+    private bool _failing;
 
     private bool Sends => options.Host is not null;
 
@@ -32,14 +33,21 @@ internal sealed partial class SendLetters(
         while (true)
         {
             await Task.Delay(Pace, time, stoppingToken);
-            try
-            {
-                await RunOnceAsync(stoppingToken);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                Failed(e.GetType().Name);
-            }
+            await TryOnceAsync(stoppingToken);
+        }
+    }
+
+    internal async Task TryOnceAsync(CancellationToken ct)
+    {
+        try
+        {
+            await RunOnceAsync(ct);
+            _failing = false;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            if (!_failing) Failed(e.GetType().Name);
+            _failing = true;
         }
     }
 
@@ -79,9 +87,9 @@ internal sealed partial class SendLetters(
             {
                 if (await TakeAsync(db, row, ct) && !await DeliverAsync(scope.ServiceProvider, db, post, row, ct)) return;
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (Exception e) when (e is not OperationCanceledException && !DatabaseFault.Is(e))
             {
-                // It comes up again when its time is over; the others don't wait for it.
+                // It comes up again when its time is over; the others don't wait for it. What the database refuses, as on a full disk, it would refuse of each.
                 Failed(e.GetType().Name);
             }
         }
