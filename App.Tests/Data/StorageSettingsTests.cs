@@ -11,6 +11,9 @@ public sealed class StorageSettingsTests
     [InlineData(DatabaseProvider.Sqlite, "Data Source=x.db", null)]
     [InlineData(DatabaseProvider.Sqlite, "Data Source=file:/var/lib/x.db?cache=shared", "ConnectionStrings:Default")]
     [InlineData(DatabaseProvider.Sqlite, "Foo=bar", "ConnectionStrings:Default")]
+    [InlineData(DatabaseProvider.Sqlite, "Data Source=:memory:", "ConnectionStrings:Default")] // gone with each connection
+    [InlineData(DatabaseProvider.Sqlite, "Data Source=x.db;Mode=Memory", "ConnectionStrings:Default")]
+    [InlineData(DatabaseProvider.Sqlite, "Cache=Shared", "ConnectionStrings:Default")]
     [InlineData(DatabaseProvider.SqlServer, null, "ConnectionStrings:Default")]
     [InlineData(DatabaseProvider.SqlServer, "Server=db;Database=gatehouse;User Id=app", null)]
     [InlineData(DatabaseProvider.SqlServer, "nonsense", "ConnectionStrings:Default")]

@@ -21,6 +21,9 @@ internal static class StorageSettings
         // The log beside the database is looked for by its path.
         else if (provider == DatabaseProvider.Sqlite && new SqliteConnectionStringBuilder(given).DataSource.StartsWith("file:", StringComparison.OrdinalIgnoreCase))
             yield return "ConnectionStrings:Default names the database by an URI. Give the path of its file.";
+        // One in memory is gone with each connection.
+        else if (provider == DatabaseProvider.Sqlite && !string.IsNullOrWhiteSpace(given) && new SqliteConnectionStringBuilder(given) is { DataSource: "" or ":memory:" } or { Mode: SqliteOpenMode.Memory })
+            yield return "ConnectionStrings:Default names no file for the database. Give Data Source with the path of one, or leave it out.";
     }
 
     /// <exception cref="SettingsException">There is none yet, where it is a file in <c>DataDir</c>.</exception>
