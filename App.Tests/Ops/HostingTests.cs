@@ -50,6 +50,15 @@ public sealed class HostingTests : IDisposable
     }
 
     [Fact]
+    public async Task A_level_of_the_log_that_there_is_not_is_one_line()
+    {
+        var (exit, lines) = await RunAsync(("Logging__LogLevel__Default", "verbose"));
+
+        Assert.Equal(1, exit);
+        Assert.StartsWith("Logging:LogLevel: Configuration value 'verbose' is not supported. Give Trace,", Assert.Single(lines), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_command_line_comes_last()
     {
         var builder = Hosting.CreateBuilder(["--Brand:Name=Shell"]);

@@ -159,6 +159,37 @@ public class SettingsCheckTests
         Assert.Equal(good, !settings.Validate(new ValidationContext(settings)).Any());
     }
 
+    [Theory]
+    [InlineData("http://localhost:5080;https://*:5443", true)]
+    [InlineData("http://127.0.0.1:0;http://[::1]:0", true)]
+    [InlineData("http://unix:/run/gatehouse.sock", true)]
+    [InlineData("http://localhost:0", false)] // it is two addresses, which would get two ports
+    [InlineData("https://LOCALHOST:0", false)]
+    [InlineData("ftp://localhost:5080", false)]
+    public void What_is_listened_on_is_an_address_that_the_server_knows(string urls, bool good)
+    {
+        var settings = new HostSettings { Urls = urls };
+
+        Assert.Equal(good, !settings.Validate(new ValidationContext(settings)).Any());
+    }
+
+    [Fact]
+    public void A_pipe_is_listened_on_where_there_are_any()
+    {
+        var settings = new HostSettings { Urls = "http://pipe:/gatehouse" };
+
+        Assert.Equal(OperatingSystem.IsWindows(), !settings.Validate(new ValidationContext(settings)).Any());
+    }
+
+    [Fact]
+    public void A_logo_that_cannot_be_read_is_a_fault_like_any_other()
+    {
+        var file = Path.GetTempFileName();
+        using var held = File.Open(file, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        var (_, faults) = SettingsCheck.Read<Brand>(new ConfigurationBuilder().AddInMemoryCollection([new("Brand:Logo", file)]).Build(), "Brand");
+        Assert.Contains("can't be read", Assert.Single(faults), StringComparison.Ordinal);
+    }
+
     private static IReadOnlyList<string> FaultsOf(params string[] settings)
     {
         using var services = ServicesOf(settings);

@@ -74,6 +74,8 @@ public static class Hosting
             // The same of a certificate: whatever is wrong with the file or its password, this is who has read it.
             _ when exception.StackTrace?.Contains("CertificateConfigLoader", StringComparison.Ordinal) == true =>
                 [$"Kestrel: a certificate can't be loaded: {exception.Message} Give the Path of one that this process may read, and its Password or KeyPath."],
+            _ when exception.StackTrace?.Contains("LoggerFilterConfigureOptions", StringComparison.Ordinal) == true =>
+                [$"Logging:LogLevel: {exception.Message} Give Trace, Debug, Information, Warning, Error, Critical or None."],
             // By whom it is held, or why it can't be written, is for whoever has the machine to find out.
             _ when DatabaseFault.Of(exception) is { } database && ExceptionProblems.IsAway(database) =>
                 [$"The database can't be used just now: {database.Message} What was begun isn't finished: try again once whatever holds it is over."],

@@ -46,6 +46,8 @@ public sealed class HostSettings : IValidatableObject
         try
         {
             var address = BindingAddress.Parse(text);
+            // Kestrel makes two addresses of localhost, which would be given two ports; and pipes have names on Windows alone.
+            if ((address.Port == 0 && address.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase)) || (address.IsNamedPipe && !OperatingSystem.IsWindows())) return false;
             return address is { PathBase: "", Port: >= 0 and <= 65535 } && address.Scheme.ToUpperInvariant() is "HTTP" or "HTTPS";
         }
         catch (FormatException)
@@ -153,7 +155,20 @@ public sealed class Brand : IValidatableObject
             yield return new ValidationResult(TooNear(dark, "lighter"), [nameof(AccentDark)]);
         if (Logo is null) yield break;
         if (new FileInfo(Logo) is not { Exists: true, Length: <= LargestLogo }) yield return new ValidationResult("isn't a file of at most 64 KB", [nameof(Logo)]);
-        else if (LogoType(File.ReadAllBytes(Logo)) is null) yield return new ValidationResult("is neither an SVG nor a PNG", [nameof(Logo)]);
+        else if (Read(Logo) is not { } picture) yield return new ValidationResult("can't be read; give a file that this process may read", [nameof(Logo)]);
+        else if (LogoType(picture) is null) yield return new ValidationResult("is neither an SVG nor a PNG", [nameof(Logo)]);
+    }
+
+    private static byte[]? Read(string file)
+    {
+        try
+        {
+            return File.ReadAllBytes(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     private static string TooNear(double contrast, string cure) =>
