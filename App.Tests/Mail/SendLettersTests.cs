@@ -4,7 +4,9 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using App.Data;
 using App.Mail;
+using App.Ops;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using MimeKit;
 
@@ -37,6 +39,23 @@ public sealed class SendLettersTests
         Assert.Equal(app.Time.GetUtcNow(), row.SentAt);
         await RunAsync(app);
         Assert.Single(sink.Letters);
+    }
+
+    [Theory]
+    [InlineData(null, "Mail:Host=smtp.example.com")]
+    [InlineData(null, "Mail:Host=mail_relay", "Mail:User=u", "Mail:Password=p")] // as containers are called
+    [InlineData(null, "Mail:Host=::1")]
+    [InlineData("Mail:Host is \"smtp.example.com:587\": is no host name", "Mail:Host=smtp.example.com:587")]
+    [InlineData("Mail:Host is \"smtp://smtp.example.com\": is no host name", "Mail:Host=smtp://smtp.example.com")]
+    [InlineData("Mail:Password isn't set, and Mail:User is", "Mail:Host=smtp.example.com", "Mail:User=u")]
+    [InlineData("Mail:Password isn't set, and Mail:User is", "Mail:Host=smtp.example.com", "Mail:User=u", "Mail:Password=")]
+    [InlineData("Mail:User isn't set, and Mail:Password is", "Mail:Host=smtp.example.com", "Mail:Password=p")]
+    public void A_mail_server_is_a_name_and_whoever_signs_in_there_has_both(string? fault, params string[] settings)
+    {
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection(settings.Append("Mail:From=a@b.test").Select(s => s.Split('=', 2)).Select(p => KeyValuePair.Create(p[0], (string?)p[1]))).Build();
+        var (_, faults) = SettingsCheck.Read<MailOptions>(configuration, "Mail");
+        if (fault is null) Assert.Empty(faults);
+        else Assert.StartsWith(fault, Assert.Single(faults), StringComparison.Ordinal);
     }
 
     [Fact] // A letter is there with its cause or not at all.

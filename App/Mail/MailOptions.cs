@@ -32,7 +32,7 @@ public sealed class MailOptions : IValidatableObject
 
     [Secret]
     [Description("The password that goes with it, from the environment or a secret file.")]
-    public string? Password { get; set; }
+    public string? Password { get; set => field = string.IsNullOrEmpty(value) ? null : value; }
 
     [Description("Whom letters are from: an address, or `Name <address>`. Needed with Mail:Host.")]
     public string? From { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
@@ -56,6 +56,10 @@ public sealed class MailOptions : IValidatableObject
             yield return new ValidationResult("isn't an address; give one such as Gatehouse <no-reply@example.com>", [nameof(From)]);
         if (Host is not null && From is null)
             yield return new ValidationResult("isn't set, and Mail:Host is; give the address that letters are from", [nameof(From)]);
+        if (Host is not null && Uri.CheckHostName(Host) == UriHostNameType.Unknown)
+            yield return new ValidationResult("is no host name; give one such as smtp.example.com, and the port in Mail:Port", [nameof(Host)]);
+        if (Host is not null && User is null != Password is null)
+            yield return new ValidationResult($"isn't set, and Mail:{(User is null ? nameof(Password) : nameof(User))} is; give both, or neither where the server asks for none", [User is null ? nameof(User) : nameof(Password)]);
         if (User is not null && Tls == MailTls.None)
             yield return new ValidationResult("is None, which would send Mail:Password in the clear; give StartTls or Implicit", [nameof(Tls)]);
     }
