@@ -62,8 +62,10 @@ internal static partial class ExportLists
     private static PushStreamHttpResult File(string name, TimeProvider time, Func<StreamWriter, Task> write) => TypedResults.Stream(
         async stream =>
         {
-            await using var file = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
+            // Not disposed of where reading fails: that would send the line of names, and with it that all is well.
+            var file = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
             await write(file);
+            await file.DisposeAsync();
         },
         Csv,
         $"{name}-{time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}.csv");
