@@ -25,7 +25,6 @@ public sealed partial class DrillLive
     protected override async Task OnInitializedAsync()
     {
         await base.OnInitializedAsync();
-        if (Me is null || Watch.IsEnded(Me)) return;
         await LookAsync();
         if (RendererInfo.IsInteractive && view is { State: DrillState.Running }) _ = FollowAsync(Gone);
     }
@@ -74,6 +73,12 @@ public sealed partial class DrillLive
         {
             await using var scope = Scopes.CreateAsyncScope();
             var show = scope.ServiceProvider.GetRequiredService<ShowDrill>();
+            if (Me is null || Watch.IsEnded(Me) || !await show.MayAsync(Me, Gone))
+            {
+                Leave();
+                return;
+            }
+
             var next = Drill is { } id ? await show.OneAsync(id, Gone) : await show.NextAsync(Gone);
             now = Clock.GetUtcNow();
             view = next is null || view is null ? next ?? view : next.Remembering(view, now);
@@ -89,6 +94,6 @@ public sealed partial class DrillLive
     {
         over = true;
         StopWatching();
-        Nav.Refresh(forceReload: true);
+        if (RendererInfo.IsInteractive) Nav.Refresh(forceReload: true);
     }
 }

@@ -5,6 +5,7 @@ using App.OAuth;
 using App.Sessions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
+using SessionOptions = App.Sessions.SessionOptions;
 
 namespace App.Drill;
 
@@ -12,7 +13,7 @@ namespace App.Drill;
 /// Who refuses a drill's session by now, worked out from its entry in the log and from what each reader of the feed has said: it is kept nowhere
 /// else, so that any replica can tell, and nobody once the log has forgotten it.
 /// </summary>
-internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, ServiceRegistry registry, LiveServices live, DrillOptions options, TimeProvider time)
+internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, ServiceRegistry registry, LiveServices live, DrillOptions options, SessionOptions sessions, TimeProvider time)
 {
     /// <summary>Whoever hasn't answered by then isn't waited for any longer.</summary>
     public static readonly TimeSpan Watched = TimeSpan.FromSeconds(60);
@@ -29,6 +30,9 @@ internal sealed class ShowDrill(AppDb db, EntryText text, TokenFacts tokens, Ser
     /// <param name="id">The drill's id, which is that of the session that was ended.</param>
     public static async Task<Results<Ok<DrillView>, ProblemHttpResult>> HandleAsync(Guid id, ShowDrill show, CancellationToken ct) =>
         await show.OneAsync(id, ct) is { } drill ? TypedResults.Ok(drill) : Problems.NotFound();
+
+    /// <summary>Whether an admin may go on looking.</summary>
+    public Task<bool> MayAsync(CurrentUser admin, CancellationToken ct) => db.HoldsStillAsync(admin, Roles.Admin, time.GetUtcNow(), sessions, ct);
 
     /// <returns>Null where the log no longer holds it.</returns>
     public async Task<DrillView?> OneAsync(Guid id, CancellationToken ct) =>
