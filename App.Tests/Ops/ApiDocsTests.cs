@@ -28,6 +28,15 @@ public partial class ApiDocsTests
     }
 
     [Fact]
+    public async Task A_cookie_of_another_name_is_described_by_it()
+    {
+        await using var app = TestApp.Start(("Cookies:Session", "sid"));
+        var document = await app.Client.GetFromJsonAsync<JsonElement>("/openapi/v1.json");
+
+        Assert.Equal("sid", document.GetProperty("components").GetProperty("securitySchemes").GetProperty("cookie").GetProperty("name").GetString());
+    }
+
+    [Fact]
     public async Task The_description_is_made_once()
     {
         var made = 0;

@@ -128,7 +128,7 @@ internal static class ApiDocs
         {
             Type = SecuritySchemeType.ApiKey,
             In = ParameterLocation.Cookie,
-            Name = "session",
+            Name = context.ApplicationServices.GetRequiredService<IConfiguration>()["Cookies:Session"] ?? "session",
             Description = "The same token in the session cookie: base64 of `{\"jwt\":\"…\"}`.",
         };
         document.Components.SecuritySchemes["basic"] = new OpenApiSecurityScheme
