@@ -1,12 +1,13 @@
 using System.Globalization;
 using System.Net;
 using AngleSharp.Dom;
-using App.Sessions;
+using App.Accounts;
 using App.Admin;
 using App.Audit;
 using App.Events;
 using App.Frame;
 using App.Profile;
+using App.Sessions;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
 using App.Tests.Data;
@@ -339,6 +340,21 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
             Assert.Contains($"Deleted account {user.Id}", page.QuerySelector(".list")!.TextContent, StringComparison.Ordinal);
             Assert.Null(page.QuerySelector($"a[href='/admin/users/{user.Id}']"));
         }
+    }
+
+    [Fact] // ATTACKS: a person names their passkeys, and no device that nobody had
+    public async Task A_name_with_strokes_in_it_is_no_device_in_the_audit()
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        await _app.DbAsync(db =>
+        {
+            foreach (var action in new[] { "passkey-renamed", GuessLimits.Refused }) db.Audit.Add(new AuditEntry { At = _app.Time.GetUtcNow(), Action = action, UserId = user.Id, Detail = "pwd|desktop|Chrome|Windows" });
+            return db.SaveChangesAsync();
+        });
+        Assert.Contains("Chrome on Windows", await MetaAsync(GuessLimits.Refused), StringComparison.Ordinal);
+        Assert.DoesNotContain("Chrome on Windows", await MetaAsync("passkey-renamed"), StringComparison.Ordinal);
+
+        async Task<string> MetaAsync(string action) => (await PageAsync(admin, $"/admin/audit?user={user.Id}&action={action}")).QuerySelector(".list .meta")!.TextContent;
     }
 
     private static List<string> Names(IDocument page) => [.. page.QuerySelectorAll(".list .meta code:first-child").Select(c => c.TextContent)];
