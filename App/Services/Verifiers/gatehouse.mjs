@@ -74,9 +74,8 @@ export function gatehouse({
   setTimeout(getReady, START_WITHIN).unref();
   const feedAge = () => (performance.now() - freshAt) / 1000;
   function apply({ type, sub, sid, kid, reason, notBefore = -Infinity, expires }) {
-    const hold = (who, until, forgotten = expires) => {
-      if (!(revoked.get(who)?.notBefore > until)) revoked.set(who, { notBefore: until, expires: forgotten });
-    };
+    const hold = (who, until, forgotten = expires) =>
+      revoked.get(who)?.notBefore > until || revoked.set(who, { notBefore: until, expires: forgotten });
     if (type === 'signing-key-changed') keysAt = -Infinity;
     if (kid && reason === 'revoked') hold(`key ${kid}`, Infinity, Infinity); // for good: the key may stay here
     else if (sid) hold(`session ${sid}`, Infinity);
@@ -143,7 +142,8 @@ export function gatehouse({
     state.refusals[error.reason] = (state.refusals[error.reason] ?? 0) + 1;
     throw error;
   });
-  const middleware = (req, res, next) => counted(readCredentials(req.headers, cookie).then(check)).then((claims) => {
+  const judge = (headers) => counted(readCredentials(headers, cookie).then(check));
+  const middleware = (req, res, next) => judge(req.headersDistinct ?? req.headers).then((claims) => {
     req.user = req.currentUser = claims;
     next();
   }, ({ reason }) => {
@@ -160,9 +160,9 @@ export function gatehouse({
 }
 
 /** The bearer token, which decides alone (RFC 6750 section 2.1), else the cookie's: base64 of {"jwt":"…"}. */
-export async function readCredentials({ authorization, cookie = '' }, name = 'session') {
+export async function readCredentials({ authorization, cookie = '' }, name = 'session') { // either may be a list
   if (/bearer/i.test(authorization)) return /^bearer (.*)$/is.exec(authorization)?.[1];
-  const pairs = cookie.split(/[;,]/).map((pair) => pair.trim()).filter((pair) => pair.startsWith(`${name}=`));
+  const pairs = String(cookie).split(/[;,]/).map((pair) => pair.trim()).filter((pair) => pair.startsWith(`${name}=`));
   if (pairs.length === 0) refuse('missing');
   const value = pairs[0].slice(name.length + 1), bytes = Buffer.from(value, 'base64');
   const sound = pairs.every((pair) => pair === pairs[0]) && bytes.toString('base64') === value;
