@@ -51,6 +51,9 @@ internal sealed class StandIn : IAsyncDisposable
     /// <summary>The line breaks in the middle of the keys.</summary>
     public bool CutsKeys { get; set; }
 
+    /// <summary>Introspection answers a byte a second, for half a minute.</summary>
+    public bool Drips { get; set; }
+
     /// <summary>What introspection answers.</summary>
     public bool Active { get; set; } = true;
 
@@ -160,6 +163,7 @@ internal sealed class StandIn : IAsyncDisposable
             else if (path == "/.well-known/jwks.json") await WriteKeysAsync(response);
             else if (!IsTheService(request.Headers["Authorization"])) response.StatusCode = 401;
             else if (path == "/events") { await OpenAsync(request, response); return; }
+            else if (path == "/connect/introspect" && Drips) await DripAsync(response);
             else if (path == "/connect/introspect") await response.OutputStream.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(new { active = Active }));
             else if (path == "/events/ack")
             {
@@ -182,6 +186,16 @@ internal sealed class StandIn : IAsyncDisposable
     private static bool IsTheService(string? authorization) =>
         authorization?.StartsWith("Basic ", StringComparison.Ordinal) == true
         && Encoding.UTF8.GetString(Convert.FromBase64String(authorization["Basic ".Length..])).Split(':').Select(WebUtility.UrlDecode).SequenceEqual([Peer.ClientId, Peer.ClientSecret]);
+
+    private static async Task DripAsync(HttpListenerResponse response)
+    {
+        foreach (var one in Encoding.UTF8.GetBytes("{\"active\":true" + new string(' ', 16) + "}"))
+        {
+            await response.OutputStream.WriteAsync(new[] { one });
+            await response.OutputStream.FlushAsync();
+            await Task.Delay(TimeSpan.FromSeconds(1));
+        }
+    }
 
     private async Task WriteKeysAsync(HttpListenerResponse response)
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
@@ -340,6 +341,23 @@ public sealed class VerifierFaultTests : IAsyncLifetime
         await UntilAsync(() => Task.FromResult(cut.Acknowledged.Contains(hint)));
         cut.CutsKeys = false;
         await UntilAsync(async () => await CallAsync(other, cut.Mint(_user, _session, key: 1)) == HttpStatusCode.OK);
+    }
+
+    // All at once: whoever gave each piece five seconds would wait for half a minute.
+    [Fact]
+    public async Task An_answer_that_drips_is_given_up()
+    {
+        var peers = await Task.WhenAll(new[] { "node", "dotnet", "python", "go" }.Select(language => StartAsync(language, ("STALE_AFTER", "1"))));
+        _gatehouse.CutFeed();
+        _gatehouse.Drips = true;
+        await Task.WhenAll(peers.Select(async peer =>
+        {
+            await using var over = peer;
+            await UntilAsync(async () => (await StatsAsync(peer))["feedAgeSeconds"]!.GetValue<double>() > 1.2);
+            var clock = Stopwatch.StartNew();
+            Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, _gatehouse.Mint(_user, _session)));
+            Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(15));
+        }));
     }
 
     // At once, as each of them is long by design.

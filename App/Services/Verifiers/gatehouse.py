@@ -91,7 +91,7 @@ class Gatehouse:
             self._refuse("stale", when=self.when_stale == "refuse")
             self._stats["introspections"] += 1  # the answer is for this request alone
             with self._refusing("introspection_failed"):
-                active = json.load(self._ask("/connect/introspect", body=f"token={token}".encode()))["active"]
+                active = self._read(self._ask("/connect/introspect", body=f"token={token}".encode()))["active"]
             self._refuse("inactive", when=active is not True)
         return claims
 
@@ -120,8 +120,11 @@ class Gatehouse:
     def _ask(self, path, wait=PATIENCE, body=None, **headers):
         return self._opener.open(request.Request((self.url or self.issuer) + path, body, headers), timeout=wait)
 
-    def _follow(self, pause=0):
-        """The feed: a snapshot of all revocations in force, then each new one, and a heartbeat every 5 s."""
+    def _read(self, answer):  # a timeout is for each piece: an answer that drips is cut off, and no JSON then
+        over = monotonic() + PATIENCE
+        return json.loads(b"".join(iter(lambda: answer.read1() if monotonic() < over else b"", b"")))
+
+    def _follow(self, pause=0):  # a snapshot of all revocations in force, then each new one, and a heartbeat every 5 s
         while not self._over.wait(pause * (1 + time() % 1) / 2):  # all of it or down to half, by chance
             try:
                 with self._ask(f"/events?instance={self.instance}&cursor={self._stats['cursor'] or ''}", QUIET) as feed:
@@ -160,21 +163,19 @@ class Gatehouse:
                 self._ask("/events/ack", body=body, **{"Content-Type": "application/json"}).close()
                 self._acked = cursor
 
-    def _fetch_keys(self, missing=None):
-        """Takes all that are published, so that the next is here before its first use; returns the missing one."""
+    def _fetch_keys(self, missing=None):  # all that are published, so that the next is here before its first use
         with self._fetching:
             since, pause = (self._miss_at, KEYS_PAUSE) if missing else (self._keys_at, KEYS_AGE)
             if missing not in self._keys and monotonic() - since > pause:
                 self._miss_at, self._keys_at = monotonic() if missing else self._miss_at, monotonic()
                 try:
-                    keys = json.load(self._ask("/.well-known/jwks.json", **{"Cache-Control": "no-cache"}))["keys"]
+                    keys = self._read(self._ask("/.well-known/jwks.json", **{"Cache-Control": "no-cache"}))["keys"]
                     self._keys = {jwk["kid"]: jwt.PyJWK(jwk, "ES256").key for jwk in keys if jwk.get("crv") == "P-256"}
                 except Exception as error:  # whatever it is, they are fetched again at a heartbeat
                     self._keys_at, self._stats["lastError"] = self._keys_at - KEYS_AGE + PATIENCE, str(error)
             return self._keys.get(missing)
 
-    def _read_token(self, token):
-        """The strict form, spelled the one way: RFC 7515 (3.1), RFC 8725 (2.6, 3.1, 3.10, 3.11), RFC 9068 (2)."""
+    def _read_token(self, token):  # of one spelling: RFC 7515 (3.1), RFC 8725 (2.6, 3.1, 3.10, 3.11), RFC 9068 (2)
         with self._refusing("malformed"):
             parts = [base64.urlsafe_b64decode(part + "==") for part in token[:LONGEST_TOKEN].split(".")]
             spelling = b".".join(map(base64.urlsafe_b64encode, parts)).replace(b"=", b"").decode()
@@ -192,8 +193,7 @@ class Gatehouse:
         self._refuse("claims", when=not (sub and sid and id == sub and max(iat, nbf) < exp <= iat + LONGEST_LIFE))
         return kid, claims
 
-    def _read_object(self, utf8):
-        """One JSON object without NaN, which is no int, and in which no member is named twice, at any depth."""
+    def _read_object(self, utf8):  # one JSON object without NaN, which is no int; no member is named twice at any depth
         value = json.loads(utf8.decode(), parse_constant=int, object_pairs_hook=lambda pairs: (
             dict(pairs) if len(dict(pairs)) == len(pairs) else self._refuse("malformed")))
         return value if isinstance(value, dict) else self._refuse("malformed")
