@@ -360,6 +360,21 @@ public sealed class VerifierFaultTests : IAsyncLifetime
         }));
     }
 
+    [Fact]
+    public async Task Acknowledgements_that_hang_pile_up_nothing_in_Go()
+    {
+        await using var peer = await StartAsync("go");
+        _gatehouse.HangsAcks = true;
+        for (var events = 0; events < 200; events++) await _gatehouse.WriteAsync("session-revoked", ("sid", Guid.NewGuid().ToString()));
+        await UntilAsync(async () => (await HeldAsync(peer)).Held == 200);
+
+        Assert.InRange(int.Parse(await peer.Client.GetStringAsync("/goroutines"), CultureInfo.InvariantCulture), 1, 50);
+
+        // The one that waits has the newest to tell.
+        _gatehouse.HangsAcks = false;
+        await AppliedAsync(200);
+    }
+
     // At once, as each of them is long by design.
     [Fact]
     public Task Acknowledgements_that_hang_hold_up_no_exit_and_a_long_snapshot_is_waited_for_also_by_a_host_that_is_slow_to_start() =>

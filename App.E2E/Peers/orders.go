@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -35,6 +36,7 @@ func main() {
 		os.Exit(0)
 	}()
 	http.HandleFunc("/stats", func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(gate.Stats()) })
+	http.HandleFunc("/goroutines", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, runtime.NumGoroutine()) })
 	http.Handle("/", gate.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		claims := gatehouse.ClaimsOf(r.Context())
 		json.NewEncoder(w).Encode(map[string]any{"id": claims["sub"], "email": claims["email"]})

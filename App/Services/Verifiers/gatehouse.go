@@ -30,8 +30,7 @@ import (
 	"github.com/golang-jwt/jwt/v4"
 )
 
-const skew, slack = 30, 900                                  // s by which two clocks may differ, and one may jump
-const maxLife, maxToken = 3600, 8192                         // s that a token may live, and its characters
+const skew, slack, maxLife, maxToken = 30, 900, 3600, 8192   // s: clocks differ, one jumps, a token lives; its length
 const patience, silence = 5 * time.Second, 12 * time.Second  // for an answer; between words of the feed
 const keysAge, keysPause = 5 * time.Minute, 30 * time.Second // between fetches of keys; of those nobody knows
 
@@ -66,10 +65,10 @@ type Gatehouse struct {
 	open, ready          context.Context // ready is done with keys and a heartbeat, or when patience is at its end
 	end, beReady         context.CancelFunc
 	feed                 *http.Request    // the next one
-	keys, freshAt        atomic.Value     // a map[string]*ecdsa.PublicKey by id, and a time.Time
+	keys, freshAt, due   atomic.Value     // a map[string]*ecdsa.PublicKey by id, a time.Time, if an ack waits
 	fetching, acking, mu sync.Mutex       // who needs a key waits for the fetch under way; mu is of revoked and stats
 	keysDue, missDue     time.Time        // until then none are fetched in the background, or because one is unknown
-	acked, failures      int64            // the newest cursor that is acknowledged; of the feed, in a row
+	acked, failures      int64            // one past the newest cursor that is acknowledged; of the feed, in a row
 	revoked              map[string]entry // by id
 	stats                Stats
 }
@@ -103,8 +102,7 @@ func New(o Options) (*Gatehouse, error) {
 		return nil, fmt.Errorf("it needs Issuer, Audience, GATEHOUSE_CLIENT_SECRET; URL, WhenStale, StaleAfter good")
 	}
 	feed.SetBasicAuth(url.QueryEscape(o.ClientID), url.QueryEscape(o.ClientSecret)) // RFC 6749 section 2.3.1
-	g := &Gatehouse{Options: o, feed: feed, acked: -1, revoked: map[string]entry{}}
-	g.stats.Refusals = map[string]int{}
+	g := &Gatehouse{Options: o, feed: feed, revoked: map[string]entry{}, stats: Stats{Refusals: map[string]int{}}}
 	g.open, g.end = context.WithCancel(context.Background())
 	g.ready, g.beReady = context.WithTimeout(g.open, patience)
 	go g.follow()
@@ -299,7 +297,9 @@ func (g *Gatehouse) listen(response *http.Response, alive io.Writer) (err error)
 			if err = json.Unmarshal(line[5:], &message); err == nil {
 				g.locked(func() { g.apply(message) })
 				go g.fetchKeys(&g.keysDue, message.Kid != "" || message.Events != nil)
-				go g.acknowledge(false)
+				if g.due.Swap(true) != true { // else one waits already, and will tell the newest
+					go g.acknowledge(false)
+				}
 			}
 		}
 	}
@@ -337,11 +337,11 @@ func (g *Gatehouse) apply(message entry) {
 func (g *Gatehouse) acknowledge(leaving bool) {
 	g.acking.Lock()
 	defer g.acking.Unlock()
-	cursor, over := g.Stats().Cursor, g.open.Err() != nil
-	if leaving || cursor != g.acked && !over {
+	g.due.Store(false)
+	if cursor := g.Stats().Cursor; leaving || cursor+1 != g.acked && g.open.Err() == nil {
 		body := fmt.Sprintf(`{"cursor":%d,"instance":%q,"leaving":%t}`, cursor, g.Instance, leaving)
 		if _, err := ask[any](g, "POST", "/events/ack", "json", body); err == nil || err == io.EOF {
-			g.acked = cursor
+			g.acked = cursor + 1
 		}
 	}
 }
