@@ -62,6 +62,9 @@ internal sealed class StandIn : IAsyncDisposable
 
     public int KeyFetches => _keyFetches;
 
+    /// <summary>What each fetch of keys has told the caches on its way.</summary>
+    public ConcurrentQueue<string?> KeyCaching { get; } = new();
+
     /// <summary>Requests of any kind.</summary>
     public int Hits => _hits;
 
@@ -160,7 +163,7 @@ internal sealed class StandIn : IAsyncDisposable
             Interlocked.Increment(ref _hits);
             if (_unreachable || (_silenced && path == "/events")) response.StatusCode = 503;
             else if (Elsewhere is not null) response.Redirect(Elsewhere + path);
-            else if (path == "/.well-known/jwks.json") await WriteKeysAsync(response);
+            else if (path == "/.well-known/jwks.json") await WriteKeysAsync(request, response);
             else if (!IsTheService(request.Headers["Authorization"])) response.StatusCode = 401;
             else if (path == "/events") { await OpenAsync(request, response); return; }
             else if (path == "/connect/introspect" && Drips) await DripAsync(response);
@@ -197,8 +200,9 @@ internal sealed class StandIn : IAsyncDisposable
         }
     }
 
-    private async Task WriteKeysAsync(HttpListenerResponse response)
+    private async Task WriteKeysAsync(HttpListenerRequest request, HttpListenerResponse response)
     {
+        KeyCaching.Enqueue(request.Headers["Cache-Control"]);
         Interlocked.Increment(ref _keyFetches);
         if (CutsKeys)
         {

@@ -228,17 +228,16 @@ func (g *Gatehouse) fetchKeys(due *time.Time, now bool) {
 	defer g.fetching.Unlock()
 	if now || time.Now().After(*due) {
 		*due, g.keysDue = time.Now().Add(keysPause), time.Time{} // if it fails, again at the next heartbeat
-		published, err := ask[struct{ Keys []map[string]any }](g, "GET", "/.well-known/jwks.json", "", "")
 		keys := map[string]*ecdsa.PublicKey{}
-		for _, k := range published.Keys {
-			x, _ := base64.RawURLEncoding.DecodeString(as[string](k["x"]))
-			y, _ := base64.RawURLEncoding.DecodeString(as[string](k["y"]))
-			key := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(x), Y: new(big.Int).SetBytes(y)}
-			if k["crv"] == "P-256" && key.IsOnCurve(key.X, key.Y) {
-				keys[as[string](k["kid"])] = key
+		if it, err := ask[struct{ Keys []map[string]any }](g, "GET", "/.well-known/jwks.json", "json", ""); err == nil {
+			for _, k := range it.Keys {
+				x, _ := base64.RawURLEncoding.DecodeString(as[string](k["x"]))
+				y, _ := base64.RawURLEncoding.DecodeString(as[string](k["y"]))
+				key := ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(x), Y: new(big.Int).SetBytes(y)}
+				if k["crv"] == "P-256" && key.IsOnCurve(key.X, key.Y) {
+					keys[as[string](k["kid"])] = &key
+				}
 			}
-		}
-		if err == nil {
 			g.keys.Store(keys)
 			g.keysDue = time.Now().Add(keysAge)
 		}
@@ -253,12 +252,12 @@ func ask[T any](g *Gatehouse, method, path, kind, body string) (answer T, err er
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	r, _ := http.NewRequestWithContext(ctx, method, g.URL+path, strings.NewReader(body))
-	r.Header = http.Header{"Authorization": g.feed.Header["Authorization"], "Content-Type": {"application/" + kind}}
+	r.Header = http.Header{"Authorization": g.feed.Header["Authorization"], "Cache-Control": {"no-cache"}}
+	r.Header.Set("Content-Type", "application/"+kind)
 	response, err := http.DefaultTransport.RoundTrip(r)
 	if err == nil && response.StatusCode >= 300 {
 		err = fmt.Errorf("%s answered %s", path, response.Status)
-	}
-	if err == nil {
+	} else if err == nil {
 		err = json.NewDecoder(response.Body).Decode(&answer)
 	}
 	if err != nil && err != io.EOF { // which is an answer without content
