@@ -310,6 +310,37 @@ public sealed class VerifierFaultTests : IAsyncLifetime
         Assert.Equal(401, await SendAsync(peer, ("Authorization", ""), ("Authorization", good)));
     }
 
+    [Theory] // as Gatehouse itself reads it
+    [MemberData(nameof(Languages))]
+    public async Task The_cookie_is_found_wherever_it_stands_and_has_one_spelling(string language)
+    {
+        await using var peer = await StartAsync(language);
+        var value = Encoded(_gatehouse.Mint(_user, _session));
+        // The bits that its last character has left over, which decode to nothing, are not all 0.
+        const string Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        var last = value.TrimEnd('=').Length - 1;
+        var stray = value[..last] + Alphabet[Alphabet.IndexOf(value[last], StringComparison.Ordinal) + 1] + value[(last + 1)..];
+        Assert.Equal(Convert.FromBase64String(value), Convert.FromBase64String(stray));
+        Dictionary<string, int> expected = new()
+        {
+            [$"session={value}"] = 200,
+            [$"theme=dark, session={value}"] = 200,
+            [$"refresh=x; path=/api; expires=Thu, 01 Jan 2026 00:00:00 GMT; httponly, session={value}; path=/; httponly"] = 200,
+            [$"session; session={value}"] = 200,
+            [$"session={value} ; theme=dark"] = 200,
+            [$"session={value}; session={value}"] = 200,
+            [$"session={value}, session={value[..^8]}"] = 401,
+            [$"session=; session={value}"] = 401,
+            [$"session=\"{value}\""] = 401,
+            [$"session= {value}"] = 401,
+            [$"session={stray}"] = 401,
+            ["theme=dark"] = 401,
+        };
+        Dictionary<string, int> found = [];
+        foreach (var cookie in expected.Keys) found[cookie] = await SendAsync(peer, ("Cookie", cookie));
+        Assert.Equal(expected, found);
+    }
+
     [Theory] // RFC 7515 section 4.1.11, RFC 7516 section 4.1.3, RFC 7797; what Gatehouse's own check doesn't take either
     [MemberData(nameof(Languages))]
     public async Task Seconds_that_are_spelled_otherwise_and_a_header_that_asks_for_processing_are_refused(string language)

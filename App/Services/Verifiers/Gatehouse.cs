@@ -58,8 +58,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
     { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, UnmappedMemberHandling = default }; // unknown ones are skipped
     private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false })
     {
-        BaseAddress = new((options.Url ?? options.Issuer).TrimEnd('/') + "/"), // it may be below a path
-        Timeout = TimeSpan.FromSeconds(5), // for any answer
+        BaseAddress = new((options.Url ?? options.Issuer).TrimEnd('/') + "/"), Timeout = TimeSpan.FromSeconds(5),
         DefaultRequestHeaders = { { "Cache-Control", "no-cache" }, { "Authorization", "Basic " + Convert.ToBase64String(
             Encoding.ASCII.GetBytes(Uri.EscapeDataString(options.ClientId ?? options.Audience) + ":" +
             Uri.EscapeDataString(options.ClientSecret!))) } },
@@ -185,7 +184,8 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
         var bearer = Regex.Match(string.Join(',', [.. headers.Authorization]), "(?is)^bearer (.*)|bearer");
         if (bearer.Success) return bearer.Groups[1].Value; // it decides alone (RFC 6750 section 2.1)
         var values = _cookie.Matches(headers.Cookie.ToString()).Select(one => one.Groups[1].Value).Distinct().ToList();
-        return values.Count == 0 ? null : Read<Cookie>(Convert.FromBase64String(values.Single())).Jwt; // two: tampering
+        return values.Count == 0 ? null : Convert.FromBase64String(values.Single()) is var utf8 // two: tampering
+            && Convert.ToBase64String(utf8) == values[0] ? Read<Cookie>(utf8).Jwt : throw new Refused("malformed");
     }
 
     private static T Read<T>(byte[] utf8) => JsonSerializer // one object, no member twice at any depth, T's types

@@ -135,16 +135,15 @@ func (g *Gatehouse) locked(do func())       { g.mu.Lock(); defer g.mu.Unlock(); 
 // Middleware hands on the good requests and answers the others 401 (RFC 6750 section 3) as problem+json.
 func (g *Gatehouse) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		claims, err := g.Authenticate(r)
-		if err == nil {
+		if claims, err := g.Authenticate(r); err == nil {
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), claimsKey{}, claims)))
-			return
+		} else {
+			challenge := `Bearer error="invalid_token", error_description="` + string(err.(Refused)) + `"`
+			w.Header().Set("WWW-Authenticate", challenge)
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusUnauthorized)
+			io.WriteString(w, `{"title":"Not authorized","status":401,"errors":[{"message":"Not authorized"}]}`)
 		}
-		challenge := `Bearer error="invalid_token", error_description="` + string(err.(Refused)) + `"`
-		w.Header().Set("WWW-Authenticate", challenge)
-		w.Header().Set("Content-Type", "application/problem+json")
-		w.WriteHeader(http.StatusUnauthorized)
-		io.WriteString(w, `{"title":"Not authorized","status":401,"errors":[{"message":"Not authorized"}]}`)
 	})
 }
 
@@ -353,12 +352,15 @@ func readCredentials(r *http.Request, name string) string {
 	if bearer := bearerForm.FindStringSubmatch(strings.Join(r.Header["Authorization"], ",")); bearer != nil {
 		return bearer[1]
 	}
-	cookie, err := r.Cookie(name)
-	refuse(err != nil, "missing")
-	for _, other := range r.Cookies() {
-		refuse(other.Name == name && other.Value != cookie.Value, "malformed") // two that differ: a sign of tampering
+	cookie := ""
+	for _, pair := range strings.Split(strings.ReplaceAll(strings.Join(r.Header["Cookie"], ";"), ",", ";"), ";") {
+		if pair = strings.TrimSpace(pair); strings.HasPrefix(pair, name+"=") {
+			refuse(cookie != "" && cookie != pair, "malformed") // two that differ: a sign of tampering
+			cookie = pair
+		}
 	}
-	return as[string](readObject(base64.StdEncoding, cookie.Value)["jwt"])
+	refuse(cookie == "", "missing")
+	return as[string](readObject(base64.StdEncoding, cookie[len(name)+1:])["jwt"])
 }
 
 // One JSON object in UTF-8, no member named twice at any depth, no number as 1e9: encoding/json would forget either.
@@ -367,11 +369,9 @@ func readObject(coding *base64.Encoding, text string) (object map[string]any) {
 	err := json.Unmarshal(decoded, &object)
 	refuse(err != nil || object == nil || !utf8.Valid(decoded) || coding.EncodeToString(decoded) != text, "malformed")
 	kept, _ := json.Marshal(object)
-	refuse(countBare(decoded) != countBare(kept), "malformed")
+	refuse(len(said.ReplaceAll(decoded, nil)) != len(said.ReplaceAll(kept, nil)), "malformed") // all but the texts
 	return object
 }
-
-func countBare(text []byte) int { return len(said.ReplaceAll(text, nil)) } // all but the texts
 
 // as is the value, or if it isn't one of these, their zero value.
 func as[T any](value any) (typed T) { typed, _ = value.(T); return typed }

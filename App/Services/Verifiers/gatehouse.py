@@ -73,10 +73,11 @@ class Gatehouse:
                                   for name in ("authorization", "cookie"))
         if "bearer" in authorization.lower():  # it decides alone (RFC 6750 section 2.1)
             return self.verify(authorization[7:] if authorization[:7].lower() == "bearer " else None)
-        values = {v.strip() for v in re.findall(rf"(?:^|[;,])\s*{re.escape(self.cookie)}=([^;,]*)", cookies)}
-        self._refuse("malformed" if values else "missing", when=len(values) != 1)  # two that differ: tampering
-        with self._refusing("malformed"):  # base64 of {"jwt": "..."}
-            return self.verify(self._read_object(base64.b64decode(values.pop(), validate=True)).get("jwt"))
+        values = {v.rstrip() for v in re.findall(rf"(?:^|[;,])\s*{re.escape(self.cookie)}=([^;,]*)", cookies)}
+        with self._refusing("malformed" if values else "missing"):
+            utf8 = base64.b64decode([*values][0])  # {"jwt": "..."}
+            self._refuse("malformed", when={base64.b64encode(utf8).decode()} != values)  # two that differ: tampering
+            return self.verify(self._read_object(utf8).get("jwt"))
 
     def verify(self, token):
         """The token's claims; raises Refused."""
@@ -135,8 +136,7 @@ class Gatehouse:
                 self._stats["lastError"] = str(error)
             pause, self._stats["connected"] = 0.1 if self._stats["connected"] else min(2, 2 * pause + 0.1), False
 
-    def _receive(self, message):
-        """A snapshot has `events`, an event has a `type`, a heartbeat has neither; what is held is never forgiven."""
+    def _receive(self, message):  # a snapshot has `events`, an event a `type`, a heartbeat neither; nothing is forgiven
         for entry in message.get("events", [message]):
             kid, sid, sub = map(entry.get, ("kid", "sid", "sub"))
             self._keys_at = NEVER if kid else self._keys_at
