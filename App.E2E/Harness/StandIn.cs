@@ -79,10 +79,10 @@ internal sealed class StandIn : IAsyncDisposable
     public ConcurrentQueue<string> Left { get; } = new();
 
     /// <summary>Adds to the feed and tells whoever listens; returns the cursor.</summary>
-    public Task<long> WriteAsync(string type, params (string Name, JsonNode Value)[] members) => WriteAsync(TimeSpan.FromHours(1), type, members);
+    public Task<long> WriteAsync(string type, params (string Name, JsonNode? Value)[] members) => WriteAsync(TimeSpan.FromHours(1), type, members);
 
     /// <param name="expires">From now; negative for an entry that is over.</param>
-    public async Task<long> WriteAsync(TimeSpan expires, string type, params (string Name, JsonNode Value)[] members)
+    public async Task<long> WriteAsync(TimeSpan expires, string type, params (string Name, JsonNode? Value)[] members)
     {
         JsonObject entry = new() { ["type"] = type, ["expires"] = (DateTimeOffset.UtcNow + expires).ToUnixTimeSeconds() };
         foreach (var (name, value) in members) entry[name] = value;

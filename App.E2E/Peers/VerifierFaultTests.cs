@@ -393,6 +393,26 @@ public sealed class VerifierFaultTests : IAsyncLifetime
         }));
     }
 
+    [Theory] // Gatehouse writes whole seconds, always.
+    [MemberData(nameof(Languages))]
+    public async Task An_end_that_is_no_number_ends_nothing_and_holds_up_nothing(string language)
+    {
+        await using var peer = await StartAsync(language);
+        // .NET gives up a feed that writes text there, as it does one that is no JSON, and asks instead.
+        JsonNode?[] odd = language == "dotnet" ? [1.5 + DateTimeOffset.UtcNow.ToUnixTimeSeconds()] : [1.5 + DateTimeOffset.UtcNow.ToUnixTimeSeconds(), null, "soon", "1"];
+        foreach (var expires in odd)
+        {
+            var session = Guid.NewGuid().ToString();
+            await AppliedAsync(await _gatehouse.WriteAsync("session-revoked", ("sid", session), ("expires", expires)));
+            await BeatsAsync(2);
+            await AppliedAsync(await _gatehouse.WriteAsync("session-revoked", ("sid", Guid.NewGuid().ToString())));
+            Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync(peer, _gatehouse.Mint(_user, session)));
+        }
+
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, _gatehouse.Mint(_user, _session)));
+        Assert.Single(_gatehouse.Instances); // one connection, from the first to the last
+    }
+
     [Fact]
     public async Task Acknowledgements_that_hang_pile_up_nothing_in_Go()
     {

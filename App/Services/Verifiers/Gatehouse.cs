@@ -64,7 +64,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
             Uri.EscapeDataString(options.ClientSecret!))) } },
     };
     private readonly Regex _cookie = new($@"(?<![^;,])\s*{Regex.Escape(options.Cookie)}=([^;,\s]*)\s*(?![^;,])");
-    private readonly ConcurrentDictionary<string, (long NotBefore, long Expires)> _revoked = new(); // by id
+    private readonly ConcurrentDictionary<string, (long NotBefore, double Expires)> _revoked = new(); // by id
     private readonly ConcurrentDictionary<string, int> _refusals = new(); // by reason
     private readonly SemaphoreSlim _following = new(1), _fetching = new(1), _acknowledging = new(1);
     private long _waitUntil = long.MaxValue, _freshAt, _hintAt, _keysAt = -1, _missAt = -30_000, _pause; // ms
@@ -195,5 +195,5 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
         JsonElement B64 = default, JsonElement Zip = default);
     private sealed record Claims(string Iss, string Sub, string Id, string Sid, long Iat, long Exp, long Nbf = 0);
     private sealed record Message(string? Type, string? Sub, string? Sid, string? Kid, string? Reason,
-        long NotBefore, long Cursor, Message[]? Events, long Expires = long.MaxValue);
+        long NotBefore, long Cursor, Message[]? Events, double Expires = double.MaxValue);
 }

@@ -307,7 +307,8 @@ func (g *Gatehouse) listen(response *http.Response, alive io.Writer) (err error)
 // An event, or a snapshot, which has Events, or a heartbeat, which has nothing but the Cursor.
 type entry struct {
 	Type, Sub, Sid, Kid, Reason string
-	NotBefore, Expires, Cursor  float64
+	NotBefore, Cursor           float64
+	Expires                     any // a number, or it is held for good
 	Events                      []entry
 }
 
@@ -324,8 +325,8 @@ func (g *Gatehouse) apply(message entry) {
 	if message.Type == "" && message.Events == nil { // a heartbeat: nothing is missing up to here
 		g.freshAt.Store(time.Now())
 		for id, held := range g.revoked {
-			if held.Kid == "" && held.Expires+slack < float64(g.Now().Unix()) { // the key itself may stay here
-				delete(g.revoked, id)
+			if at := as[float64](held.Expires); held.Kid == "" && at > 0 && at+slack < float64(g.Now().Unix()) {
+				delete(g.revoked, id) // not of a key, which itself may stay here
 			}
 		}
 	}

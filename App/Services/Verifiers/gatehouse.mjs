@@ -74,7 +74,7 @@ export function gatehouse({
   setTimeout(getReady, START_WITHIN).unref();
   const feedAge = () => (performance.now() - freshAt) / 1000;
   function apply({ type, sub, sid, kid, reason, notBefore = -Infinity, expires }) {
-    const hold = (who, until, forgotten = expires) =>
+    const hold = (who, until, forgotten = Number.isFinite(expires) ? expires : Infinity) =>
       revoked.get(who)?.notBefore > until || revoked.set(who, { notBefore: until, expires: forgotten });
     if (type === 'signing-key-changed') keysAt = -Infinity;
     if (kid && reason === 'revoked') hold(`key ${kid}`, Infinity, Infinity); // for good: the key may stay here

@@ -138,14 +138,14 @@ class Gatehouse:
 
     def _receive(self, message):  # a snapshot has `events`, an event a `type`, a heartbeat neither; nothing is forgiven
         for entry in message.get("events", [message]):
-            kid, sid, sub = map(entry.get, ("kid", "sid", "sub"))
+            kid, sid, sub, expires = map(entry.get, ("kid", "sid", "sub", "expires"))
             self._keys_at = NEVER if kid else self._keys_at
             who, until = kid or sid or sub, ALWAYS if kid or sid else entry.get("notBefore", NEVER)
             if who and (not kid or entry.get("reason") == "revoked") and until >= self._revoked.get(who, (NEVER,))[0]:
-                self._revoked[who] = until, ALWAYS if kid else entry["expires"]  # the key may stay here
+                self._revoked[who] = until, ALWAYS if kid or type(expires) not in (int, float) else expires
         if message.keys().isdisjoint(("type", "events")):  # nothing is missing up to here
-            self._fresh_at, gone = monotonic(), self.now() - SLACK
-            self._revoked = {who: held for who, held in self._revoked.items() if held[1] >= gone}
+            self._fresh_at, gone = monotonic(), self.now() - SLACK  # a revoked key, which may stay here, is never gone
+            self._revoked = {who: held for who, held in self._revoked.items() if not held[1] < gone}
         self._stats.update(connected=True, cursor=message["cursor"])
         for event in (self._ready, *self._errands.values())[self._fresh_at == NEVER:]:  # ready once it is fresh
             event.set()
