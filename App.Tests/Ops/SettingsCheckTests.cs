@@ -75,7 +75,7 @@ public class SettingsCheckTests
         var faults = FaultsOf("Demo:Size=0", "Demo:Lifetime=soon", "Other:Key=", "Demo:Nmaes:0=x", "Rule=broken");
 
         Assert.Equal(5, faults.Count);
-        Assert.Contains("Other:Key isn't set.", faults);
+        Assert.Contains("Other:Key isn't set. Give it a value, or leave it out for its default.", faults);
         Assert.Contains("The rule is broken.", faults);
     }
 

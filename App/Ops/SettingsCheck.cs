@@ -210,7 +210,7 @@ internal sealed class SettingsCheck
         property?.IsDefined(typeof(SecretAttribute)) == true ? "is set to a secret" : $"is \"{(text.Length > 80 ? text[..80] + "…" : text)}\"";
 
     private static string Cure(PropertyInfo? property) =>
-        property is not null && SettingsCatalogue.BoundsOf(property) is { Length: > 0 } bounds ? $" Give {bounds}." : "";
+        property is null ? "" : SettingsCatalogue.BoundsOf(property) is { Length: > 0 } bounds ? $" Give {bounds}." : " Give it a value, or leave it out for its default.";
 
     private static string Nearest(string key, IEnumerable<string> known, string path) =>
         Spelling.Nearest(key, known) is { } meant ? $" Did you mean {path}:{meant}?" : $" {path} has: {string.Join(", ", known)}.";
