@@ -44,6 +44,13 @@ public sealed class SessionCookiesTests
     [InlineData("session=a; session=a", "a", null)]
     [InlineData("session=a; path=/; samesite=lax; httponly", "a", null)]
     [InlineData("session=a; path=/; samesite=lax; httponly,session_refresh=b; path=/; expires=Thu, 01 Jan 2026 00:00:00 GMT", "a", "b")]
+    [InlineData("session_refresh=b; path=/; expires=Thu, 01 Jan 2026 00:00:00 GMT; httponly, session=a; path=/; samesite=lax; httponly", "a", "b")]
+    // A browser keeps commas in a value (RFC 6265 section 4.2.1): what stands behind one there is another's, wherever ours stands by itself.
+    [InlineData("prefs=a,session=1; session=a", "a", null)]
+    [InlineData("prefs=a, session=1,session_refresh=2; session=a; session_refresh=b", "a", "b")]
+    [InlineData("session=a; session_refresh=b; prefs=a,session_refresh=2", "a", "b")]
+    [InlineData("session=a; prefs=a,session=1,session=2", "a", null)]
+    [InlineData("session=a, session=b", "a", null)]
     [InlineData("session=", "", null)]
     [InlineData("session", null, null)]
     [InlineData("=a", null, null)]
@@ -55,7 +62,8 @@ public sealed class SessionCookiesTests
     // Two values under one name: somebody planted one, and which can't be known.
     [InlineData("session=a; session=b", "", "")]
     [InlineData("session=a; session_refresh=x; session_refresh=y", "", "")]
-    [InlineData("session=a, session=b", "", "")]
+    [InlineData("prefs=a,session=1,session=2; session=a; session=b", "", "")]
+    [InlineData("path=/, session=a; path=/, session=b", "", "")]
     public void The_header_is_read_as_it_stands(string header, string? session, string? refresh) =>
         Assert.Equal((session ?? "", refresh ?? "", session is not null || refresh is not null), Read(header));
 
@@ -64,6 +72,19 @@ public sealed class SessionCookiesTests
     {
         Assert.Equal(("a", "b", true), Read("session=a", "session_refresh=b"));
         Assert.Equal(("", "", true), Read("session=a", "session=b"));
+        Assert.Equal(("a", "b", true), Read("prefs=1,session=x", "session=a,session_refresh=b"));
+    }
+
+    [Theory]
+    [InlineData("prefs=a,session_refresh=1; session_refresh=b", "b")]
+    [InlineData("session_refresh=a; session_refresh=b", "a", "b")]
+    [InlineData("session=x; path=/; httponly, session_refresh=b; path=/", "b")]
+    [InlineData("session=x")]
+    public void Every_refresh_token_that_stands_by_itself_is_shown(string header, params string[] tokens)
+    {
+        var request = new DefaultHttpContext().Request;
+        request.Headers.Cookie = header;
+        Assert.Equal(tokens, Cookies.RefreshTokens(request));
     }
 
     [Fact]

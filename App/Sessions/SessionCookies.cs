@@ -17,32 +17,39 @@ internal sealed class SessionCookies(CookieNames names)
 
     /// <summary>
     /// Reads both from the raw header. Clients may echo a whole <c>Set-Cookie</c> line back, several joined by commas:
-    /// attributes then look like cookies of other names and are passed over.
+    /// attributes then look like cookies of other names and are passed over. But a browser keeps commas in a value (RFC 6265 section 4.2.1):
+    /// what stands behind one counts only where no cookie of that name stands by itself.
     /// </summary>
     public PresentedCookies Read(HttpRequest request)
     {
-        ReadOnlyMemory<char>? session = null, refresh = null;
-        var tampered = false;
+        Found session = default, refresh = default;
         foreach (var header in request.Headers.Cookie)
         {
             foreach (var range in header.AsSpan().SplitAny(';', ','))
             {
                 var pair = header.AsMemory(range).Trim(' ');
-                if (ValueOf(names.Session, pair) is { } first) Take(ref session, first, ref tampered);
-                else if (ValueOf(names.Refresh, pair) is { } second) Take(ref refresh, second, ref tampered);
+                var inside = range.Start.Value > 0 && header![range.Start.Value - 1] == ',';
+                if (ValueOf(names.Session, pair) is { } first) session.Take(first, inside);
+                else if (ValueOf(names.Refresh, pair) is { } second) refresh.Take(second, inside);
             }
         }
 
-        return tampered ? new PresentedCookies(default, default, true) : new PresentedCookies(session ?? default, refresh ?? default, session is not null || refresh is not null);
+        return session.Tampered || refresh.Tampered
+            ? new PresentedCookies(default, default, true)
+            : new PresentedCookies(session.Value ?? default, refresh.Value ?? default, session.Value is not null || refresh.Value is not null);
     }
 
     /// <summary>Every refresh token that the request shows, also where there are several.</summary>
-    public IEnumerable<string> RefreshTokens(HttpRequest request) =>
-        from header in request.Headers.Cookie
-        from pair in header.Split(';', ',')
-        let value = ValueOf(names.Refresh, pair.AsMemory().Trim(' '))
-        where value is not null
-        select value.Value.ToString();
+    public IEnumerable<string> RefreshTokens(HttpRequest request)
+    {
+        var all = (from header in request.Headers.Cookie
+                   from cookie in header.Split(';')
+                   from part in cookie.Split(',').Index()
+                   let value = ValueOf(names.Refresh, part.Item.AsMemory().Trim(' '))
+                   where value is not null
+                   select (Inside: part.Index > 0, Text: value.Value.ToString())).ToLookup(found => found.Inside, found => found.Text);
+        return all[!all.Contains(false)];
+    }
 
     // The cast is needed: a bare null would become an array, and the array an empty value that is there.
     private static ReadOnlyMemory<char>? ValueOf(string name, ReadOnlyMemory<char> pair) =>
@@ -94,9 +101,18 @@ internal sealed class SessionCookies(CookieNames names)
     private static bool Bears(HttpRequest request, string name) =>
         request.Headers.Cookie.Any(header => header!.Split(';', ',').Any(pair => ValueOf(name, pair.AsMemory().Trim(' ')) is not null));
 
-    private static void Take(ref ReadOnlyMemory<char>? held, ReadOnlyMemory<char> value, ref bool tampered)
+    // What was found under one name, by itself or else inside another's value.
+    private struct Found
     {
-        if (held is { } earlier && !value.Span.SequenceEqual(earlier.Span)) tampered = true;
-        held ??= value;
+        private bool _inside;
+
+        public ReadOnlyMemory<char>? Value { get; private set; }
+        public bool Tampered { get; private set; }
+
+        public void Take(ReadOnlyMemory<char> value, bool inside)
+        {
+            if (Value is not { } earlier || (_inside && !inside)) (Value, _inside, Tampered) = (value, inside, false);
+            else if (inside == _inside && !value.Span.SequenceEqual(earlier.Span)) Tampered = true;
+        }
     }
 }
