@@ -28,6 +28,10 @@ public sealed class CourseInputTests(OneApp fixture) : IClassFixture<OneApp>
         { """{"email":"a@example.test","password":"correct horse battery staple"}""", null },
         { """{"email":"a@example.test","password":"correct horse battery staple"}""", "application/jsonx" },
         { """{"email":"a@example.test","password":"correct horse battery staple"}""", "nonsense" },
+        { """{"email":"a@example.test","password":"correct horse battery staple"}""", "application/json; charset=utf-7" },
+        { """{"email":"a@example.test","password":"correct horse battery staple"}""", "application/json; charset=\"zzz\"" },
+        { """{"email":"a@example.test","password":"correct horse battery staple"}""", "application/json; charset=utf-16" },
+        { """{"email":"a@example.test","password":"correct horse battery staple"}""", "application/json; charset=iso-8859-1" },
         { "<user><email>a@example.test</email></user>", "application/xml" },
         { "--b\r\nContent-Disposition: form-data; name=\"email\"\r\n\r\na@example.test\r\n--b--\r\n", "multipart/form-data; boundary=b" },
     };
@@ -38,6 +42,16 @@ public sealed class CourseInputTests(OneApp fixture) : IClassFixture<OneApp>
     {
         await Answers.AssertProblemAsync(await _app.PostTextAsync(SignUp, body, type), 400, EmailFault, LengthFault);
         await Answers.AssertProblemAsync(await _app.PostTextAsync(SignIn, body, type), 400, EmailFault, BlankFault);
+    }
+
+    [Theory]
+    [InlineData("UTF-8")]
+    [InlineData("\"utf-8\"")]
+    [InlineData("us-ascii")]
+    public async Task Json_may_say_that_it_is_what_json_always_is(string charset)
+    {
+        var answer = await _app.PostTextAsync(SignIn, """{"email":"nobody@example.test","password":"correct horse battery staple"}""", "application/json; charset=" + charset);
+        await Answers.AssertProblemAsync(answer, 400, "Invalid credentials");
     }
 
     [Theory] // ATTACKS 61

@@ -1,10 +1,11 @@
 using System.Text.Json;
+using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 
 namespace App.Accounts;
 
 /// <summary>
-/// Reads a body as the course's Express app does: what isn't JSON is no body at all (so that its fields are missing, never 415),
+/// Reads a body as the course's Express app does: what isn't JSON in UTF-8 is no body at all (so that its fields are missing, never 415),
 /// malformed JSON is refused, and a member of the wrong type is a member that isn't there.
 /// </summary>
 internal sealed class CourseBody
@@ -19,7 +20,7 @@ internal sealed class CourseBody
     /// <returns>Null for malformed JSON.</returns>
     public static async Task<CourseBody?> ReadAsync(HttpRequest request, CancellationToken ct)
     {
-        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || !type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase)) return Nothing;
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || !type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase) || !IsUtf8(type.Charset)) return Nothing;
         try
         {
             using var buffer = new MemoryStream();
@@ -39,6 +40,13 @@ internal sealed class CourseBody
         {
             return null;
         }
+    }
+
+    // RFC 8259 section 8.1 knows no other, and ASCII is the same bytes.
+    private static bool IsUtf8(StringSegment charset)
+    {
+        var name = HeaderUtilities.RemoveQuotes(charset);
+        return name.Length == 0 || name.Equals("utf-8", StringComparison.OrdinalIgnoreCase) || name.Equals("us-ascii", StringComparison.OrdinalIgnoreCase);
     }
 
     public string Text(string name) => TextOf(Find(name)) ?? "";
