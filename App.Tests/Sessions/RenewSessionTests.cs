@@ -53,6 +53,21 @@ public sealed class RenewSessionTests : IAsyncLifetime
         Assert.False(answer.Headers.Contains("Set-Cookie"));
     }
 
+    [Fact] // contract section 4: "no cookies", as with /api/tokens
+    public async Task It_is_about_the_token_in_its_body_and_leaves_the_cookies_beside_it_alone()
+    {
+        var (program, browser) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        _app.Time.Advance(TimeSpan.FromMinutes(6));
+        foreach (var (cookies, token, status) in new[] { (browser.Cookies, program.RefreshToken, HttpStatusCode.OK), (browser.Cookies, "x", HttpStatusCode.Unauthorized), ("session=x; session_refresh=y", program.RefreshToken, HttpStatusCode.OK) })
+        {
+            var answer = await _app.SendAsync(HttpMethod.Post, "/api/tokens/refresh", cookies: cookies, json: new { refresh_token = token });
+            Assert.Equal((status, 0), (answer.StatusCode, Answers.CookieLines(answer).Length));
+        }
+
+        _app.Time.Advance(TimeSpan.FromSeconds(11));
+        Assert.Equal(browser.Email, await _app.WhoAmIAsync(cookies: browser.Cookies));
+    }
+
     [Fact] // ATTACKS 138
     public async Task Twenty_parallel_renewals_over_two_replicas_sign_nobody_out_and_agree_on_one_successor()
     {

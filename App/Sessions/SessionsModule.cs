@@ -38,7 +38,7 @@ internal static class SessionsModule
 
     public static IEndpointRouteBuilder MapSessions(this IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/api/tokens/refresh", RenewSession.HandleAsync).WithTags("Tokens").AllowAnonymous().ProducesProblem(400).ProducesProblem(401);
+        routes.MapPost("/api/tokens/refresh", RenewSession.HandleAsync).WithMetadata(new NewSession()).WithTags("Tokens").AllowAnonymous().ProducesProblem(400).ProducesProblem(401);
 
         var mine = routes.MapGroup("/api/sessions").WithTags("Sessions").RequireAuthorization().ProducesProblem(401);
         mine.MapGet("", ListSessions.HandleAsync).ProducesProblem(400);
