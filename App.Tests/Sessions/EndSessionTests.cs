@@ -23,6 +23,16 @@ public sealed class EndSessionTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Null(await _app.WhoAmIAsync(cookies: user.Cookies));
     }
 
+    [Fact] // contract section 4: the bearer token decides; the cookies beside it are somebody's who asked for nothing
+    public async Task A_program_that_ends_its_own_session_leaves_the_cookies_beside_it_alone()
+    {
+        var (program, browser) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        var answer = await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{program.SessionId}", bearer: program.AccessToken, cookies: browser.Cookies);
+
+        Assert.Equal((HttpStatusCode.NoContent, 0), (answer.StatusCode, Answers.CookieLines(answer).Length));
+        Assert.Equal((null, browser.Email), (await _app.WhoAmIAsync(bearer: program.AccessToken), await _app.WhoAmIAsync(cookies: browser.Cookies)));
+    }
+
     [Fact]
     public async Task Another_session_ends_and_this_one_goes_on()
     {

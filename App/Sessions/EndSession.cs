@@ -27,7 +27,7 @@ internal sealed class EndSession(AppDb db, RevokeSessions revoke, Outbox outbox,
     }
 
     /// <summary>
-    /// Ends one of the caller's sessions. 204 also where it had ended already; where it is the asking one, both cookies are cleared.
+    /// Ends one of the caller's sessions. 204 also where it had ended already; where it is the asking one, by cookie, both cookies are cleared.
     /// 401 <c>proof_required</c> for another than that without a proof within the last ten minutes; 404 for one that isn't the caller's.
     /// </summary>
     /// <param name="id">The session's id.</param>
@@ -37,7 +37,7 @@ internal sealed class EndSession(AppDb db, RevokeSessions revoke, Outbox outbox,
         switch (await end.TryAsync(user, id, ct))
         {
             case Outcome.Ended:
-                if (id == user.SessionId) cookies.Clear(http);
+                if (id == user.SessionId && !SessionHandler.BearsToken(http.Request)) cookies.Clear(http);
                 return TypedResults.NoContent();
             case Outcome.ProofRequired:
                 return Problems.ProofRequired(http, Session.ProofLasts);
