@@ -1,7 +1,11 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json.Nodes;
 using App.Sessions;
+using App.Tests.Tokens;
+using App.Tokens;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Sessions;
@@ -43,6 +47,70 @@ public sealed class HeldSessionsTests : IAsyncLifetime
         await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: $"{ada.Cookies}; {bob.Cookies}");
         Assert.Null(await _app.WhoAmIAsync(cookies: ada.Cookies));
         Assert.Null(await _app.WhoAmIAsync(cookies: bob.Cookies));
+    }
+
+    [Theory] // Clients that echo the first Set-Cookie line alone hold nothing else.
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_sign_out_by_a_session_cookie_whose_token_has_expired_ends_its_session(bool keyIsGone)
+    {
+        var user = await _app.SignUpAsync();
+        _app.Time.Advance(TimeSpan.FromMinutes(6));
+        if (keyIsGone) await RetireAsync(_app.Time.GetUtcNow() - TimeSpan.FromDays(20));
+        var answer = await SignOutAsync(user.AccessToken);
+
+        Assert.StartsWith("session=; path=/; expires=Thu, 01 Jan 1970", answer.Headers.GetValues("Set-Cookie").First(), StringComparison.Ordinal);
+        Assert.Equal("sign-out", await EndOfAsync(user));
+        Assert.Null(await _app.WhoAmIAsync(cookies: user.Cookies));
+    }
+
+    [Fact]
+    public async Task A_token_that_was_never_good_ends_nothing()
+    {
+        var user = await _app.SignUpAsync();
+        _app.Time.Advance(TimeSpan.FromMinutes(6));
+        using var stranger = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var kid = _app.Get<SigningKeyRing>().Signing.Key.KeyId;
+        var claims = Past(_ => { }).ToJsonString();
+        string[] bad =
+        [
+            Forge.Unsigned(Forge.Header(kid), claims), Forge.Sign(stranger, Forge.Header(kid), claims), Forge.Sign(stranger, Forge.Header("nobody"), claims),
+            Forge.Sign(_app, Past(c => c["aud"] = new JsonArray("https://billing.test"))),
+            Forge.Sign(_app, Past(c => c["iss"] = "https://other.test")),
+            Forge.Sign(_app, Past(c => c["exp"] = (long)c["iat"]! + 86_400)), // in its time, and longer than any of ours
+            Forge.Sign(_app, Past(c => c["iat"] = (long)c["exp"]! + 60)),
+            user.AccessToken[..^8],
+        ];
+        foreach (var token in bad)
+        {
+            Assert.Equal(HttpStatusCode.OK, (await SignOutAsync(token)).StatusCode);
+            Assert.Null(await EndOfAsync(user));
+        }
+
+        // Whoever stole a key could make any.
+        await _app.ScopedAsync((SigningKeys keys) => keys.RevokeAsync(kid, CancellationToken.None));
+        await SignOutAsync(user.AccessToken);
+        Assert.Null(await EndOfAsync(user));
+        Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: user.Cookies));
+
+        JsonObject Past(Action<JsonObject> bend)
+        {
+            var past = Forge.Claims(_app.Time.GetUtcNow() - TimeSpan.FromMinutes(6));
+            past["sid"] = user.SessionId.ToString();
+            past["sub"] = user.Id.ToString();
+            past["id"] = user.Id.ToString();
+            bend(past);
+            return past;
+        }
+    }
+
+    [Fact] // The same that sign-out ends, the next sign-in replaces.
+    public async Task A_new_sign_in_replaces_the_session_of_an_expired_cookie_alone()
+    {
+        var user = await _app.SignUpAsync();
+        _app.Time.Advance(TimeSpan.FromMinutes(6));
+        await _app.SendAsync(HttpMethod.Post, "/api/users/signin", cookies: "session=" + user.SessionCookie, json: new { email = user.Email, password = user.Password });
+        Assert.Equal("replaced", await EndOfAsync(user));
     }
 
     [Fact] // ATTACKS 41
@@ -103,6 +171,19 @@ public sealed class HeldSessionsTests : IAsyncLifetime
         var answer = await _app.SendAsync(HttpMethod.Get, "/api/sessions", cookies: user.Cookies);
         Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
         Assert.False(answer.Headers.Contains("Set-Cookie"));
+    }
+
+    private Task<HttpResponseMessage> SignOutAsync(string token) =>
+        _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: "session=" + Convert.ToBase64String(Encoding.UTF8.GetBytes($$"""{"jwt":"{{token}}"}""")));
+
+    private Task<string?> EndOfAsync(TestUser user) => _app.DbAsync(db => db.Sessions.Where(s => s.Id == user.SessionId).Select(s => s.RevokedBecause).SingleAsync());
+
+    // As if the key that signs had been replaced that long ago.
+    private async Task RetireAsync(DateTimeOffset at)
+    {
+        await _app.ScopedAsync((SigningKeys keys) => keys.RotateAsync(CancellationToken.None));
+        await _app.DbAsync(db => db.SigningKeys.Where(k => k.State == SigningKeyState.Retired).ExecuteUpdateAsync(set => set.SetProperty(k => k.EndedAt, at)));
+        await _app.Get<SigningKeyRing>().LoadAsync();
     }
 
     [Fact]

@@ -48,7 +48,7 @@ internal sealed partial class SignIn(
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
         var request = new SignInRequest { Email = body.Text("email"), Password = body.Text("password") };
-        var outcome = await signIn.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct);
+        var outcome = await signIn.TryAsync(request, Client.Of(http), await held.ReplacedBySignInAsync(http), ct);
         if (outcome is not Outcome.SignedIn(var grant)) return Refusal(outcome, http);
         await devices.RememberAsync(http, grant.User.Id, ct);
         cookies.Write(http, grant);

@@ -35,7 +35,7 @@ internal sealed partial class SignInSecondStep(
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
         var request = new SecondStepRequest { Challenge = body.Text("challenge"), Code = body.Text("code") };
-        var outcome = await secondStep.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct);
+        var outcome = await secondStep.TryAsync(request, Client.Of(http), await held.ReplacedBySignInAsync(http), ct);
         if (outcome is not SignIn.Outcome.SignedIn(var grant)) return SignIn.Refusal(outcome, http, rejected: 401);
         await devices.RememberAsync(http, grant.User.Id, ct);
         cookies.Write(http, grant);

@@ -23,7 +23,7 @@ internal sealed class SignOut(RevokeSessions revoke, HeldSessions held, SessionC
     /// <summary>Also where the caller has left by now: who closes the tab on signing out means it.</summary>
     public async Task RunAsync(HttpContext http)
     {
-        var sessions = held.Of(http);
+        var sessions = await held.OfAsync(http);
         if (sessions.Count > 0) await revoke.RunAsync(s => sessions.Contains(s.Id), Causes.SignOut, CancellationToken.None);
         cookies.Clear(http);
     }

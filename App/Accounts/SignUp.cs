@@ -63,7 +63,7 @@ internal sealed partial class SignUp(
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
         var request = new SignUpRequest { Email = body.Text("email"), Password = body.Text("password"), Name = body.Optional("name") };
-        switch (await signUp.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct))
+        switch (await signUp.TryAsync(request, Client.Of(http), await held.ReplacedBySignInAsync(http), ct))
         {
             case Outcome.SignedUp(var grant):
                 await devices.RememberAsync(http, grant.User.Id, ct);

@@ -64,7 +64,7 @@ internal sealed partial class UsePasskey(
     public static async Task<Results<Ok<PasskeyUser>, ProblemHttpResult>> FinishSignInAsync(
         PasskeyAnswerRequest request, UsePasskey use, HeldSessions held, SessionCookies cookies, KnownDevices devices, HttpContext http, CancellationToken ct)
     {
-        var signedIn = await use.SignInAsync(request, held.ReplacedBySignIn(http), http, ct);
+        var signedIn = await use.SignInAsync(request, await held.ReplacedBySignInAsync(http), http, ct);
         use.Count(signedIn);
         if (signedIn is not { } grant) return Problems.InvalidCredentials();
         await devices.RememberAsync(http, grant.User.Id, ct);

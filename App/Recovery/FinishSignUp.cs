@@ -43,7 +43,7 @@ internal sealed class FinishSignUp(OneTimeLinks links, CheckPassword check, Sign
     {
         if (await CourseBody.ReadAsync(http.Request, ct) is not { } body) return Problems.BadRequest("Malformed JSON");
         var request = new FinishSignUpRequest { Token = body.Text("token"), Password = body.Text("password") };
-        switch (await finish.TryAsync(request, Client.Of(http), held.ReplacedBySignIn(http), ct))
+        switch (await finish.TryAsync(request, Client.Of(http), await held.ReplacedBySignInAsync(http), ct))
         {
             case Outcome.SignedUp(var grant):
                 await devices.RememberAsync(http, grant.User.Id, ct);

@@ -35,6 +35,14 @@ internal sealed class SigningKeyRing(IServiceScopeFactory scopes, MasterKey mast
 
     public SecurityKey? Find(string keyId) => _now.Verifying.GetValueOrDefault(keyId);
 
+    /// <summary>One that signed once, however long ago: what it signed is over, and still ours. A key that was revoked may be anybody's.</summary>
+    public async Task<SecurityKey?> FindRetiredAsync(string keyId)
+    {
+        await using var scope = scopes.CreateAsyncScope();
+        var keys = scope.ServiceProvider.GetRequiredService<AppDb>().SigningKeys.AsNoTracking();
+        return await keys.SingleOrDefaultAsync(k => k.Id == keyId && k.State == SigningKeyState.Retired) is { } key ? PublicKey(key) : null;
+    }
+
     /// <summary>Takes the keys from the database. Cheap enough to call at every hint that they may have changed.</summary>
     /// <exception cref="SettingsException">The current key was encrypted under another master key.</exception>
     public async Task LoadAsync(CancellationToken ct = default)

@@ -14,14 +14,21 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
     private volatile TokenValidationParameters? _last;
 
     /// <param name="boundTo">The audience of one service, which the token must name and no other; null for a token meant for everybody.</param>
-    public async ValueTask<TokenVerdict> VerifyAsync(string token, string? boundTo = null)
+    public ValueTask<TokenVerdict> VerifyAsync(string token, string? boundTo = null) => JudgeAsync(token, boundTo, past: false);
+
+    /// <summary>
+    /// Whose a token is that is ours in all but its time, however long that is over: for who signs out with the last that they hold, and no reason to let anybody in.
+    /// </summary>
+    public async ValueTask<CurrentUser?> RecogniseAsync(string token) => await JudgeAsync(token, null, past: true) is TokenVerdict.Genuine(var user) ? user : null;
+
+    private async ValueTask<TokenVerdict> JudgeAsync(string token, string? boundTo, bool past)
     {
         var algorithm = Algorithm;
         if (StrictToken.Parse(token, algorithm, out var fault) is not { } strict) return new TokenVerdict.Refused(fault);
         if (boundTo is not null && (strict.Audience is not [var only] || only != boundTo || only == options.Audience)) return new TokenVerdict.Refused(TokenFault.MeantForOthers);
         if (boundTo is null && !strict.Audience.Contains(options.Audience)) return new TokenVerdict.Refused(TokenFault.MeantForOthers); // before its signature costs anything
-        if (!IsInTime(strict.User.IssuedAt, strict.User.ExpiresAt, strict.NotBefore, out fault)) return new TokenVerdict.Refused(fault);
-        if ((ring.IsShared ? ring.Signing.Key : ring.Find(strict.KeyId)) is not { } key) return new TokenVerdict.Refused(TokenFault.UnknownKey);
+        if (!IsInTime(strict.User.IssuedAt, strict.User.ExpiresAt, strict.NotBefore, out fault, past)) return new TokenVerdict.Refused(fault);
+        if ((ring.IsShared ? ring.Signing.Key : ring.Find(strict.KeyId) ?? (past ? await ring.FindRetiredAsync(strict.KeyId) : null)) is not { } key) return new TokenVerdict.Refused(TokenFault.UnknownKey);
 
         var result = await Handler.ValidateTokenAsync(token, boundTo is null ? ParametersOf(key, algorithm) : Parameters(key, algorithm, boundTo));
         return result.IsValid ? new TokenVerdict.Genuine(strict.User with { Audience = boundTo }) : new TokenVerdict.Refused(FaultOf(result.Exception));
@@ -61,9 +68,10 @@ internal sealed class TokenVerifier(SigningKeyRing ring, TokenOptions options, P
 
     private static bool IsAliveAt(long expiresAt, long now) => now - expiresAt < TokenOptions.ClockSkew.TotalSeconds;
 
-    private bool IsInTime(long issued, long expires, long? notBefore, out TokenFault fault)
+    private bool IsInTime(long issued, long expires, long? notBefore, out TokenFault fault, bool past = false)
     {
         var now = time.GetUtcNow().ToUnixTimeSeconds();
+        if (past) now = Math.Min(now, expires); // when it last was
         var skew = (long)TokenOptions.ClockSkew.TotalSeconds;
         TokenFault? found = !IsAliveAt(expires, now) ? TokenFault.Expired
             : issued > now + skew || notBefore > now + skew ? TokenFault.NotYetValid
