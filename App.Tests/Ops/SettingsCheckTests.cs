@@ -107,6 +107,16 @@ public class SettingsCheckTests
         Assert.Equal("Demo:MasterKey is set to a secret, which is out of bounds. Give at least 32 characters.", fault);
     }
 
+    [Theory] // A file that ends in CR LF, and a variable made of one, look right and are another secret.
+    [InlineData("Demo:MasterKey=hunter2hunter2hunter2hunter2hunter2\r")]
+    [InlineData("Demo:MasterKey=hunter2hunter2\nhunter2hunter2hunter2")]
+    [InlineData("Demo:MasterKey=hunter2hunter2hunter2hunter2hunter2\0")]
+    public void A_line_break_in_a_secret_is_named_and_the_secret_is_not(string setting) =>
+        Assert.Equal(["Demo:MasterKey is set to a secret that holds a line break or another control character, perhaps at its end. Give it without."], FaultsOf(setting));
+
+    [Fact]
+    public void Around_a_secret_that_is_trimmed_a_line_break_is_no_fault() => Assert.Empty(FaultsOf("Demo:Key=AAAA\r\n"));
+
     [Fact]
     public void A_fault_is_one_short_line()
     {
@@ -225,6 +235,7 @@ public class SettingsCheckTests
         public Colour Colour { get; set; }
         [Url] public string? Home { get; set; }
         [Secret, MinLength(32)] public string? MasterKey { get; set; }
+        [Secret(Trimmed = true)] public string? Key { get; set; }
         public Inner Inner { get; set; } = new();
         public string[] Names { get; set; } = ["ada", "bob"];
         public List<Person> People { get; } = [];

@@ -8,7 +8,7 @@ namespace App.Data;
 
 public sealed class KeyOptions
 {
-    [Secret]
+    [Secret(Trimmed = true)]
     [Description("The master key: 32 random bytes in base64 (`openssl rand -base64 32`), from the environment or a secret file. Signing keys and Data Protection keys are stored encrypted under it. Required except in Development, which makes one in `DataDir`.")]
     public string? MasterKey { get; set; }
 

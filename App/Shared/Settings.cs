@@ -4,7 +4,11 @@ namespace App.Shared;
 
 /// <summary>Marks a setting whose value is never printed, logged or shown.</summary>
 [AttributeUsage(AttributeTargets.Property)]
-public sealed class SecretAttribute : Attribute;
+public sealed class SecretAttribute : Attribute
+{
+    /// <summary>White space around it is no part of it.</summary>
+    public bool Trimmed { get; set; }
+}
 
 /// <summary>One options class and the section of the configuration that fills it ("" is the root); open where keys that the class doesn't name are nobody's mistake.</summary>
 public sealed record SettingsSection(string Section, Type Type, bool Open = false);
