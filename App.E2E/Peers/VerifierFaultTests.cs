@@ -283,7 +283,7 @@ public sealed class VerifierFaultTests : IAsyncLifetime
 
         var token = _gatehouse.Mint(_user, _session);
         var cookie = "session=" + Convert.ToBase64String(Encoding.UTF8.GetBytes($$"""{"jwt":"{{token}}"}"""));
-        (string What, string? Bearer, string? Cookie)[] sent = [("white space before the token", " " + token, null), ("a cookie with words behind it", null, cookie + " junk")];
+        (string What, string? Bearer, string? Cookie)[] sent = [("a tab before the token", "\t" + token, null), ("a cookie with words behind it", null, cookie + " junk")];
         foreach (var (what, bearer, junk) in sent)
         {
             using var answer = await peer.Client.SendAsync(HttpMethod.Get, "/", bearer, junk);
@@ -291,6 +291,7 @@ public sealed class VerifierFaultTests : IAsyncLifetime
         }
 
         Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, token));
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(peer, "  " + token)); // RFC 6750 section 2.1: one space or several
     }
 
     [Theory] // RFC 6750 section 2.1; ATTACKS 45

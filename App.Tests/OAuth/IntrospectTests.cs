@@ -34,6 +34,7 @@ public sealed class IntrospectTests : IAsyncLifetime
         Assert.True(await _app.IsActiveAsync(user.RefreshToken));
         Assert.True(await _app.IsActiveAsync(await _app.ServiceTokenAsync()));
         Assert.True(await _app.IsActiveAsync(user.AccessToken, "Bearer " + await _app.ServiceTokenAsync()));
+        Assert.True(await _app.IsActiveAsync(user.AccessToken, "bearer   " + await _app.ServiceTokenAsync()));
         Assert.Equal(HttpStatusCode.OK, (await _app.PostAsync("/connect/introspect", null, ("token", "x"), ("client_id", "orders"), ("client_secret", Callers.Secret))).StatusCode);
     }
 

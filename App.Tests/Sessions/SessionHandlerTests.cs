@@ -56,7 +56,8 @@ public sealed class SessionHandlerTests : IAsyncLifetime
     [Theory] // ATTACKS 45
     [InlineData("Basic dXNlcjpwYXNz, Bearer {0}")]
     [InlineData("bearer\t{0}")]
-    [InlineData("Bearer  {0}")]
+    [InlineData("Bearer \t{0}")]
+    [InlineData("Bearer   ")]
     [InlineData("Bearer")]
     [InlineData("Bearer ")]
     [InlineData("{0}")]
@@ -65,6 +66,23 @@ public sealed class SessionHandlerTests : IAsyncLifetime
         var user = await _app.SignUpAsync();
         var value = string.Format(System.Globalization.CultureInfo.InvariantCulture, header, user.AccessToken);
         Assert.Equal(401, await StatusAsync(value));
+    }
+
+    [Theory] // RFC 6750 section 2.1, RFC 9110 section 11.1
+    [InlineData("Bearer  {0}")]
+    [InlineData("bearer    {0}")]
+    public async Task There_may_be_several_spaces_before_the_token_and_one_is_handed_on(string header)
+    {
+        var user = await _app.SignUpAsync();
+        var value = string.Format(System.Globalization.CultureInfo.InvariantCulture, header, user.AccessToken);
+        Assert.Equal(200, await StatusAsync(value));
+        var verified = await _app.Server.SendAsync(http =>
+        {
+            http.Request.Method = "GET";
+            http.Request.Path = "/auth/verify";
+            http.Request.Headers.Authorization = value;
+        });
+        Assert.Equal("Bearer " + user.AccessToken, verified.Response.Headers.Authorization.ToString());
     }
 
     [Fact] // ATTACKS 45

@@ -21,10 +21,10 @@ internal sealed class SharedTokens(SessionCookies cookies)
     /// <summary>The value for <c>Authorization</c>. The request must have been authenticated as a person's.</summary>
     public string Of(HttpContext http)
     {
-        if (SessionHandler.BearsToken(http.Request))
+        if (SessionHandler.BearerIn(http.Request.Headers.Authorization) is { } token)
         {
             var line = http.Request.Headers.Authorization[0]!;
-            return line.StartsWith(Scheme, StringComparison.Ordinal) ? line : Scheme + line[Scheme.Length..];
+            return line.StartsWith(Scheme, StringComparison.Ordinal) && line.Length == Scheme.Length + token.Length ? line : string.Concat(Scheme, token.Span);
         }
 
         if (http.Features.Get<Grant>() is { } renewed) return Scheme + renewed.AccessToken;

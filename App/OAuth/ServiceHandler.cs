@@ -58,8 +58,8 @@ internal sealed class ServiceHandler(
     private async ValueTask<AuthenticateResult> ByHeaderAsync(string line)
     {
         if (line.StartsWith(Basic, StringComparison.OrdinalIgnoreCase)) return ByBasic(line);
-        if (!line.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)) return Refused;
-        if (await tokens.CheckAsync(line[Bearer.Length..]) is not var (service, token)) return Refused;
+        if (SessionHandler.BearerIn(line) is not { } bearer) return Refused;
+        if (await tokens.CheckAsync(bearer.ToString()) is not var (service, token)) return Refused;
         Context.Features.Set(new ShownToken(token.TokenId, token.KeyId, DateTimeOffset.FromUnixTimeSeconds(token.ExpiresAt)));
         return Accept(service, token.SecretId);
     }

@@ -81,9 +81,8 @@ internal sealed class ReadCaller(CheckToken check, SessionCookies cookies, Figur
 
     private async ValueTask<AuthenticateResult> BearerAsync(HttpContext http, StringValues authorization)
     {
-        const string prefix = "Bearer ";
-        if (authorization is not [{ } line] || !line.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)) return Refuse(http, TokenRefusal.For(TokenFault.Form));
-        return await check.RunAsync(line.AsMemory(prefix.Length), Carrier.Bearer, http) ?? Refuse(http, http.Features.Get<TokenRefusal>());
+        if (SessionHandler.BearerIn(authorization) is not { } token) return Refuse(http, TokenRefusal.For(TokenFault.Form));
+        return await check.RunAsync(token, Carrier.Bearer, http) ?? Refuse(http, http.Features.Get<TokenRefusal>());
     }
 
     private async ValueTask<AuthenticateResult> CookieAsync(HttpContext http)
@@ -161,6 +160,14 @@ internal sealed class SessionHandler(IOptionsMonitor<AuthenticationSchemeOptions
         foreach (var line in request.Headers.Authorization)
             if (line?.Contains("bearer", StringComparison.OrdinalIgnoreCase) == true) return true;
         return false;
+    }
+
+    /// <summary>The token of a bearer header, behind one space or several (RFC 6750 section 2.1); null for any other header, or more than one.</summary>
+    public static ReadOnlyMemory<char>? BearerIn(StringValues authorization)
+    {
+        const string prefix = "Bearer ";
+        if (authorization is not [{ } line] || !line.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)) return null;
+        return line.AsMemory(prefix.Length).TrimStart(' ');
     }
 
     protected override Task<AuthenticateResult> HandleAuthenticateAsync() => caller.RunAsync(Context).AsTask();

@@ -61,7 +61,7 @@ internal static class AsksUs
     private static async Task<IReadOnlyList<string>> TokensAsync(HttpRequest request, string cookie)
     {
         List<string> tokens = [];
-        if (request.Headers.Authorization is [{ } line] && line.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)) tokens.Add(line["Bearer ".Length..]);
+        if (Sessions.SessionHandler.BearerIn(request.Headers.Authorization) is { } bearer) tokens.Add(bearer.ToString());
         if (HttpMethods.IsPost(request.Method) && request.HasFormContentType && (await request.ReadFormAsync())["access_token"] is [{ } field]) tokens.Add(field);
         if (tokens.Count == 0 && request.Cookies[cookie] is { } value && Sessions.SessionCookies.Unwrap(value) is { } inside) tokens.Add(inside);
         return tokens;

@@ -181,7 +181,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
 
     private string? ReadCredentials(IHeaderDictionary headers) // a bearer token, else a cookie: base64 of {"jwt":"…"}
     {
-        var bearer = Regex.Match(string.Join(',', [.. headers.Authorization]), "(?is)^bearer (.*)|bearer");
+        var bearer = Regex.Match(string.Join(',', [.. headers.Authorization]), "(?is)^bearer +(.*)|bearer");
         if (bearer.Success) return bearer.Groups[1].Value; // it decides alone (RFC 6750 section 2.1)
         var values = _cookie.Matches(headers.Cookie.ToString()).Select(one => one.Groups[1].Value).Distinct().ToList();
         return values.Count == 0 ? null : Convert.FromBase64String(values.Single()) is var utf8 // two: tampering

@@ -345,7 +345,7 @@ func (g *Gatehouse) acknowledge(leaving bool) {
 	}
 }
 
-var bearerForm = regexp.MustCompile("(?is)^bearer (.*)|bearer")
+var bearerForm = regexp.MustCompile("(?is)^bearer +(.*)|bearer")
 var said = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\s`)
 
 // The bearer token, which decides alone (RFC 6750 section 2.1), else the cookie's: base64 of {"jwt":"…"}.

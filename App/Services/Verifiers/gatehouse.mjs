@@ -161,7 +161,7 @@ export function gatehouse({
 
 /** The bearer token, which decides alone (RFC 6750 section 2.1), else the cookie's: base64 of {"jwt":"…"}. */
 export async function readCredentials({ authorization, cookie = '' }, name = 'session') { // either may be a list
-  if (/bearer/i.test(authorization)) return /^bearer (.*)$/is.exec(authorization)?.[1];
+  if (/bearer/i.test(authorization)) return /^bearer +(.*)$/is.exec(authorization)?.[1];
   const pairs = String(cookie).split(/[;,]/).map((pair) => pair.trim()).filter((pair) => pair.startsWith(`${name}=`));
   if (pairs.length === 0) refuse('missing');
   const value = pairs[0].slice(name.length + 1), bytes = Buffer.from(value, 'base64');

@@ -72,7 +72,7 @@ class Gatehouse:
         authorization, cookies = (",".join(v for k, v in pairs if k.lower() == name or k == "HTTP_" + name.upper())
                                   for name in ("authorization", "cookie"))
         if "bearer" in authorization.lower():  # it decides alone (RFC 6750 section 2.1)
-            return self.verify(authorization[7:] if authorization[:7].lower() == "bearer " else None)
+            return self.verify(authorization[7:].lstrip(" ") if authorization[:7].lower() == "bearer " else None)
         values = {v.rstrip() for v in re.findall(rf"(?:^|[;,])\s*{re.escape(self.cookie)}=([^;,]*)", cookies)}
         with self._refusing("malformed" if values else "missing"):
             utf8 = base64.b64decode([*values][0])  # {"jwt": "..."}
