@@ -210,10 +210,10 @@ public sealed partial class ChangeEmailTests : IAsyncLifetime
     public async Task Without_the_password_nothing_changes()
     {
         var user = await _app.SignUpAsync();
-        var before = await State.OfAsync(_app);
+        var before = await State.OfAsync(_app, "Audit", "sqlite_sequence");
         await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Post, "/api/account/email", user.AccessToken, json: new { email = "new@example.test", password = "not the password of anybody" }), 400, "Invalid credentials");
         await _app.PostFormAsync("/account/profile", "email", [new("email", "new@example.test"), new("emailPassword", "not the password of anybody")], user.Cookies);
-        Assert.Equal(before, await State.OfAsync(_app));
+        Assert.Equal(before, await State.OfAsync(_app, "Audit", "sqlite_sequence"));
     }
 
     [Fact]
