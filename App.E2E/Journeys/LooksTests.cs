@@ -135,7 +135,7 @@ public sealed class LooksTests(Browser browser)
     internal static async Task BigEnoughToTouchAsync(IPage page)
     {
         var small = await page.EvaluateAsync<string[]>("""
-            [...document.querySelectorAll('button, main a, .foot a, a.btn, input:not([type=hidden]):not([type=checkbox]):not([type=radio])')]
+            [...document.querySelectorAll('button, summary, main a, .foot a, a.btn, input:not([type=hidden]):not([type=checkbox]):not([type=radio])')]
               .filter(e => !(e.matches('a:not(.btn)') && [...e.parentNode.childNodes].some(beside => beside.nodeType === Node.TEXT_NODE && beside.data.trim())))
               .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => `${e.outerHTML.slice(0, 120)} ${e.getBoundingClientRect().height}`)
             """);
