@@ -41,6 +41,11 @@ public sealed class FactorsTests(Browser browser)
         var computer = await AddDeviceAsync(devices);
         await AddPasskeyAsync(page, expected: 2);
 
+        await page.Locator(".list summary").First.ClickAsync();
+        await page.Locator(".list input[name=name]").First.FillAsync("");
+        await page.Locator(".list input[name=name]").First.PressAsync("Enter");
+        await Expect(page.Locator(".list .fault")).ToBeVisibleAsync();
+        await StatesTests.LookAsync(page, "passkey-rename");
         await page.Locator(".list > li").First.GetByRole(AriaRole.Button, new() { Name = "Remove: " }).ClickAsync();
         await StatesTests.LookAsync(page, "dialog-passkey-removed");
         await page.GetByRole(AriaRole.Dialog).GetByRole(AriaRole.Button, new() { Name = "Remove: " }).ClickAsync();
