@@ -15,6 +15,10 @@ public sealed class DesignTests
         Assert.InRange(sheets["developer.css"], 1, 15 * 1024 / 2);
     }
 
+    [Fact] // The widths where the layout changes go by the reader's own size, so the text must too.
+    public void Text_is_as_large_as_the_reader_has_set_their_browser() =>
+        Assert.Matches(@"\nhtml \{[^}]* font: 100%/", File.ReadAllText(Repository.PathOf("App", "wwwroot", "gatehouse.css")));
+
     [Fact]
     public async Task It_is_printed_in_development()
     {
