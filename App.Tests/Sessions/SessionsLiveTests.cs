@@ -143,6 +143,22 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         Assert.Contains("Signed out everywhere", cut.Find("p[role=status]").TextContent, StringComparison.Ordinal);
     }
 
+    [Fact] // UX 10: what was done, once, with its number
+    public async Task Of_several_that_end_at_once_their_number_is_said_and_no_single_one()
+    {
+        var billing = await WaitForBillingAsync();
+        await _app.SignInAsync(_user);
+        await _app.SignInAsync(_user);
+        var cut = Open();
+        cut.Find("form[action$=end-others]").Submit();
+        cut.WaitForAssertion(() => Assert.StartsWith("3 sessions: Signed out in", cut.Find("p[role=status]").TextContent, StringComparison.Ordinal), TimeSpan.FromSeconds(10));
+        _app.Get<FeedContacts>().Applied(billing, "", 2);
+        cut.WaitForAssertion(() => Assert.Equal(2, cut.FindAll(".gone .tag").Count(tag => tag.TextContent == "Signed out everywhere in 0.1 s")), TimeSpan.FromSeconds(10));
+        Assert.StartsWith("3 sessions: Signed out in", cut.Find("p[role=status]").TextContent, StringComparison.Ordinal);
+        _app.Get<FeedContacts>().Applied(billing, "", 3);
+        cut.WaitForAssertion(() => Assert.Equal("3 sessions: Signed out everywhere in 0.1 s", cut.Find("p[role=status]").TextContent), TimeSpan.FromSeconds(10));
+    }
+
     [Fact]
     public async Task Ending_all_others_leaves_this_device()
     {

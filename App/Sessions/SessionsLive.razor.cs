@@ -22,6 +22,7 @@ public sealed partial class SessionsLive
     private string? said;
     private string? fault;
     private bool over;
+    private (int Count, HashSet<Row> Open) atOnce = (0, []);
     private SeenBefore? place;
     private Guid? older;
     private int unseen;
@@ -43,6 +44,7 @@ public sealed partial class SessionsLive
         var ended = await ShowEndedAsync();
         if (!RendererInfo.IsInteractive) return;
         _ = FollowAsync(Gone);
+        if (ended.Count > 1) atOnce = (ended.Count, [.. ended]);
         if (ended.Exists(row => row.Waiting)) _ = WatchServicesAsync(ended, Gone);
     }
 
@@ -148,7 +150,8 @@ public sealed partial class SessionsLive
         var ended = SessionWords.Within(Clock.GetElapsedTime(begun));
         foreach (var row in others) row.Ended = ended;
         landing = others.FirstOrDefault();
-        said = count == 1 ? Sentence.With(Text.SaidOne, ended) : Sentence.With(Text.SaidMany, count, ended);
+        atOnce = (count, [.. others]);
+        said = AtOnce(ended);
         _ = WatchServicesAsync(others, Gone);
     });
 
@@ -181,8 +184,12 @@ public sealed partial class SessionsLive
     {
         var before = row.Ended;
         Show(row, await InScopeAsync<ListSessions, SessionView?>(list => list.OneAsync(Me!, row.View.Id, Gone)));
-        if (row is { Waiting: false, Ended: { } ended } && ended != before) said = Sentence.With(Text.Said, row.Name, ended);
+        if (row is not { Waiting: false, Ended: { } ended }) return;
+        var isOneOfMany = atOnce.Open.Remove(row);
+        if (ended != before && (!isOneOfMany || atOnce.Open.Count == 0)) said = isOneOfMany ? AtOnce(ended) : Sentence.With(Text.Said, row.Name, ended);
     }
+
+    private string AtOnce(string ended) => atOnce.Count == 1 ? Sentence.With(Text.SaidOne, ended) : Sentence.With(Text.SaidMany, atOnce.Count, ended);
 
     // The button that was pressed is gone: what stands in its place takes the keyboard.
     protected override async Task OnAfterRenderAsync(bool firstRender)
