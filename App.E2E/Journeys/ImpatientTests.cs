@@ -24,13 +24,18 @@ public sealed class ImpatientTests(Browser browser)
 
         var form = page.Locator("form[action='/account/data']");
         var button = form.Locator("button:not([type=button])");
+        await form.Locator("input[type=password]").FillAsync("not the password at all");
+        await button.ClickAsync();
+        await Expect(page.Locator("#errors")).ToBeVisibleAsync();
         for (var times = 0; times < 2; times++)
         {
             await form.Locator("input[type=password]").FillAsync(ada.Password);
             var file = await page.RunAndWaitForDownloadAsync(() => button.ClickAsync());
             Assert.Equal("my-data.json", file.SuggestedFilename);
             await Expect(button).ToHaveAttributeAsync("aria-busy", "true");
+            await Expect(page.Locator("#errors, .fault, [aria-invalid=true]")).ToHaveCountAsync(0);
             await page.Clock.FastForwardAsync("00:10");
+            await Expect(form.Locator("input[type=password]")).ToHaveValueAsync("");
             await Expect(button).Not.ToHaveAttributeAsync("aria-busy", "true");
         }
     }

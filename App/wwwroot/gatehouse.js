@@ -94,8 +94,17 @@
       event.preventDefault();
       return;
     }
-    // Some answers never come, and one that is a file leaves the page where it is.
-    form.dataset.sent = setTimeout(free, form.hasAttribute('data-file') ? 2000 : 10_000, form);
+    // Some answers never come, and one that is a file leaves the page where it is: what that says of the last try goes now, the password once it is sent.
+    const isFile = form.hasAttribute('data-file');
+    const wrong = isFile && form.querySelector('[aria-invalid]');
+    if (wrong) {
+      wrong.ariaInvalid = null;
+      for (const fault of all('#errors, .fault')) fault.remove();
+    }
+    form.dataset.sent = setTimeout(() => {
+      free(form);
+      if (isFile) form.reset();
+    }, isFile ? 2000 : 10_000);
     if (submitter) submitter.ariaBusy = 'true';
   });
 
