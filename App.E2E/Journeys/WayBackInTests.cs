@@ -66,7 +66,7 @@ public sealed partial class WayBackInTests(Browser browser)
         await Expect(page.Locator("main [role=status]")).ToContainTextAsync(other.Email);
         await page.GotoAsync(await LinkAsync(browser, other.Email, "/account/confirm-new-email"));
         await page.GetByRole(AriaRole.Button, new() { Name = "Use this address" }).ClickAsync();
-        await Expect(page.Locator("h1")).ToHaveTextAsync("Your e-mail is changed");
+        await Expect(page.Locator("main [role=status]")).ToContainTextAsync("Your e-mail is changed");
         await page.GotoAsync("/account");
         await page.IsSignedInAsync(other);
 

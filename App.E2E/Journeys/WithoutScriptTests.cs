@@ -55,7 +55,7 @@ public sealed class WithoutScriptTests(Browser browser)
         await Expect(page.Locator("main [role=status]")).ToContainTextAsync(other.Email);
         await page.GotoAsync(await WayBackInTests.LinkAsync(browser, other.Email, "/account/confirm-new-email"));
         await page.GetByRole(AriaRole.Button, new() { Name = "Use this address" }).ClickAsync();
-        await Expect(page.Locator("h1")).ToHaveTextAsync("Your e-mail is changed");
+        await Expect(page.Locator("main [role=status]")).ToContainTextAsync("Your e-mail is changed");
         await page.GotoAsync(Pages.Account);
         await page.IsSignedInAsync(other);
 
