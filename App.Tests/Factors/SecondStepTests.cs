@@ -78,6 +78,17 @@ public sealed class SecondStepTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_passkey_is_offered_to_who_has_one()
+    {
+        var ada = await AdaAsync();
+        Assert.Null(await OfferAsync());
+        await new PasskeyBrowser(_app).AddAsync(new SoftKey(), ada.User);
+        Assert.NotNull(await OfferAsync());
+
+        async Task<AngleSharp.Dom.IElement?> OfferAsync() => (await (await _app.SignInAsync(ada.User.Email, ada.User.Password)).PageAsync()).QuerySelector("[data-passkey=sign-in][data-challenge]");
+    }
+
+    [Fact]
     public async Task A_challenge_leads_to_one_session_for_its_own_account_within_five_minutes()
     {
         var (ada, bob) = (await AdaAsync(), await AdaAsync());

@@ -48,6 +48,10 @@ internal sealed class SecondSteps(AppDb db, TimeProvider time)
     public async Task<Guid?> OwnerAsync(string? challenge, CancellationToken ct) =>
         await Open(challenge).Select(s => (Guid?)s.UserId).SingleOrDefaultAsync(ct);
 
+    /// <summary>Whether its owner, who gave the right password, has a passkey to answer it with.</summary>
+    public Task<bool> TakesPasskeyAsync(string challenge, CancellationToken ct) =>
+        Open(challenge).AnyAsync(s => db.Set<Passkey>().Any(p => p.UserId == s.UserId), ct);
+
     /// <summary>One try more, before it is judged. False where there is none left.</summary>
     public async Task<bool> CountTryAsync(string challenge, CancellationToken ct)
     {
