@@ -99,6 +99,16 @@ public sealed class StatesTests(Browser browser)
         await LookAsync(page, "docs", touch: false);
     }
 
+    [Fact]
+    public async Task The_exact_time_is_written_as_the_reader_s_own_English_has_it()
+    {
+        await using var profile = await browser.NewProfileAsync(locale: "en-GB");
+        var page = await profile.NewPageAsync();
+        await page.SignUpAsync(Person.New());
+        await page.GotoAsync(Pages.Account);
+        await Expect(page.Locator(".facts time")).ToHaveAttributeAsync("title", new System.Text.RegularExpressions.Regex(@"^\d+ [A-Z][a-z]+ \d{4} at \d\d:\d\d$"));
+    }
+
     [Fact] // Chromium shows an error page of its own for "back" to an answer that was posted for.
     public async Task A_form_that_was_refused_is_a_page_to_come_back_to_and_its_fault_goes_as_it_is_mended()
     {

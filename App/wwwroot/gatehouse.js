@@ -143,8 +143,9 @@
     if (user !== undefined) look();
   });
 
-  // The exact time on hover, in the reader's own zone; again whenever a live page changes.
-  const zone = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: 'long', timeStyle: 'short' });
+  // The exact time on hover, in the reader's own zone and manner of the page's language; again whenever a live page changes.
+  const { lang } = document.documentElement;
+  const zone = new Intl.DateTimeFormat(navigator.languages.find(one => one.startsWith(lang)) ?? lang, { dateStyle: 'long', timeStyle: 'short' });
   const localise = () => {
     for (const time of all('time[datetime]')) time.title = zone.format(new Date(time.dateTime));
   };
