@@ -117,11 +117,12 @@ internal sealed class OneTimeLinks(AppDb db, TimeProvider time)
         return db.Set<OneTimeLink>().Where(l => l.UserId == userId && l.Purpose == purpose && l.UsedAt == null && l.ExpiresAt > now && l.Details != null).Select(l => l.Details!).ToListAsync(ct);
     }
 
-    /// <summary>Whether a person has a good link for this purpose.</summary>
-    public Task<bool> IsOpenAsync(Guid userId, string purpose, CancellationToken ct)
+    /// <summary>Until when a person has a good link for this purpose; null where they have none.</summary>
+    public Task<DateTimeOffset?> OpenUntilAsync(Guid userId, string purpose, CancellationToken ct)
     {
         var now = time.GetUtcNow();
-        return db.Set<OneTimeLink>().AnyAsync(l => l.UserId == userId && l.Purpose == purpose && l.UsedAt == null && l.ExpiresAt > now, ct);
+        return db.Set<OneTimeLink>().Where(l => l.UserId == userId && l.Purpose == purpose && l.UsedAt == null && l.ExpiresAt > now)
+            .OrderByDescending(l => l.ExpiresAt).Select(l => (DateTimeOffset?)l.ExpiresAt).FirstOrDefaultAsync(ct);
     }
 
     /// <summary>Whether an address is kept for somebody other than <paramref name="but"/>.</summary>

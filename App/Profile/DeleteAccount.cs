@@ -67,6 +67,9 @@ internal sealed partial class DeleteAccount(
         }
     }
 
+    /// <returns>When the last change of the address can no longer be undone; null where none can be by now.</returns>
+    public Task<DateTimeOffset?> NotBeforeAsync(CurrentUser caller, CancellationToken ct) => links.OpenUntilAsync(caller.Id, UndoEmail.Link, ct);
+
     public async Task<Outcome> TryAsync(DeleteAccountRequest request, CurrentUser caller, Client client, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(request);
@@ -78,7 +81,7 @@ internal sealed partial class DeleteAccount(
         var onlyAdmin = await db.IsOnlyAdminAsync(user.Id, ct);
         // A lock must outlast a request that takes its time to arrive.
         if (await check.OvertakenAsync(user, caller, ct) is { } over) return over is CheckPassword.Outcome.Gone ? new Outcome.Ended() : new Outcome.Refused(over);
-        if (await links.IsOpenAsync(user.Id, UndoEmail.Link, ct)) return new Outcome.AddressChanged();
+        if (await NotBeforeAsync(caller, ct) is not null) return new Outcome.AddressChanged();
         if (onlyAdmin) return new Outcome.OnlyAdmin();
 
         // Open pages follow their session, everybody else the account.
