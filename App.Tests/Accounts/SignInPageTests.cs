@@ -78,6 +78,15 @@ public sealed class SignInPageTests
         Assert.Null(page.QuerySelector("form b"));
     }
 
+    [Theory]
+    [InlineData("/account/sign-in", "sign-in", "email"), InlineData("/account/sign-up", "sign-up", "email"), InlineData("/account/forgot", "forgot", "email")]
+    public async Task An_empty_field_is_asked_to_be_filled_in(string path, string form, string field)
+    {
+        await using var app = TestApp.Start();
+        var page = await (await app.PostFormAsync(path, form, [new(field, " ")])).PageAsync();
+        Assert.Equal("Give an e-mail address.", page.Faults().First());
+    }
+
     [Fact]
     public async Task A_lock_says_how_long()
     {

@@ -42,6 +42,9 @@ public sealed class PushAddressTests
     [InlineData("https://ⓛocalhost"), InlineData("https://１２７.0.0.1"), InlineData("https://example.com/ x"), InlineData("https://example.com\r\nx: y"), InlineData("https:///example.com\t")]
     public void A_URL_that_leads_inside_or_is_no_https_address_is_refused(string url) => Assert.NotNull(PushAddress.FaultOf(url, allowPrivateNetworks: false));
 
+    [Fact]
+    public void Of_an_empty_one_nothing_is_said_but_that_it_is_missing() => Assert.Equal("Give the receiver’s address.", PushAddress.FaultOf("", allowPrivateNetworks: false)!.Words);
+
     [Theory]
     [InlineData("https://orders.example.com/events?tenant=7"), InlineData("https://8.8.8.8:8443/"), InlineData("https://[2606:4700::1]/"), InlineData("https://xn--bcher-kva.example/"), InlineData("https://notlocalhost.example/")]
     public void A_receiver_on_the_internet_is_taken(string url) => Assert.Null(PushAddress.FaultOf(url, allowPrivateNetworks: false));

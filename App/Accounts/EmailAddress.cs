@@ -13,7 +13,8 @@ internal sealed record EmailAddress
     // RFC 5321 section 4.5.3.1 counts octets. A decomposed or full-width address may be somewhat longer as typed.
     private const int MaxLocal = 64, MaxAddress = 254, MaxTyped = 3 * MaxAddress;
     private const string AsciiSigns = ".!#$%&'*+-/=?^_`{|}~";
-    public static readonly Fault Invalid = new("Email must be valid", "email", () => Accounts.Text.BadEmail);
+    private static readonly Fault Invalid = new("Email must be valid", "email", () => Accounts.Text.BadEmail);
+    private static readonly Fault Missing = Invalid with { Said = () => Accounts.Text.NoEmail };
 
     private static readonly IdnMapping Idn = new() { UseStd3AsciiRules = true };
 
@@ -29,6 +30,9 @@ internal sealed record EmailAddress
     public string Key { get; }
 
     public override string ToString() => Text;
+
+    /// <summary>What is wrong with a text that <see cref="TryParse"/> refuses.</summary>
+    public static Fault FaultOf(string? text) => string.IsNullOrWhiteSpace(text) ? Missing : Invalid;
 
     /// <summary>Never throws, whatever the text.</summary>
     public static bool TryParse([NotNullWhen(true)] string? text, [NotNullWhen(true)] out EmailAddress? address)

@@ -87,7 +87,7 @@ internal sealed partial class SignIn(
     private async Task<Outcome> DecideAsync(SignInRequest request, Client client, IReadOnlyList<Guid> replaced, string? code, CancellationToken ct)
     {
         var faults = new List<Fault>();
-        if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(EmailAddress.Invalid);
+        if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(EmailAddress.FaultOf(request.Email));
         if (string.IsNullOrWhiteSpace(request.Password)) faults.Add(new Fault("You must supply a password", "password", () => Text.NoPassword));
         if (faults.Count > 0 || email is null) return new Outcome.Invalid(faults);
 

@@ -85,7 +85,7 @@ internal sealed partial class SignUp(
         var faults = new List<Fault>();
         var named = !string.IsNullOrWhiteSpace(request.Name);
         var name = named ? NameOf(request.Name!) : null;
-        if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(EmailAddress.Invalid);
+        if (!EmailAddress.TryParse(request.Email, out var email)) faults.Add(EmailAddress.FaultOf(request.Email));
         faults.AddRange(policy.Check(request.Password, request.Email, name));
         if (named && name is null) faults.Add(InvalidName);
         if (faults.Count > 0 || email is null) return new Outcome.Invalid(faults);

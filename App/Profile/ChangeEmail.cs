@@ -60,7 +60,7 @@ internal sealed class ChangeEmail(AppDb db, CheckPassword check, Outbox outbox, 
     {
         ArgumentNullException.ThrowIfNull(request);
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == caller.Id, ct) is not { } user) return new Outcome.Refused(new CheckPassword.Outcome.Gone());
-        if (!EmailAddress.TryParse(request.Email, out var email)) return new Outcome.Invalid([EmailAddress.Invalid]);
+        if (!EmailAddress.TryParse(request.Email, out var email)) return new Outcome.Invalid([EmailAddress.FaultOf(request.Email)]);
         if (email.Text == user.Email) return new Outcome.Invalid([new Fault("Email is the one you have already", "email", () => Text.SameEmail)]);
         if (await check.OfAsync(user, request.Password, caller, client, ct) is not CheckPassword.Outcome.Right and var refused) return new Outcome.Refused(refused);
 

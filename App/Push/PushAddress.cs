@@ -62,7 +62,7 @@ internal static class PushAddress
     public static Fault? FaultOf(string text, bool allowPrivateNetworks)
     {
         if (text.Length > LongestUrl || text.Any(c => c is <= ' ' or > '~') || !Uri.TryCreate(text, UriKind.Absolute, out var url) || url.HostNameType is UriHostNameType.Unknown or UriHostNameType.Basic)
-            return new($"A receiver's URL is absolute, of at most {LongestUrl} characters, with a host in ASCII", Field, () => Sentence.With(Text.BadUrl, LongestUrl));
+            return new($"A receiver's URL is absolute, of at most {LongestUrl} characters, with a host in ASCII", Field, () => text.Length == 0 ? Text.NoUrl : Sentence.With(Text.BadUrl, LongestUrl));
         if (url.Scheme != Uri.UriSchemeHttps && !(allowPrivateNetworks && url.Scheme == Uri.UriSchemeHttp)) return new("A receiver's URL begins with https://", Field, () => Text.NotHttps);
         if (url.UserInfo.Length > 0 || text.Contains('@', StringComparison.Ordinal)) return new("A receiver's URL holds no user and no password; give a secret instead", Field, () => Text.HasUser);
         if (url.Fragment.Length > 0) return new("A receiver's URL has no fragment", Field, () => Text.HasFragment);

@@ -50,7 +50,7 @@ internal sealed class AskForReset(AppDb db, Outbox outbox)
     public async Task<Outcome> TryAsync(ForgotRequest request, CancellationToken ct, string? returnUrl = null)
     {
         ArgumentNullException.ThrowIfNull(request);
-        if (!EmailAddress.TryParse(request.Email, out var email)) return new Outcome.Invalid([EmailAddress.Invalid]);
+        if (!EmailAddress.TryParse(request.Email, out var email)) return new Outcome.Invalid([EmailAddress.FaultOf(request.Email)]);
         await using var transaction = await db.BeginWriteAsync(ct);
         // Enough for whoever deletes the first by mistake, too few to fill anybody's letter box.
         // Apart from the letters of a sign-up, which anybody may ask for in the owner's name.
