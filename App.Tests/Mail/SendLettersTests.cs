@@ -290,6 +290,8 @@ public sealed class SendLettersTests
         var list = await app.Client.GetStringAsync("/dev/mail");
         Assert.Contains($"/dev/mail/{id}", list, StringComparison.Ordinal);
         Assert.DoesNotContain("<script>", list, StringComparison.Ordinal);
+        Assert.DoesNotContain("<span class=\"glyph\"></span>", list, StringComparison.Ordinal); // a hole
+        Assert.Contains("<a href=\"/\">", list, StringComparison.Ordinal);
         Assert.Contains("<span>ada@example.test</span><time datetime=\"2026-01-01T00:00:00Z\" title=\"2026-01-01 00:00:00 UTC\">just now</time>", list, StringComparison.Ordinal);
         var text = await app.Client.GetStringAsync($"/dev/mail/{id}");
         Assert.Contains("First &amp; last.", text, StringComparison.Ordinal);

@@ -12,6 +12,7 @@ namespace App.Mail;
 internal static partial class DevMail
 {
     private const int Most = 100;
+    private const string Envelope = "<svg class=\"icon\" viewBox=\"0 0 24 24\" aria-hidden=\"true\"><rect x=\"3\" y=\"5\" width=\"18\" height=\"14\" rx=\"2\"/><path d=\"m3.5 7 8.5 6 8.5-6\"/></svg>";
 
     // The letter is shown as a document that can do nothing, with the inline styles that mail clients need.
     private const string LetterPolicy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox allow-popups allow-top-navigation-by-user-activation";
@@ -29,7 +30,7 @@ internal static partial class DevMail
         var rows = await db.Outbox.AsNoTracking().Where(l => l.Draft == null && l.Contents != null).OrderByDescending(l => l.CreatedAt).ThenByDescending(l => l.Id).Take(Most).ToListAsync(ct);
         var list = new StringBuilder();
         foreach (var (row, letter) in rows.Select(r => (r, outbox.Open(r)!)))
-            list.Append(CultureInfo.InvariantCulture, $"<li><span class=\"glyph\"></span><div><b><a href=\"/dev/mail/{row.Id}\">{Encode(letter.Subject)}</a></b><div class=\"meta\"><span>{Encode(letter.To)}</span>{When(row.CreatedAt, time.GetUtcNow())}</div></div></li>");
+            list.Append(CultureInfo.InvariantCulture, $"<li><span class=\"glyph\">{Envelope}</span><div><b><a href=\"/dev/mail/{row.Id}\">{Encode(letter.Subject)}</a></b><div class=\"meta\"><span>{Encode(letter.To)}</span>{When(row.CreatedAt, time.GetUtcNow())}</div></div></li>");
         return Page(Text.DevLetters, rows.Count == 0
             ? $"<div class=\"empty\"><p><b>{Text.DevNone}</b></p><p>{Text.DevNoneWhat}</p></div>"
             : $"<ul class=\"list\">{list}</ul>");
@@ -51,7 +52,7 @@ internal static partial class DevMail
         await db.Outbox.AsNoTracking().SingleOrDefaultAsync(l => l.Id == id, ct) is { } row ? outbox.Open(row) : null;
 
     private static ContentHttpResult Page(string title, string body) => TypedResults.Content(
-        $"<!doctype html><html lang=\"{Text.Language}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>{Encode(title)}</title><link rel=\"stylesheet\" href=\"/gatehouse.css\"><link rel=\"stylesheet\" href=\"/developer.css\"></head><body><main class=\"hero\"><h1>{Encode(title)}</h1>{body}</main></body></html>",
+        $"<!doctype html><html lang=\"{Text.Language}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>{Encode(title)}</title><link rel=\"stylesheet\" href=\"/gatehouse.css\"><link rel=\"stylesheet\" href=\"/developer.css\"></head><body><main class=\"hero\"><h1>{Encode(title)}</h1>{body}<p class=\"after\"><a href=\"/\">{Text.DevHome}</a></p></main></body></html>",
         "text/html; charset=utf-8");
 
     private static string When(DateTimeOffset at, DateTimeOffset now)
