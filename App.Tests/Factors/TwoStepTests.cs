@@ -33,6 +33,16 @@ public sealed class TwoStepTests : IAsyncLifetime
         await _app.SignInAsync(user);
     }
 
+    [Fact] // Nobody scans their own screen.
+    public async Task On_the_phone_itself_the_key_is_handed_over_by_a_link_or_copied()
+    {
+        using var answer = await _app.PostFormAsync("/account/two-step", "two-step", [new("act", "begin")], (await _app.SignUpAsync()).Cookies);
+        var page = await answer.PageAsync();
+        var key = page.QuerySelector(".key")!;
+        Assert.Contains($"secret={key.TextContent.Replace(" ", "", StringComparison.Ordinal)}&", page.QuerySelector("a[href^='otpauth://totp/']")!.GetAttribute("href"), StringComparison.Ordinal);
+        Assert.Equal(key.Id, page.QuerySelector("button[data-copy]")!.GetAttribute("data-copy"));
+    }
+
     [Fact]
     public async Task Once_on_the_page_says_so_and_counts_the_recovery_codes()
     {
