@@ -70,7 +70,8 @@ public sealed class SecondStepTests : IAsyncLifetime
         Assert.Equal(challenge, page.Value("challenge"));
         var right = await CodeAsync(ada.Codes[0]);
         Assert.Equal("/account/sessions", right.Location());
-        Assert.Equal(3, Answers.CookieLines(right).Length); // the session, its renewal, and that this device is known
+        Assert.Equal(4, Answers.CookieLines(right).Length); // the session, its renewal, that this device is known, and what is said once
+        Assert.Contains("Codes left: 9.", (await _app.FollowAsync(right)).QuerySelector("#main .notice")!.TextContent, StringComparison.Ordinal);
         var over = await CodeAsync(ada.Codes[1]);
         Assert.Equal(HttpStatusCode.BadRequest, over.StatusCode);
         Assert.Contains("has been completed", (await over.PageAsync()).QuerySelector(".notice.bad")!.TextContent, StringComparison.Ordinal); // a second click reads it

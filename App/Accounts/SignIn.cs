@@ -22,7 +22,12 @@ internal sealed partial class SignIn(
 {
     public abstract record Outcome
     {
-        public sealed record SignedIn(Grant Grant) : Outcome;
+        public sealed record SignedIn(Grant Grant) : Outcome
+        {
+            /// <summary>After a recovery code: how many are left.</summary>
+            public int? CodesLeft { get; init; }
+        }
+
         public sealed record LockedOut(TimeSpan Wait) : Outcome;
 
         /// <summary>The password was right, and it isn't enough: no session yet.</summary>

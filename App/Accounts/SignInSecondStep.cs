@@ -117,11 +117,11 @@ internal sealed partial class SignInSecondStep(
         if (challenge is not null && !await steps.FinishAsync(challenge, user.Id, ct)) return new SignIn.Outcome.Rejected();
         await guesses.ForgetAsync(devices.GuessesOf(client, GuessKey(user.Id, code), user), ct);
         if (await start.BeginAsync(user, [Amr.Password, Amr.Code, Amr.Several], client, replaced, ct) is not { } grant) return new SignIn.Outcome.Rejected();
-        if (spent == SecondFactor.Spent.RecoveryCode) await factor.NoteRecoveryAsync(user.Id, grant.User.SessionId, client.Address, ct);
+        int? left = spent == SecondFactor.Spent.RecoveryCode ? await factor.NoteRecoveryAsync(user.Id, grant.User.SessionId, client.Address, ct) : null;
         await devices.TellIfNewAsync(user, grant.User.SessionId, client, ct);
         await db.SaveChangesAsync(ct);
         await transaction.CommitAsync(ct);
-        return new SignIn.Outcome.SignedIn(grant);
+        return new SignIn.Outcome.SignedIn(grant) { CodesLeft = left };
     }
 
     [LoggerMessage(5011, LogLevel.Information, "A code for user {UserId} from {Address} was refused")]

@@ -48,6 +48,11 @@ internal sealed class SecondFactor(AppDb db, MasterKey masterKey, RecoveryCodes 
     private static string Bare(string code) => string.Concat(code.Where(c => !char.IsWhiteSpace(c)));
 
     /// <summary>The owner reads that one is gone, and how many are left. In the transaction that used it up; the caller saves.</summary>
-    public async Task NoteRecoveryAsync(Guid userId, Guid sessionId, string address, CancellationToken ct) =>
-        audit.Add(RecoveryCodeUsed, userId, sessionId, address, (await recovery.LeftAsync(userId, ct)).ToString(CultureInfo.InvariantCulture));
+    /// <returns>How many.</returns>
+    public async Task<int> NoteRecoveryAsync(Guid userId, Guid sessionId, string address, CancellationToken ct)
+    {
+        var left = await recovery.LeftAsync(userId, ct);
+        audit.Add(RecoveryCodeUsed, userId, sessionId, address, left.ToString(CultureInfo.InvariantCulture));
+        return left;
+    }
 }
