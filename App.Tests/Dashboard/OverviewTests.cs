@@ -92,7 +92,7 @@ public sealed class OverviewTests : IAsyncLifetime
         await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: (await _app.SignUpAsync()).Cookies);
         Assert.Empty(await ProblemsAsync(TimeSpan.FromSeconds(2))); // under way
         await SeenAsync(billing);
-        // As the start of another replica does it: what is in memory stays what it is.
+        // As a command does it beside a service that runs on an older copy: what is in memory stays what it is.
         await _app.DbAsync(db => db.EventCounter.ExecuteUpdateAsync(set => set.SetProperty(c => c.Value, c => c.Value + EventFeed.Leap)));
         await _app.Get<FollowLog>().CatchUpAsync(CancellationToken.None);
         Assert.Equal((string[])["service_behind billing 20"], await ProblemsAsync(TimeSpan.FromSeconds(18)));

@@ -137,6 +137,16 @@ public sealed class LiveServicesTests : IAsyncLifetime
         Assert.Equal(["orders"], convergence!.Behind.Select(s => s.Service));
     }
 
+    [Fact] // What it had said a moment before was still to be written.
+    public async Task Nothing_of_a_removed_service_is_written_down_after_it()
+    {
+        await _app.EndSessionAsync();
+        Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, Api + "/stock", _admin.AccessToken)).StatusCode);
+        _app.Get<FeedContacts>().Applied(new CallingService("stock", null), FeedReader.Poll, 1);
+        await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+        Assert.Empty(await _app.DbAsync(db => db.FeedReaders.Where(r => r.Service == "stock").ToListAsync()));
+    }
+
     [Fact]
     public async Task A_service_that_takes_the_place_of_a_removed_one_is_told_what_that_one_had_applied()
     {

@@ -81,6 +81,7 @@ public sealed class GatewayTests : IAsyncLifetime
             // As the bytes came: this service reads them as UTF-8.
             http.Response.Headers["X-Cookie"] = Convert.ToHexString(Encoding.UTF8.GetBytes(http.Request.Headers.Cookie.ToString()));
             http.Response.Headers.ContentDisposition = "attachment; filename=\"r\u00e9sum\u00e9.pdf\"";
+            (http.Response.Headers.ETag, http.Response.Headers.ContentType, http.Response.Headers.CacheControl) = ("\"\u00fc\"", "application/pdf; name=\"\u00fc.pdf\"", "private, ext=\"\u00fc\"");
             return http.Response.WriteAsync("done");
         });
         await using var app = KestrelApp.Start(("Gateway:Routes:0:Path", "/files"), ("Gateway:Routes:0:Destinations:0", resume.Address), ("Gateway:Routes:0:Public", "true"));
@@ -88,7 +89,7 @@ public sealed class GatewayTests : IAsyncLifetime
         var answer = await app.SendRawAsync((byte[])[.. "GET /files/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: "u8, .. cookie, .. "\r\n\r\n"u8]);
         Assert.StartsWith("HTTP/1.1 200", answer, StringComparison.Ordinal);
         Assert.Contains("X-Cookie: " + Convert.ToHexString(cookie), answer, StringComparison.OrdinalIgnoreCase);
-        Assert.Contains("filename=\"r\u00e9sum\u00e9.pdf\"", answer, StringComparison.Ordinal);
+        foreach (var passed in new[] { "filename=\"r\u00e9sum\u00e9.pdf\"", "ETag: \"\u00fc\"", "name=\"\u00fc.pdf\"", "ext=\"\u00fc\"" }) Assert.Contains(passed, answer, StringComparison.Ordinal);
     }
 
     [Fact] // RFC 9110 section 7.6.1
@@ -255,6 +256,19 @@ public sealed class GatewayTests : IAsyncLifetime
         Assert.True(ended.IsSuccessStatusCode);
         using var after = await SendAsync(HttpMethod.Get, "/orders", ("Authorization", $"Bearer {_token}"));
         Assert.Equal(HttpStatusCode.Unauthorized, after.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_route_whose_service_is_not_connected_is_told_of_once_however_often_strangers_ask()
+    {
+        await using var app = KestrelApp.Start(("Gateway:Routes:0:Path", "/gone"), ("Gateway:Routes:0:Destinations:0", _echo.Address), ("Gateway:Routes:0:Audience", "nobody"));
+        for (var i = 0; i < 5; i++)
+        {
+            using var answer = await app.Client.GetAsync("/gone");
+            await Answers.AssertProblemAsync(answer, 503);
+        }
+
+        Assert.Single(app.Log.Lines, line => line.Contains(" 9103 ", StringComparison.Ordinal));
     }
 
     [Fact]

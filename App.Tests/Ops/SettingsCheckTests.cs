@@ -112,7 +112,7 @@ public class SettingsCheckTests
     [InlineData("Demo:MasterKey=hunter2hunter2\nhunter2hunter2hunter2")]
     [InlineData("Demo:MasterKey=hunter2hunter2hunter2hunter2hunter2\0")]
     public void A_line_break_in_a_secret_is_named_and_the_secret_is_not(string setting) =>
-        Assert.Equal(["Demo:MasterKey is set to a secret that holds a line break or another control character, perhaps at its end. Give it without."], FaultsOf(setting));
+        Assert.Equal(["Demo:MasterKey is set to a secret that holds a line break or another control character, perhaps at its end. Give it without, here and to whoever else has it."], FaultsOf(setting));
 
     [Fact]
     public void Around_a_secret_that_is_trimmed_a_line_break_is_no_fault() => Assert.Empty(FaultsOf("Demo:Key=AAAA\r\n"));

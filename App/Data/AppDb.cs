@@ -17,6 +17,13 @@ public abstract class AppDb(DbContextOptions options)
     /// <summary>Known by the type: asking EF Core costs 3 µs, which every write would pay.</summary>
     internal bool IsSqlite => this is SqliteDb;
 
+    private Action? _onDisk;
+
+    /// <summary>Runs once what this context commits is on the disk, before whoever commits it goes on; not where the disk refuses.</summary>
+    internal void WhenOnDisk(Action run) => _onDisk += run;
+
+    internal void IsOnDisk() => Interlocked.Exchange(ref _onDisk, null)?.Invoke();
+
     protected override void OnModelCreating(ModelBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);

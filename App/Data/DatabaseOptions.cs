@@ -20,11 +20,11 @@ public sealed class DatabaseOptions
 
 public sealed class ConnectionStringOptions
 {
-    [Secret]
+    [Secret(Trimmed = true)]
     [Description("Connection string of the database; SQLite needs none.")]
     public string? Default { get; set; }
 
-    [Secret]
+    [Secret(Trimmed = true)]
     [Description("A SQL Server that the storage tests may use.")]
     public string? SqlServer { get; set; }
 }

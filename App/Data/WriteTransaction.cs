@@ -18,17 +18,18 @@ internal sealed class WriteTransaction : IAsyncDisposable
     // Past this the database is as good as away: 503, not a growing line.
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(2);
 
+    private readonly AppDb _db;
     private readonly Queue? _queue;
     private readonly IDbContextTransaction _transaction;
     private bool _ended;
 
-    private WriteTransaction(Queue? queue, IDbContextTransaction transaction) => (_queue, _transaction) = (queue, transaction);
+    private WriteTransaction(AppDb db, Queue? queue, IDbContextTransaction transaction) => (_db, _queue, _transaction) = (db, queue, transaction);
 
     /// <param name="asked">Since when somebody has waited for it; now, where it is left away.</param>
     public static async Task<WriteTransaction> BeginAsync(AppDb db, CancellationToken ct, long? asked = null)
     {
         asked ??= Stopwatch.GetTimestamp();
-        var queue = db.IsSqlite ? Queues.GetOrAdd(db.Database.GetConnectionString()!, _ => new Queue(db.Database.GetDbConnection().DataSource)) : null;
+        var queue = db.IsSqlite ? QueueOf(db) : null;
         if (queue is not null && !await queue.Gate.WaitAsync(LongestWait, ct)) throw new DatabaseBusyException();
         try
         {
@@ -45,7 +46,7 @@ internal sealed class WriteTransaction : IAsyncDisposable
             queue?.Sync.DemandFile();
             var transaction = await db.Database.BeginTransactionAsync(ct);
             queue?.GaveUpAt = 0;
-            return new WriteTransaction(queue, transaction);
+            return new WriteTransaction(db, queue, transaction);
         }
         catch (Exception e)
         {
@@ -61,7 +62,24 @@ internal sealed class WriteTransaction : IAsyncDisposable
     {
         await CommitUnflushedAsync(ct);
         if (_queue is not null) await _queue.Sync.WaitAsync();
+        _db.IsOnDisk();
     }
+
+    /// <summary>Returns when all that could be read before the call is on the disk, whoever wrote it, or when the disk has refused.</summary>
+    public static async Task FlushAsync(AppDb db)
+    {
+        if (!db.IsSqlite) return; // there, nobody sees what isn't
+        try
+        {
+            await QueueOf(db).Sync.WaitAsync();
+        }
+        catch (UnflushedException)
+        {
+            // Whoever wrote it was told so.
+        }
+    }
+
+    private static Queue QueueOf(AppDb db) => Queues.GetOrAdd(db.Database.GetConnectionString()!, _ => new Queue(db.Database.GetDbConnection().DataSource));
 
     /// <summary>Returns when what was written survives a crash of this process: for what nobody is told of, and what a power cut may take back.</summary>
     public async Task CommitUnflushedAsync(CancellationToken ct)

@@ -1,4 +1,5 @@
 using System.Security.Claims;
+using App.Data;
 
 namespace App.Events;
 
@@ -26,6 +27,9 @@ public sealed record CallingService(string Id, string? Audience, string? SecretI
 
     public ClaimsPrincipal ToPrincipal() => new(new CallingServiceIdentity(this));
 }
+
+/// <summary>Those of some services that are registered still, by the database, in the caller's transaction.</summary>
+internal delegate Task<IReadOnlyList<string>> RegisteredServices(AppDb db, IReadOnlyList<string> among, CancellationToken ct);
 
 /// <summary>The feature of a request that a token of a service's came with: nothing is served in its name once that is over or was taken back.</summary>
 /// <param name="Id">Its <c>jti</c>.</param>

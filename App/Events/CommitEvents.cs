@@ -79,7 +79,8 @@ internal sealed class CommitEvents(RevocationIndex index, EventFeed feed, TokenF
         if (Find(eventData.Context, eventData.TransactionId) is not { } unit) return Task.CompletedTask;
         _units.Remove(eventData.Context!);
         foreach (var entry in unit.Entries) index.Apply(entry);
-        foreach (var entry in unit.Entries) feed.Offer(entry);
+        // Others not before it is on the disk: a power cut would take it back, and its cursor would come again for another.
+        ((AppDb)eventData.Context!).WhenOnDisk(() => unit.Entries.ForEach(entry => feed.Offer(entry)));
         return Task.CompletedTask;
     }
 

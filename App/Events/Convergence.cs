@@ -77,8 +77,8 @@ internal sealed class Convergence(AppDb db, EntryText text, TokenFacts tokens, L
         var since = now - Remembered;
         var readers = await db.FeedReaders.AsNoTracking().Where(r => r.Service == service && r.ContactAt > since && r.Applied < FeedReader.Everything).OrderByDescending(r => r.ContactAt).Take(MostShown).ToListAsync(ct);
         if (readers.Count == 0) return null;
+        var newest = await db.EventCounter.Select(c => c.Value).SingleAsync(ct);
         var entries = await db.SecurityEvents.AsNoTracking().OrderByDescending(e => e.Cursor).Take(MostCounted).ToListAsync(ct);
-        var newest = entries is [var last, ..] ? last.Cursor : 0; // not the counter, which leaps
         entries.RemoveAll(e => !text.Concerns(e, audience));
         var aside = await db.UndeliveredEvents.Where(u => u.Service == service).Select(u => u.Cursor).ToListAsync(ct);
 

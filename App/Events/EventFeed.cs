@@ -14,8 +14,8 @@ internal sealed class EventFeed(IServiceScopeFactory scopes)
     /// <summary>How many entries are kept in memory (a power of two).</summary>
     public const int Kept = 2048;
 
-    /// <summary>By how much cursors are moved on where some may be with readers that the log knows nothing of. A multiple of what is kept, so that the order in memory stays.</summary>
-    public const long Leap = 512 * Kept;
+    /// <summary>By how much cursors are moved on in an older copy of a database, whose readers may know any of those since. A multiple of what is kept, so that the order in memory stays.</summary>
+    public const long Leap = 1L << 30;
 
     private readonly Lock _turn = new();
     private readonly FeedEntry?[] _ring = new FeedEntry?[Kept];
@@ -87,7 +87,7 @@ internal sealed class EventFeed(IServiceScopeFactory scopes)
     /// <summary>An entry that is still in memory.</summary>
     public FeedEntry? Find(long cursor) => Volatile.Read(ref _ring[cursor & (Kept - 1)]) is { } found && found.Event.Cursor == cursor ? found : null;
 
-    /// <summary>What is still in memory, the newest first, past every leap of the cursor.</summary>
+    /// <summary>What is still in memory, the newest first, past a leap of the cursor.</summary>
     public IEnumerable<LoggedEvent> Recent()
     {
         var newest = Newest;
@@ -102,8 +102,6 @@ internal sealed class EventFeed(IServiceScopeFactory scopes)
         var found = new List<FeedEntry>();
         while (found.Count < most && cursor + found.Count < newest && Find(cursor + found.Count + 1) is { } entry) found.Add(entry);
         if (found.Count > 0 || cursor >= newest) return found;
-        // A leap: of ten thousand who have all there is, none needs to ask.
-        if (Recent().FirstOrDefault() is { } last && last.Cursor <= cursor) return found;
 
         await using var scope = scopes.CreateAsyncScope();
         var rows = await scope.ServiceProvider.GetRequiredService<AppDb>().SecurityEvents.AsNoTracking()
@@ -115,7 +113,9 @@ internal sealed class EventFeed(IServiceScopeFactory scopes)
     public async Task<(long Newest, long PrunedTo)> MarksAsync(CancellationToken ct)
     {
         await using var scope = scopes.CreateAsyncScope();
-        var counter = await scope.ServiceProvider.GetRequiredService<AppDb>().EventCounter.AsNoTracking().SingleAsync(ct);
+        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
+        var counter = await db.EventCounter.AsNoTracking().SingleAsync(ct);
+        if (counter.Value > Newest) await WriteTransaction.FlushAsync(db);
         return (counter.Value, counter.PrunedTo);
     }
 

@@ -7,7 +7,7 @@ namespace App.Events;
 
 public sealed class EventOptions : IValidatableObject
 {
-    [Secret]
+    [Secret(Trimmed = true)]
     [Description("Connection string of a Redis, such as `redis:6379,password=…,ssl=true`: the event feed is a stream there too, and replicas learn of a sign-out within milliseconds. Nothing depends on it.")]
     public string? Redis { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
 

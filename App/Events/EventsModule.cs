@@ -18,7 +18,6 @@ internal static class EventsModule
         services.AddSingleton<IInterceptor>(sp => sp.GetRequiredService<CommitEvents>());
         services.AddSingleton<FollowLog>();
         services.AddHostedService(sp => sp.GetRequiredService<FollowLog>());
-        services.AddSingleton(new StartStep(LeapAsync, ServingOnly: true));
         services.AddSingleton(new StartStep((sp, ct) => sp.GetRequiredService<FollowLog>().LoadAsync(ct)));
         services.AddSingleton(new StartStep(BeginMintingAsync, ServingOnly: true));
         services.AddSingleton(sp => new Sweep((db, now, ct) => TokenLife.RenewAsync(db, sp.GetRequiredService<TokenFacts>(), now, ct)));
@@ -45,21 +44,6 @@ internal static class EventsModule
         feed.MapPost("/ack", AckEvents.HandleAsync);
         feed.MapPost("/poll", PollEvents.HandleAsync);
         return routes;
-    }
-
-    // On SQLite what is committed is told of while the disk is still waited for. The last of it goes with the power, its cursors stay with those who
-    // were told: under them nothing else may come, which they would take for what they have. A leap is more than is ever committed between two flushes.
-    private static async Task LeapAsync(IServiceProvider services, CancellationToken ct)
-    {
-        await using var scope = services.CreateAsyncScope();
-        var db = scope.ServiceProvider.GetRequiredService<AppDb>();
-        if (!db.IsSqlite) return;
-        await StorageSettings.ExplainAsync(db, async () =>
-        {
-            await using var transaction = await db.BeginWriteAsync(ct);
-            await db.EventCounter.Where(c => c.Value > 0).ExecuteUpdateAsync(set => set.SetProperty(c => c.Value, c => c.Value + EventFeed.Leap), ct);
-            await transaction.CommitAsync(ct);
-        });
     }
 
     private static async Task BeginMintingAsync(IServiceProvider services, CancellationToken ct)

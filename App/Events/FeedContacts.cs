@@ -12,7 +12,7 @@ namespace App.Events;
 /// cost the database one transaction: what is written may lag behind the truth, and never leads.
 /// </summary>
 internal sealed partial class FeedContacts(
-    EventFeed feed, EntryText text, IServiceScopeFactory scopes, TimeProvider time, IMeterFactory meters, ILogger<FeedContacts> logger) : BackgroundService
+    EventFeed feed, EntryText text, RegisteredServices registered, IServiceScopeFactory scopes, TimeProvider time, IMeterFactory meters, ILogger<FeedContacts> logger) : BackgroundService
 {
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Remembered = TimeSpan.FromHours(1);
@@ -99,16 +99,18 @@ internal sealed partial class FeedContacts(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        while (true)
+        for (var failing = false; ;)
         {
             await _work.WaitAsync(stoppingToken);
             try
             {
                 await WriteAsync(stoppingToken);
+                failing = false;
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                NotWritten(e.Message);
+                if (!failing) NotWritten(e.Message);
+                failing = true;
                 Signal();
                 await Task.Delay(TimeSpan.FromSeconds(1), stoppingToken);
             }
@@ -133,8 +135,9 @@ internal sealed partial class FeedContacts(
         var services = notes.Select(n => n.Reader.Service.Id).Distinct().ToList();
         await db.HoldReadersAsync(services, ct);
         var known = (await db.FeedReaders.Where(r => services.Contains(r.Service)).ToListAsync(ct)).DistinctBy(r => KeyOf(r.Service, r.Instance)).ToDictionary(r => KeyOf(r.Service, r.Instance));
+        services = [.. await registered(db, services, ct)]; // of one that was removed meanwhile nothing comes back: another of its name has applied nothing yet
         var applied = new List<(Reader Reader, long From, long To, DateTimeOffset At)>();
-        foreach (var (reader, (contact, acks, isThere)) in notes)
+        foreach (var (reader, (contact, acks, isThere)) in notes.Where(n => services.Contains(n.Reader.Service.Id)))
         {
             var key = KeyOf(reader.Service.Id, reader.Instance);
             if (!known.TryGetValue(key, out var row))

@@ -57,6 +57,7 @@ internal sealed partial class FollowLog(
         long? counted = null;
         await db.ReadAsync("""SELECT "Value" FROM "EventCounter" """, row => counted = row.GetInt64(0), ct);
         var newest = counted ?? throw new InvalidOperationException("The table EventCounter has lost its row.");
+        await WriteTransaction.FlushAsync(db); // as in each look
         var horizon = time.GetUtcNow() - RevocationIndex.Slack;
         await foreach (var entry in db.SecurityEvents.AsNoTracking().Where(e => e.ExpiresAt > horizon).AsAsyncEnumerable().WithCancellation(ct))
             index.Apply(entry);
@@ -151,13 +152,17 @@ internal sealed partial class FollowLog(
             if (db.IsSqlite && SharedSync.IsGone(db.Database.GetDbConnection().DataSource)) throw new FileNotFoundException("The file of the database is gone.");
             // Before the rows: what is given out by now is either read below or has been pruned.
             var givenOut = await GivenOut(db, ct);
+            var news = new List<LoggedEvent>();
             await foreach (var entry in After(db, feed.Newest).WithCancellation(ct))
             {
                 index.Apply(entry);
-                feed.Offer(entry, read: true);
+                news.Add(entry);
                 Compare(entry);
             }
 
+            // Told of is only what a power cut won't take back: its cursor would come again, for another entry.
+            if (news.Count > 0 || givenOut > feed.Newest) await WriteTransaction.FlushAsync(db);
+            foreach (var entry in news) feed.Offer(entry, read: true);
             feed.Reached(givenOut);
         }
 

@@ -60,12 +60,10 @@ internal sealed class SecurityEventLog(AppDb db, CommitEvents commit, TokenFacts
     public async Task LeapAsync(CancellationToken ct)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
-        await db.EventCounter.ExecuteUpdateAsync(set => set.SetProperty(c => c.Value, c => c.Value + Leap).SetProperty(c => c.PrunedTo, c => c.Value + Leap), ct);
+        await db.EventCounter.ExecuteUpdateAsync(set => set.SetProperty(c => c.Value, c => c.Value + EventFeed.Leap).SetProperty(c => c.PrunedTo, c => c.Value + EventFeed.Leap), ct);
         await TokenLife.KeepAsync(db, tokens, tokens.LongestLifetime, time.GetUtcNow(), ct);
         await transaction.CommitAsync(ct);
     }
-
-    private const long Leap = 1000 * EventFeed.Leap;
 
     private void Append(Cause cause, Concerns whom, Action<LoggedEvent> name)
     {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using App.OAuth;
 using App.Ops;
 using App.Sessions;
@@ -10,6 +11,8 @@ namespace App.Gateway;
 /// <summary>Who passes through the built-in gateway, and with what: the same decision as <see cref="Verify"/> makes for other proxies.</summary>
 internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignInAddress signIn, CookieNames cookies, OpenStreams streams, ILogger<Gate> logger)
 {
+    private readonly ConcurrentDictionary<string, byte> _unknown = new(StringComparer.Ordinal);
+
     /// <summary>A route's rules, where the proxy keeps them beside the route that was matched.</summary>
     public static IReadOnlyDictionary<string, string> Write(GatewayRoute route)
     {
@@ -44,12 +47,14 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
         var audience = rules.GetValueOrDefault("audience") is { } name ? bound.AudienceOf(name) : "";
         if (audience is null)
         {
-            // A service that isn't registered any more gets nobody's token.
-            UnknownAudience(proxy.Route.Config.RouteId, rules["audience"]);
+            // A service that isn't registered any more gets nobody's token. Said once: whoever asks may be a stranger, who asks a thousand times a second.
+            if (_unknown.TryAdd(rules["audience"], 0)) UnknownAudience(proxy.Route.Config.RouteId, rules["audience"]);
+            Refusals.Note(http, "audience");
             await Problems.NotConnected().ExecuteAsync(http);
             return;
         }
 
+        if (audience.Length > 0) _unknown.TryRemove(rules["audience"], out _);
         // Before a token is made for the service: of whom it never sees it needs to know nothing.
         if (user is not null && rules.TryGetValue("role", out var role) && !user.Roles.Contains(role, StringComparer.Ordinal))
         {

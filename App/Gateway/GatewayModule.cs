@@ -10,8 +10,8 @@ internal static class GatewayModule
 {
     public const string RoutesSection = "Gateway:Routes";
 
-    /// <summary>Past it a destination isn't there, and another is tried.</summary>
-    private static readonly TimeSpan ConnectsWithin = TimeSpan.FromSeconds(3);
+    /// <summary>Past it a destination isn't there, and another is tried. The kernel asks a second and a third time, after one second and three.</summary>
+    private static readonly TimeSpan ConnectsWithin = TimeSpan.FromSeconds(5);
 
     public static IServiceCollection AddGateway(this IServiceCollection services)
     {

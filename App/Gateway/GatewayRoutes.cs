@@ -35,7 +35,7 @@ public sealed partial class GatewayRoute : IValidatableObject
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(100);
 
-    /// <summary>How often a GET, HEAD or OPTIONS that got no answer is tried again, elsewhere if there is an elsewhere. Nothing else ever is.</summary>
+    /// <summary>How often a GET, HEAD or OPTIONS that got no answer is tried again, elsewhere if there is an elsewhere. Nothing else ever is. Who can't be reached within five seconds isn't there.</summary>
     [Range(0, 5)]
     public int Retries { get; set; } = 1;
 

@@ -6,7 +6,7 @@ namespace App.Lab;
 /// <summary>The page that shows the three strategies side by side (section <c>Lab</c>).</summary>
 public sealed class LabOptions
 {
-    [Description("Serves the lab at `/lab`, where signed-in people try three small services on loopback ports of this process; `--lab` says the same. Unset, only Development does.")]
+    [Description("Serves the lab at `/lab`, where signed-in people try four small services on loopback ports of this process; `--lab` says the same. Unset, only Development does.")]
     public bool? Enabled { get; set; }
 
     [Range(typeof(TimeSpan), "00:00:06", "00:01:00")]

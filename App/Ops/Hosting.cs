@@ -149,10 +149,10 @@ public static class Hosting
         kestrel.Limits.Http2.MaxRequestHeaderFieldSize = 32 * 1024;
     }
 
-    // Headers of a service behind the gateway pass byte for byte, as they were read: Latin-1, an address as UTF-8. Ours are ASCII, and those in each answer needn't be asked about.
+    // What a service behind the gateway says passes as it was read: as Latin-1, an address as UTF-8 (one that was Latin-1 comes out as that, too). Those that are always ours are ASCII.
     private static Encoding? EncodingOf(string name) => name switch
     {
-        "Content-Type" or "Date" or "Content-Length" or "Cache-Control" or "Vary" or "ETag" or "X-Content-Type-Options" or "Referrer-Policy" or "Content-Security-Policy" => null,
+        "Date" or "Content-Length" or "X-Content-Type-Options" => null,
         "Location" => Encoding.UTF8,
         _ => Encoding.Latin1,
     };

@@ -79,7 +79,7 @@ internal sealed class SettingsCheck
                 faults.Add($"{key} is null. Leave it out or give it a value.");
             else if (section.Value is not { } text) Attributes(key, initial, null, property);
             // Nobody sees the one at the end of a file or a variable, and with it the secret is another.
-            else if (property?.GetCustomAttribute<SecretAttribute>() is { Trimmed: false } && text.Any(char.IsControl)) faults.Add($"{key} is set to a secret that holds a line break or another control character, perhaps at its end. Give it without.");
+            else if (property?.GetCustomAttribute<SecretAttribute>() is { Trimmed: false } && text.Any(char.IsControl)) faults.Add($"{key} is set to a secret that holds a line break or another control character, perhaps at its end. Give it without, here and to whoever else has it.");
             else if (Convert(type, text, out var value)) Attributes(key, value, text, property);
             else faults.Add($"{key} {Is(text, property)}{Kind(type)}.{Cure(property)}");
         }

@@ -42,7 +42,7 @@ public sealed class CookieNames : IValidatableObject
     public string Device { get; set; } = "device";
 
     [RegularExpression("^[A-Za-z0-9.-]{1,200}$")]
-    [Description("`Domain` of both cookies, to share them with sub-domains; none when unset, which is safest.")]
+    [Description("`Domain` of the session and refresh cookies, to share them with sub-domains; none when unset, which is safest.")]
     public string? Domain { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
