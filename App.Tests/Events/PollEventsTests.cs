@@ -182,6 +182,23 @@ public sealed class PollEventsTests : IAsyncLifetime
         Assert.Equal(1, await _app.DbAsync(d => d.FeedReaders.CountAsync()));
     }
 
+    [Fact] // Others start over with a snapshot; a poll has none, and an account that is gone is more than tokens that are refused.
+    public async Task What_a_poll_has_not_acknowledged_stays_in_the_log_for_a_day()
+    {
+        for (var i = 0; i < 3; i++) await EndAsync();
+        await Feed.PollAsync(_app, new { returnImmediately = true });
+        await ExpiredAsync(TimeSpan.FromHours(2), from: 2);
+        await ExpiredAsync(TimeSpan.FromHours(25), from: 1, to: 1);
+        await _app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None);
+        Assert.Equal([2, 3], await _app.DbAsync(db => db.SecurityEvents.Select(e => e.Cursor).Order().ToListAsync()));
+
+        Task<int> ExpiredAsync(TimeSpan ago, long from, long to = 3) => _app.DbAsync(db =>
+        {
+            var at = _app.Time.GetUtcNow() - ago;
+            return db.SecurityEvents.Where(e => e.Cursor >= from && e.Cursor <= to).ExecuteUpdateAsync(set => set.SetProperty(e => e.ExpiresAt, at));
+        });
+    }
+
     private sealed class Twin : SaveChangesInterceptor
     {
         public bool Came { get; private set; }
