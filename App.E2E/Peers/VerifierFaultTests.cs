@@ -8,6 +8,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using App.E2E.Harness;
+using App.Tests.Sessions;
 
 namespace App.E2E.Peers;
 
@@ -317,29 +318,14 @@ public sealed class VerifierFaultTests : IAsyncLifetime
     {
         await using var peer = await StartAsync(language);
         var value = Encoded(_gatehouse.Mint(_user, _session));
-        // The bits that its last character has left over, which decode to nothing, are not all 0.
-        const string Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        var last = value.TrimEnd('=').Length - 1;
-        var stray = value[..last] + Alphabet[Alphabet.IndexOf(value[last], StringComparison.Ordinal) + 1] + value[(last + 1)..];
-        Assert.Equal(Convert.FromBase64String(value), Convert.FromBase64String(stray));
-        Dictionary<string, int> expected = new()
+        List<string> misread = [];
+        foreach (var (header, counts) in CookieHeaders.Of(value))
         {
-            [$"session={value}"] = 200,
-            [$"theme=dark, session={value}"] = 200,
-            [$"refresh=x; path=/api; expires=Thu, 01 Jan 2026 00:00:00 GMT; httponly, session={value}; path=/; httponly"] = 200,
-            [$"session; session={value}"] = 200,
-            [$"session={value} ; theme=dark"] = 200,
-            [$"session={value}; session={value}"] = 200,
-            [$"session={value}, session={value[..^8]}"] = 401,
-            [$"session=; session={value}"] = 401,
-            [$"session=\"{value}\""] = 401,
-            [$"session= {value}"] = 401,
-            [$"session={stray}"] = 401,
-            ["theme=dark"] = 401,
-        };
-        Dictionary<string, int> found = [];
-        foreach (var cookie in expected.Keys) found[cookie] = await SendAsync(peer, ("Cookie", cookie));
-        Assert.Equal(expected, found);
+            var status = await SendAsync(peer, [.. header.Split('\n').Select(line => ("Cookie", line))]);
+            if (status != (counts ? 200 : 401)) misread.Add($"{status}: {header.Replace(value, "V", StringComparison.Ordinal)}");
+        }
+
+        Assert.Equal([], misread);
     }
 
     [Theory] // RFC 7515 section 4.1.11, RFC 7516 section 4.1.3, RFC 7797; what Gatehouse's own check doesn't take either

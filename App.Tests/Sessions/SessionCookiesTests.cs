@@ -68,6 +68,13 @@ public sealed class SessionCookiesTests
         Assert.Equal((session ?? "", refresh ?? "", session is not null || refresh is not null), Read(header));
 
     [Fact]
+    public void It_is_read_as_the_verifiers_read_it()
+    {
+        var expected = CookieHeaders.Of(Convert.ToBase64String(Encoding.UTF8.GetBytes("""{"jwt":"a.b.c"}  """)));
+        Assert.Equal(expected, expected.Keys.ToDictionary(header => header, header => SessionCookies.Unwrap(Read(header.Split('\n')).Session) == "a.b.c"));
+    }
+
+    [Fact]
     public void Several_headers_are_one()
     {
         Assert.Equal(("a", "b", true), Read("session=a", "session_refresh=b"));

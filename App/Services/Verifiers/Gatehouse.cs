@@ -63,7 +63,7 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
             Encoding.ASCII.GetBytes(Uri.EscapeDataString(options.ClientId ?? options.Audience) + ":" +
             Uri.EscapeDataString(options.ClientSecret!))) } },
     };
-    private readonly Regex _cookie = new($@"(?<![^;,])\s*{Regex.Escape(options.Cookie)}=([^;,\s]*)\s*(?![^;,])");
+    private readonly Regex _cookie = new($@"(?:^|[;,])\s*{Regex.Escape(options.Cookie)}=([^;,]*)");
     private readonly ConcurrentDictionary<string, (long NotBefore, double Expires)> _revoked = new(); // by id
     private readonly ConcurrentDictionary<string, int> _refusals = new(); // by reason
     private readonly SemaphoreSlim _following = new(1), _fetching = new(1), _acknowledging = new(1);
@@ -183,14 +183,14 @@ public sealed class GatehouseVerifier(GatehouseOptions options) : BackgroundServ
     {
         var bearer = Regex.Match(string.Join(',', [.. headers.Authorization]), "(?is)^bearer +(.*)|bearer");
         if (bearer.Success) return bearer.Groups[1].Value; // it decides alone (RFC 6750 section 2.1)
-        var values = _cookie.Matches(headers.Cookie.ToString()).Select(one => one.Groups[1].Value).Distinct().ToList();
+        var found = _cookie.Matches(string.Join(';', [.. headers.Cookie])).ToLookup(one => one.Value[0] == ',');
+        var values = found[!found.Contains(false)].Select(one => one.Groups[1].Value.TrimEnd()).Distinct().ToList();
         return values.Count == 0 ? null : Convert.FromBase64String(values.Single()) is var utf8 // two: tampering
-            && Convert.ToBase64String(utf8) == values[0] ? Read<Cookie>(utf8).Jwt : throw new Refused("malformed");
+            && Convert.ToBase64String(utf8) == values[0] ? Read<JsonElement>(utf8).GetProperty("jwt").ToString() : "";
     }
 
     private static T Read<T>(byte[] utf8) => JsonSerializer // one object, no member twice at any depth, T's types
         .Deserialize<JsonElement>(new UTF8Encoding(false, true).GetString(utf8), Strict).Deserialize<T>(Strict)!;
-    private sealed record Cookie(string Jwt);
     private sealed record Header(string Alg, string Typ, string Kid, JsonElement Crit = default,
         JsonElement B64 = default, JsonElement Zip = default);
     private sealed record Claims(string Iss, string Sub, string Id, string Sid, long Iat, long Exp, long Nbf = 0);

@@ -190,8 +190,7 @@ func (g *Gatehouse) Authenticate(r *http.Request) (claims map[string]any, err er
 	refuse(begins-skew > now, "not_yet_valid")
 	refuse(exp <= begins || exp-iat > maxLife || math.Mod(iat, 1)+math.Mod(exp, 1)+math.Mod(begins, 1) > 0, "claims")
 
-	// The signature.
-	<-g.ready.Done()
+	<-g.ready.Done() // the signature needs a key
 	if as[map[string]*ecdsa.PublicKey](g.keys.Load())[kid] == nil {
 		g.fetchKeys(&g.missDue, false)
 	}
@@ -345,19 +344,20 @@ func (g *Gatehouse) acknowledge(leaving bool) {
 	}
 }
 
-var bearerForm = regexp.MustCompile("(?is)^bearer +(.*)|bearer")
-var said = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\s`)
+var bearerForm, said = regexp.MustCompile("(?is)^bearer +(.*)|bearer"), regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\s`)
 
 // The bearer token, which decides alone (RFC 6750 section 2.1), else the cookie's: base64 of {"jwt":"…"}.
 func readCredentials(r *http.Request, name string) string {
 	if bearer := bearerForm.FindStringSubmatch(strings.Join(r.Header["Authorization"], ",")); bearer != nil {
 		return bearer[1]
 	}
-	cookie := ""
-	for _, pair := range strings.Split(strings.ReplaceAll(strings.Join(r.Header["Cookie"], ";"), ",", ";"), ";") {
-		if pair = strings.TrimSpace(pair); strings.HasPrefix(pair, name+"=") {
-			refuse(cookie != "" && cookie != pair, "malformed") // two that differ: a sign of tampering
-			cookie = pair
+	cookie, all := "", ";"+strings.Join(r.Header["Cookie"], ";")
+	for i := 0; i < 2 && cookie == ""; i++ { // behind a comma only if none stands by itself: browsers keep commas
+		for _, pair := range strings.Split(all, ";,"[i:i+1])[1:] {
+			if pair = strings.TrimSpace(pair[:strings.IndexAny(pair+";", ";,")]); strings.HasPrefix(pair, name+"=") {
+				refuse(cookie != "" && cookie != pair, "malformed") // two that differ: a sign of tampering
+				cookie = pair
+			}
 		}
 	}
 	refuse(cookie == "", "missing")

@@ -162,11 +162,11 @@ export function gatehouse({
 /** The bearer token, which decides alone (RFC 6750 section 2.1), else the cookie's: base64 of {"jwt":"…"}. */
 export async function readCredentials({ authorization, cookie = '' }, name = 'session') { // either may be a list
   if (/bearer/i.test(authorization)) return /^bearer +(.*)$/is.exec(authorization)?.[1];
-  const pairs = String(cookie).split(/[;,]/).map((pair) => pair.trim()).filter((pair) => pair.startsWith(`${name}=`));
-  if (pairs.length === 0) refuse('missing');
-  const value = pairs[0].slice(name.length + 1), bytes = Buffer.from(value, 'base64');
-  const sound = pairs.every((pair) => pair === pairs[0]) && bytes.toString('base64') === value;
-  return sound ? readObject(bytes).jwt : refuse('malformed');
+  const all = [cookie].flat().join(';'), apart = all.replace(/,[^;]*/g, ''); // a browser keeps commas in a value
+  const ours = (text) => text.split(/[;,]/).map((pair) => pair.trim()).filter((pair) => pair.startsWith(`${name}=`));
+  const pairs = [apart, all].map(ours).find((found) => found.length > 0) ?? refuse('missing');
+  const bytes = Buffer.from(pairs[0].slice(name.length + 1), 'base64'), sound = `${name}=${bytes.toString('base64')}`;
+  return pairs.every((pair) => pair === sound) ? readObject(bytes).jwt : refuse('malformed');
 }
 
 /** The strict form: RFC 7515 section 3.1, RFC 8725 sections 2.6, 3.1, 3.10, 3.11, RFC 9068 section 2. */

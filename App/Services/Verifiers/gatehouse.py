@@ -69,14 +69,14 @@ class Gatehouse:
         """The claims of the caller with these headers, a mapping or pairs of text or bytes, or an environ."""
         pairs = [[part.decode("latin-1") if isinstance(part, bytes) else part for part in pair]
                  for pair in getattr(headers, "items", lambda: headers)()]
-        authorization, cookies = (",".join(v for k, v in pairs if k.lower() == name or k == "HTTP_" + name.upper())
-                                  for name in ("authorization", "cookie"))
+        authorization, cookies = (by.join(v for k, v in pairs if k.lower() == name or k == "HTTP_" + name.upper())
+                                  for name, by in (("authorization", ","), ("cookie", ";")))
         if "bearer" in authorization.lower():  # it decides alone (RFC 6750 section 2.1)
             return self.verify(authorization[7:].lstrip(" ") if authorization[:7].lower() == "bearer " else None)
-        values = {v.rstrip() for v in re.findall(rf"(?:^|[;,])\s*{re.escape(self.cookie)}=([^;,]*)", cookies)}
-        with self._refusing("malformed" if values else "missing"):
-            utf8 = base64.b64decode([*values][0])  # {"jwt": "..."}
-            self._refuse("malformed", when={base64.b64encode(utf8).decode()} != values)  # two that differ: tampering
+        ours = rf"\s*{re.escape(self.cookie)}=([^;,]*)"  # behind a comma, too, but there it may be in another's value
+        values = {v.rstrip() for v in re.findall("(?:^|;)" + ours, cookies) or re.findall("," + ours, cookies)}
+        with self._refusing("malformed" if values else "missing"):  # {"jwt": "..."}; two that differ: tampering
+            self._refuse("malformed", when={base64.b64encode(utf8 := base64.b64decode(min(values))).decode()} != values)
             return self.verify(self._read_object(utf8).get("jwt"))
 
     def verify(self, token):
