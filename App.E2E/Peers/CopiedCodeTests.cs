@@ -86,6 +86,7 @@ public sealed class CopiedCodeTests(CopiedServices services) : IClassFixture<Cop
         Assert.Null(await service.GreetsAsync(bearer: services.ServicesToken));
         Assert.Equal(ada.Email, await service.GreetsAsync(cookie: credentials.CookieHeader));
         Assert.Equal(ada.Email, await service.GreetsAsync(bearer: token));
+        Assert.Equal(ada.Email, await service.GreetsAsync(bearer: "  " + token)); // RFC 6750 section 2.1: one space or several
         Assert.True((await ShownCode.ReadAsync(gatehouse, services.Admin.Credentials.CookieHeader, CopiedServices.IdOf(way, language))).Seen, "The page still waits for its first call.");
 
         var sid = Credentials.Claims(token)["sid"]!.GetValue<string>();

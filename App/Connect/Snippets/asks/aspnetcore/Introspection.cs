@@ -52,7 +52,7 @@ sealed class Introspection(IOptionsMonitor<AuthenticationSchemeOptions> options,
     string? Token()
     {
         var header = Request.Headers.Authorization.ToString();
-        if (header.Length > 0) return header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header[7..] : null;
+        if (header.Length > 0) return header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header[7..].TrimStart(' ') : null;
         if (Request.Cookies["{session_cookie}"] is not { } cookie) return null;
         try { return JsonDocument.Parse(Convert.FromBase64String(cookie)).RootElement.GetProperty("jwt").GetString(); }
         catch (Exception e) when (e is FormatException or JsonException or InvalidOperationException or KeyNotFoundException) { return null; }

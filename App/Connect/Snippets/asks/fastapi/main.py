@@ -36,7 +36,7 @@ def token_of(request: Request):
     """A bearer token decides alone; else the session cookie, which is base64 of {"jwt":"..."}."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme:
-        return token if scheme.lower() == "bearer" else None
+        return token.lstrip(" ") if scheme.lower() == "bearer" else None
     try:
         return json.loads(base64.b64decode(request.cookies["{session_cookie}"])).get("jwt")
     except (KeyError, ValueError, AttributeError):

@@ -55,7 +55,7 @@ func isPerson(claims map[string]any) bool {
 func tokenOf(r *http.Request) string {
 	if header := r.Header.Get("Authorization"); header != "" {
 		if scheme, token, _ := strings.Cut(header, " "); strings.EqualFold(scheme, "Bearer") {
-			return token
+			return strings.TrimLeft(token, " ")
 		}
 		return ""
 	}

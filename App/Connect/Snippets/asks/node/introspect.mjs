@@ -4,7 +4,7 @@ const credentials = ['{client_id}', secret].map(encodeURIComponent).join(':');
 
 /** The claims of whoever is calling, or null; throws while Gatehouse is away. It is asked each time (RFC 7662), so nothing here can be out of date. */
 export async function whoIsCalling({ authorization, cookie }) {
-  const token = authorization ? /^Bearer (\S+)$/i.exec(authorization)?.[1] : inCookie(cookie);
+  const token = authorization ? /^Bearer +(\S+)$/i.exec(authorization)?.[1] : inCookie(cookie);
   if (!token) return null;
   const answer = await fetch('{issuer}/connect/introspect', {
     method: 'POST',
