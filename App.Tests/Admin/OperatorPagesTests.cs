@@ -11,6 +11,7 @@ using App.Sessions;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
 using App.Tests.Data;
+using App.Tests.Factors;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Admin;
@@ -104,10 +105,14 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         Assert.NotNull(await _app.SignInAsync(user));
     }
 
-    [Fact] // Or an admin would have to lock the account first, which ends every session.
-    public async Task A_lock_on_guesses_is_shown_and_lifted_and_ends_nothing()
+    [Theory] // Or an admin would have to lock the account first, which ends every session.
+    [InlineData(null)]
+    [InlineData("000000")]
+    [InlineData("abcde-fghjk")]
+    public async Task A_lock_on_guesses_is_shown_and_lifted_and_ends_nothing(string? code)
     {
         var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        var twoStep = code is null ? null : await _app.TurnOnTwoStepAsync(user);
         var path = $"/admin/users/{user.Id}";
         for (var i = 0; i < 9; i++) await GuessAsync();
         Assert.Null((await PageAsync(admin, path)).QuerySelector("form:has(button[value=unlock])"));
@@ -121,9 +126,14 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         Assert.Null(lifted.QuerySelector(".tag.wait"));
         Assert.Null(lifted.QuerySelector("form:has(button[value=unlock])"));
         Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: user.Cookies));
-        await _app.SignInAsync(user);
+        if (twoStep is null) await _app.SignInAsync(user);
+        else Assert.Equal(HttpStatusCode.OK, (await twoStep.AnswerAsync(await twoStep.ChallengeAsync(), code == "000000" ? twoStep.NextCode() : twoStep.Codes[0])).StatusCode);
 
-        Task<HttpResponseMessage> GuessAsync() => _app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = user.Email, password = "not the password of anybody" });
+        async Task GuessAsync()
+        {
+            if (twoStep is not null) await twoStep.AnswerAsync(await twoStep.ChallengeAsync(), code!);
+            else await _app.SendAsync(HttpMethod.Post, "/api/users/signin", json: new { email = user.Email, password = "not the password of anybody" });
+        }
     }
 
     [Fact]

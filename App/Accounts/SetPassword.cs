@@ -54,7 +54,12 @@ internal sealed class SetPassword(
         if (here != confirmation) await guesses.ForgetAsync(here, ct);
         // The owner's device has just become a stranger, who at the second step would find what others have left of the guesses.
         // Not so after a reset: whoever reads the mail would get new guesses at the code with each.
-        if (keep is not null) await guesses.ForgetAsync(SignInSecondStep.GuessKey(user.Id), ct);
+        if (keep is not null)
+        {
+            await guesses.ForgetAsync(SignInSecondStep.GuessKey(user.Id), ct);
+            await guesses.ForgetAsync(SignInSecondStep.RecoveryKey(user.Id), ct);
+        }
+
         // The event moved the row on: tokens minted in this unit of work must know.
         await db.Entry(user).ReloadAsync(ct);
     }

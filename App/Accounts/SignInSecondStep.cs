@@ -100,10 +100,13 @@ internal sealed partial class SignInSecondStep(
     /// One count for everything that takes a person's codes of the app, and one for what takes recovery codes: these are for the day when the
     /// app's are of no use, and that others have guessed at them is such a day.
     /// </summary>
-    public static string GuessKey(Guid userId, string code) => SecondFactor.IsOfApp(code) ? GuessKey(userId) : $"recovery of {userId}";
+    public static string GuessKey(Guid userId, string code) => SecondFactor.IsOfApp(code) ? GuessKey(userId) : RecoveryKey(userId);
 
     /// <summary>That of the app's codes.</summary>
     public static string GuessKey(Guid userId) => $"second step of {userId}";
+
+    /// <summary>That of recovery codes.</summary>
+    public static string RecoveryKey(Guid userId) => $"recovery of {userId}";
 
     // Code, challenge and session: all or nothing, so that none of the first two is used up without the last.
     private async Task<SignIn.Outcome> SpendAsync(User user, string code, string? challenge, Client client, IReadOnlyList<Guid> replaced, CancellationToken ct)

@@ -76,8 +76,9 @@ internal sealed class LockAccount(
         var changed = await db.Users.Where(u => u.Id == id && u.LockoutEnd == null == locked).ExecuteUpdateAsync(set => set.SetProperty(u => u.LockoutEnd, until), ct) > 0;
         if (await db.Users.Where(u => u.Id == id).Select(u => u.NormalizedEmail!).SingleOrDefaultAsync(ct) is not { } address) return Outcome.NoSuchUser;
         // Whoever is unlocked may sign in, whether an admin had locked them, or wrong guesses; and what its owner tried meanwhile was refused however right it was.
-        var forgotten = !locked && await guesses.ForgetAsync(address, ct);
-        if (!locked) forgotten |= await guesses.ForgetAsync(SignInSecondStep.GuessKey(id), ct);
+        var forgotten = false;
+        if (!locked)
+            foreach (var key in ShowUser.GuessedAt(address, id)) forgotten |= await guesses.ForgetAsync(key, ct);
         if (!changed)
         {
             if (forgotten) audit.Add("account-unlocked", id, detail: "guesses", actor: admin?.Id);

@@ -15,7 +15,7 @@ namespace App.Admin;
 internal sealed record FactorsView(bool Password, bool SecondStep, bool App, int RecoveryCodes, int Passkeys);
 
 /// <param name="Locked">By an admin; nobody signs in to it.</param>
-/// <param name="GuessesLocked">By wrong passwords: from devices that aren't known nobody signs in with one for now. <c>unlock</c> lifts it.</param>
+/// <param name="GuessesLocked">By wrong passwords or codes: from devices that aren't known nobody signs in with them for now. <c>unlock</c> lifts it.</param>
 /// <param name="Sessions">The living ones, the most recently seen first, 200 at most; the list of sessions has all of them.</param>
 internal sealed record UserView(
     Guid Id, string Email, bool EmailVerified, string? Name, DateTimeOffset CreatedAt, bool Locked, bool GuessesLocked, IReadOnlyList<string> Roles, FactorsView Factors, IReadOnlyList<SessionView> Sessions);
@@ -38,7 +38,11 @@ internal sealed class ShowUser(AppDb db, RecoveryCodes recovery, GuessLimits gue
             user.PasswordHash is not null, step is not null, step is { HasApp: true }, await recovery.LeftAsync(id, ct), await db.Passkeys.CountAsync(p => p.UserId == id, ct));
         var roles = (await db.FindRolesAsync(id, ct)).Order(StringComparer.Ordinal);
         var page = await sessions.PageAsync(id, admin, await sessions.PlaceAsync(id, before, ct), ct);
-        var guessesLocked = await guesses.AreLockedAsync(user.NormalizedEmail!, ct);
+        var guessesLocked = false;
+        foreach (var key in GuessedAt(user.NormalizedEmail!, id)) guessesLocked |= await guesses.AreLockedAsync(key, ct);
         return (new UserView(user.Id, user.Email!, user.EmailConfirmed, user.Name, user.CreatedAt, user.IsLocked, guessesLocked, [.. roles], factors, page.Shown), page);
     }
+
+    /// <summary>What strangers' guesses at a person's sign-in are counted as. Whatever of it is locked is shown, and lifted.</summary>
+    public static IReadOnlyList<string> GuessedAt(string address, Guid id) => [address, SignInSecondStep.GuessKey(id), SignInSecondStep.RecoveryKey(id)];
 }
