@@ -123,6 +123,7 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         Assert.True((await Answers.JsonAsync(await _app.SendAsync(HttpMethod.Get, "/api" + path, admin.AccessToken))).GetProperty("guessesLocked").GetBoolean());
 
         var lifted = await PostAsync(admin, path, "unlock");
+        Assert.StartsWith("The lock on guesses is lifted", lifted.QuerySelector(".notice")!.TextContent.Trim(), StringComparison.Ordinal);
         Assert.Null(lifted.QuerySelector(".tag.wait"));
         Assert.Null(lifted.QuerySelector("form:has(button[value=unlock])"));
         Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: user.Cookies));
