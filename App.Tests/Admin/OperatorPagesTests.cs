@@ -370,6 +370,29 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         async Task<string> MetaAsync(string action) => (await PageAsync(admin, $"/admin/audit?user={user.Id}&action={action}")).QuerySelector(".list .meta")!.TextContent;
     }
 
+    [Theory]
+    [InlineData("en", "Password")]
+    [InlineData("de", "Passwort")]
+    public async Task The_audit_s_own_words_are_nobody_s_to_read(string language, string password)
+    {
+        var (admin, user) = (await _app.NewAdminAsync(), await _app.SignUpAsync());
+        await _app.DbAsync(db =>
+        {
+            foreach (var (action, detail) in new[] { ("account-unlocked", "guesses"), (GuessLimits.RefusedInSession, "pwd"), (GuessLimits.RefusedInSession, "otp") })
+                db.Audit.Add(new AuditEntry { At = _app.Time.GetUtcNow(), Action = action, UserId = user.Id, Detail = detail });
+            return db.SaveChangesAsync();
+        });
+        Assert.Empty(await DetailsAsync("account-unlocked"));
+        Assert.Equal(["Code", password], await DetailsAsync(GuessLimits.RefusedInSession));
+
+        async Task<IEnumerable<string>> DetailsAsync(string action)
+        {
+            var page = await (await _app.SendAsync(HttpMethod.Get, $"/admin/audit?user={user.Id}&action={action}", cookies: admin.Cookies, headers: ("Accept-Language", language))).PageAsync();
+            Assert.NotEmpty(page.QuerySelectorAll(".list .meta"));
+            return page.QuerySelectorAll(".list .meta > span:not(:has(time))").Select(s => s.TextContent.Trim()).Where(text => !text.StartsWith(language == "de" ? "Von " : "By ", StringComparison.Ordinal));
+        }
+    }
+
     private static List<string> Names(IDocument page) => [.. page.QuerySelectorAll(".list .meta code:first-child").Select(c => c.TextContent)];
 
     private async Task<IDocument> PageAsync(TestUser user, string path)

@@ -25,6 +25,7 @@ internal static class SessionWords
             (true, _, true) => Text.PasswordAndCode,
             (true, _, _) => Text.Password,
             (_, true, _) => Text.Passkey,
+            (_, _, true) => Text.Code,
             _ => Text.OtherMethod,
         };
     }
