@@ -1,4 +1,6 @@
+using System.Net;
 using App.Accounts;
+using App.Audit;
 using App.Passwords;
 using App.Sessions;
 using App.Tests.Attacks;
@@ -31,14 +33,7 @@ public sealed class OvertakenPasswordTests : IAsyncLifetime
     {
         var user = await _app.SignUpAsync();
         var notMe = await _app.NotMeLinkAsync(user);
-        var started = new TaskCompletionSource();
-        var busy = _app.Get<HashingThreads>().RunAsync(() =>
-        {
-            started.SetResult();
-            _gate.Wait();
-            return true;
-        }, CancellationToken.None);
-        await started.Task; // until then it would be the one that waits
+        var busy = await KeepBusyAsync();
         var body = new { email = path.EndsWith("/email", StringComparison.Ordinal) ? "evil@example.test" : user.Email, password = path.EndsWith("/password", StringComparison.Ordinal) ? "seven quiet harbours dreaming" : user.Password, currentPassword = user.Password };
         var asked = _app.SendAsync(HttpMethod.Post, path, path.StartsWith("/api/account", StringComparison.Ordinal) ? user.AccessToken : null, json: body);
         while (_app.Get<HashingThreads>().Waiting == 0) await Task.Delay(5);
@@ -51,5 +46,38 @@ public sealed class OvertakenPasswordTests : IAsyncLifetime
         Assert.Equal(before, await State.OfAsync(_app, "Audit", "sqlite_sequence"));
         if (path == "/api/users/signin") Assert.Equal([1], await _app.DbAsync(db => db.Set<GuessLimit>().Where(g => g.Failures > 0).Select(g => g.Failures).ToListAsync()));
         Assert.False(await _app.DbAsync(db => db.Sessions.AnyAsync(s => s.RevokedAt == null)));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)] // which is the same password, hashed anew
+    public async Task Nor_does_it_prove_anything_in_a_session_that_its_owner_lets_live(bool rehashed)
+    {
+        var (user, other) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        Assert.Equal(user.Password, other.Password);
+        if (!rehashed) await _app.SendAsync(HttpMethod.Post, "/api/account/password", other.AccessToken, json: new { currentPassword = other.Password, password = "seven quiet harbours dreaming" });
+        var busy = await KeepBusyAsync();
+        var asked = _app.SendAsync(HttpMethod.Post, "/api/sessions/current/proof", user.AccessToken, json: new { password = user.Password });
+        while (_app.Get<HashingThreads>().Waiting == 0) await Task.Delay(5);
+
+        await _app.DbAsync(db => db.Users.Where(u => u.Id == user.Id).ExecuteUpdateAsync(set => set.SetProperty(u => u.PasswordHash, db.Users.Where(o => o.Id == other.Id).Select(o => o.PasswordHash).Single())));
+        _gate.Set();
+        await busy;
+        if (rehashed) Assert.Equal(HttpStatusCode.NoContent, (await asked).StatusCode);
+        else await Answers.AssertProblemAsync(await asked, 400, "Invalid credentials");
+        Assert.Equal(rehashed, await _app.DbAsync(db => db.Audit.AnyAsync(a => a.Action == "proved-again")));
+    }
+
+    private async Task<Task> KeepBusyAsync()
+    {
+        var started = new TaskCompletionSource();
+        var busy = _app.Get<HashingThreads>().RunAsync(() =>
+        {
+            started.SetResult();
+            _gate.Wait();
+            return true;
+        }, CancellationToken.None);
+        await started.Task; // until then it would be the one that waits
+        return busy;
     }
 }

@@ -60,12 +60,17 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
         var owner = await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == user.Id, ct);
         return await TryAsync(devices.GuessesOf(Client.Of(http), CheckPassword.GuessKey(user.Id), owner), user, Amr.Password, http, async account =>
         {
-            // Read once it is its turn: the guess may have waited, and the password been changed meanwhile.
-            var hash = await db.FindPasswordHashAsync(user.Id, ct);
-            var right = password.Length > 0 && await passwords.VerifyAsync(hash, password, ct) != PasswordVerificationResult.Failed;
-            if (!right) return new Outcome.Wrong();
-            await using var transaction = await db.BeginWriteAsync(ct);
-            return await GiveAsync(transaction, account, user, Amr.Password, http, ct);
+            while (true)
+            {
+                // Read once it is its turn: the guess may have waited, and the password been changed meanwhile.
+                var hash = await db.FindPasswordHashAsync(user.Id, ct);
+                var right = password.Length > 0 && await passwords.VerifyAsync(hash, password, ct) != PasswordVerificationResult.Failed;
+                if (!right) return new Outcome.Wrong();
+                await using var transaction = await db.BeginWriteAsync(ct);
+                await db.HoldUserAsync(user.Id, ct);
+                // Comparing took a while, too. What was only hashed anew meanwhile is right once more.
+                if (await db.FindPasswordHashAsync(user.Id, ct) == hash) return await GiveAsync(transaction, account, user, Amr.Password, http, ct);
+            }
         }, ct);
     }
 
