@@ -1,11 +1,16 @@
 using System.Buffers.Text;
 using System.Net;
 using System.Security.Cryptography;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using App.Data;
 using App.Factors;
+using App.Sessions;
+using App.Shared;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Factors;
@@ -209,6 +214,20 @@ public sealed class PasskeyTests : IAsyncLifetime
         var now = ada with { RefreshToken = TestUser.SetCookies(confirmed).Refresh, SessionCookie = TestUser.SetCookies(confirmed).Session };
         Assert.Equal("/account/passkeys", (await RemoveOnPageAsync(now, id)).Location());
         Assert.Equal(0, await _app.DbAsync(db => db.Passkeys.CountAsync()));
+    }
+
+    [Fact] // By password and by code it is the same: to begin again would be for nothing.
+    public async Task Whose_session_has_ended_meanwhile_is_told_so_and_not_that_the_passkey_is_wrong()
+    {
+        var (ada, key) = await AdaAsync();
+        var (handle, options) = await _browser.BeginAsync("confirm", ada);
+        var request = new PasskeyAnswerRequest { Handle = handle, Credential = JsonSerializer.SerializeToElement(key.Get(options)) };
+        await _app.DbAsync(db => db.Sessions.ExecuteUpdateAsync(set => set.SetProperty(s => s.RevokedAt, _app.Time.GetUtcNow())));
+        var now = _app.Time.GetUtcNow().ToUnixTimeSeconds();
+        var user = new CurrentUser { Id = ada.Id, SessionId = ada.SessionId, TokenId = "", Email = ada.Email, IssuedAt = now, ExpiresAt = now + 300, AuthTime = now, KeyId = "" };
+        var http = new DefaultHttpContext { RequestServices = _app.Services, Request = { Headers = { Cookie = _browser.Cookie } } };
+        var answer = await _app.ScopedAsync((UsePasskey use) => UsePasskey.FinishConfirmAsync(request, user, use, http, CancellationToken.None));
+        Assert.Equal(401, Assert.IsType<ProblemHttpResult>(answer.Result).StatusCode);
     }
 
     [Fact] // Identity doesn't compare them

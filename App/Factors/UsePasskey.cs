@@ -82,7 +82,7 @@ internal sealed partial class UsePasskey(
     /// </summary>
     public static async Task<Results<NoContent, ProblemHttpResult>> FinishConfirmAsync(
         PasskeyAnswerRequest request, CurrentUser user, UsePasskey use, HttpContext http, CancellationToken ct) =>
-        await use.ConfirmAsync(request, user, http, ct) ? TypedResults.NoContent() : Problems.InvalidCredentials();
+        await use.ConfirmAsync(request, user, http, ct) is { } refused ? refused : TypedResults.NoContent();
 
     private async Task<Ok<PasskeyOptions>> BeginAsync(User? user, string purpose, string? subject, HttpContext http)
     {
@@ -121,22 +121,26 @@ internal sealed partial class UsePasskey(
         return begun;
     }
 
-    private async Task<bool> ConfirmAsync(PasskeyAnswerRequest request, CurrentUser caller, HttpContext http, CancellationToken ct)
+    /// <returns>Null where it is proved.</returns>
+    private async Task<ProblemHttpResult?> ConfirmAsync(PasskeyAnswerRequest request, CurrentUser caller, HttpContext http, CancellationToken ct)
     {
-        if (await VerifyAsync(request, ToConfirm, Subject(caller), http) is not var (ceremony, user, passkey) || user.Id != caller.Id) return false;
+        if (await VerifyAsync(request, ToConfirm, Subject(caller), http) is not var (ceremony, user, passkey) || user.Id != caller.Id) return Problems.InvalidCredentials();
+        var ended = false;
         var counted = await OnceAsync(async () =>
         {
             await using var transaction = await db.BeginWriteAsync(ct);
             ceremonies.Use(ceremony);
-            if (!await proof.GiveAsync(caller, passkey.IsBackedUp ? Amr.SyncedKey : Amr.DeviceKey, Client.Of(http), ct)) return null;
-            if (!await CountAsync(user, passkey, ct)) return null;
+            ended = !await proof.GiveAsync(caller, passkey.IsBackedUp ? Amr.SyncedKey : Amr.DeviceKey, Client.Of(http), ct);
+            if (ended || !await CountAsync(user, passkey, ct)) return null;
             await db.SaveChangesAsync(ct);
             await transaction.CommitAsync(ct);
             return user;
         });
-        if (counted is null) return false;
+        // To begin again would be for nothing.
+        if (ended) return Problems.NotAuthorized();
+        if (counted is null) return Problems.InvalidCredentials();
         await proof.SayAsync(caller, http, ct);
-        return true;
+        return null;
     }
 
     private async Task<(PasskeyCeremony Ceremony, User User, UserPasskeyInfo Passkey)?> VerifyAsync(PasskeyAnswerRequest request, string purpose, string? subject, HttpContext http)
