@@ -131,6 +131,15 @@ public sealed class MyDataTests : IAsyncLifetime
         await _app.SignUpAsync(user.Email);
     }
 
+    [Fact] // contract section 4: the bearer token decides; the cookies beside it are somebody's who asked for nothing
+    public async Task A_program_that_deletes_its_account_leaves_the_cookies_beside_it_alone()
+    {
+        var (program, browser) = (await _app.SignUpAsync(), await _app.SignUpAsync());
+        var answer = await _app.SendAsync(HttpMethod.Post, "/api/account/delete", program.AccessToken, browser.Cookies, json: new { password = program.Password });
+        Assert.Equal((HttpStatusCode.NoContent, 0), (answer.StatusCode, Answers.CookieLines(answer).Length));
+        Assert.Equal(browser.Email, await _app.WhoAmIAsync(cookies: browser.Cookies));
+    }
+
     [Fact] // ATTACKS 158
     public async Task The_only_admin_stays()
     {

@@ -43,7 +43,7 @@ internal sealed partial class DeleteAccount(
     }
 
     /// <summary>
-    /// Ends the caller's account for good, with all that is held about them: 204 and both cookies cleared. 400 for a wrong password, 429 after ten.
+    /// Ends the caller's account for good, with all that is held about them: 204, and by cookie both cookies cleared. 400 for a wrong password, 429 after ten.
     /// 409 <c>address_changed</c> while a change of the address can still be undone, a week at most; <c>only_admin</c> for the only admin.
     /// </summary>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
@@ -52,7 +52,7 @@ internal sealed partial class DeleteAccount(
         switch (await delete.TryAsync(request, user, Client.Of(http), ct))
         {
             case Outcome.Deleted:
-                cookies.Clear(http);
+                if (!SessionHandler.BearsToken(http.Request)) cookies.Clear(http);
                 return TypedResults.NoContent();
             case Outcome.AddressChanged:
                 return Problems.AddressChanged();
