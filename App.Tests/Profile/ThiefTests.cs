@@ -1,5 +1,7 @@
 using System.Net;
 using App.Accounts;
+using App.Mail;
+using App.Profile;
 using App.Sessions;
 using App.Tests.Accounts;
 using App.Tests.Attacks;
@@ -181,6 +183,9 @@ public sealed class ThiefTests : IAsyncLifetime
         Assert.Contains("changed within the last week", page.QuerySelector("main .notice")!.TextContent, StringComparison.Ordinal);
         Assert.Equal("2026-01-08T00:00:00Z", page.QuerySelector("main .notice time")!.GetAttribute("datetime"));
         Assert.Null(page.QuerySelector("main input[type=password]"));
+        // Rounded up: whoever comes back then isn't sent away again.
+        await _app.DbAsync(db => db.Set<OneTimeLink>().Where(l => l.Purpose == UndoEmail.Link).ExecuteUpdateAsync(set => set.SetProperty(l => l.ExpiresAt, _app.Time.GetUtcNow().AddDays(6.5))));
+        Assert.EndsWith(": in 7 days.", (await (await _app.SendAsync(HttpMethod.Get, "/account/delete", cookies: thief.Cookies)).PageAsync()).QuerySelector("main .notice")!.TextContent.Trim(), StringComparison.Ordinal);
         var back = (await _app.PostFormAsync(undo, "undo-email", [])).Location();
         await _app.PostFormAsync(back, "reset", [new("password", NewPassword)]);
         var owner = await _app.SignInAsync(user with { Password = NewPassword });
