@@ -13,7 +13,7 @@ namespace App.Accounts;
 /// <summary>
 /// The exact limit on guessing: the tenth wrong password within 15 minutes locks, and each further one locks for longer. A hundred in a row at
 /// sign-in, with no fortnight between two of them, end it there: no wait helps then, but a device that is known, a passkey or a new password (NIST SP 800-63B-4 section 3.2.2);
-/// against codes of the app, a recovery code. A hundred in a row in a session end that session: what was stolen with it is no place to guess from, and its owner signs in anew.
+/// against codes of the app, a recovery code or a passkey. A hundred in a row in a session end that session: what was stolen with it is no place to guess from, and its owner signs in anew.
 /// A guess takes a place before it is evaluated and gives it back with its verdict, so that however many arrive at once, no more are
 /// under way than may still be wrong; the others wait for a verdict. Right ones never count.
 /// </summary>

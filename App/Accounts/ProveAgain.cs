@@ -35,7 +35,8 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
     /// What answers <c>proof_required</c>: 204, and for ten minutes the session may change what protects the account. A browser gets its renewed token,
     /// a program goes on with the one it has. A passkey proves it at <c>/api/passkeys/confirm/begin</c>.
     /// 400 for a wrong password, with <c>field</c> <c>code</c> for a wrong code, and unless exactly one of the two is sent. 429 after ten wrong ones within 15 minutes;
-    /// the hundredth in a row ends the session.
+    /// the hundredth in a row ends the session. Codes of the app count with those of sign-in: after a hundred wrong ones in a row there, a right one is 429, too,
+    /// with <c>Retry-After</c> of a day, but from a device that is known; a recovery code, a passkey or the password still proves it.
     /// </summary>
     public static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(ProofRequest request, CurrentUser user, ProveAgain prove, HttpContext http, CancellationToken ct)
     {
