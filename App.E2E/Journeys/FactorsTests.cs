@@ -112,6 +112,18 @@ public sealed class FactorsTests(Browser browser)
     }
 
     [Fact]
+    public async Task Whose_session_has_ended_is_led_to_sign_in_and_isn_t_told_that_the_passkey_failed()
+    {
+        await using var profile = await browser.NewProfileAsync();
+        var page = await profile.NewPageAsync();
+        await page.SignUpAsync(Person.New());
+        await page.GotoAsync(Passkeys);
+        await profile.ClearCookiesAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Add a passkey" }).ClickAsync();
+        await page.WaitForURLAsync("**/account/sign-in?returnUrl=%2Faccount%2Fpasskeys", new() { Timeout = 10_000 });
+    }
+
+    [Fact]
     public async Task Two_step_sign_in_is_set_up_and_used_with_JavaScript_off_and_a_recovery_code_works_once()
     {
         await using var profile = await browser.NewProfileAsync(script: false, colours: ColorScheme.Dark, width: 360);

@@ -5,8 +5,9 @@ const post = async (path, body = {}) => {
   const answer = await fetch(`/api/passkeys/${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
   const json = answer.status === 204 ? null : await answer.json();
   if (answer.ok) return json;
-  if (json.code !== 'proof_required') throw new Error(json.title);
-  location.assign(`${confirmPage}?returnUrl=${encodeURIComponent(location.pathname)}`);
+  if (json.code === 'proof_required') location.assign(`${confirmPage}?returnUrl=${encodeURIComponent(location.pathname)}`);
+  else if (answer.status === 401 && !path.startsWith('sign-in')) location.assign(location.pathname + location.search); // the session has ended: the page itself leads to sign-in
+  else throw new Error(json.title);
   throw new DOMException('The next page says why.', 'AbortError');
 };
 
