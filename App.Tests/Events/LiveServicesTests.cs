@@ -7,6 +7,8 @@ using App.Events;
 using App.Tests.OAuth;
 using App.Tests.Push;
 using App.Tokens;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Events;
@@ -144,6 +146,8 @@ public sealed class LiveServicesTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.NoContent, (await _app.SendAsync(HttpMethod.Delete, Api + "/stock", _admin.AccessToken)).StatusCode);
         _app.Get<FeedContacts>().Applied(new CallingService("stock", null), FeedReader.Poll, 1);
         await _app.Get<FeedContacts>().WriteAsync(CancellationToken.None);
+        var poll = await _app.ScopedAsync((PollEvents polls) => PollEvents.HandleAsync(new PollRequest { ReturnImmediately = true }, new CallingService("stock", null), polls, new DefaultHttpContext(), CancellationToken.None));
+        Assert.Equal(401, Assert.IsType<ProblemHttpResult>(poll.Result).StatusCode);
         Assert.Empty(await _app.DbAsync(db => db.FeedReaders.Where(r => r.Service == "stock").ToListAsync()));
     }
 

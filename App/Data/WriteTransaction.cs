@@ -65,17 +65,19 @@ internal sealed class WriteTransaction : IAsyncDisposable
         _db.IsOnDisk();
     }
 
-    /// <summary>Returns when all that could be read before the call is on the disk, whoever wrote it, or when the disk has refused.</summary>
-    public static async Task FlushAsync(AppDb db)
+    /// <summary>Returns when all that could be read before the call is on the disk, whoever wrote it.</summary>
+    /// <returns>False where the disk refuses, which whoever wrote it is told, too.</returns>
+    public static async Task<bool> FlushAsync(AppDb db)
     {
-        if (!db.IsSqlite) return; // there, nobody sees what isn't
+        if (!db.IsSqlite) return true; // there, nobody sees what isn't
         try
         {
             await QueueOf(db).Sync.WaitAsync();
+            return true;
         }
         catch (UnflushedException)
         {
-            // Whoever wrote it was told so.
+            return false;
         }
     }
 

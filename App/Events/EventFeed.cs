@@ -115,8 +115,8 @@ internal sealed class EventFeed(IServiceScopeFactory scopes)
         await using var scope = scopes.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         var counter = await db.EventCounter.AsNoTracking().SingleAsync(ct);
-        if (counter.Value > Newest) await WriteTransaction.FlushAsync(db);
-        return (counter.Value, counter.PrunedTo);
+        var told = counter.Value <= Newest || await WriteTransaction.FlushAsync(db);
+        return (told ? counter.Value : Newest, counter.PrunedTo);
     }
 
     private void Pass(LoggedEvent entry)

@@ -36,6 +36,7 @@ internal sealed partial class FollowLog(
     private readonly SemaphoreSlim _one = new(1);
     private readonly SemaphoreSlim _hurry = new(0, 1);
     private readonly Lock _turn = new();
+    private Task _telling = Task.CompletedTask;
     private volatile Moment _read = new(0, DateTimeOffset.MinValue);
     private (Task Look, long Began) _extra = (Task.CompletedTask, 0);
     private long _lastSweep = time.GetTimestamp();
@@ -160,17 +161,24 @@ internal sealed partial class FollowLog(
                 Compare(entry);
             }
 
-            // Told of is only what a power cut won't take back: its cursor would come again, for another entry.
-            if (news.Count > 0 || givenOut > feed.Newest) await WriteTransaction.FlushAsync(db);
-            foreach (var entry in news) feed.Offer(entry, read: true);
-            feed.Reached(givenOut);
+            _read = began;
+            if (givenOut > feed.Newest && _telling.IsCompleted) _telling = TellAsync(db, news, givenOut);
         }
 
-        _read = began;
+        // Of a disk that hangs nobody hears here: what is read is known, and whoever wrote it is waiting, too.
+        await _telling.WaitAsync(Patience, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         var now = time.GetTimestamp();
         if (time.GetElapsedTime(_lastSweep, now) < BetweenSweeps) return;
         _lastSweep = now;
         index.ForgetExpired();
+    }
+
+    // Told of is only what a power cut won't take back: its cursor would come again, for another entry. What the disk refuses is read and told the next time.
+    private async Task TellAsync(AppDb db, List<LoggedEvent> news, long givenOut)
+    {
+        if (!await WriteTransaction.FlushAsync(db)) return;
+        foreach (var entry in news) feed.Offer(entry, read: true);
+        feed.Reached(givenOut);
     }
 
     // Whose event is yet to come has another clock than this.

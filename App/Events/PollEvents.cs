@@ -39,7 +39,7 @@ internal sealed record PollAnswer(IReadOnlyDictionary<string, string> Sets, bool
 
 /// <summary>The feed by poll (RFC 8936), for receivers that can't hold a stream. What a service hasn't acknowledged comes again at its next poll.</summary>
 internal sealed partial class PollEvents(
-    AppDb db, EventFeed feed, EntryText text, FeedContacts contacts, Pollers polls, LiveServices live, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<PollEvents> logger)
+    AppDb db, EventFeed feed, EntryText text, RegisteredServices registered, FeedContacts contacts, Pollers polls, LiveServices live, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<PollEvents> logger)
 {
     private const int Most = 1000;
     internal static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
@@ -65,7 +65,7 @@ internal sealed partial class PollEvents(
     private async Task<PollAnswer?> RunAsync(PollRequest request, CallingService service, ShownToken? token, CancellationToken ct)
     {
         if (request.SetErrs is { Count: > 0 } refused) Refused(service.Id, refused.Count, CodeOf(refused.First().Value));
-        var reader = await ReadAsync(service, request, ct);
+        if (await ReadAsync(service, request, ct) is not { } reader) return null;
         var most = Math.Min(request.MaxEvents ?? Most, Most);
         var again = await db.UndeliveredEvents.AsNoTracking().Where(u => u.Service == service.Id && u.Again).OrderBy(u => u.Cursor).Take(most + 1).ToListAsync(ct);
         var room = Math.Max(0, most - again.Count);
@@ -117,7 +117,7 @@ internal sealed partial class PollEvents(
     }
 
     // The service's own row is all that an acknowledgement can reach, and of that only what concerns the service.
-    private async Task<FeedReader> ReadAsync(CallingService service, PollRequest request, CancellationToken ct)
+    private async Task<FeedReader?> ReadAsync(CallingService service, PollRequest request, CancellationToken ct)
     {
         var reader = await FindAsync(service, ct);
         if (request is { Ack: null or [], SetErrs: null or { Count: 0 } } && reader is not null && time.GetUtcNow() - reader.ContactAt < BetweenContacts) return reader;
@@ -132,7 +132,8 @@ internal sealed partial class PollEvents(
         }
     }
 
-    private async Task<FeedReader> WriteAsync(CallingService service, PollRequest request, CancellationToken ct)
+    /// <returns>Null for a service that was removed meanwhile: nothing of it comes back.</returns>
+    private async Task<FeedReader?> WriteAsync(CallingService service, PollRequest request, CancellationToken ct)
     {
         var acked = Ids(request.Ack ?? []);
         var refused = (request.SetErrs ?? []).Where(e => Guid.TryParse(e.Key, out _)).DistinctBy(e => Guid.Parse(e.Key)).ToDictionary(e => Guid.Parse(e.Key), e => CodeOf(e.Value));
@@ -145,6 +146,7 @@ internal sealed partial class PollEvents(
         var reader = await FindAsync(service, ct);
         if (reader is null)
         {
+            if ((await registered(db, [service.Id], ct)).Count == 0) return null;
             db.FeedReaders.Add(reader = new FeedReader { Service = service.Id, Instance = FeedReader.Poll });
             reader.Begin(since);
         }

@@ -52,11 +52,11 @@ public sealed class CookieNames : IValidatableObject
             if (Domain is not null && name.StartsWith("__Host-", StringComparison.OrdinalIgnoreCase)) yield return new ValidationResult("browsers take no cookie of such a name together with Cookies:Domain; leave one of them out", [member]);
         if (Device == Session || Device == Refresh) yield return new ValidationResult("must differ from Cookies:Session and Cookies:Refresh", [nameof(Device)]);
     }
-    /// <summary>Browsers ignore a cookie of a domain that its sender isn't in (RFC 6265 section 5.3): sign-in would lead back to itself for ever.</summary>
+    /// <summary>Browsers ignore a cookie of a domain that its sender isn't in (RFC 6265 section 5.3): sign-in would lead back to itself for ever. On loopback somebody tries things out, perhaps without a browser.</summary>
     public static IEnumerable<string> Faults(IServiceProvider services)
     {
         var names = services.GetRequiredService<CookieNames>();
-        if (names.Domain is null || !Uri.TryCreate(services.GetRequiredService<HostSettings>().Issuer, UriKind.Absolute, out var issuer)) yield break;
+        if (names.Domain is null || !Uri.TryCreate(services.GetRequiredService<HostSettings>().Issuer, UriKind.Absolute, out var issuer) || issuer.IsLoopback) yield break;
         var domain = names.Domain.StartsWith('.') ? names.Domain[1..] : names.Domain;
         if (!issuer.Host.Equals(domain, StringComparison.OrdinalIgnoreCase) && !(domain.Contains('.', StringComparison.Ordinal) && issuer.Host.EndsWith("." + domain, StringComparison.OrdinalIgnoreCase)))
             yield return $"Cookies:Domain is \"{names.Domain}\", and Issuer isn't in it: browsers would take no cookie. Give {issuer.Host} or what it is a sub-domain of, or leave it out.";
