@@ -10,6 +10,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.AspNetCore.SignalR;
 using Microsoft.AspNetCore.TestHost;
+using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
@@ -41,6 +42,7 @@ public sealed class TestApp : IAsyncDisposable
     private readonly string _folder;
     private readonly bool _ownsFolder;
     private readonly WebApplicationFactory<Program> _factory;
+    private readonly string? _database; // kept: once it has stopped the service can't be asked
     private WatchedSqlite? _watch;
 
     private TestApp(string folder, bool ownsFolder, Dictionary<string, string?> settings, DateTimeOffset? at = null)
@@ -73,6 +75,7 @@ public sealed class TestApp : IAsyncDisposable
             host.ConfigureLogging(logging => logging.AddProvider(Log));
         });
         Client = NewClient();
+        _database = ConnectionStringOf(Services);
     }
 
     public TestClock Time { get; } = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
@@ -187,15 +190,35 @@ public sealed class TestApp : IAsyncDisposable
         await _factory.DisposeAsync();
         if (_ownsFolder)
         {
-            Microsoft.Data.Sqlite.SqliteConnection.ClearAllPools();
+            CloseIdleConnections();
             Directory.Delete(_folder, recursive: true);
         }
 
         if (_watch?.Faults.ToList() is { Count: > 0 } faults) Assert.Fail("SQL Server, the production database, refuses what ran here on SQLite, or pays for it dearly: " + string.Join('\n', faults));
     }
 
+    /// <summary>Closes the connections that rest, so that the next one has to open the file.</summary>
+    public void CloseIdleConnections() => CloseIdleConnections(_database);
+
+    /// <summary>Of one database alone: those of a test beside this one would be opened anew at a moment that it doesn't choose.</summary>
+    internal static void CloseIdleConnections(string? database)
+    {
+        if (database is null) return;
+        using var connection = new SqliteConnection(database);
+        SqliteConnection.ClearPool(connection);
+    }
+
+    /// <summary>Null where it isn't SQLite.</summary>
+    internal static string? ConnectionStringOf(IServiceProvider services)
+    {
+        using var scope = services.CreateScope();
+        var database = scope.ServiceProvider.GetRequiredService<AppDb>().Database;
+        return database.IsSqlite() ? database.GetConnectionString() : null;
+    }
+
     private static string MigrateOnce()
     {
+        string? database;
         var folder = Directory.CreateTempSubdirectory("gatehouse-migrated-").FullName;
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(folder, recursive: true);
         using (var app = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
@@ -207,9 +230,10 @@ public sealed class TestApp : IAsyncDisposable
             // It mints no token, and says that it would by another clock than the tests'.
             using var scope = app.Services.CreateScope();
             scope.ServiceProvider.GetRequiredService<AppDb>().TokenLives.ExecuteDelete();
+            database = ConnectionStringOf(app.Services);
         }
 
-        Microsoft.Data.Sqlite.SqliteConnection.ClearAllPools();
+        CloseIdleConnections(database); // whose log goes with the last of them
         return folder;
     }
 }

@@ -18,6 +18,7 @@ public sealed class KestrelApp : IAsyncDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("gatehouse-").FullName;
     private readonly WebApplicationFactory<Program> _factory;
+    private readonly string? _database;
 
     private KestrelApp(TimeProvider time, (string Key, string? Value)[] settings, X509Certificate2? certificate = null)
     {
@@ -35,6 +36,7 @@ public sealed class KestrelApp : IAsyncDisposable
         else _factory.UseKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
         _factory.StartServer();
         Address = _factory.ClientOptions.BaseAddress;
+        _database = TestApp.ConnectionStringOf(Services);
         var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false };
         Trusts = (_, shown, _, _) => shown?.GetCertHashString() == certificate?.Thumbprint;
         if (certificate is not null) handler.SslOptions.RemoteCertificateValidationCallback = Trusts;
@@ -93,7 +95,7 @@ public sealed class KestrelApp : IAsyncDisposable
     {
         Client.Dispose();
         await _factory.DisposeAsync();
-        Microsoft.Data.Sqlite.SqliteConnection.ClearAllPools();
+        TestApp.CloseIdleConnections(_database);
         Directory.Delete(_folder, recursive: true);
     }
 

@@ -16,11 +16,7 @@ public sealed class SchemaMigrationTests : IDisposable
 
     private string Database => Path.Combine(_folder, "gatehouse.db");
 
-    public void Dispose()
-    {
-        SqliteConnection.ClearAllPools();
-        Directory.Delete(_folder, recursive: true);
-    }
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
     public async Task Three_processes_may_start_on_one_empty_database_at_once()
