@@ -111,11 +111,18 @@ public sealed class SqlServerTextTests(SharedApp shared) : IClassFixture<SharedA
     [Fact] // Also the one that SQLite is never given.
     public void Every_statement_among_the_constants_is_SQL_Servers()
     {
-        var statements = typeof(AppDb).Assembly.GetTypes().SelectMany(type => type.GetFields(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public))
-            .Where(field => field.IsLiteral && field.FieldType == typeof(string)).Select(field => (string)field.GetRawConstantValue()!)
-            .Where(text => Statements.Any(start => text.TrimStart().StartsWith(start, StringComparison.Ordinal))).ToList();
+        var constants = typeof(AppDb).Assembly.GetTypes().SelectMany(type => type.GetFields(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public))
+            .Where(field => field.IsLiteral && field.FieldType == typeof(string)).Select(field => (string)field.GetRawConstantValue()!).ToList();
+        var statements = constants.Where(text => Statements.Any(start => text.TrimStart().StartsWith(start, StringComparison.Ordinal))).ToList();
         Assert.InRange(statements.Count, 15, 200);
         Assert.All(statements, text => Assert.Empty(SqlServerText.Of(text, shared.App).Faults));
+        var calls = constants.Where(text => text.StartsWith("EXEC ", StringComparison.Ordinal)).ToList();
+        Assert.NotEmpty(calls);
+        Assert.All(calls, text =>
+        {
+            SqlServerText.Parse(text, out var faults);
+            Assert.Empty(faults);
+        });
     }
 
     [Fact]

@@ -6,7 +6,9 @@ using App.Audit;
 using App.Data;
 using App.Events;
 using App.Factors;
+using App.Mail;
 using App.OAuth;
+using App.Recovery;
 using App.Services;
 using App.Sessions;
 using App.Tests.Admin;
@@ -221,6 +223,17 @@ public abstract class StorageContract(StorageContract.Apps apps)
             })));
         Assert.Equal(GuessLimits.Allowed, waits.Count(w => w is null));
         Assert.Equal([GuessLimits.Refused, GuessLimits.LockedOut], await One.DbAsync(db => db.Audit.Where(a => a.UserId == user.Id && a.Address == "192.0.2.1").OrderBy(a => a.Id).Select(a => a.Action).ToListAsync()));
+    }
+
+    [StorageFact]
+    public async Task Of_many_letters_asked_for_at_once_at_two_replicas_three_are_sent()
+    {
+        var user = await One.SignUpAsync();
+        await Task.WhenAll(Enumerable.Range(0, 20).Select(i =>
+            (i % 2 == 0 ? One : Two).ScopedAsync((AskForReset ask) => ask.TryAsync(new ForgotRequest { Email = user.Email }, CancellationToken.None))));
+
+        Assert.True(EmailAddress.TryParse(user.Email, out var email));
+        Assert.Equal(OwnerLetters.AnHour, await One.ScopedAsync((Outbox letters) => letters.CountAsync($"{AskForReset.Letter} {email.Key}", OwnerLetters.Counted, CancellationToken.None)));
     }
 
     [StorageFact]

@@ -15,6 +15,7 @@ namespace App.Mail;
 internal sealed class Outbox(AppDb db, MasterKey masterKey, MailOptions options, TimeProvider time)
 {
     private const string Purpose = "letters";
+    private const string CountAlone = "EXEC sp_getapplock @Resource = @key, @LockMode = 'Exclusive', @LockOwner = 'Transaction'";
     private const int LongestAddress = 320;
 
     private static readonly TimeSpan Remembered = TimeSpan.FromDays(7);
@@ -57,11 +58,15 @@ internal sealed class Outbox(AppDb db, MasterKey masterKey, MailOptions options,
         db.Outbox.Add(row);
     }
 
-    /// <summary>How many drafts about somebody there were, whatever has become of them.</summary>
-    public Task<int> CountAsync(string countedAs, TimeSpan within, CancellationToken ct)
+    /// <summary>
+    /// How many drafts about somebody there were, whatever has become of them; none is added by others until the caller's transaction ends. On SQLite
+    /// whoever writes is alone, and SQL Server has no row to hold where there was none yet.
+    /// </summary>
+    public async Task<int> CountAsync(string countedAs, TimeSpan within, CancellationToken ct)
     {
         var (key, since) = (KeyOf(countedAs), time.GetUtcNow() - within);
-        return db.Outbox.CountAsync(l => l.CountedAs == key && l.CreatedAt > since, ct);
+        if (!db.IsSqlite) await db.WriteAsync(CountAlone, ct, ("@key", key));
+        return await db.Outbox.CountAsync(l => l.CountedAs == key && l.CreatedAt > since, ct);
     }
 
     /// <summary>Whether a person's letter of this kind is still to be written.</summary>
