@@ -49,6 +49,7 @@ table.Add("memory at rest", $"{small.Megabytes:0} and {large.Megabytes:0} MB", "
 var (smallToken, largeToken) = (await TokenAsync(small), await TokenAsync(large));
 Compare("who am I, bearer", ">= 0.97", 3, (server, seconds) => Wrk.Measure(server, Me, seconds, "-H", $"Authorization: Bearer {(server == small ? smallToken : largeToken)}"));
 Compare("sign-in, 16 at once", ">= 0.95", 5, (server, seconds) => Wrk.Measure(server, "/api/tokens", seconds, ["-c16", "-s", Path.Combine(here, "signin.lua"), "--", Password, .. people]));
+await SearchAsync();
 Sweep(small, smallData, Few);
 Sweep(large, largeData, many);
 table.Add("memory after that", $"{small.Megabytes:0} and {large.Megabytes:0} MB", "no difference");
@@ -62,8 +63,10 @@ static string Here([CallerFilePath] string path = "") => path;
 
 static double Megabytes(string data) => new DirectoryInfo(data).EnumerateFiles("*.db").Sum(file => file.Length) / 1048576.0;
 
-Server Start(string data) => new(app, "App.dll", ("DataDir", data), ("ASPNETCORE_ENVIRONMENT", "Production"), ("Issuer", "https://id.example.test"), ("Proxy__TerminatesTls", "true"),
-    ("Keys__MasterKey", Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))), ("RateLimits__PerAddressPerMinute", "100000"), ("Logging__LogLevel__Default", "Warning"));
+Server Start(string data) => new(app, "App.dll", Settings(data));
+
+(string Key, string Value)[] Settings(string data) => [("DataDir", data), ("ASPNETCORE_ENVIRONMENT", "Production"), ("Issuer", "https://id.example.test"), ("Proxy__TerminatesTls", "true"),
+    ("Keys__MasterKey", Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))), ("RateLimits__PerAddressPerMinute", "100000"), ("Logging__LogLevel__Default", "Warning")];
 
 // The app makes its own tables and the sixteen who really sign in; all others are rows like the first of them.
 async Task<string> MakeAsync(int count)
@@ -191,6 +194,41 @@ void Compare(string name, string target, int seconds, Func<Server, int, Load> me
     }
 
     table.Add(name, $"{other.PerSecond / one.PerSecond:0.00} of that with {Few} ({other.PerSecond:0} /s of {one.PerSecond:0}), CPU {other.CpuEach / one.CpuEach:0.00}x", target);
+}
+
+// An admin looks for people, each time for somebody else: by the beginning of an address, a whole one, a name, an id, and a name that many begin with.
+async Task SearchAsync()
+{
+    var command = new ProcessStartInfo("dotnet", [Path.Combine(app, "App.dll"), "users", "grant", people[0], "admin"]) { RedirectStandardOutput = true };
+    foreach (var (key, value) in Settings(largeData)) command.Environment[key] = value;
+    using (var grant = Process.Start(command)!) await grant.WaitForExitAsync();
+    using var client = new HttpClient { BaseAddress = new Uri(large.Address), DefaultRequestHeaders = { { "Authorization", $"Bearer {await TokenAsync(large)}" } } };
+    foreach (var (what, query) in new (string, Func<int, string>)[]
+    {
+        ("the beginning of an address", i => $"person{i}"),
+        ("an address", i => $"person{i}@example.test"),
+        ("a name", i => $"person {i}"),
+        ("an id", i => ""),
+        ("what all names begin with", i => "Person "),
+    })
+    {
+        var times = new List<double>();
+        var ids = new Queue<string>((await FindAsync("person1")).Select(user => $"{user!["id"]}"));
+        for (var i = 0; i < 220; i++)
+        {
+            var text = query(many / 2 + i * 37);
+            if (text.Length == 0) ids.Enqueue(text = ids.Dequeue());
+            var since = Stopwatch.GetTimestamp();
+            if ((await FindAsync(text)).Count == 0) throw new InvalidOperationException($"Nobody found by {text}.");
+            if (i >= 20) times.Add(Stopwatch.GetElapsedTime(since).TotalMilliseconds);
+        }
+
+        times.Sort();
+        table.Add($"an admin's search by {what}, {many}", $"p50 {times[100]:0.0} ms, p95 {times[190]:0.0} ms, the slowest {times[^1]:0.0} ms (200)", "p95 <= 100 ms");
+    }
+
+    async Task<JsonArray> FindAsync(string text) =>
+        (await client.GetFromJsonAsync<JsonNode>($"/api/admin/users?query={Uri.EscapeDataString(text)}"))!["users"]!.AsArray();
 }
 
 // What the hourly sweep sends about the tables that grow with people, from beside the running server: as long as a statement takes, nobody else writes.
