@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using App.Data;
 using App.Mail;
+using App.Sessions;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Profile;
@@ -37,6 +38,7 @@ internal sealed class ProfileLetters(AppDb db, OneTimeLinks links, LetterPaper p
     private async Task<AddressedLetter?> NewEmailAsync(string details, CancellationToken ct)
     {
         var wanted = JsonSerializer.Deserialize<WantedEmail>(details)!;
+        await db.HoldUserAsync(wanted.UserId, ct); // who withdraws the link meanwhile is waited for, or waits
         if (await db.Users.AnyAsync(u => u.NormalizedEmail == wanted.Key && u.Id != wanted.UserId, ct) || await links.HoldsAsync(wanted.Key, wanted.UserId, ct)) return null;
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == wanted.UserId, ct) is not { } user) return null;
         using var language = new LanguageOf(user.Language);

@@ -34,7 +34,8 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
     private async Task<AddressedLetter?> ResetAsync(string asked, CancellationToken ct)
     {
         var (key, returnUrl) = Parts(asked);
-        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.NormalizedEmail == key, ct) is not { IsLocked: false } user) return null;
+        if (await db.Users.Where(u => u.NormalizedEmail == key).Select(u => (Guid?)u.Id).SingleOrDefaultAsync(ct) is not { } id
+            || await HeldAsync(id, ct) is not { IsLocked: false } user || user.NormalizedEmail != key) return null;
         using var language = new LanguageOf(user.Language);
         var token = links.Add(SetPassword.ResetLink, user.Id, SetPassword.ResetLasts, user.NormalizedEmail);
         audit.Add("reset-asked", user.Id);
@@ -44,7 +45,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
     // That it was started is in the audit already, with who did it.
     private async Task<AddressedLetter?> ResetStartedAsync(Guid id, CancellationToken ct)
     {
-        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id, ct) is not { IsLocked: false } user) return null;
+        if (await HeldAsync(id, ct) is not { IsLocked: false } user) return null;
         using var language = new LanguageOf(user.Language);
         var token = links.Add(SetPassword.ResetLink, user.Id, SetPassword.ResetLasts, user.NormalizedEmail);
         return Letter(user, Say(Text.ResetSubject), [Say(Text.ResetStarted), Text.ResetOnce], (Text.ResetButton, "/account/reset?token=" + token), Text.ResetNotWanted);
@@ -52,7 +53,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
 
     private async Task<AddressedLetter?> ConfirmAsync(Guid id, CancellationToken ct)
     {
-        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id && !u.EmailConfirmed, ct) is not { } user) return null;
+        if (await HeldAsync(id, ct) is not { EmailConfirmed: false } user) return null;
         using var language = new LanguageOf(user.Language);
         var token = links.Add(ConfirmEmail.Link, user.Id, ConfirmLasts, user.NormalizedEmail);
         return Letter(user, Say(Text.ConfirmSubject), [Say(Text.ConfirmWelcome)], (Text.ConfirmButton, "/account/confirm-email?token=" + token), Say(Text.ConfirmNotYou));
@@ -74,6 +75,13 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
             paper.Write(applicant.Email, Say(Text.ConfirmSubject), [Say(Text.FinishWelcome)], (Text.FinishButton, "/account/finish-sign-up?token=" + token + Next(returnUrl)), Text.FinishNotYou), null);
     }
 
+    // Whoever changes the password or the address, or locks the account, withdraws the links in letters: one who is about to is waited for, or waits.
+    private async Task<User?> HeldAsync(Guid id, CancellationToken ct)
+    {
+        await db.HoldUserAsync(id, ct);
+        return await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == id, ct);
+    }
+
     private async Task<AddressedLetter?> PasswordChangedAsync(WhoAndWhere where, CancellationToken ct)
     {
         if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == where.UserId, ct) is not { } user) return null;
@@ -83,9 +91,7 @@ internal sealed class RecoveryLetters(AppDb db, OneTimeLinks links, LetterPaper 
 
     private async Task<AddressedLetter?> NewDeviceAsync(WhoAndWhere where, CancellationToken ct)
     {
-        // A change of the address withdraws the link: one that is under way is waited for, or waits.
-        await db.HoldUserAsync(where.UserId, ct);
-        if (await db.Users.AsNoTracking().SingleOrDefaultAsync(u => u.Id == where.UserId, ct) is not { } user) return null;
+        if (await HeldAsync(where.UserId, ct) is not { } user) return null;
         using var language = new LanguageOf(user.Language);
         var token = links.Add(NotMe.Link, user.Id, ConfirmLasts, where.SessionId.ToString());
         return Letter(user, Say(Text.NewDeviceSubject), [Say(Text.NewDeviceTold, DeviceOf(where), where.Address), Text.NewDeviceYou], (Text.NewDeviceButton, "/account/not-me?token=" + token), Text.NewDeviceNotYou);
