@@ -28,7 +28,7 @@ public sealed record CallingService(string Id, string? Audience, string? SecretI
     public ClaimsPrincipal ToPrincipal() => new(new CallingServiceIdentity(this));
 }
 
-/// <summary>Those of some services that are registered still, by the database, in the caller's transaction.</summary>
+/// <summary>Those of some services that are registered still, by the database, and stay so until the caller's transaction ends.</summary>
 internal delegate Task<IReadOnlyList<string>> RegisteredServices(AppDb db, IReadOnlyList<string> among, CancellationToken ct);
 
 /// <summary>The feature of a request that a token of a service's came with: nothing is served in its name once that is over or was taken back.</summary>

@@ -133,9 +133,9 @@ internal sealed partial class FeedContacts(
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         await using var transaction = await db.BeginWriteAsync(ct);
         var services = notes.Select(n => n.Reader.Service.Id).Distinct().ToList();
+        services = [.. await registered(db, services, ct)]; // of one that was removed meanwhile nothing comes back: another of its name has applied nothing yet
         await db.HoldReadersAsync(services, ct);
         var known = (await db.FeedReaders.Where(r => services.Contains(r.Service)).ToListAsync(ct)).DistinctBy(r => KeyOf(r.Service, r.Instance)).ToDictionary(r => KeyOf(r.Service, r.Instance));
-        services = [.. await registered(db, services, ct)]; // of one that was removed meanwhile nothing comes back: another of its name has applied nothing yet
         var applied = new List<(Reader Reader, long From, long To, DateTimeOffset At)>();
         foreach (var (reader, (contact, acks, isThere)) in notes.Where(n => services.Contains(n.Reader.Service.Id)))
         {

@@ -34,4 +34,11 @@ internal sealed class ChangeRegistry(AppDb db, ServiceRegistry registry)
 
         return true;
     }
+
+    /// <summary>Those that are registered, until the caller's transaction ends: a removal was waited for, or waits. On SQLite whoever writes is alone.</summary>
+    public static async Task<IReadOnlyList<string>> StillRegisteredAsync(AppDb db, IReadOnlyList<string> among, CancellationToken ct)
+    {
+        if (!db.IsSqlite) await db.RegistryVersion.ExecuteUpdateAsync(set => set.SetProperty(v => v.Version, v => v.Version), ct);
+        return await db.OAuthClients.Where(c => among.Contains(c.ClientId!)).Select(c => c.ClientId!).ToListAsync(ct);
+    }
 }

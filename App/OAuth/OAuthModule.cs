@@ -19,7 +19,7 @@ internal static class OAuthModule
         services.AddSingleton<ServiceSecretKey>();
         services.AddSingleton<PushTargets>();
         services.AddSingleton<HasReceiver>((db, service, ct) => db.OAuthClients.AnyAsync(c => c.ClientId == service && c.PushUrl != null, ct));
-        services.AddSingleton<RegisteredServices>(async (db, among, ct) => await db.OAuthClients.Where(c => among.Contains(c.ClientId!)).Select(c => c.ClientId!).ToListAsync(ct));
+        services.AddSingleton<RegisteredServices>(ChangeRegistry.StillRegisteredAsync);
         services.AddSingleton<ServiceRegistry>();
         services.AddSingleton<ServiceTokens>();
         services.AddSingleton<BoundTokens>();
