@@ -72,17 +72,18 @@ public sealed class PollEventsTests : IAsyncLifetime
     [Fact] // EVT-03
     public async Task A_service_reaches_nothing_of_another()
     {
-        await EndAsync();
+        for (var i = 0; i < 2; i++) await EndAsync();
         var mine = await Feed.PollAsync(_app, new { }, "billing");
-        await Feed.PollAsync(_app, new { returnImmediately = true, ack = new[] { Jti(mine, 1) } }, "orders");
-        Assert.Equal([1], Cursors(await Feed.PollAsync(_app, new { returnImmediately = true }, "billing")));
+        await Feed.PollAsync(_app, new { returnImmediately = true, ack = new[] { Jti(mine, 1), Jti(mine, 2) } }, "orders");
+        Assert.Equal([1, 2], Cursors(await Feed.PollAsync(_app, new { returnImmediately = true }, "billing")));
 
         // A bound service sees nothing of others' sessions, and can't acknowledge what it wasn't told.
-        Assert.Empty(Cursors(await Feed.PollAsync(_app, new { returnImmediately = true, ack = new[] { Jti(mine, 1) } }, "bound")));
-        Assert.Equal(0, await _app.DbAsync(db => db.FeedReaders.Where(r => r.Service == "bound").Select(r => r.Applied).SingleAsync()));
+        await _app.DbAsync(db => db.SecurityEvents.Where(e => e.Cursor == 1).ExecuteUpdateAsync(s => s.SetProperty(e => e.Audiences, "bound-api")));
+        Assert.Empty(Cursors(await Feed.PollAsync(_app, new { returnImmediately = true, ack = new[] { Jti(mine, 2) } }, "bound")));
+        Assert.Equal((0L, (string?)null), await _app.DbAsync(async db => await db.FeedReaders.SingleAsync(r => r.Service == "bound") is var r ? (r.Applied, r.Ahead) : default));
         await _app.DbAsync(db => db.SecurityEvents.ExecuteUpdateAsync(s => s.SetProperty(e => e.Audiences, "other-api bound-api")));
         await using var replica = _app.StartReplica(FeedServices.Settings);
-        Assert.Equal([1], Cursors(await Feed.PollAsync(replica, new { returnImmediately = true }, "bound")));
+        Assert.Equal([1, 2], Cursors(await Feed.PollAsync(replica, new { returnImmediately = true }, "bound")));
     }
 
     [Theory] // EVT-08
@@ -197,6 +198,18 @@ public sealed class PollEventsTests : IAsyncLifetime
             var at = _app.Time.GetUtcNow() - ago;
             return db.SecurityEvents.Where(e => e.Cursor >= from && e.Cursor <= to).ExecuteUpdateAsync(set => set.SetProperty(e => e.ExpiresAt, at));
         });
+    }
+
+    [Fact] // And what doesn't concern it is kept for nobody.
+    public async Task Neither_is_it_gone_for_one_that_hears_of_its_own_tokens_alone()
+    {
+        for (var i = 0; i < 4; i++) await EndAsync();
+        await _app.DbAsync(db => db.SecurityEvents.Where(e => e.Cursor == 3).ExecuteUpdateAsync(set => set.SetProperty(e => e.Audiences, "bound-api")));
+        await Feed.PollAsync(_app, new { returnImmediately = true }, "bound");
+        await _app.DbAsync(db => db.SecurityEvents.ExecuteUpdateAsync(set => set.SetProperty(e => e.ExpiresAt, _app.Time.GetUtcNow() - TimeSpan.FromHours(2))));
+        await _app.Get<HourlySweep>().RunOnceAsync(CancellationToken.None);
+        Assert.Equal([3, 4], await _app.DbAsync(db => db.SecurityEvents.Select(e => e.Cursor).Order().ToListAsync()));
+        Assert.Equal(2, await _app.DbAsync(db => db.FeedReaders.Select(r => r.Applied).SingleAsync()));
     }
 
     private sealed class Twin : SaveChangesInterceptor

@@ -54,7 +54,7 @@ internal static class EventsModule
     }
 
     // An hour of grace for whoever was away, a day for an instance, a month for the place of one that polls.
-    // What a receiver isn't done with stays while we try, however old; what one that polls and hears all isn't done with, for a day. The mark goes first: a reader may start over too early, never too late.
+    // What a receiver isn't done with stays while we try, however old; what one that polls isn't done with, for a day. The mark goes first: a reader may start over too early, never too late.
     private static async Task PruneAsync(AppDb db, DateTimeOffset now, CancellationToken ct)
     {
         var horizon = now - TimeSpan.FromHours(1);
@@ -62,7 +62,7 @@ internal static class EventsModule
         await db.ForgetAsync(db.FeedReaders.Where(r => r.ContactAt < month || (r.ContactAt < day && r.Instance != FeedReader.Poll)).OrderBy(r => r.ContactAt), ct);
         if (await db.SecurityEvents.Where(e => e.ExpiresAt < horizon).MaxAsync(e => (long?)e.Cursor, ct) is not { } last) return;
         if (await db.PushPositions.Where(p => p.FailingSince > day).MinAsync(p => (long?)p.Cursor, ct) is { } wanted) last = Math.Min(last, wanted);
-        if (await db.FeedReaders.Where(r => r.Instance == FeedReader.Poll && r.Audience == null && r.ContactAt > day && r.Applied < last).MinAsync(r => (long?)r.Applied, ct) is { } applied)
+        if (await db.FeedReaders.Where(r => r.Instance == FeedReader.Poll && r.ContactAt > day && r.Applied < last).MinAsync(r => (long?)r.Applied, ct) is { } applied)
             last = Math.Max(applied, await db.SecurityEvents.Where(e => e.ExpiresAt < day && e.Cursor <= last).MaxAsync(e => (long?)e.Cursor, ct) ?? 0);
         await using (var turn = await db.BeginWriteAsync(ct))
         {

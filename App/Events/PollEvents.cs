@@ -183,13 +183,12 @@ internal sealed partial class PollEvents(
 
     private async Task AdvanceAsync(FeedReader reader, CallingService service, List<LoggedEvent> named, CancellationToken ct)
     {
-        if (named.Count == 0) return;
         var ahead = AheadOf(reader);
         ahead.UnionWith(named.Select(e => e.Cursor));
-        var (from, last) = (reader.Applied, ahead.Max);
-        var rows = await db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > from && e.Cursor <= last).OrderBy(e => e.Cursor).ToListAsync(ct);
+        // Also past what doesn't concern it, at most so many at once: or the log would be kept for its sake.
+        var (from, last, most) = (reader.Applied, Math.Max(ahead.Max, feed.Newest), ahead.Count + Most);
         var applied = from;
-        foreach (var row in rows)
+        await foreach (var row in db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > from && e.Cursor <= last).OrderBy(e => e.Cursor).Take(most).AsAsyncEnumerable().WithCancellation(ct))
         {
             if (text.Concerns(row, service.Audience) && !ahead.Contains(row.Cursor)) break;
             applied = row.Cursor;
