@@ -7,6 +7,7 @@ using App.Sessions;
 using App.Tests.Events;
 using App.Tests.OAuth;
 using App.Tests.Ops;
+using App.Tests.Push;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 
@@ -123,6 +124,35 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(second));
 
         async Task<HttpStatusCode> StatusAsync(TestUser user) => (await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).StatusCode;
+    }
+
+    [Fact] // A heartbeat says that nothing older is missing: who hears none knows, after a while, that it may be behind.
+    public async Task While_the_disk_refuses_nobody_is_told_what_another_process_has_written_nor_that_there_is_nothing()
+    {
+        await using var app = TestApp.Start();
+        var (feed, log, session) = (app.Get<EventFeed>(), Path.Combine(app.Folder, "gatehouse.db-wal"), Guid.NewGuid());
+        await using var other = new SqliteConnection($"Data Source={Path.Combine(app.Folder, "gatehouse.db")};Pooling=False");
+        await other.OpenAsync();
+        await app.SignUpAsync();
+        await using var write = other.CreateCommand();
+        write.CommandText = "BEGIN IMMEDIATE; UPDATE EventCounter SET Value = Value + 1";
+        await write.ExecuteNonQueryAsync();
+        var before = feed.Newest;
+        File.Move(log, log + ".away");
+        Directory.CreateDirectory(log);
+
+        write.CommandText = $"INSERT INTO SecurityEventLog (Cursor, Id, Type, OccurredAt, ExpiresAt, UserId, SessionId, Reason) VALUES ((SELECT Value FROM EventCounter), @id, '{EventTypes.SessionRevoked}', @at, @at, @id, @session, 'sign-out'); COMMIT";
+        write.Parameters.AddWithValue("@id", Guid.NewGuid());
+        write.Parameters.AddWithValue("@session", session);
+        write.Parameters.AddWithValue("@at", app.Time.GetUtcNow().AddMinutes(6).UtcTicks);
+        await write.ExecuteNonQueryAsync();
+        await Wait.UntilAsync(() => app.Log.Lines.Any(line => line.Contains("the disk doesn't take its newest entries", StringComparison.Ordinal)));
+        Assert.True(app.Get<RevocationIndex>().IsRevoked(session)); // here at once, which harms nobody
+        Assert.Equal(before, feed.Newest);
+
+        Directory.Delete(log);
+        File.Move(log + ".away", log);
+        await Wait.UntilAsync(() => feed.Newest == before + 1);
     }
 
     [Fact]

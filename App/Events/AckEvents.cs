@@ -39,7 +39,7 @@ internal sealed class AckEvents(EventFeed feed, FeedContacts contacts)
 
     public async Task<bool> TryAsync(CallingService service, string instance, long cursor, CancellationToken ct)
     {
-        if (cursor > feed.Newest && cursor > (await feed.MarksAsync(ct)).Newest) return false;
+        if (cursor > feed.Newest && cursor > await feed.GivenOutAsync(ct)) return false;
         contacts.Applied(service, instance, cursor);
         return true;
     }

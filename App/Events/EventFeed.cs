@@ -17,6 +17,8 @@ internal sealed class EventFeed(IServiceScopeFactory scopes)
     /// <summary>By how much cursors are moved on in an older copy of a database, whose readers may know any of those since. A multiple of what is kept, so that the order in memory stays.</summary>
     public const long Leap = 1L << 30;
 
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
     private readonly Lock _turn = new();
     private readonly FeedEntry?[] _ring = new FeedEntry?[Kept];
     private readonly Dictionary<long, LoggedEvent> _early = [];
@@ -109,14 +111,24 @@ internal sealed class EventFeed(IServiceScopeFactory scopes)
         return rows.ConvertAll(e => Find(e.Cursor) ?? new FeedEntry(e));
     }
 
-    /// <summary>How far the log has been given out, and how far it may be gone, by the database.</summary>
-    public async Task<(long Newest, long PrunedTo)> MarksAsync(CancellationToken ct)
+    /// <summary>How far the log has been given out, by the database.</summary>
+    public async Task<long> GivenOutAsync(CancellationToken ct)
+    {
+        await using var scope = scopes.CreateAsyncScope();
+        return (await scope.ServiceProvider.GetRequiredService<AppDb>().EventCounter.AsNoTracking().SingleAsync(ct)).Value;
+    }
+
+    /// <summary>The same, with how far it may be told on and how far it may be gone. Where the disk doesn't take the rest within a second, it is told later.</summary>
+    public async Task<(long GivenOut, long Told, long PrunedTo)> MarksAsync(CancellationToken ct)
     {
         await using var scope = scopes.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<AppDb>();
         var counter = await db.EventCounter.AsNoTracking().SingleAsync(ct);
-        var told = counter.Value <= Newest || await WriteTransaction.FlushAsync(db);
-        return (told ? counter.Value : Newest, counter.PrunedTo);
+        if (counter.Value <= Newest) return (counter.Value, counter.Value, counter.PrunedTo);
+        var flush = WriteTransaction.FlushAsync(db);
+        await ((Task)flush).WaitAsync(Patience, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        ct.ThrowIfCancellationRequested();
+        return (counter.Value, flush is { IsCompletedSuccessfully: true, Result: true } ? counter.Value : Newest, counter.PrunedTo);
     }
 
     private void Pass(LoggedEvent entry)

@@ -43,6 +43,7 @@ internal sealed partial class FollowLog(
     private long _lastBeat;
     private bool _failing;
     private bool _apart;
+    private volatile bool _untold;
 
     /// <summary>Reads every revocation still in force, also if the clock should be ahead now. Must have returned before the first request is accepted.</summary>
     public async Task LoadAsync(CancellationToken ct)
@@ -90,13 +91,16 @@ internal sealed partial class FollowLog(
             try
             {
                 await CatchUpAsync(stoppingToken);
-                _failing = false;
-                Beat();
+                if (!_untold)
+                {
+                    _failing = false;
+                    Beat();
+                }
+                else Lost("the disk doesn't take its newest entries");
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                if (!_failing) LogLost(e.Message);
-                _failing = true;
+                Lost(e.Message);
                 await Task.Delay(Interval, stoppingToken);
             }
         }
@@ -146,13 +150,14 @@ internal sealed partial class FollowLog(
     private async Task LookAsync(CancellationToken ct)
     {
         var began = Moment.Now(time);
+        long givenOut;
         await using (var scope = scopes.CreateAsyncScope())
         {
             var db = scope.ServiceProvider.GetRequiredService<AppDb>();
             // What this process has opened can still be read, though nobody else writes to it any more.
             if (db.IsSqlite && SharedSync.IsGone(db.Database.GetDbConnection().DataSource)) throw new FileNotFoundException("The file of the database is gone.");
             // Before the rows: what is given out by now is either read below or has been pruned.
-            var givenOut = await GivenOut(db, ct);
+            givenOut = await GivenOut(db, ct);
             var news = new List<LoggedEvent>();
             await foreach (var entry in After(db, feed.Newest).WithCancellation(ct))
             {
@@ -167,6 +172,7 @@ internal sealed partial class FollowLog(
 
         // Of a disk that hangs nobody hears here: what is read is known, and whoever wrote it is waiting, too.
         await _telling.WaitAsync(Patience, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _untold = givenOut > feed.Newest;
         var now = time.GetTimestamp();
         if (time.GetElapsedTime(_lastSweep, now) < BetweenSweeps) return;
         _lastSweep = now;
@@ -189,7 +195,13 @@ internal sealed partial class FollowLog(
         _apart = ahead > Apart;
     }
 
-    // Only after the log was read: a heartbeat says that nothing older is missing.
+    private void Lost(string cause)
+    {
+        if (!_failing) LogLost(cause);
+        _failing = true;
+    }
+
+    // Only after the log was read and told: a heartbeat says that nothing older is missing.
     private void Beat()
     {
         if (_lastBeat != 0 && Stopwatch.GetElapsedTime(_lastBeat) < BetweenBeats) return;
@@ -221,7 +233,7 @@ internal sealed partial class FollowLog(
         public static Moment Now(TimeProvider time) => new(time.GetTimestamp(), time.GetUtcNow());
     }
 
-    [LoggerMessage(2501, LogLevel.Warning, "The event log can't be read; revocations of other replicas wait: {Cause}")]
+    [LoggerMessage(2501, LogLevel.Warning, "The event log can't be read or told on; revocations wait: {Cause}")]
     private partial void LogLost(string cause);
 
     [LoggerMessage(2502, LogLevel.Warning, "The clock of another replica is {Seconds:0} s ahead of this one's: past 10 s, two tabs that renew at once are taken for a thief and signed out. Let NTP set both")]

@@ -129,7 +129,7 @@ internal sealed partial class RedisStream(EventOptions options, EventFeed feed, 
     // Another replica's entry may be there before this one has read it; one that the database doesn't know is another database's.
     private async Task CompareAsync(long position, CancellationToken ct)
     {
-        var ahead = position > feed.Newest && position > (await feed.MarksAsync(ct)).Newest;
+        var ahead = position > feed.Newest && position > await feed.GivenOutAsync(ct);
         if (ahead && !_saidAhead) Ahead(options.RedisStream, position);
         _saidAhead = ahead;
         _answers = !ahead;

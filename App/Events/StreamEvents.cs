@@ -76,10 +76,10 @@ internal sealed partial class StreamEvents(
     private async Task RunAsync(HttpContext http, CallingService service, string instance, long? given, CancellationToken ct)
     {
         // Before the first byte: if the database is away, the answer is a problem and no empty stream.
-        var (newest, prunedTo) = await feed.MarksAsync(ct);
+        var (newest, told, prunedTo) = await feed.MarksAsync(ct);
         var position = given is { } known && known >= prunedTo && known <= newest ? known : (long?)null;
         // By the database's mark, not by this process' own, which may lag: what another replica wrote meanwhile belongs to the snapshot.
-        var cursor = position ?? newest;
+        var cursor = position ?? told;
         contacts.Began(service, instance);
 
         http.Response.ContentType = EventStream;
