@@ -48,6 +48,23 @@ public sealed class GuessesInSessionTests : IAsyncLifetime
         await _app.SignInAsync(owner);
     }
 
+    [Theory] // Nor are there more than a hundred where many come at once
+    [InlineData("password")]
+    [InlineData("code")]
+    public async Task Of_ten_at_once_the_hundredth_is_the_last_that_is_judged(string what)
+    {
+        var stolen = await _app.SignUpAsync();
+        await ProveAsync(stolen, what);
+        await CountedAsync(1, 98);
+        await YesterdayAsync();
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => ProveAsync(stolen, what)));
+        Assert.Equal(2, answers.Count(answer => answer.StatusCode == HttpStatusCode.BadRequest));
+        Assert.All(answers, answer => Assert.Contains(answer.StatusCode, new[] { HttpStatusCode.BadRequest, HttpStatusCode.TooManyRequests, HttpStatusCode.Unauthorized }));
+        Assert.Null(await _app.WhoAmIAsync(bearer: stolen.AccessToken));
+        await CountedAsync(100, 100);
+    }
+
     [Fact]
     public async Task A_right_one_begins_the_row_anew_whichever_door_took_it()
     {

@@ -49,9 +49,10 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, RevokeSessions 
     });
 
     /// <summary>Asks leave for one guess. Whoever gets it owes one of the three verdicts below.</summary>
+    /// <param name="session">In which it is made; null at sign-in.</param>
     /// <returns>Null to go ahead; otherwise how long to wait.</returns>
     /// <exception cref="HashingBusyException">Others' guesses for this address have been under way for too long.</exception>
-    public async Task<TimeSpan?> ReserveAsync(string address, CancellationToken ct)
+    public async Task<TimeSpan?> ReserveAsync(string address, CancellationToken ct, Guid? session = null)
     {
         var key = KeyOf(address);
         for (var look = 0; look < MostLooks; look++)
@@ -59,9 +60,17 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, RevokeSessions 
             // Once locked, a burst is refused by this look, which waits for nobody.
             var seen = await db.FindGuessesAsync(key, ct);
             if (Wait(seen) is { } wait) return wait;
-            if (!HasRoom(seen)) await Task.Delay(Pace, ct);
+            var there = await InARowAsync(address, session, ct);
+            if (there >= MostInARow)
+            {
+                // Whoever counted the hundredth may have been killed before they ended it.
+                await EndAsync(session!.Value);
+                return ForGood;
+            }
+
+            if (!HasRoom(seen, there)) await Task.Delay(Pace, ct);
             // Nobody has been told anything yet, so this one needn't wait for the disk; the verdict does.
-            else if (await ChangeAsync(key, TakePlace, flushed: false, ct)) return null;
+            else if (await ChangeAsync(key, async seen => TakePlace(seen, await InARowAsync(address, session, ct)), flushed: false, ct)) return null;
         }
 
         throw new HashingBusyException(Pace * MostLooks);
@@ -70,13 +79,15 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, RevokeSessions 
     /// <summary>The guess was wrong.</summary>
     public async Task CountWrongAsync(string address, WrongGuess guess)
     {
+        // In the session first, whose hundredth is the last: its place is given back once it is counted there.
+        var there = guess.SessionId is { } session ? await CountInSessionAsync(address, session, guess) : 0;
         // Also when the caller has gone: a guess that was judged counts.
-        while (!await ChangeAsync(KeyOf(address), seen => CountFailure(seen, guess), flushed: true, CancellationToken.None, next => TellAsync(next, guess)))
+        while (!await ChangeAsync(KeyOf(address), seen => new(CountFailure(seen, guess)), flushed: true, CancellationToken.None, next => TellAsync(next, guess)))
         {
             // Somebody else's verdict came between; on SQLite that can't happen, elsewhere one of them always gets through.
         }
 
-        if (guess.SessionId is { } session) await CountInSessionAsync(address, session, guess);
+        if (there >= MostInARow) await EndAsync(guess.SessionId!.Value);
     }
 
     /// <summary>Whether whoever guesses now would be told to wait.</summary>
@@ -113,16 +124,16 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, RevokeSessions 
         }
     }
 
-    private bool HasRoom(GuessLimit? seen)
+    private bool HasRoom(GuessLimit? seen, int inSession)
     {
         var (failures, pending) = (FailuresOf(seen), PendingOf(seen));
         // Beyond the tenth, one at a time: each may lock.
-        return failures + pending < Math.Max(Allowed, failures + 1) && (seen?.InARow ?? 0) + pending < MostInARow;
+        return failures + pending < Math.Max(Allowed, failures + 1) && Math.Max(seen?.InARow ?? 0, inSession) + pending < MostInARow;
     }
 
-    private GuessLimit? TakePlace(GuessLimit? seen)
+    private GuessLimit? TakePlace(GuessLimit? seen, int inSession)
     {
-        if (Wait(seen) is not null || !HasRoom(seen)) return null;
+        if (Wait(seen) is not null || !HasRoom(seen, inSession)) return null;
         var now = time.GetUtcNow();
         var next = seen ?? new GuessLimit { LastAt = now };
         (next.Failures, next.Locks) = (FailuresOf(seen), LocksOf(seen));
@@ -141,26 +152,30 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, RevokeSessions 
         return next;
     }
 
-    // A row beside the other's, whose locks end: what was right elsewhere is no excuse for what is guessed here. Where a process is killed
-    // before it ends the session, the next wrong one does.
-    private async Task CountInSessionAsync(string address, Guid session, WrongGuess guess)
+    // A row beside the other's, whose locks end: what was right elsewhere is no excuse for what is guessed here.
+    private async Task<int> CountInSessionAsync(string address, Guid session, WrongGuess guess)
     {
         var inARow = 0;
         while (!await ChangeAsync(KeyOf(InSession(address, session)), Count, flushed: true, CancellationToken.None, TellFirstAsync))
         {
         }
 
-        if (inARow >= MostInARow) await revoke.RunAsync(s => s.Id == session, Causes.TooManyGuesses, CancellationToken.None);
+        return inARow;
 
-        GuessLimit Count(GuessLimit? seen)
+        ValueTask<GuessLimit?> Count(GuessLimit? seen)
         {
             var next = seen ?? new GuessLimit();
             (next.LastAt, inARow) = (time.GetUtcNow(), ++next.InARow);
-            return next;
+            return new(next);
         }
 
         Task TellFirstAsync(GuessLimit next) => next.InARow == 1 ? TellAsync(RefusedInSession, guess, guess.Method) : Task.CompletedTask;
     }
+
+    private async Task<int> InARowAsync(string address, Guid? session, CancellationToken ct) =>
+        session is { } id ? (await db.FindGuessesAsync(KeyOf(InSession(address, id)), ct))?.InARow ?? 0 : 0;
+
+    private async Task EndAsync(Guid session) => await revoke.RunAsync(s => s.Id == session, Causes.TooManyGuesses, CancellationToken.None);
 
     private static string InSession(string address, Guid session) => $"{address} in {session}";
 
@@ -191,12 +206,12 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, RevokeSessions 
     private static TimeSpan LockAfter(int locks) => locks >= 6 ? LongestLock : FirstLock * (1 << locks);
 
     // Looked at as the writer: where there is only one at a time, nobody comes between; elsewhere the version tells.
-    private async Task<bool> ChangeAsync(string key, Func<GuessLimit?, GuessLimit?> change, bool flushed, CancellationToken ct, Func<GuessLimit, Task>? also = null)
+    private async Task<bool> ChangeAsync(string key, Func<GuessLimit?, ValueTask<GuessLimit?>> change, bool flushed, CancellationToken ct, Func<GuessLimit, Task>? also = null)
     {
         await using var transaction = await db.BeginWriteAsync(ct);
         var seen = await db.FindGuessesAsync(key, ct);
         var version = seen?.Version ?? 0;
-        if (change(seen) is not { } next) return false;
+        if (await change(seen) is not { } next) return false;
         (next.Key, next.Version) = (key, version + 1);
         // It looks at the person: before this row is held, for which somebody who holds theirs may wait.
         if (also is not null) await also(next);
