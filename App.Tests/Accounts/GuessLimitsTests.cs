@@ -283,7 +283,9 @@ public sealed class GuessLimitsTests : IAsyncLifetime
     private async Task LockedAsync(string email, int seconds, string password = Wrong)
     {
         using var answer = await GuessAsync(email, password);
-        await Answers.AssertProblemAsync(answer, 429, "Too many attempts. Try again later.");
+        await Answers.AssertProblemAsync(answer, 429, seconds == (int)GuessLimits.ForGood.TotalSeconds
+            ? "Too many wrong attempts in a row: trying again later doesn't help. Use another way to sign in."
+            : "Too many attempts. Try again later.");
         Assert.Equal(seconds.ToString(CultureInfo.InvariantCulture), Assert.Single(answer.Headers.GetValues("Retry-After")));
         Assert.Empty(Answers.CookieLines(answer));
     }

@@ -43,6 +43,7 @@ public sealed class ConnectPageTests : IAsyncLifetime
             var settings = new RecipeSettings(TestApp.Issuer, "<host and port of Gatehouse>", audience, "orders", "session", "session_refresh", "device");
             for (var i = 0; i < recipe.Files.Count; i++) Assert.Equal(Recipes.Fill(recipe, recipe.Files[i], settings), page.QuerySelector($"#file-{i}")!.TextContent);
             Assert.All(page.QuerySelectorAll("[data-copy]"), b => Assert.True(b.HasAttribute("hidden") && page.GetElementById(b.GetAttribute("data-copy")!) is not null));
+            Assert.Equal(recipe.NoticesOnlyAtExpiry, page.Body!.TextContent.Contains("after 6 minutes at most", StringComparison.Ordinal));
             Assert.Equal(!recipe.IsTested, page.Body!.TextContent.Contains("Our tests don’t run this.", StringComparison.Ordinal));
             // The built-in gateway alone looks again while an answer is under way.
             Assert.Equal(recipe.Trust == TrustMode.Gateway && !recipe.IsBuiltIn, page.Body.TextContent.Contains("outlives the session unless orders ends it", StringComparison.Ordinal));

@@ -34,7 +34,7 @@ public sealed class DrillPageTests : IAsyncLifetime
         var begun = await PageAsync(answer.Location());
         // The same rows as before, so that nothing moves.
         Assert.Equal(Bars(before).Select(b => b.Name), Bars(begun).Select(b => b.Name));
-        Assert.Contains("0 of 2 services refuse it so far.", begun.QuerySelector(".drill")!.TextContent, StringComparison.Ordinal);
+        Assert.Contains("Refusing it so far: 0 of 2 services.", begun.QuerySelector(".drill")!.TextContent, StringComparison.Ordinal);
 
         _app.Time.Advance(TimeSpan.FromMilliseconds(34));
         await AckAsync("orders", 2, "a");
@@ -103,7 +103,7 @@ public sealed class DrillPageTests : IAsyncLifetime
     [InlineData("Every service in contact refuses it. How long that took can’t be said any more.", 100, "billing applied")]
     [InlineData("No service was in contact, so there was nobody to time. Not in contact, and not waited for: shop.", 1, "shop silent", "orders left")]
     [InlineData("Waiting for billing.", 1, "billing waiting 1")]
-    [InlineData("1 of 2 services refuse it so far.", 1, "billing waiting 1", "orders applied 0.01")]
+    [InlineData("Refusing it so far: 1 of 2 services.", 1, "billing waiting 1", "orders applied 0.01")]
     [InlineData("billing hasn’t answered after 5 s: it is 12 s behind.", 6, "billing waiting 12", "orders applied 0.01")]
     [InlineData("shop and billing haven’t answered after 5 s; the farthest is 12 s behind.", 6, "billing waiting 6", "shop waiting 12", "orders applied 0.01")]
     [InlineData("shop, billing and 1 more haven’t answered after 5 s; the farthest is 12 s behind.", 6, "a waiting 6", "billing waiting 7", "shop waiting 12")]

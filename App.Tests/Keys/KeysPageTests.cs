@@ -44,8 +44,8 @@ public sealed class KeysPageTests : IAsyncLifetime
         Assert.Contains(TestApp.Issuer + "/.well-known/jwks.json", page.QuerySelector(".facts")!.TextContent, StringComparison.Ordinal);
         Assert.Contains("after 30 days, next in 27 days", page.QuerySelector(".facts")!.TextContent, StringComparison.Ordinal);
         Assert.Equal([first, second], Names(page));
-        Says(page, first, "Current", "Signs every new token.", "Began to sign 3 days ago", "Is replaced in 27 days");
-        Says(page, second, "Next", "Will sign in 27 days");
+        Says(page, first, "Current", "Signs every new token.", "Began to sign 3 days ago", "Will be replaced in 27 days");
+        Says(page, second, "Next", "Takes over in 27 days");
         Assert.NotNull(page.QuerySelector(".empty"));
 
         await PostAsync("rotate", ("seen", first));
@@ -54,7 +54,7 @@ public sealed class KeysPageTests : IAsyncLifetime
         await AdvanceAsync(TimeSpan.FromMinutes(10));
         page = await PageAsync();
         Assert.Equal([second, await IdAsync(SigningKeyState.Next), first, third], Names(page));
-        Says(page, first, "Retired", "Still verified", "Retired 10 minutes ago", "Leaves the key set in 50 minutes");
+        Says(page, first, "Retired", "Its tokens are still accepted", "Retired 10 minutes ago", "Leaves the key set in 50 minutes");
         Says(page, third, "Revoked", "Every token of it is refused", "Revoked 10 minutes ago");
         Assert.Null(Row(page, third).QuerySelector("dialog"));
         Assert.Null(page.QuerySelector(".empty"));

@@ -73,7 +73,7 @@ public sealed partial class ChangeEmailTests : IAsyncLifetime
         await ChangeAsync(user, "new@example.test");
         var undo = TestMail.LinkIn(await _app.Mail.LastToAsync(user.Email));
         var kept = await (await PageForms.SignUpAsync(_app, user.Email, TestApp.Password)).PageAsync();
-        Assert.Contains("kept for its owner", kept.Faults().Single(), StringComparison.Ordinal);
+        Assert.Contains("its owner can have it back for a week after the change", kept.Faults().Single(), StringComparison.Ordinal);
         // Seven days of ticks would take most of a minute: the link is aged instead of the clock.
         Assert.Equal(_app.Time.GetUtcNow().AddDays(7), await _app.DbAsync(db => db.Set<OneTimeLink>().Where(l => l.Holds != null).Select(l => l.ExpiresAt).SingleAsync()));
         await _app.DbAsync(db => db.Set<OneTimeLink>().ExecuteUpdateAsync(set => set.SetProperty(l => l.ExpiresAt, _app.Time.GetUtcNow())));

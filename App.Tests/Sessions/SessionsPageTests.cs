@@ -38,6 +38,15 @@ public sealed class SessionsPageTests
         Assert.Null(page.QuerySelector(".list button"));
     }
 
+    [Fact] // A token of five minutes is taken for half a minute longer, as clocks differ.
+    public async Task What_it_promises_at_the_latest_is_when_the_last_token_is_refused()
+    {
+        await using var app = TestApp.Start();
+        var user = await app.SignUpAsync();
+        var page = await (await app.SendAsync(HttpMethod.Get, "/account/sessions", cookies: user.Cookies)).PageAsync();
+        Assert.Contains("within 6 minutes at the latest", page.QuerySelector("main")!.TextContent, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Ending_one_ends_that_one()
     {

@@ -92,10 +92,11 @@ public static class Problems
 
     public static ProblemHttpResult NotFound() => Create(404, new Fault("Not Found"));
 
-    public static ProblemHttpResult TooManyRequests(HttpContext http, TimeSpan wait)
+    /// <param name="forGood">No wait ends it: whoever came again when they are told to would come for nothing, each time.</param>
+    public static ProblemHttpResult TooManyRequests(HttpContext http, TimeSpan wait, bool forGood = false)
     {
         RetryAfter(http, wait);
-        return Create(429, new Fault("Too many attempts. Try again later."));
+        return Create(429, new Fault(forGood ? "Too many wrong attempts in a row: trying again later doesn't help. Use another way to sign in." : "Too many attempts. Try again later."));
     }
 
     /// <summary>Behind the gateway there is a service that nobody has connected: coming again is of no use until an operator has.</summary>
