@@ -66,7 +66,7 @@ public sealed class SignInPageTests
     {
         await using var app = TestApp.Start();
         var page = await (await app.SignInAsync("<b>nobody", "")).PageAsync();
-        Assert.Equal(["That isn’t an e-mail address. One looks like ada@example.com.", "Give your password."], page.Faults());
+        Assert.Equal(["That isn’t an e-mail address. One looks like ada@example.com.", "Enter your password."], page.Faults());
         foreach (var field in new[] { "email", "password" })
         {
             var input = page.QuerySelector($"input[name={field}]")!;
@@ -84,7 +84,7 @@ public sealed class SignInPageTests
     {
         await using var app = TestApp.Start();
         var page = await (await app.PostFormAsync(path, form, [new(field, " ")])).PageAsync();
-        Assert.Equal("Give an e-mail address.", page.Faults().First());
+        Assert.Equal("Enter an e-mail address.", page.Faults().First());
     }
 
     [Fact]

@@ -38,7 +38,7 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Theory]
-    [InlineData("en", "This page is for admins", "none any more")]
+    [InlineData("en", "This page is for admins", "or is no longer one")]
     [InlineData("de", "Diese Seite ist für Admins", "keiner mehr")]
     public async Task Who_is_no_admin_any_more_is_told_so_and_what_to_do(string language, string title, string said)
     {
@@ -203,7 +203,7 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
         var path = $"/admin/users/{user.Id}";
         Assert.Contains("an admin now", (await PostAsync(admin, path, "grant")).QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.OK, (await _app.SendAsync(HttpMethod.Get, "/admin/users", cookies: (await _app.SignInAsync(user)).Cookies)).StatusCode);
-        Assert.Contains("no admin", (await PostAsync(admin, path, "withdraw")).QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
+        Assert.Contains("no longer an admin", (await PostAsync(admin, path, "withdraw")).QuerySelector(".notice")!.TextContent, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.Forbidden, (await _app.SendAsync(HttpMethod.Get, "/admin/users", cookies: (await _app.SignInAsync(user)).Cookies)).StatusCode);
         var own = await PageAsync(admin, $"/admin/users/{admin.Id}");
         foreach (var act in new[] { "lock", "withdraw" })
@@ -296,7 +296,7 @@ public sealed class OperatorPagesTests(SharedApp shared) : IClassFixture<SharedA
 
         foreach (var none in new[] { "&from=2026-01-02", "&to=2025-12-31" }) Assert.NotNull((await Of(none)).QuerySelector(".empty"));
         Assert.Equal([("text", "2026-01-01T00:00:00Z"), ("date", "")], Typed(await Of("&from=2026-01-01T00:00:00Z&to=")));
-        foreach (var (wrong, typed, said) in new[] { ("&from=yesterday&to=2026-01-01", "yesterday", "no date"), ("&from=2026-01-02&to=2026-01-01", "2026-01-02", "after the last") })
+        foreach (var (wrong, typed, said) in new[] { ("&from=yesterday&to=2026-01-01", "yesterday", "isn’t a date"), ("&from=2026-01-02&to=2026-01-01", "2026-01-02", "after the last") })
         {
             var answer = await app.SendAsync(HttpMethod.Get, path + wrong, cookies: admin.Cookies);
             var page = await answer.PageAsync();

@@ -23,7 +23,7 @@ public sealed class StartResetTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Equal(user.Email, await _app.WhoAmIAsync(cookies: user.Cookies)); // nothing has changed yet
 
         var letter = await _app.Mail.LastToAsync(user.Email);
-        Assert.Contains("An administrator has this letter sent to you", letter.Text, StringComparison.Ordinal);
+        Assert.Contains("An administrator had this e-mail sent to you", letter.Text, StringComparison.Ordinal);
         Assert.DoesNotContain("most likely you", letter.Text, StringComparison.Ordinal);
         Assert.StartsWith("/account/reset?token=", TestMail.LinkIn(letter), StringComparison.Ordinal);
         var reset = await _app.SendAsync(HttpMethod.Post, "/api/users/reset", json: new { token = TestMail.TokenIn(letter), password = "seven quiet harbours dreaming" });
@@ -53,7 +53,7 @@ public sealed class StartResetTests(SharedApp shared) : IClassFixture<SharedApp>
 
         var problem = await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Post, Path(user), admin.AccessToken), 409);
         Assert.Equal("enough_letters", problem.GetProperty("code").GetString());
-        Assert.Contains("Three such letters", Assert.Single((await PostAsync(admin, user, HttpStatusCode.BadRequest)).Faults()), StringComparison.Ordinal);
+        Assert.Contains("Three such e-mails", Assert.Single((await PostAsync(admin, user, HttpStatusCode.BadRequest)).Faults()), StringComparison.Ordinal);
         _app.Time.Advance(TimeSpan.FromHours(1));
         await _app.ExpectAsync(HttpStatusCode.Accepted, await _app.SignInAsync(admin), HttpMethod.Post, Path(user));
     }

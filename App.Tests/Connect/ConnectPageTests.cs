@@ -120,15 +120,15 @@ public sealed class ConnectPageTests : IAsyncLifetime
         await using var replica = _app.StartReplica(Callers.Settings);
         Assert.Contains("Waiting for the first call from orders", State(await LookAsync(Page)), StringComparison.Ordinal);
         await _app.IntrospectAsync("x");
-        Assert.Contains("Seen. orders has called, and is known here. Last heard of just now", State(await LookAsync(Page)), StringComparison.Ordinal);
+        Assert.Contains("Seen. orders has called, and is known here. Last heard from just now", State(await LookAsync(Page)), StringComparison.Ordinal);
 
         await WrittenAsync("orders");
         var there = await (await replica.SendAsync(HttpMethod.Get, Page, cookies: _admin.Cookies)).PageAsync();
         Assert.Contains("Seen. orders has called", State(there), StringComparison.Ordinal);
         // The list says the same.
         var list = await (await replica.SendAsync(HttpMethod.Get, "/services", cookies: _admin.Cookies)).PageAsync();
-        Assert.Contains("Last heard of just now", Of("orders"), StringComparison.Ordinal);
-        Assert.DoesNotContain("Last heard of", Of("billing"), StringComparison.Ordinal);
+        Assert.Contains("Last heard from just now", Of("orders"), StringComparison.Ordinal);
+        Assert.DoesNotContain("Last heard from", Of("billing"), StringComparison.Ordinal);
 
         string Of(string id) => list.QuerySelector($".list a[href='/services/{id}']")!.Closest("li")!.TextContent.Trim();
     }
@@ -170,7 +170,7 @@ public sealed class ConnectPageTests : IAsyncLifetime
         Assert.Contains("Wir warten auf den ersten Aufruf von orders", State(page), StringComparison.Ordinal);
         _app.Time.Advance(TimeSpan.FromMinutes(7.5));
         var token = await (await _app.PostFormAsync("/tools/token", "inspect", [new("token", _admin.AccessToken)], "language=de")).PageAsync();
-        Assert.Equal("Abgewiesen. Es ist vor 2 Minuten abgelaufen. Seine Signatur wurde nicht mehr angesehen.", token.QuerySelector("main .notice")!.TextContent);
+        Assert.Equal("Abgewiesen. Es ist vor 2 Minuten abgelaufen. Seine Signatur wurde nicht geprüft.", token.QuerySelector("main .notice")!.TextContent);
     }
 
     [Theory] // UX: the brand is a setting. What is to be copied keeps the names that the files have.

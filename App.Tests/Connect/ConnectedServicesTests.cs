@@ -85,8 +85,8 @@ public sealed class ConnectedServicesTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("en", "Withdraw Orders")]
-    [InlineData("de", "Entziehen: Orders")]
+    [InlineData("en", "Withdraw access: Orders")]
+    [InlineData("de", "Zugriff entziehen: Orders")]
     public async Task Whoever_hears_the_list_knows_which_service_a_button_is_about(string language, string heard)
     {
         var ada = await _app.SignUpAsync();

@@ -74,7 +74,7 @@ public sealed class TokenPageTests : IAsyncLifetime
         await _app.ScopedAsync<SigningKeys, SigningKeys.Outcome>(keys => keys.RotateAsync(default));
         Assert.Equal("Its key: retired just now", Member(await LookAsync(user.AccessToken), "kid").Words);
         _app.Time.Advance(TimeSpan.FromHours(3));
-        Assert.Equal("Refused. It expired 2 hours ago. Its signature was not looked at any more. It is signed by a key that was retired 3 hours ago.", await SayAsync(user.AccessToken));
+        Assert.Equal("Refused. It expired 2 hours ago. Its signature wasn’t checked. It is signed by a key that was retired 3 hours ago.", await SayAsync(user.AccessToken));
 
         var late = await _app.SignInAsync(user);
         var current = _app.Get<SigningKeyRing>().Signing.Key.KeyId;

@@ -83,7 +83,7 @@ public sealed class DashboardLiveTests : IAsyncLifetime
         File.Move(file, file + ".away");
         await _app.Client.PostAsJsonAsync("/api/users/signup", new { email = "late@example.test", password = TestApp.Password });
         File.Move(file + ".away", file);
-        Assert.Equal("Ein Punkt braucht einen Blick", await _app.UntilAsync(() => cut.Find("p[role=status]").TextContent, said => said.Length > 0));
+        Assert.Equal("Ein Punkt ist zu prüfen", await _app.UntilAsync(() => cut.Find("p[role=status]").TextContent, said => said.Length > 0));
         Assert.Contains("mit 503 beantwortet", cut.Find(".notice").TextContent, StringComparison.Ordinal);
     }
 

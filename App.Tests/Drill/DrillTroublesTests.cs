@@ -80,8 +80,8 @@ public sealed class DrillTroublesTests : IAsyncLifetime
 
         await _app.DbAsync(db => db.Users.Where(u => u.Email == Account).ExecuteUpdateAsync(set => set.SetProperty(u => u.LockoutEnd, DateTimeOffset.MaxValue)));
         Assert.Equal((string[])["drill_account   "], await ProblemsAsync());
-        Assert.Contains("No <a href=\"/admin/drill\">fire drill</a> begins by itself: Drill:Account is no admin’s, or is locked.", await PageAsync("/admin"), StringComparison.Ordinal);
-        Assert.Contains("None begins by itself at the moment: Drill:Account is no admin’s, or is locked.", await PageAsync("/admin/drill"), StringComparison.Ordinal);
+        Assert.Contains("No <a href=\"/admin/drill\">fire drill</a> begins by itself: Drill:Account doesn’t belong to an admin, or is locked.", await PageAsync("/admin"), StringComparison.Ordinal);
+        Assert.Contains("None begins by itself at the moment: Drill:Account doesn’t belong to an admin, or is locked.", await PageAsync("/admin/drill"), StringComparison.Ordinal);
     }
 
     private async Task<Guid> BeginAsync(bool scheduled, params (string Word, string? Service)[] ends)

@@ -169,7 +169,7 @@ public sealed class MyDataTests : IAsyncLifetime
         var elsewhere = await TestUser.ReadAsync(_app, await _app.Client.SendAsync(request), user.Email, user.Password);
         var page = await (await _app.SendAsync(HttpMethod.Get, "/account/activity", cookies: user.Cookies)).PageAsync();
         var rows = page.QuerySelectorAll(".list > li").ToList();
-        Assert.Equal(["Signed in", "Signed in", "Account made"], rows.Select(r => r.QuerySelector("b")!.TextContent));
+        Assert.Equal(["Signed in", "Signed in", "Account created"], rows.Select(r => r.QuerySelector("b")!.TextContent));
         Assert.Contains("Firefox on Linux", rows[0].TextContent, StringComparison.Ordinal);
         Assert.Contains("This device", rows[1].TextContent, StringComparison.Ordinal);
         Assert.Null(rows[1].QuerySelector("details"));

@@ -43,7 +43,7 @@ public sealed class PushAddressTests
     public void A_URL_that_leads_inside_or_is_no_https_address_is_refused(string url) => Assert.NotNull(PushAddress.FaultOf(url, allowPrivateNetworks: false));
 
     [Fact]
-    public void Of_an_empty_one_nothing_is_said_but_that_it_is_missing() => Assert.Equal("Give the receiver’s address.", PushAddress.FaultOf("", allowPrivateNetworks: false)!.Words);
+    public void Of_an_empty_one_nothing_is_said_but_that_it_is_missing() => Assert.Equal("Enter the receiver’s address.", PushAddress.FaultOf("", allowPrivateNetworks: false)!.Words);
 
     [Theory]
     [InlineData("https://orders.example.com/events?tenant=7"), InlineData("https://8.8.8.8:8443/"), InlineData("https://[2606:4700::1]/"), InlineData("https://xn--bcher-kva.example/"), InlineData("https://notlocalhost.example/")]

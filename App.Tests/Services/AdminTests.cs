@@ -259,7 +259,7 @@ public sealed class AdminTests : IAsyncLifetime
         _app.Time.Advance(TimeSpan.FromSeconds(7));
         var page = (await (await _app.SendAsync(HttpMethod.Get, "/services/orders", cookies: admin.Cookies)).PageAsync()).QuerySelectorAll(".card").Single(c => c.QuerySelector("h2")!.TextContent == "How it keeps up with events");
         Assert.Equal("The newest event is 4. Half of the last ones were applied within 1.0 s, 99 of 100 within 3.0 s.", Line(page.QuerySelector("p")!));
-        Assert.Equal(["a Applied up to 3 1 event behind, for 7.0 s Last heard of just now", "b Applied up to 3 1 event behind, for 7.0 s Last heard of just now"], page.QuerySelectorAll("li").Select(Line));
+        Assert.Equal(["a Applied up to 3 1 event behind, for 7.0 s Last heard from just now", "b Applied up to 3 1 event behind, for 7.0 s Last heard from just now"], page.QuerySelectorAll("li").Select(Line));
 
         async Task<JsonElement> ViewAsync() => await (await _app.SendAsync(HttpMethod.Get, Api + "/orders", admin.AccessToken)).Content.ReadFromJsonAsync<JsonElement>();
 

@@ -22,7 +22,7 @@ public sealed class SignUpRequest
     /// <summary>15 to 128 characters of text, or as <c>Passwords:MinLength</c> and <c>Passwords:MaxLength</c> say, and none that is guessed first.</summary>
     [Required, MaxLength(1024)] public string Password { get; set; } = "";
 
-    /// <summary>How the person wants to be called; blank for no name.</summary>
+    /// <summary>What the person would like to be called; blank for no name.</summary>
     [MaxLength(200)] public string? Name { get; set; }
 }
 

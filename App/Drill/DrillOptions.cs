@@ -11,7 +11,7 @@ public sealed class DrillOptions : IValidatableObject
     [Description("How often a fire drill begins by itself, once over all replicas, in the name of `Drill:Account`; unset, never. Each tells every service of one more session that has ended.")]
     public TimeSpan? Every { get; set; }
 
-    [Description("The e-mail address of the admin of whom it begins and ends a session. Needed with Drill:Every.")]
+    [Description("The e-mail address of the admin in whose name it begins and ends a session. Needed with Drill:Every.")]
     public string? Account { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value.Trim(); }
 
     [Range(typeof(TimeSpan), "00:00:00.050", "00:01:00")]

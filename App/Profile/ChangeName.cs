@@ -11,7 +11,7 @@ namespace App.Profile;
 
 public sealed class ChangeNameRequest
 {
-    /// <summary>How the person wants to be called; blank for no name.</summary>
+    /// <summary>What the person would like to be called; blank for no name.</summary>
     [MaxLength(200)] public string? Name { get; set; }
 }
 

@@ -84,7 +84,7 @@ public static class Problems
     public static ProblemHttpResult SharedSecretSigns() => Create(409, new Fault("Tokens are signed with Tokens:SharedSecret. There is nothing to rotate until that setting is gone.")).WithCode("shared_secret");
 
     /// <summary>A person has been sent as many letters as anybody is in an hour. The member <c>code</c> is <c>enough_letters</c>.</summary>
-    public static ProblemHttpResult EnoughLetters() => Create(409, new Fault("Three such letters have been sent within the hour. Try again later.")).WithCode("enough_letters");
+    public static ProblemHttpResult EnoughLetters() => Create(409, new Fault("Three such e-mails have been sent in the past hour. Try again later.")).WithCode("enough_letters");
 
     public static ProblemHttpResult Forbidden() => Create(403, new Fault("Forbidden"));
 
