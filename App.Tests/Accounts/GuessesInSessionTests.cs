@@ -65,6 +65,20 @@ public sealed class GuessesInSessionTests : IAsyncLifetime
         await CountedAsync(100, 100);
     }
 
+    [Fact] // Whoever counted the hundredth was killed before they ended it: the next one does, and coming again is of no use.
+    public async Task Past_the_hundredth_a_program_is_not_told_to_come_again_later()
+    {
+        const string NoWaitHelps = "Too many wrong attempts in a row: trying again later doesn't help. Use another way to sign in.";
+        foreach (var path in new[] { "/api/account/data", "/api/sessions/current/proof" })
+        {
+            var stolen = await _app.SignUpAsync();
+            await ProveAsync(stolen, "password");
+            await _app.DbAsync(db => db.Set<GuessLimit>().Where(g => g.InARow == 1).ExecuteUpdateAsync(set => set.SetProperty(g => g.InARow, 100)));
+            await Answers.AssertProblemAsync(await _app.SendAsync(HttpMethod.Post, path, stolen.AccessToken, json: new { password = stolen.Password }), 429, NoWaitHelps);
+            Assert.Null(await _app.WhoAmIAsync(bearer: stolen.AccessToken));
+        }
+    }
+
     [Fact]
     public async Task A_right_one_begins_the_row_anew_whichever_door_took_it()
     {
