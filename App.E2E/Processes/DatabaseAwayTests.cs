@@ -21,6 +21,9 @@ public sealed class DatabaseAwayTests(ITestOutputHelper output)
     /// <summary>Two seconds, and what a busy machine adds to them.</summary>
     private static readonly TimeSpan LongestRefusal = TimeSpan.FromSeconds(2.5);
 
+    /// <summary>A machine that stands makes known tokens wait as well, which need neither database nor hash: so much of that isn't the refusal's.</summary>
+    private static readonly TimeSpan LongestStandstill = TimeSpan.FromSeconds(2);
+
     private static readonly TimeSpan LongestHealing = TimeSpan.FromSeconds(5);
 
     /// <summary>A second in CI; a minute by hand (TARGETS): <c>AWAY_SECONDS=60</c>.</summary>
@@ -140,7 +143,7 @@ public sealed class DatabaseAwayTests(ITestOutputHelper output)
         Assert.Empty(regulars.Failed);
         Assert.Empty(ledger.Failed);
         Assert.Equal(["refresh", "sign-in", "sign-out", "sign-up"], ledger.Refused.Keys.Order());
-        Assert.InRange(ledger.Slowest, TimeSpan.Zero, LongestRefusal);
+        Assert.InRange(ledger.Slowest, TimeSpan.Zero, LongestRefusal + (regulars.Slowest < LongestStandstill ? regulars.Slowest : LongestStandstill));
         foreach (var holds in ledger.Done) await holds();
         await Parallel.ForEachAsync(ledger.RefusedPeople, async (person, _) => await service.Client.IsWholeOrAbsentAsync(person));
         foreach (var visitor in visitors) await visitor.IsWholeAsync();
