@@ -9,6 +9,9 @@ namespace App.E2E.Journeys;
 [Collection(InBrowserToo.Name)]
 public sealed class LabTests(Browser browser)
 {
+    /// <summary>Milliseconds. Whoever only asks once its knowledge is too old takes three seconds and more; how soon it is in a quiet browser, others measure.</summary>
+    private const int AtOnce = 2_500;
+
     [Fact]
     public async Task The_lab_shows_what_a_call_costs_and_how_soon_each_service_notices_an_end()
     {
@@ -26,14 +29,14 @@ public sealed class LabTests(Browser browser)
 
         await ClickAsync(page, "End the session", "Asks us: refused after");
         var verdicts = await page.Locator(".verdict").AllInnerTextsAsync();
-        foreach (var verdict in verdicts.Take(3)) Assert.InRange(Milliseconds(verdict), 1, 1000);
+        foreach (var verdict in verdicts.Take(3)) Assert.InRange(Milliseconds(verdict), 1, AtOnce);
         Assert.StartsWith("let in for up to ", verdicts[3], StringComparison.Ordinal);
 
         // Told in the same words as before, so that the change is waited for as well.
         await ClickAsync(page, "Cut the feed, then end it", "Running", TimeSpan.FromSeconds(30));
         await Expect(page.Locator("p[role=status]")).ToContainTextAsync("Checks itself: refused after", new() { Timeout = 60_000 });
         verdicts = await page.Locator(".verdict").AllInnerTextsAsync();
-        foreach (var verdict in verdicts.Take(2)) Assert.InRange(Milliseconds(verdict), 1, 1000);
+        foreach (var verdict in verdicts.Take(2)) Assert.InRange(Milliseconds(verdict), 1, AtOnce);
         // It knows how old its knowledge is: not before that is too old does it ask, and then at once.
         Assert.InRange(Milliseconds(verdicts[2]), 1_500, 20_000); // a heartbeat may be five seconds old when the feed is cut
         Assert.StartsWith("let in for up to ", verdicts[3], StringComparison.Ordinal);

