@@ -81,7 +81,7 @@ internal sealed class Balancer : IAsyncDisposable
         backend gatehouse
             balance roundrobin
             option httpchk GET /health/ready
-            default-server check inter 200ms fall 1 rise 1
+            default-server check inter 200ms fall 2 rise 1
             server a 127.0.0.1:{a}
             server b 127.0.0.1:{b}
 
