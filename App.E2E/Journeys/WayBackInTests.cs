@@ -1,7 +1,6 @@
 using System.Net;
 using System.Text.RegularExpressions;
 using App.E2E.Harness;
-using Deque.AxeCore.Playwright;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
@@ -180,8 +179,7 @@ public sealed partial class WayBackInTests(Browser browser)
     {
         Assert.True(await page.EvaluateAsync<bool>("document.scrollingElement.scrollWidth <= innerWidth"), $"{name} scrolls sideways.");
         await page.PictureAsync($"{name}-Dark-360");
-        var result = await page.RunAxe();
-        Assert.True(result.Violations.Length == 0, string.Join('\n', result.Violations.Select(v => $"{v.Id}: {v.Help}: {string.Join(" | ", v.Nodes.Select(n => n.Html))}")));
+        await LooksTests.AccessibleAsync(page, name);
     }
 
     [GeneratedRegex("""href="/dev/mail/(?<id>[0-9a-f-]+)".*?<span>(?<to>[^<]+)</span>""")]
