@@ -19,7 +19,9 @@ internal static class TestRun
 
     // Below those that the system gives by itself, to connections and to whoever asks for any: what is free stays free until it is listened on, also while its
     // service is away. Above those that browsers don't call.
-    private const int FirstPort = 11_000, Ports = 5_000;
+    // A stretch of its own for each run on this machine: what one run plans with, or has killed and will start again, is free for the other.
+    private const int Ports = 500, Stretches = 10;
+    private static readonly (int FirstPort, FileStream Lock) Stretch = TakeStretch();
     private static int _ports = Random.Shared.Next(Ports);
 
     /// <summary>Swept by the last collection of the run (<see cref="LogsLast"/>).</summary>
@@ -41,12 +43,12 @@ internal static class TestRun
 
     public static string NewFolder(string name) => Directory.CreateDirectory(Path.Combine(Folder, $"{name}-{Guid.NewGuid():N}")).FullName;
 
-    /// <summary>A port that nobody listens on, and that no other caller is given in this run.</summary>
+    /// <summary>A port that nobody listens on, and that no other caller is given, in this run or in another beside it.</summary>
     public static int FreePort()
     {
         while (true)
         {
-            var port = FirstPort + ((Interlocked.Increment(ref _ports) & int.MaxValue) % Ports);
+            var port = Stretch.FirstPort + ((Interlocked.Increment(ref _ports) & int.MaxValue) % Ports);
             try
             {
                 using var listener = new TcpListener(IPAddress.Loopback, port);
@@ -58,6 +60,24 @@ internal static class TestRun
                 // Somebody's: the next one.
             }
         }
+    }
+
+    // A lock that ends with the process.
+    private static (int FirstPort, FileStream Lock) TakeStretch()
+    {
+        for (var number = 0; number < Stretches; number++)
+        {
+            try
+            {
+                return (11_000 + (number * Ports), new(Path.Combine(Path.GetTempPath(), $"gatehouse-ports-{number}"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Another run's: the next one.
+            }
+        }
+
+        throw new InvalidOperationException($"{Stretches} runs are under way on this machine.");
     }
 
     private static async Task<string> PublishAsync()
