@@ -58,9 +58,13 @@ public sealed class ConnectTests(Browser browser)
 
     private static async Task<string> CopyAsync(IPage page, string button)
     {
+        // Said for two seconds: looked for from before the press, in each frame.
+        var told = page.WaitForFunctionAsync("""
+            () => document.querySelector('p.sr[role=status]')?.textContent === 'Copied'
+              && [...document.querySelectorAll('button')].some(button => button.checkVisibility() && button.textContent === 'Copied' && button.ariaLabel === 'Copied')
+            """);
         await page.GetByRole(AriaRole.Button, new() { Name = button }).ClickAsync();
-        await Expect(page.GetByRole(AriaRole.Button, new() { Name = "Copied" })).ToBeVisibleAsync();
-        await Expect(page.Locator("p.sr[role=status]")).ToHaveTextAsync("Copied");
+        await told;
         return await page.EvaluateAsync<string>("navigator.clipboard.readText()");
     }
 }

@@ -61,7 +61,9 @@ public sealed class KeysTests(Browser browser)
         await page.PictureAsync("de-dialog-rotate-360", whole: false);
         await page.GetByRole(AriaRole.Dialog).GetByRole(AriaRole.Button, new() { Name = "Jetzt wechseln" }).DblClickAsync();
         await Expect(page.Locator("main [role=status]")).ToContainTextAsync("igniert"); // as the first click or the second is answered
-        Assert.Equal((next, before + 1), (await IdAsync(page, "Aktuell"), await page.Locator("main .list > li").CountAsync()));
+        // What doesn't wait sees nothing in a page that the other answer is just taking the place of.
+        await Expect(page.Locator("main .list > li")).ToHaveCountAsync(before + 1);
+        await Expect(KeyOf(page, "Aktuell")).ToHaveTextAsync(next);
 
         await page.GetByRole(AriaRole.Button, new() { Name = "Widerrufen: " + next }).ClickAsync();
         await page.PictureAsync("de-dialog-revoke-360", whole: false);
@@ -71,8 +73,10 @@ public sealed class KeysTests(Browser browser)
     }
 
     // The key that stands first among those of its state.
-    private static async Task<string> IdAsync(IPage page, string state) =>
-        (await page.Locator("main .list > li").Filter(new() { Has = page.Locator(".tag", new() { HasTextString = state }) }).First.Locator("b").TextContentAsync())!;
+    private static ILocator KeyOf(IPage page, string state) =>
+        page.Locator("main .list > li").Filter(new() { Has = page.Locator(".tag", new() { HasTextString = state }) }).First.Locator("b");
+
+    private static async Task<string> IdAsync(IPage page, string state) => (await KeyOf(page, state).TextContentAsync())!;
 
     // What does it stands before what doesn't, which has the focus.
     private static async Task AnswerAsync(IPage page)

@@ -45,6 +45,7 @@ public sealed class SignedInTests(Browser browser)
         await Expect(second).ToHaveURLAsync(new Regex("/account/sign-in"));
         await first.SignUpAsync(ada);
         await Expect(second).ToHaveURLAsync(new Regex("/account/profile$")); // where it wanted to go
+        await second.WaitForLoadStateAsync(); // and its script listens
         await first.SignOutAsync();
         await Expect(second).ToHaveURLAsync(new Regex("/account/sign-in"));
     }
