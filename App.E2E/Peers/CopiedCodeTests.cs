@@ -27,7 +27,8 @@ public sealed class CopiedServices : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _gatehouse = await Service.StartAsync();
+        // The admin's token is of the beginning: on a cold machine the builds take longer than it is good for by default.
+        _gatehouse = await Service.StartAsync(null, ("Tokens__AccessTokenLifetime", "01:00:00"));
         _admin = await Admin.NewAsync(_gatehouse);
         ServicesToken = await _gatehouse.Client.GetOwnTokenAsync("caller", await _admin.AddServiceAsync("caller", "Asks"));
         try
