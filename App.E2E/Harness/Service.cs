@@ -95,7 +95,18 @@ internal sealed class Service : IAsyncDisposable
     public async Task<string> CheckIntegrityAsync()
     {
         var copy = TestRun.NewFolder("integrity");
-        foreach (var file in Directory.GetFiles(DataDir, "gatehouse.db*")) File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+        // Nobody writes between one file and the next: an old one and a new one make a database that never was.
+        var lives = _process is not null;
+        if (lives) await HangAsync();
+        try
+        {
+            foreach (var file in Directory.GetFiles(DataDir, "gatehouse.db*")) File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+        }
+        finally
+        {
+            if (lives) await GoOnAsync();
+        }
+
         var answer = await Tool.RunAsync(await Tool.FindOrInstallAsync(["python3"], ["python3"]), ["-c", "import sqlite3; print(*[row[0] for row in sqlite3.connect('gatehouse.db').execute('PRAGMA integrity_check')])"], copy, TimeSpan.FromMinutes(1));
         Directory.Delete(copy, recursive: true);
         return answer.Trim();
