@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Playwright;
 
 namespace App.E2E.Journeys;
@@ -5,10 +6,11 @@ namespace App.E2E.Journeys;
 /// <summary>Notes what a page asks for and complains of while it loads.</summary>
 internal sealed class PageWatch(IPage page) : IDisposable
 {
-    private readonly List<IRequest> _requests = [];
+    // The browser's thread writes, also while the test's looks.
+    private readonly ConcurrentQueue<IRequest> _requests = new();
 
     /// <summary>Console errors and uncaught exceptions; a refusal by the content security policy is one.</summary>
-    public List<string> Complaints { get; } = [];
+    public ConcurrentQueue<string> Complaints { get; } = new();
 
     public IReadOnlyList<string> Urls => [.. _requests.Select(request => request.Url)];
 
@@ -54,13 +56,13 @@ internal sealed class PageWatch(IPage page) : IDisposable
         page.PageError -= Note;
     }
 
-    private void Note(object? sender, IRequest request) => _requests.Add(request);
+    private void Note(object? sender, IRequest request) => _requests.Enqueue(request);
 
     private void Note(object? sender, IConsoleMessage message)
     {
         // The browser reports the status of the not-found page itself as an error.
-        if (message.Type is "error" or "warning" && !message.Text.Contains("status of 404", StringComparison.Ordinal)) Complaints.Add(message.Text);
+        if (message.Type is "error" or "warning" && !message.Text.Contains("status of 404", StringComparison.Ordinal)) Complaints.Enqueue(message.Text);
     }
 
-    private void Note(object? sender, string error) => Complaints.Add(error);
+    private void Note(object? sender, string error) => Complaints.Enqueue(error);
 }
