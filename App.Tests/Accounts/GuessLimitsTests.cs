@@ -284,7 +284,7 @@ public sealed class GuessLimitsTests : IAsyncLifetime
     {
         using var answer = await GuessAsync(email, password);
         await Answers.AssertProblemAsync(answer, 429, seconds == (int)GuessLimits.ForGood.TotalSeconds
-            ? "Too many wrong attempts in a row: trying again later doesn't help. Use another way to sign in."
+            ? "Too many wrong attempts in a row: trying again later doesn't help. Use another way in."
             : "Too many attempts. Try again later.");
         Assert.Equal(seconds.ToString(CultureInfo.InvariantCulture), Assert.Single(answer.Headers.GetValues("Retry-After")));
         Assert.Empty(Answers.CookieLines(answer));

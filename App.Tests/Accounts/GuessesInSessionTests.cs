@@ -68,7 +68,7 @@ public sealed class GuessesInSessionTests : IAsyncLifetime
     [Fact] // Whoever counted the hundredth was killed before they ended it: the next one does, and coming again is of no use.
     public async Task Past_the_hundredth_a_program_is_not_told_to_come_again_later()
     {
-        const string NoWaitHelps = "Too many wrong attempts in a row: trying again later doesn't help. Use another way to sign in.";
+        const string NoWaitHelps = "Too many wrong attempts in a row: trying again later doesn't help. Use another way in.";
         foreach (var path in new[] { "/api/account/data", "/api/sessions/current/proof" })
         {
             var stolen = await _app.SignUpAsync();

@@ -94,6 +94,21 @@ public sealed class SignUpLettersTests
         Assert.True(await app.DbAsync(db => db.Users.Select(u => u.EmailConfirmed).SingleAsync()));
     }
 
+    [Fact] // The link is good for a day, and the lock lasts as long: only another link helps.
+    public async Task ConfirmFirst_after_a_hundred_wrong_passwords_nobody_is_told_to_come_again_later()
+    {
+        await using var app = TestApp.Start(("Accounts:SignUp", "ConfirmFirst"));
+        await AnswerAsync(app, "ada@example.test");
+        var token = TestMail.TokenIn(await app.Mail.LastToAsync("ada@example.test"));
+        await FinishAsync(app, token, "not the password at all");
+        await app.DbAsync(db => db.Set<App.Accounts.GuessLimit>().ExecuteUpdateAsync(set => set.SetProperty(g => g.InARow, 99)));
+        await FinishAsync(app, token, "not the password at all");
+
+        await Answers.AssertProblemAsync(await FinishAsync(app, token, TestApp.Password), 429, "Too many wrong attempts in a row: trying again later doesn't help. Use another way in.");
+        var page = await (await app.PostFormAsync("/account/finish-sign-up?token=" + token, "finish", [new("password", TestApp.Password)])).PageAsync();
+        Assert.Equal("Too many wrong passwords in a row: trying again later won’t help. Sign up again for a new link.", page.Faults().First());
+    }
+
     [Theory] // UX 6. Anybody may ask for the letter: it leads where sign-up leads, and no further.
     [InlineData("/account/sessions", "/account/sessions")]
     [InlineData("https://shop.example/cart?a=1&b=2", "https://shop.example/cart?a=1&b=2")]

@@ -96,7 +96,7 @@ public static class Problems
     public static ProblemHttpResult TooManyRequests(HttpContext http, TimeSpan wait, bool forGood = false)
     {
         RetryAfter(http, wait);
-        return Create(429, new Fault(forGood ? "Too many wrong attempts in a row: trying again later doesn't help. Use another way to sign in." : "Too many attempts. Try again later."));
+        return Create(429, new Fault(forGood ? "Too many wrong attempts in a row: trying again later doesn't help. Use another way in." : "Too many attempts. Try again later."));
     }
 
     /// <summary>Behind the gateway there is a service that nobody has connected: coming again is of no use until an operator has.</summary>
