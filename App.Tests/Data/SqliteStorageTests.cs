@@ -102,6 +102,7 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
         await using var look = held.CreateCommand();
         look.CommandText = "SELECT count(*) FROM AspNetUsers";
         await look.ExecuteScalarAsync();
+        await RestingAsync(4);
         File.Move(log, log + ".away");
         Directory.CreateDirectory(log);
 
@@ -124,6 +125,14 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(second));
 
         async Task<HttpStatusCode> StatusAsync(TestUser user) => (await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).StatusCode;
+
+        // So many that the followers of the log and of the registry, who look at any moment, take the renewal none: one that opens the file meanwhile is refused at once.
+        Task<int> RestingAsync(int connections) => connections == 0 ? Task.FromResult(0) : app.DbAsync(async db =>
+        {
+            await db.Database.OpenConnectionAsync();
+            await db.Users.CountAsync();
+            return await RestingAsync(connections - 1);
+        });
     }
 
     [Fact] // A heartbeat says that nothing older is missing: who hears none knows, after a while, that it may be behind.
