@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using App.Dashboard;
 using App.Tests.Admin;
+using App.Tests.Push;
 using Bunit;
 using Microsoft.AspNetCore.Components;
 using Microsoft.Extensions.DependencyInjection;
@@ -59,7 +60,7 @@ public sealed class DashboardLiveTests : IAsyncLifetime
         if (signsOut) await _app.SendAsync(HttpMethod.Post, "/api/users/signout", cookies: _admin.Cookies);
         else await _app.GrantAsync(_admin, granted: false);
         cut.WaitForAssertion(() => Assert.Empty(cut.FindAll(".tile"))); // the clock stands still
-        Assert.Equal("http://localhost/admin", _page.Services.GetRequiredService<NavigationManager>().Uri);
+        await Wait.UntilAsync(() => _page.Services.GetRequiredService<NavigationManager>().Uri == "http://localhost/admin"); // leaving comes after what is drawn
         Assert.Equal(HttpStatusCode.Found, (await _app.SendAsync(HttpMethod.Get, "/admin", cookies: signsOut ? _admin.Cookies : null)).StatusCode);
     }
 

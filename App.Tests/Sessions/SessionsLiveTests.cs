@@ -3,6 +3,7 @@ using App.Events;
 using App.Sessions;
 using App.Shared;
 using App.Tests.Events;
+using App.Tests.Push;
 using App.Tokens;
 using Bunit;
 using Bunit.TestDoubles;
@@ -215,7 +216,9 @@ public sealed class SessionsLiveTests : IAsyncLifetime
         await _app.SendAsync(HttpMethod.Delete, $"/api/sessions/{_user.SessionId}", bearer: other.AccessToken);
         cut.WaitForAssertion(() => Assert.Contains("This session was ended", cut.Find("[role=alert]").TextContent, StringComparison.Ordinal));
         Assert.Empty(cut.FindAll("form"));
-        var left = _page.Services.GetRequiredService<BunitNavigationManager>().History.Single();
+        var all = _page.Services.GetRequiredService<BunitNavigationManager>().History;
+        await Wait.UntilAsync(() => all.Count > 0); // leaving comes after what is drawn
+        var left = all.Single();
         Assert.Equal("/account/sign-in?returnUrl=%2Faccount%2Fsessions", left.Uri);
         Assert.True(left.Options.ForceLoad);
     }
