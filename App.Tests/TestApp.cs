@@ -134,16 +134,22 @@ public sealed class TestApp : IAsyncDisposable
     public async Task<TestUser> SignUpAsync(string? email = null, string password = Password)
     {
         email ??= $"user-{Guid.NewGuid():N}@example.test";
-        var answer = await Client.PostAsJsonAsync("/api/users/signup", new { email, password });
-        // On a machine that is busy with other tests a write may wait for too long; like any client, ours comes again. Whatever else says 503 is a fault.
+        var answer = await PatientlyAsync(() => Client.PostAsJsonAsync("/api/users/signup", new { email, password }));
+        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+        return await TestUser.ReadAsync(this, answer, email, password);
+    }
+
+    /// <summary>On a machine that is busy with other tests a write may wait for too long; like any client, ours comes again. Whatever else says 503 is a fault.</summary>
+    public async Task<HttpResponseMessage> PatientlyAsync(Func<Task<HttpResponseMessage>> ask)
+    {
+        var answer = await ask();
         for (var tries = 1; answer is { StatusCode: HttpStatusCode.ServiceUnavailable, Headers.RetryAfter: not null } && tries < 3; tries++)
         {
             Assert.Contains(Log.Lines, line => OnlyBusy.Any(cause => line.Contains("Answered 503: " + cause, StringComparison.Ordinal)));
-            answer = await Client.PostAsJsonAsync("/api/users/signup", new { email, password });
+            answer = await ask();
         }
 
-        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
-        return await TestUser.ReadAsync(this, answer, email, password);
+        return answer;
     }
 
     /// <summary>A further session of the same person.</summary>
