@@ -5,6 +5,7 @@ using System.Text.Json;
 using App.Data;
 using App.Events;
 using App.Tests.Data;
+using App.Tests.Push;
 using Microsoft.AspNetCore.Components.Server;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
@@ -189,6 +190,13 @@ public sealed class TestApp : IAsyncDisposable
         var user = (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("currentUser");
         return user.ValueKind == JsonValueKind.Null ? null : user.GetProperty("email").GetString();
     }
+
+    /// <summary>Waits until it can serve: the first host of a process warms up beside its first requests. What was found holds for a second.</summary>
+    public Task UntilReadyAsync() => Wait.UntilAsync(async () =>
+    {
+        Time.Advance(TimeSpan.FromSeconds(1));
+        return (await Client.GetAsync("/health/ready")).StatusCode == HttpStatusCode.OK;
+    });
 
     public async ValueTask DisposeAsync()
     {

@@ -1,4 +1,3 @@
-using System.Net;
 using App.Data;
 using App.Shared;
 using Microsoft.Data.Sqlite;
@@ -24,7 +23,7 @@ public sealed class SchemaMigrationTests : IDisposable
         var apps = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => Task.Run(Start)));
         foreach (var app in apps)
         {
-            Assert.Equal(HttpStatusCode.OK, (await app.Client.GetAsync("/health/ready")).StatusCode);
+            await app.UntilReadyAsync();
             await app.DisposeAsync();
         }
 
@@ -46,7 +45,7 @@ public sealed class SchemaMigrationTests : IDisposable
         await File.WriteAllTextAsync(Database + ".migrating", "");
 
         await using var app = await Task.Run(Start).WaitAsync(TimeSpan.FromSeconds(60));
-        Assert.Equal(HttpStatusCode.OK, (await app.Client.GetAsync("/health/ready")).StatusCode);
+        await app.UntilReadyAsync();
     }
 
     [Fact]
