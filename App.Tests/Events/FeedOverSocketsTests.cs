@@ -8,7 +8,8 @@ using Xunit.Abstractions;
 
 namespace App.Tests.Events;
 
-/// <summary>The feed over real sockets, with readers that don't read.</summary>
+/// <summary>The feed over real sockets, with readers that don't read, and each second counts.</summary>
+[Collection(nameof(MeasuredAlone))]
 public sealed class FeedOverSocketsTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private readonly KestrelApp _app = KestrelApp.Start(FeedServices.Settings);

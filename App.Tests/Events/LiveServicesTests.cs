@@ -14,6 +14,7 @@ using Microsoft.EntityFrameworkCore;
 namespace App.Tests.Events;
 
 /// <summary>Whoever reads the feed is let go within a second of the end of the credentials that let them in, at every replica.</summary>
+[Collection(nameof(MeasuredAlone))]
 public sealed class LiveServicesTests : IAsyncLifetime
 {
     private const string Api = "/api/admin/services";
