@@ -272,7 +272,9 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
             await other.OpenAsync();
             await using var held = await other.BeginTransactionAsync();
             var first = await RefusedAsync();
-            for (var i = 0; i < 3; i++) Assert.InRange(await RefusedAsync(), TimeSpan.Zero, first / 2);
+            // The middle one of three: any may meet a moment in which the machine does something else.
+            TimeSpan[] later = [await RefusedAsync(), await RefusedAsync(), await RefusedAsync()];
+            Assert.InRange(later.Order().ElementAt(1), TimeSpan.Zero, first / 2);
         }
 
         Assert.Equal(HttpStatusCode.OK, (await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).StatusCode);
