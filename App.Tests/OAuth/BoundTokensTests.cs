@@ -148,7 +148,9 @@ public sealed class BoundTokensTests : IAsyncLifetime
             var clock = Stopwatch.StartNew();
             var asking = Enumerable.Range(0, 128).Select(i => _app.BindAsync(later, $"https://{i}.test")).ToList();
             var second = await _app.BindAsync(later, Billing);
-            Assert.Equal((false, false), (second is null || second == first, asking.Exists(a => a.IsCompleted)));
+            Assert.True(second is not null && second != first);
+            // Who asked first waits for two seconds, which a busy machine may have taken to get here.
+            Assert.True(!asking.Exists(a => a.IsCompleted) || clock.Elapsed >= TimeSpan.FromSeconds(2));
 
             foreach (var one in asking) await Assert.ThrowsAsync<DatabaseBusyException>(() => one);
             Assert.InRange(clock.Elapsed, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(8));
