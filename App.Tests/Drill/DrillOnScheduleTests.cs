@@ -44,9 +44,9 @@ public sealed class DrillOnScheduleTests : IAsyncLifetime
     {
         await using var never = Start(null);
         await AdminAsync(never);
-        await never.UntilAsync(() => never.Time.GetUtcNow(), now => now > new DateTimeOffset(2026, 1, 1, 0, 10, 0, TimeSpan.Zero));
+        await never.UntilAsync(() => never.Time.GetUtcNow(), now => now > new DateTimeOffset(2026, 1, 1, 0, 10, 0, TimeSpan.Zero), quick: 400);
         Assert.Equal(0, await CountAsync(never));
-        Assert.Equal(1, await _app.UntilAsync(() => CountAsync(_app).GetAwaiter().GetResult(), count => count > 0));
+        Assert.Equal(1, await _app.UntilAsync(() => CountAsync(_app).GetAwaiter().GetResult(), count => count > 0, quick: 400));
     }
 
     [Fact] // the log goes back an hour or so
