@@ -36,10 +36,10 @@ public sealed class RegistryTests
         Assert.Null(replica.Get<ServiceRegistry>().Find("billing"));
         Assert.Null(replica.Get<ServiceRegistry>().Authenticate("orders", Callers.Secret));
 
-        // Within a second at the other one.
+        // Soon at the other one: within a second, which LiveServicesTests measures where nothing else runs.
         var watch = Stopwatch.StartNew();
         while (app.Get<ServiceRegistry>().Authenticate("orders", renewed) is null && watch.Elapsed < TimeSpan.FromSeconds(5)) await Task.Delay(10);
-        Assert.InRange(watch.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        Assert.InRange(watch.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(3));
         Assert.Null(app.Get<ServiceRegistry>().Find("billing"));
     }
 
