@@ -22,6 +22,7 @@ public sealed class OverviewTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
+        await _app.UntilReadyAsync(); // until then its database counts as away
         _admin = await _app.NewAdminAsync();
         await _app.Get<FollowLog>().CatchUpAsync(CancellationToken.None); // what made them one is in the log
         _applied = _app.Get<EventFeed>().Newest;
@@ -148,6 +149,7 @@ public sealed class OverviewTests : IAsyncLifetime
     public async Task Letters_that_wait_are_told_where_somebody_is_to_get_them()
     {
         await using var app = TestApp.Start(("environment", "Staging"));
+        await app.UntilReadyAsync();
         var admin = await app.NewAdminAsync(); // whose first letter waits
         app.Time.Advance(TimeSpan.FromMinutes(4));
         admin = await app.SignInAsync(admin);
@@ -181,6 +183,7 @@ public sealed class OverviewTests : IAsyncLifetime
     public async Task The_first_html_is_complete_and_inviting_on_a_fresh_start()
     {
         await using var app = TestApp.Start();
+        await app.UntilReadyAsync();
         var html = await PageOf(app, await app.NewAdminAsync());
         foreach (var part in new[] { "All is well", "No service yet", "href=\"/services/new\"", "Sign-ins refused as wrong", "of a request, p99", "aria-hidden=\"true\"" })
             Assert.Contains(part, html, StringComparison.Ordinal);
