@@ -69,6 +69,7 @@ public sealed class KeysTests(Browser browser)
         await page.PictureAsync("de-dialog-revoke-360", whole: false);
         await page.GetByRole(AriaRole.Dialog).GetByRole(AriaRole.Button, new() { Name = "Endgültig widerrufen" }).ClickAsync();
         await Expect(page.Locator("main [role=status]")).ToContainTextAsync("ist widerrufen");
+        await Expect(page.Locator("main .list > li")).ToHaveCountAsync(before + 2); // and none of a click whose answer came after that was looked at
         await page.PictureAsync("de-keys-360");
     }
 
