@@ -114,7 +114,7 @@ public sealed class WatchDrillTests : IAsyncLifetime
         }
 
         return await _app.UntilAsync(
-            () => DrillOutcome.Read(_app.DbAsync(db => db.Sessions.Where(s => s.Id == id).Select(s => s.UserAgent).SingleAsync()).GetAwaiter().GetResult()), outcome => outcome is not null);
+            () => DrillOutcome.Read(_app.DbAsync(db => db.Sessions.Where(s => s.Id == id).Select(s => s.UserAgent).SingleAsync()).GetAwaiter().GetResult()), outcome => outcome is not null, quick: 400); // who is behind is waited for for a minute
     }
 
     private async Task AckAsync(string service, long cursor)
