@@ -32,7 +32,7 @@ internal sealed class CheckPassword(AppDb db, GuessLimits guesses, PasswordCheck
     /// <param name="guess">As its owner is told of it, should it be wrong.</param>
     public async Task<Outcome> OfAsync(string key, string? hash, string password, WrongGuess guess, CancellationToken ct)
     {
-        if (await guesses.ReserveAsync(key, ct, guess.SessionId) is { } wait) return new Outcome.LockedOut(wait);
+        if (await guesses.ReserveAsync(key, ct, guess.SessionId) is { } wait) return await guesses.IsOverAsync(wait, guess.SessionId, ct) ? new Outcome.Gone() : new Outcome.LockedOut(wait);
         bool right;
         try
         {

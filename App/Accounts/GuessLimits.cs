@@ -7,6 +7,7 @@ using App.Events;
 using App.Factors;
 using App.Passwords;
 using App.Sessions;
+using Microsoft.EntityFrameworkCore;
 
 namespace App.Accounts;
 
@@ -89,6 +90,10 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, RevokeSessions 
 
         if (there >= MostInARow) await EndAsync(guess.SessionId!.Value);
     }
+
+    /// <summary>Whether no wait helps because the session is over that it was asked in.</summary>
+    public async Task<bool> IsOverAsync(TimeSpan wait, Guid? session, CancellationToken ct) =>
+        wait == ForGood && session is { } id && await db.Sessions.AnyAsync(s => s.Id == id && s.RevokedAt != null, ct);
 
     /// <summary>Whether whoever guesses now would be told to wait.</summary>
     public async Task<bool> AreLockedAsync(string address, CancellationToken ct) => Wait(await db.FindGuessesAsync(KeyOf(address), ct)) is not null;

@@ -102,7 +102,7 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
 
     private async Task<Outcome> TryAsync(string account, CurrentUser user, string method, HttpContext http, Func<string, Task<Outcome>> judge, CancellationToken ct)
     {
-        if (await guesses.ReserveAsync(account, ct, user.SessionId) is { } wait) return new Outcome.LockedOut(wait);
+        if (await guesses.ReserveAsync(account, ct, user.SessionId) is { } wait) return await guesses.IsOverAsync(wait, user.SessionId, ct) ? new Outcome.Gone() : new Outcome.LockedOut(wait);
         Outcome outcome;
         try
         {

@@ -29,12 +29,14 @@ internal sealed class EntryText(SetSigner signer, PublicUrl publicUrl, TokenFact
     /// <summary>The audience that a service's SETs are addressed to.</summary>
     public string AudienceOf(CallingService service) => service.Audience ?? tokens.Audience;
 
+    public bool HearsAll(string? audience) => audience is null || audience == tokens.Audience;
+
     /// <summary>
     /// A service-bound reader hears of keys, and of what its own tokens are concerned by; all others hear everything.
     /// Whatever the case of its letters: a database that takes two spellings for one keeps the row of the first, and to be told too much does no harm.
     /// </summary>
     public bool Concerns(LoggedEvent entry, string? audience) =>
-        audience is null || audience == tokens.Audience || entry.KeyId is not null
+        HearsAll(audience) || entry.KeyId is not null
         || (entry.Audiences is { } bound && (bound == BoundAudience.Everybody || bound.Split(' ').Contains(audience, StringComparer.OrdinalIgnoreCase)));
 
     /// <summary>The message of the event stream, signed once per entry, audience and signing key, however many read it.</summary>

@@ -43,7 +43,7 @@ internal sealed partial class FollowLog(
     private long _lastBeat;
     private bool _failing;
     private bool _apart;
-    private volatile bool _untold;
+    private volatile Moment _told = new(0, DateTimeOffset.MinValue);
 
     /// <summary>Reads every revocation still in force, also if the clock should be ahead now. Must have returned before the first request is accepted.</summary>
     public async Task LoadAsync(CancellationToken ct)
@@ -65,7 +65,7 @@ internal sealed partial class FollowLog(
             index.Apply(entry);
         var recent = await db.SecurityEvents.AsNoTracking().Where(e => e.Cursor <= newest).OrderByDescending(e => e.Cursor).Take(EventFeed.Kept).ToListAsync(ct);
         feed.Start(newest, recent.AsEnumerable().Reverse());
-        _read = began;
+        _read = _told = began;
     }
 
     /// <summary>
@@ -91,7 +91,7 @@ internal sealed partial class FollowLog(
             try
             {
                 await CatchUpAsync(stoppingToken);
-                if (!_untold)
+                if (time.GetElapsedTime(_told.Timestamp) < Current)
                 {
                     _failing = false;
                     Beat();
@@ -150,14 +150,13 @@ internal sealed partial class FollowLog(
     private async Task LookAsync(CancellationToken ct)
     {
         var began = Moment.Now(time);
-        long givenOut;
         await using (var scope = scopes.CreateAsyncScope())
         {
             var db = scope.ServiceProvider.GetRequiredService<AppDb>();
             // What this process has opened can still be read, though nobody else writes to it any more.
             if (db.IsSqlite && SharedSync.IsGone(db.Database.GetDbConnection().DataSource)) throw new FileNotFoundException("The file of the database is gone.");
             // Before the rows: what is given out by now is either read below or has been pruned.
-            givenOut = await GivenOut(db, ct);
+            var givenOut = await GivenOut(db, ct);
             var news = new List<LoggedEvent>();
             await foreach (var entry in After(db, feed.Newest).WithCancellation(ct))
             {
@@ -167,12 +166,12 @@ internal sealed partial class FollowLog(
             }
 
             _read = began;
-            if (givenOut > feed.Newest && _telling.IsCompleted) _telling = TellAsync(db, news, givenOut);
+            if (givenOut <= feed.Newest) _told = began;
+            else if (_telling.IsCompleted) _telling = TellAsync(db, news, givenOut, began);
         }
 
         // Of a disk that hangs nobody hears here: what is read is known, and whoever wrote it is waiting, too.
         await _telling.WaitAsync(Patience, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _untold = givenOut > feed.Newest;
         var now = time.GetTimestamp();
         if (time.GetElapsedTime(_lastSweep, now) < BetweenSweeps) return;
         _lastSweep = now;
@@ -180,11 +179,12 @@ internal sealed partial class FollowLog(
     }
 
     // Told of is only what a power cut won't take back: its cursor would come again, for another entry. What the disk refuses is read and told the next time.
-    private async Task TellAsync(AppDb db, List<LoggedEvent> news, long givenOut)
+    private async Task TellAsync(AppDb db, List<LoggedEvent> news, long givenOut, Moment began)
     {
         if (!await WriteTransaction.FlushAsync(db)) return;
         foreach (var entry in news) feed.Offer(entry, read: true);
         feed.Reached(givenOut);
+        _told = began;
     }
 
     // Whose event is yet to come has another clock than this.

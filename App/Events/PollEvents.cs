@@ -142,11 +142,14 @@ internal sealed partial class PollEvents(
         var since = polls.Since(service); // whether or not it acknowledges anything yet
         db.ChangeTracker.Clear();
         await using var transaction = await db.BeginWriteAsync(ct);
+        // Asked before its rows are held, as others do; a place that went meanwhile went with its service.
+        var isNew = await FindAsync(service, ct) is null;
+        if (isNew && (await registered(db, [service.Id], ct)).Count == 0) return null;
         await db.HoldReadersAsync([service.Id], ct);
         var reader = await FindAsync(service, ct);
         if (reader is null)
         {
-            if ((await registered(db, [service.Id], ct)).Count == 0) return null;
+            if (!isNew) return null;
             db.FeedReaders.Add(reader = new FeedReader { Service = service.Id, Instance = FeedReader.Poll });
             reader.Begin(since);
         }
@@ -185,16 +188,21 @@ internal sealed partial class PollEvents(
     {
         var ahead = AheadOf(reader);
         ahead.UnionWith(named.Select(e => e.Cursor));
-        // Also past what doesn't concern it, at most so many at once: or the log would be kept for its sake.
-        var (from, last, most) = (reader.Applied, Math.Max(ahead.Max, feed.Newest), ahead.Count + Most);
-        var applied = from;
-        await foreach (var row in db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > from && e.Cursor <= last).OrderBy(e => e.Cursor).Take(most).AsAsyncEnumerable().WithCancellation(ct))
+        // Also past what doesn't concern it, or the log would be kept for its sake: most of that isn't even read.
+        var (from, last) = (reader.Applied, Math.Max(ahead.Max, feed.Newest));
+        var rows = db.SecurityEvents.AsNoTracking().Where(e => e.Cursor > from && e.Cursor <= last);
+        if (!text.HearsAll(service.Audience)) rows = rows.Where(e => e.KeyId != null || e.Audiences != null);
+        var applied = last;
+        await foreach (var row in rows.OrderBy(e => e.Cursor).AsAsyncEnumerable().WithCancellation(ct))
         {
-            if (text.Concerns(row, service.Audience) && !ahead.Contains(row.Cursor)) break;
-            applied = row.Cursor;
+            if (!text.Concerns(row, service.Audience) || ahead.Contains(row.Cursor)) continue;
+            applied = row.Cursor - 1;
+            break;
         }
 
-        reader.Acknowledge(applied, time.GetUtcNow());
+        // Only what it said itself has a time: what it has applied at which one is read from that.
+        if (named.Count > 0) reader.Acknowledge(applied, time.GetUtcNow());
+        else reader.Applied = Math.Max(reader.Applied, applied);
         ahead.RemoveWhere(cursor => cursor <= applied);
         reader.Ahead = ahead.Count == 0 ? null : string.Join(' ', ahead);
     }
