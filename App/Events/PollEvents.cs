@@ -143,7 +143,7 @@ internal sealed partial class PollEvents(
         db.ChangeTracker.Clear();
         await using var transaction = await db.BeginWriteAsync(ct);
         // Asked before its rows are held, as others do; a place that went meanwhile went with its service.
-        var isNew = await FindAsync(service, ct) is null;
+        var isNew = !await db.FeedReaders.AnyAsync(r => r.Service == service.Id && r.Instance == FeedReader.Poll, ct);
         if (isNew && (await registered(db, [service.Id], ct)).Count == 0) return null;
         await db.HoldReadersAsync([service.Id], ct);
         var reader = await FindAsync(service, ct);
