@@ -4,6 +4,7 @@ using App.Audit;
 using App.Passwords;
 using App.Sessions;
 using App.Tests.Attacks;
+using App.Tests.Passwords;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Accounts;
@@ -33,7 +34,7 @@ public sealed class OvertakenPasswordTests : IAsyncLifetime
     {
         var user = await _app.SignUpAsync();
         var notMe = await _app.NotMeLinkAsync(user);
-        var busy = await KeepBusyAsync();
+        var busy = await _app.KeepHashingAsync(_gate);
         var body = new { email = path.EndsWith("/email", StringComparison.Ordinal) ? "evil@example.test" : user.Email, password = path.EndsWith("/password", StringComparison.Ordinal) ? "seven quiet harbours dreaming" : user.Password, currentPassword = user.Password };
         var asked = _app.SendAsync(HttpMethod.Post, path, path.StartsWith("/api/account", StringComparison.Ordinal) ? user.AccessToken : null, json: body);
         while (_app.Get<HashingThreads>().Waiting == 0) await Task.Delay(5);
@@ -56,7 +57,7 @@ public sealed class OvertakenPasswordTests : IAsyncLifetime
         var (user, other) = (await _app.SignUpAsync(), await _app.SignUpAsync());
         Assert.Equal(user.Password, other.Password);
         if (!rehashed) await _app.SendAsync(HttpMethod.Post, "/api/account/password", other.AccessToken, json: new { currentPassword = other.Password, password = "seven quiet harbours dreaming" });
-        var busy = await KeepBusyAsync();
+        var busy = await _app.KeepHashingAsync(_gate);
         var asked = _app.SendAsync(HttpMethod.Post, "/api/sessions/current/proof", user.AccessToken, json: new { password = user.Password });
         while (_app.Get<HashingThreads>().Waiting == 0) await Task.Delay(5);
 
@@ -66,18 +67,5 @@ public sealed class OvertakenPasswordTests : IAsyncLifetime
         if (rehashed) Assert.Equal(HttpStatusCode.NoContent, (await asked).StatusCode);
         else await Answers.AssertProblemAsync(await asked, 400, "Invalid credentials");
         Assert.Equal(rehashed, await _app.DbAsync(db => db.Audit.AnyAsync(a => a.Action == "proved-again")));
-    }
-
-    private async Task<Task> KeepBusyAsync()
-    {
-        var started = new TaskCompletionSource();
-        var busy = _app.Get<HashingThreads>().RunAsync(() =>
-        {
-            started.SetResult();
-            _gate.Wait();
-            return true;
-        }, CancellationToken.None);
-        await started.Task; // until then it would be the one that waits
-        return busy;
     }
 }

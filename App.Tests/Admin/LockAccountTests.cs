@@ -8,6 +8,7 @@ using App.Sessions;
 using App.Tests.Attacks;
 using App.Tests.Factors;
 using App.Tests.OAuth;
+using App.Tests.Passwords;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Tests.Admin;
@@ -147,14 +148,7 @@ public sealed class LockAccountTests(OneApp fixture) : IClassFixture<OneApp>
         using var gate = new ManualResetEventSlim();
         var (admin, user) = (await app.NewAdminAsync(), await app.SignUpAsync());
         if (!lockedMeanwhile) await app.LockAsync(admin, user);
-        var started = new TaskCompletionSource();
-        var busy = app.Get<HashingThreads>().RunAsync(() =>
-        {
-            started.SetResult();
-            gate.Wait();
-            return true;
-        }, CancellationToken.None);
-        await started.Task; // until then it would be the one that waits
+        var busy = await app.KeepHashingAsync(gate);
         var asked = app.Client.PostAsJsonAsync("/api/users/signin", new { email = user.Email, password = user.Password });
         try
         {

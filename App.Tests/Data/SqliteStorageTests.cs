@@ -32,6 +32,33 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
         private TestApp? _two;
     }
 
+    // The log can't be opened for the flush. Somebody else than the app must have looked before, and hold a connection: the log goes with the last.
+    private sealed class RefusedDisk(string log)
+    {
+        public static async Task<RefusedDisk> OfAsync(TestApp app)
+        {
+            // So many that the followers of the log and of the registry, who look at any moment, leave others one: whoever opens the file meanwhile is refused at once.
+            await RestAsync(app, 4);
+            var log = Path.Combine(app.Folder, "gatehouse.db-wal");
+            File.Move(log, log + ".away");
+            Directory.CreateDirectory(log);
+            return new RefusedDisk(log);
+        }
+
+        public void GiveBack()
+        {
+            Directory.Delete(log);
+            File.Move(log + ".away", log);
+        }
+
+        private static Task<int> RestAsync(TestApp app, int connections) => connections == 0 ? Task.FromResult(0) : app.DbAsync(async db =>
+        {
+            await db.Database.OpenConnectionAsync();
+            await db.Users.CountAsync();
+            return await RestAsync(app, connections - 1);
+        });
+    }
+
     [Theory] // whichever of its rows can't be written
     [InlineData("AspNetUsers")]
     [InlineData("Sessions")]
@@ -69,21 +96,17 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
     public async Task A_write_that_the_disk_refuses_is_not_acknowledged()
     {
         await using var app = TestApp.Start();
-        var log = Path.Combine(app.Folder, "gatehouse.db-wal");
-        // The log goes with the last connection. One holds it from its first look on.
         await using var held = new SqliteConnection($"Data Source={Path.Combine(app.Folder, "gatehouse.db")};Pooling=False");
         await held.OpenAsync();
         await app.SignUpAsync();
         await using var look = held.CreateCommand();
         look.CommandText = "SELECT count(*) FROM AspNetUsers";
         await look.ExecuteScalarAsync();
-        File.Move(log, log + ".away");
-        Directory.CreateDirectory(log);
+        var disk = await RefusedDisk.OfAsync(app);
 
         var answer = await app.Client.PostAsJsonAsync("/api/users/signup", new { email = "unflushed@example.test", password = TestApp.Password });
 
-        Directory.Delete(log);
-        File.Move(log + ".away", log);
+        disk.GiveBack();
         Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
         Assert.False(answer.Headers.Contains("Set-Cookie"));
         await app.SignUpAsync();
@@ -95,16 +118,13 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
     public async Task A_disk_that_refuses_ends_no_session_as_stolen(bool isOverSoon)
     {
         await using var app = TestApp.Start();
-        var log = Path.Combine(app.Folder, "gatehouse.db-wal");
         await using var held = new SqliteConnection($"Data Source={Path.Combine(app.Folder, "gatehouse.db")};Pooling=False");
         await held.OpenAsync();
         var (first, second) = (await app.SignUpAsync(), await app.SignUpAsync());
         await using var look = held.CreateCommand();
         look.CommandText = "SELECT count(*) FROM AspNetUsers";
         await look.ExecuteScalarAsync();
-        await RestingAsync(4);
-        File.Move(log, log + ".away");
-        Directory.CreateDirectory(log);
+        var disk = await RefusedDisk.OfAsync(app);
 
         var renewal = StatusAsync(first);
         if (isOverSoon)
@@ -118,28 +138,19 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
             Assert.Equal(HttpStatusCode.ServiceUnavailable, await StatusAsync(second));
         }
 
-        Directory.Delete(log);
-        File.Move(log + ".away", log);
+        disk.GiveBack();
         if (isOverSoon) Assert.Equal(HttpStatusCode.OK, await renewal);
         app.Time.Advance(TimeSpan.FromSeconds(11)); // past the grace of those who come again
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(second));
 
         async Task<HttpStatusCode> StatusAsync(TestUser user) => (await app.Client.PostAsJsonAsync("/api/tokens/refresh", new { refresh_token = user.RefreshToken })).StatusCode;
-
-        // So many that the followers of the log and of the registry, who look at any moment, take the renewal none: one that opens the file meanwhile is refused at once.
-        Task<int> RestingAsync(int connections) => connections == 0 ? Task.FromResult(0) : app.DbAsync(async db =>
-        {
-            await db.Database.OpenConnectionAsync();
-            await db.Users.CountAsync();
-            return await RestingAsync(connections - 1);
-        });
     }
 
     [Fact] // A heartbeat says that nothing older is missing: who hears none knows, after a while, that it may be behind.
     public async Task While_the_disk_refuses_nobody_is_told_what_another_process_has_written_nor_that_there_is_nothing()
     {
         await using var app = TestApp.Start();
-        var (feed, log, session) = (app.Get<EventFeed>(), Path.Combine(app.Folder, "gatehouse.db-wal"), Guid.NewGuid());
+        var (feed, session) = (app.Get<EventFeed>(), Guid.NewGuid());
         await using var other = new SqliteConnection($"Data Source={Path.Combine(app.Folder, "gatehouse.db")};Pooling=False");
         await other.OpenAsync();
         await app.SignUpAsync();
@@ -147,8 +158,7 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
         write.CommandText = "BEGIN IMMEDIATE; UPDATE EventCounter SET Value = Value + 1";
         await write.ExecuteNonQueryAsync();
         var before = feed.Newest;
-        File.Move(log, log + ".away");
-        Directory.CreateDirectory(log);
+        var disk = await RefusedDisk.OfAsync(app);
 
         write.CommandText = $"INSERT INTO SecurityEventLog (Cursor, Id, Type, OccurredAt, ExpiresAt, UserId, SessionId, Reason) VALUES ((SELECT Value FROM EventCounter), @id, '{EventTypes.SessionRevoked}', @at, @at, @id, @session, 'sign-out'); COMMIT";
         write.Parameters.AddWithValue("@id", Guid.NewGuid());
@@ -156,12 +166,11 @@ public sealed class SqliteStorageTests(SqliteStorageTests.Sqlite apps) : Storage
         write.Parameters.AddWithValue("@at", app.Time.GetUtcNow().AddMinutes(6).UtcTicks);
         await write.ExecuteNonQueryAsync();
         app.Time.Advance(TimeSpan.FromSeconds(3)); // one that takes two seconds for it is slow, and no more
-        await Wait.UntilAsync(() => app.Log.Lines.Any(line => line.Contains("the disk doesn't take its newest entries", StringComparison.Ordinal)));
+        await Wait.UntilAsync(() => app.Log.Lines.Any(line => line.Contains("what is newest wasn't told within two seconds", StringComparison.Ordinal)));
         Assert.True(app.Get<RevocationIndex>().IsRevoked(session)); // here at once, which harms nobody
         Assert.Equal(before, feed.Newest);
 
-        Directory.Delete(log);
-        File.Move(log + ".away", log);
+        disk.GiveBack();
         await Wait.UntilAsync(() => feed.Newest == before + 1);
     }
 

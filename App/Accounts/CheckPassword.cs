@@ -23,7 +23,7 @@ internal sealed class CheckPassword(AppDb db, GuessLimits guesses, PasswordCheck
     /// <summary>What a program is told that wants something done and didn't give the password in force.</summary>
     public static ProblemHttpResult Problem(Outcome refused, HttpContext http) => refused switch
     {
-        Outcome.LockedOut(var wait) => Problems.TooManyRequests(http, wait, wait == GuessLimits.ForGood),
+        Outcome.LockedOut(var wait) => GuessLimits.Refusal(http, wait),
         Outcome.Wrong => Problems.InvalidCredentials(),
         _ => Problems.NotAuthorized(),
     };

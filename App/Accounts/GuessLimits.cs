@@ -7,6 +7,7 @@ using App.Events;
 using App.Factors;
 using App.Passwords;
 using App.Sessions;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 
 namespace App.Accounts;
@@ -90,6 +91,9 @@ internal sealed class GuessLimits(AppDb db, MasterKey masterKey, RevokeSessions 
 
         if (there >= MostInARow) await EndAsync(guess.SessionId!.Value);
     }
+
+    /// <summary>What a program is told that has to wait.</summary>
+    public static ProblemHttpResult Refusal(HttpContext http, TimeSpan wait) => Problems.TooManyRequests(http, wait, forGood: wait == ForGood);
 
     /// <summary>Whether no wait helps because the session is over that it was asked in.</summary>
     public async Task<bool> IsOverAsync(TimeSpan wait, Guid? session, CancellationToken ct) =>

@@ -46,7 +46,7 @@ internal sealed class ProveAgain(AppDb db, GuessLimits guesses, PasswordChecks p
         {
             Outcome.Proved => TypedResults.NoContent(),
             Outcome.Gone => Problems.NotAuthorized(),
-            Outcome.LockedOut(var wait) => Problems.TooManyRequests(http, wait, wait == GuessLimits.ForGood),
+            Outcome.LockedOut(var wait) => GuessLimits.Refusal(http, wait),
             _ => byCode ? Problems.Invalid([new Fault("Invalid code", "code")]) : Problems.InvalidCredentials(),
         };
     }

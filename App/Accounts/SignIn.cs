@@ -64,7 +64,7 @@ internal sealed partial class SignIn(
     public static ProblemHttpResult Refusal(Outcome outcome, HttpContext http, int rejected = 400) => outcome switch
     {
         Outcome.Invalid(var faults) => Problems.Invalid(faults),
-        Outcome.LockedOut(var wait) => Problems.TooManyRequests(http, wait, wait == GuessLimits.ForGood),
+        Outcome.LockedOut(var wait) => GuessLimits.Refusal(http, wait),
         Outcome.SecondStepDue(var challenge) => Problems.SecondStepRequired(challenge),
         Outcome.WrongCode => Problems.InvalidCode(),
         _ => Problems.InvalidCredentials(rejected),

@@ -96,7 +96,7 @@ internal sealed partial class FollowLog(
                     _failing = false;
                     Beat();
                 }
-                else Lost("the disk doesn't take its newest entries");
+                else Lost("what is newest wasn't told within two seconds");
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {

@@ -50,7 +50,7 @@ internal sealed class FinishSignUp(OneTimeLinks links, CheckPassword check, Sign
                 cookies.Write(http, grant);
                 return TypedResults.Created((string?)null, new SignedInUser(grant.User.Email, grant.User.Id));
             case Outcome.LockedOut(var wait):
-                return Problems.TooManyRequests(http, wait, wait == GuessLimits.ForGood);
+                return GuessLimits.Refusal(http, wait);
             case Outcome.WrongPassword:
                 return Problems.InvalidCredentials();
             default:
