@@ -1,4 +1,5 @@
 using App.Data;
+using Microsoft.Data.Sqlite;
 
 namespace App.Tests.Data;
 
@@ -12,6 +13,7 @@ public sealed class SharedSyncTests : IDisposable
     {
         File.Delete(_database);
         File.Delete(Log);
+        File.Delete(_database + "-shm");
     }
 
     [Fact]
@@ -63,5 +65,44 @@ public sealed class SharedSyncTests : IDisposable
         Assert.False(waiting.IsCompleted);
         Directory.Delete(Log);
         await waiting.WaitAsync(TimeSpan.FromSeconds(20));
+    }
+
+    [Fact] // The kernel forgets what a disk has refused: asked again it says "done", and after a power cut that page isn't there, nor anything behind it.
+    public async Task After_a_flush_that_failed_the_next_one_counts_only_when_the_database_has_all_of_the_log()
+    {
+        await using var writer = await OpenAsync();
+        await using var reader = await OpenAsync();
+        await RunAsync(writer, "PRAGMA journal_mode = WAL; CREATE TABLE Kept (Id)");
+        await RunAsync(reader, "BEGIN; SELECT count(*) FROM Kept"); // reads what was before, and so keeps the log from beginning anew
+        await RunAsync(writer, "INSERT INTO Kept VALUES (1)");
+        var flushes = 0;
+        var sync = new SharedSync(_database, _ => { if (++flushes == 1) throw new IOException("Input/output error"); });
+        Assert.True((await Assert.ThrowsAsync<UnflushedException>(sync.WaitAsync)).IsWritten);
+
+        Assert.False(Assert.Throws<UnflushedException>(sync.DemandFile).IsWritten); // nothing more is written
+        await Assert.ThrowsAsync<UnflushedException>(sync.WaitAsync);
+        Assert.Equal(1, flushes);
+
+        await RunAsync(reader, "COMMIT");
+        sync.DemandFile();
+        Assert.Equal(0, new FileInfo(Log).Length);
+        await RunAsync(writer, "INSERT INTO Kept VALUES (2)");
+        await sync.WaitAsync();
+        Assert.Equal(2, flushes);
+        Assert.NotEqual(0, new FileInfo(Log).Length); // once is enough
+
+        async Task<SqliteConnection> OpenAsync()
+        {
+            var connection = new SqliteConnection($"Data Source={_database};Pooling=False");
+            await connection.OpenAsync();
+            return connection;
+        }
+
+        static async Task RunAsync(SqliteConnection connection, string sql)
+        {
+            await using var command = connection.CreateCommand();
+            command.CommandText = sql;
+            await command.ExecuteScalarAsync();
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.Data.Sqlite;
 using Microsoft.Win32.SafeHandles;
 
 namespace App.Data;
@@ -12,7 +13,8 @@ namespace App.Data;
 /// Its file. Opened is the write-ahead log beside it alone: SQLite holds its locks on other files, so that opening and closing that one here
 /// gives none of them up.
 /// </param>
-internal sealed class SharedSync(string database)
+/// <param name="flush">What asks the disk; by default <see cref="Disk.Flush"/>.</param>
+internal sealed class SharedSync(string database, Action<SafeFileHandle>? flush = null)
 {
     private readonly string log = database + "-wal";
 
@@ -28,11 +30,14 @@ internal sealed class SharedSync(string database)
     private bool _running;
     private volatile bool _refused;
 
+    /// <summary>A flush has failed: of what it was for the kernel may count as taken what isn't there, and says "done" when it is asked again.</summary>
+    private volatile bool _doubted;
+
     /// <summary>
     /// Removed or moved, it is still written to, and nobody will find it again. And since the disk has refused, its log is opened before anybody writes:
     /// what would be refused again isn't written.
     /// </summary>
-    /// <exception cref="UnflushedException">It is, or the log can't be opened still.</exception>
+    /// <exception cref="UnflushedException">It is, or the log can't be opened still, or not all that it holds be moved to the database.</exception>
     public void DemandFile()
     {
         if (IsGone(database)) throw new UnflushedException(new FileNotFoundException("The file of the database is gone.", database));
@@ -40,6 +45,7 @@ internal sealed class SharedSync(string database)
         try
         {
             Open()?.Dispose();
+            if (_doubted) StartLogAnew();
         }
         catch (Exception e) when (IsRefusal(e))
         {
@@ -71,8 +77,7 @@ internal sealed class SharedSync(string database)
             {
                 using (var file = OpenPatiently())
                 {
-                    // Once: what the disk has refused to take counts as taken when it is asked for the second time, and isn't there after a power cut.
-                    if (file is not null) RandomAccess.FlushToDisk(file);
+                    if (file is not null) Flush(file);
                 }
 
                 _refused = false;
@@ -84,6 +89,33 @@ internal sealed class SharedSync(string database)
                 waiting.SetException(new UnflushedException(e is UnflushedException ? e.InnerException! : e, isWritten: true));
             }
         }
+    }
+
+    private void Flush(SafeFileHandle file)
+    {
+        try
+        {
+            (flush ?? Disk.Flush)(file);
+        }
+        catch (IOException)
+        {
+            _doubted = true;
+            throw;
+        }
+    }
+
+    // All that was committed goes to the database, which is flushed, and the log begins from nothing: after a power cut it is read only up to the
+    // first page that isn't there, and what is written behind that one would be lost with it, however well it was flushed.
+    private void StartLogAnew()
+    {
+        using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = database, Mode = SqliteOpenMode.ReadWrite, Pooling = false, DefaultTimeout = 1 }.ToString());
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = "PRAGMA busy_timeout = 300";
+        command.ExecuteNonQuery();
+        command.CommandText = "PRAGMA wal_checkpoint(TRUNCATE)"; // its first column: whether somebody was in the way
+        if (command.ExecuteScalar() is not 0L) throw new IOException("The log is being read or written by others, and couldn't be moved to the database.");
+        _doubted = false;
     }
 
     // Where it was in vain, those who come after don't wait as well.
@@ -128,7 +160,7 @@ internal sealed class SharedSync(string database)
         }
     }
 
-    private static bool IsRefusal(Exception e) => e is IOException or UnauthorizedAccessException;
+    private static bool IsRefusal(Exception e) => e is IOException or UnauthorizedAccessException or SqliteException;
 }
 
 /// <summary>What is committed isn't known to survive a power cut: whoever asked must not be told that it does.</summary>
