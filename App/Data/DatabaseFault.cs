@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Runtime.CompilerServices;
 using Microsoft.Data.SqlClient;
 
 namespace App.Data;
@@ -21,7 +22,12 @@ internal static class DatabaseFault
         return null;
     }
 
+    /// <summary>SQL Server's number of it; null where it isn't SQL Server's.</summary>
+    // Not inlined: where the database is SQLite the other's client isn't even loaded, which in trouble, as with too many files open, couldn't be done any more.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static int? SqlServerNumber(DbException exception) => exception is SqlException { Number: var number } ? number : null;
+
     /// <summary>SQL Server's driver calls it an <see cref="InvalidOperationException"/>, and its source tells it from a fault of ours.</summary>
     public static bool IsPoolExhausted(Exception exception) =>
-        exception is InvalidOperationException && exception.Source == typeof(SqlConnection).Assembly.GetName().Name && exception.Message.Contains(" pool", StringComparison.Ordinal);
+        exception is InvalidOperationException && exception.Source == "Microsoft.Data.SqlClient" && exception.Message.Contains(" pool", StringComparison.Ordinal);
 }

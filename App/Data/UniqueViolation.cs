@@ -1,5 +1,4 @@
 using System.Data.Common;
-using Microsoft.Data.SqlClient;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 
@@ -13,7 +12,6 @@ internal static class UniqueViolation
     public static bool Is(DbException exception) => exception switch
     {
         SqliteException sqlite => sqlite.SqliteExtendedErrorCode is 2067 or 1555, // SQLITE_CONSTRAINT_UNIQUE, _PRIMARYKEY
-        SqlException sqlServer => sqlServer.Number is 2601 or 2627,
-        _ => false,
+        _ => DatabaseFault.SqlServerNumber(exception) is 2601 or 2627,
     };
 }

@@ -2,7 +2,6 @@ using System.Data.Common;
 using App.Data;
 using Microsoft.AspNetCore.Antiforgery;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.Data.SqlClient;
 using Microsoft.Data.Sqlite;
 
 namespace App.Ops;
@@ -34,8 +33,8 @@ public static class ExceptionProblems
     {
         // busy, locked, read-only, I/O error, full, can't open, locking protocol
         SqliteException sqlite => sqlite.SqliteErrorCode is 5 or 6 or 8 or 10 or 13 or 14 or 15,
-        SqlException sql => IsAway(sql.Number),
-        _ => exception.IsTransient,
+        { IsTransient: true } => true,
+        _ => DatabaseFault.SqlServerNumber(exception) is { } number && IsAway(number),
     };
 
     internal static bool IsAway(int sqlServerNumber) => sqlServerNumber is
