@@ -6,6 +6,7 @@ using App.Sessions;
 using App.Tests.Push;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace App.Tests.Data;
 
@@ -52,6 +53,20 @@ public sealed class HourlySweepTests : IAsyncLifetime
         });
         Assert.Equal(user.Email, await _app.WhoAmIAsync(bearer: user.AccessToken));
         Assert.Equal(2, (await Tokens.SigningKeysTests.KeysAsync(_app)).Count);
+    }
+
+    [Theory] // What runs in the background and throws takes the whole service down: a cancellation too, where nobody has asked for one, as clients of databases and servers do in their own haste.
+    [InlineData(typeof(InvalidOperationException))]
+    [InlineData(typeof(OperationCanceledException))]
+    public async Task One_that_fails_keeps_the_others_from_nothing(Type failure)
+    {
+        var ran = 0;
+        using var sweep = new HourlySweep(_app.Get<IServiceScopeFactory>(),
+            [new Sweep((_, _, _) => throw (Exception)Activator.CreateInstance(failure)!), new Sweep((_, _, _) => Task.FromResult(++ran))], _app.Time, NullLogger<HourlySweep>.Instance);
+
+        await sweep.RunOnceAsync(CancellationToken.None);
+
+        Assert.Equal(1, ran);
     }
 
     [Fact]

@@ -25,7 +25,7 @@ internal sealed partial class HourlySweep(IServiceScopeFactory scopes, IEnumerab
                 SqlServerPatience.TakeTime(db);
                 await sweep.RunAsync(db, time.GetUtcNow(), ct);
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
             {
                 LogFailed(e.Message);
             }

@@ -83,7 +83,7 @@ internal sealed class SharedSync(string database, Action<SafeFileHandle>? flush 
                 _refused = false;
                 waiting.SetResult();
             }
-            catch (Exception e) when (IsRefusal(e) || e is UnflushedException)
+            catch (Exception e) // whatever it is: they would wait for ever, and the process end with this thread
             {
                 _refused = true;
                 waiting.SetException(new UnflushedException(e is UnflushedException ? e.InnerException! : e, isWritten: true));

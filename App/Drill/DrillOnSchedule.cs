@@ -32,7 +32,7 @@ internal sealed partial class DrillOnSchedule(IServiceScopeFactory scopes, Drill
             if (_due <= time.GetUtcNow()) await scope.ServiceProvider.GetRequiredService<BeginDrill>().IfDueAsync(ct);
             _failing = false;
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
         {
             if (!_failing) LogFailed(e.Message);
             _failing = true;

@@ -107,7 +107,7 @@ internal sealed partial class FeedContacts(
                 await WriteAsync(stoppingToken);
                 failing = false;
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (Exception e) when (e is not OperationCanceledException || !stoppingToken.IsCancellationRequested)
             {
                 if (!failing) NotWritten(e.Message);
                 failing = true;

@@ -98,7 +98,7 @@ internal sealed partial class FollowLog(
                 }
                 else Lost("what is newest wasn't told within two seconds");
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (Exception e) when (e is not OperationCanceledException || !stoppingToken.IsCancellationRequested)
             {
                 Lost(e.Message);
                 await Task.Delay(Interval, stoppingToken);

@@ -44,7 +44,7 @@ internal sealed partial class SendLetters(
             await RunOnceAsync(ct);
             _failing = false;
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
         {
             if (!_failing) Failed(e.GetType().Name);
             _failing = true;

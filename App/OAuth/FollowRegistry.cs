@@ -25,7 +25,7 @@ internal sealed partial class FollowRegistry(ServiceRegistry registry, IServiceS
                 await WriteContactsAsync(stoppingToken);
                 _failing = false;
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (Exception e) when (e is not OperationCanceledException || !stoppingToken.IsCancellationRequested)
             {
                 if (!_failing) LogLost(e.Message);
                 _failing = true;

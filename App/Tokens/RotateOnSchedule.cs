@@ -44,7 +44,7 @@ internal sealed partial class RotateOnSchedule(
             if (DueAt(all) <= time.GetUtcNow() && await keys.RotateAsync(ct, seen: all.Single(k => k.State == SigningKeyState.Current).Id) is SigningKeys.Outcome.Done done) Rotated(done.CurrentKeyId);
             await ring.LoadAsync(ct);
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        catch (Exception e) when (e is not OperationCanceledException || !ct.IsCancellationRequested)
         {
             LogFailed(e.Message);
         }
