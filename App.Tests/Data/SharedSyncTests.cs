@@ -68,41 +68,83 @@ public sealed class SharedSyncTests : IDisposable
     }
 
     [Fact] // The kernel forgets what a disk has refused: asked again it says "done", and after a power cut that page isn't there, nor anything behind it.
-    public async Task After_a_flush_that_failed_the_next_one_counts_only_when_the_database_has_all_of_the_log()
+    public async Task After_a_flush_that_failed_the_next_one_counts_only_when_all_of_the_log_was_written_again()
     {
         await using var writer = await OpenAsync();
-        await using var reader = await OpenAsync();
-        await RunAsync(writer, "PRAGMA journal_mode = WAL; CREATE TABLE Kept (Id)");
-        await RunAsync(reader, "BEGIN; SELECT count(*) FROM Kept"); // reads what was before, and so keeps the log from beginning anew
-        await RunAsync(writer, "INSERT INTO Kept VALUES (1)");
+        await using var other = await OpenAsync();
+        await RunAsync(writer, "PRAGMA journal_mode = WAL; CREATE TABLE Kept (Id); INSERT INTO Kept VALUES (1)");
+        var before = await File.ReadAllBytesAsync(Log);
         var flushes = 0;
-        var sync = new SharedSync(_database, _ => { if (++flushes == 1) throw new IOException("Input/output error"); });
+        var sync = new SharedSync(_database, file =>
+        {
+            if (++flushes <= 2) throw new IOException("Input/output error");
+            Assert.Equal(before.Length, RandomAccess.GetLength(file));
+        });
         Assert.True((await Assert.ThrowsAsync<UnflushedException>(sync.WaitAsync)).IsWritten);
 
+        await RunAsync(other, "BEGIN IMMEDIATE"); // somebody who might add to it meanwhile
         Assert.False(Assert.Throws<UnflushedException>(sync.DemandFile).IsWritten); // nothing more is written
-        await Assert.ThrowsAsync<UnflushedException>(sync.WaitAsync);
         Assert.Equal(1, flushes);
 
-        await RunAsync(reader, "COMMIT");
+        await RunAsync(other, "ROLLBACK");
+        Assert.Throws<UnflushedException>(sync.DemandFile); // refused again
+        var written = File.GetLastWriteTimeUtc(Log);
+        File.SetLastWriteTimeUtc(Log, written.AddHours(-1));
         sync.DemandFile();
-        Assert.Equal(0, new FileInfo(Log).Length);
-        await RunAsync(writer, "INSERT INTO Kept VALUES (2)");
+        Assert.True(File.GetLastWriteTimeUtc(Log) > written.AddMinutes(-1), "Nothing was written.");
+        Assert.Equal(before, await File.ReadAllBytesAsync(Log));
+        Assert.Equal(3, flushes);
+
         await sync.WaitAsync();
-        Assert.Equal(2, flushes);
-        Assert.NotEqual(0, new FileInfo(Log).Length); // once is enough
+        sync.DemandFile();
+        Assert.Equal(4, flushes); // once is enough
+    }
 
-        async Task<SqliteConnection> OpenAsync()
-        {
-            var connection = new SqliteConnection($"Data Source={_database};Pooling=False");
-            await connection.OpenAsync();
-            return connection;
-        }
+    [Fact] // The engine itself would do it within somebody's commit, and keep to itself what the disk has refused.
+    public async Task A_long_log_is_moved_to_the_database_once_it_is_flushed()
+    {
+        await using var writer = await OpenAsync();
+        await RunAsync(writer, "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 16384; CREATE TABLE Kept (Id)");
+        var sync = new SharedSync(_database);
+        await AddAsync(1);
+        Assert.InRange(LogLength(), 1 << 20, 4 << 20);
 
-        static async Task RunAsync(SqliteConnection connection, string sql)
+        await AddAsync(4);
+        // Whoever waits is told before it is moved, and the next ones after it.
+        await sync.WaitAsync();
+        Assert.Equal(0, LogLength());
+        Assert.True(new FileInfo(_database).Length > 4 << 20);
+
+        await using var reader = await OpenAsync();
+        await RunAsync(reader, "BEGIN; SELECT count(*) FROM Kept");
+        await AddAsync(5);
+        await sync.WaitAsync();
+        Assert.True(LogLength() > 4 << 20, "Whoever still reads needs it.");
+        await RunAsync(reader, "COMMIT");
+        await AddAsync(5); // tried again when as much has come again
+        await sync.WaitAsync();
+        Assert.Equal(0, LogLength());
+
+        async Task AddAsync(int megabytes)
         {
-            await using var command = connection.CreateCommand();
-            command.CommandText = sql;
-            await command.ExecuteScalarAsync();
+            await RunAsync(writer, $"INSERT INTO Kept VALUES (zeroblob({megabytes << 20}))");
+            await sync.WaitAsync();
         }
+    }
+
+    private long LogLength() => new FileInfo(Log).Length;
+
+    private async Task<SqliteConnection> OpenAsync()
+    {
+        var connection = new SqliteConnection($"Data Source={_database};Pooling=False");
+        await connection.OpenAsync();
+        return connection;
+    }
+
+    private static async Task RunAsync(SqliteConnection connection, string sql)
+    {
+        await using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        await command.ExecuteScalarAsync();
     }
 }

@@ -50,6 +50,7 @@ internal sealed class Server : IDisposable
     public static string PublishApp(string project, string folder) => Publish(project, folder, "app", "-p:PublishReadyToRun=true", "-r", "linux-x64", "--self-contained", "false");
 
     public int Port { get; }
+    public int Id => _process.Id;
     public string Address => $"http://127.0.0.1:{Port}";
     public double Megabytes => Number("status", "VmRSS:") / 1024;
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Microsoft.Data.Sqlite;
 using Microsoft.Win32.SafeHandles;
 
@@ -25,27 +26,34 @@ internal sealed class SharedSync(string database, Action<SafeFileHandle>? flush 
 
     private static readonly TimeSpan BetweenTries = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>Bytes of the log, past which what it holds is moved to the database. It is read through at each look that isn't in memory.</summary>
+    private const long MoveAt = 4 << 20;
+
     private readonly object _turn = new();
+    private long _moveAt = MoveAt;
     private TaskCompletionSource? _next;
     private bool _running;
     private volatile bool _refused;
 
-    /// <summary>A flush has failed: of what it was for the kernel may count as taken what isn't there, and says "done" when it is asked again.</summary>
-    private volatile bool _doubted;
+    /// <summary>Flushes that failed: of what such a one was for the kernel may count as taken what isn't there, and says "done" when it is asked again.</summary>
+    private volatile int _failed;
+
+    /// <summary>How many had, when the log was last written again.</summary>
+    private volatile int _madeGood;
 
     /// <summary>
     /// Removed or moved, it is still written to, and nobody will find it again. And since the disk has refused, its log is opened before anybody writes:
     /// what would be refused again isn't written.
     /// </summary>
-    /// <exception cref="UnflushedException">It is, or the log can't be opened still, or not all that it holds be moved to the database.</exception>
+    /// <exception cref="UnflushedException">It is, or the log can't be opened still, or not be written again.</exception>
     public void DemandFile()
     {
         if (IsGone(database)) throw new UnflushedException(new FileNotFoundException("The file of the database is gone.", database));
-        if (!_refused) return;
+        if (!_refused && _failed == _madeGood) return;
         try
         {
             Open()?.Dispose();
-            if (_doubted) StartLogAnew();
+            if (_failed != _madeGood) WriteAgain();
         }
         catch (Exception e) when (IsRefusal(e))
         {
@@ -73,11 +81,13 @@ internal sealed class SharedSync(string database, Action<SafeFileHandle>? flush 
     {
         while (Take() is { } waiting)
         {
+            var length = 0L;
             try
             {
                 using (var file = OpenPatiently())
                 {
                     if (file is not null) Flush(file);
+                    if (file is not null) length = RandomAccess.GetLength(file);
                 }
 
                 _refused = false;
@@ -88,6 +98,8 @@ internal sealed class SharedSync(string database, Action<SafeFileHandle>? flush 
                 _refused = true;
                 waiting.SetException(new UnflushedException(e is UnflushedException ? e.InnerException! : e, isWritten: true));
             }
+
+            MoveToDatabase(length);
         }
     }
 
@@ -99,23 +111,63 @@ internal sealed class SharedSync(string database, Action<SafeFileHandle>? flush 
         }
         catch (IOException)
         {
-            _doubted = true;
+            Interlocked.Increment(ref _failed);
             throw;
         }
     }
 
-    // All that was committed goes to the database, which is flushed, and the log begins from nothing: after a power cut it is read only up to the
-    // first page that isn't there, and what is written behind that one would be lost with it, however well it was flushed.
-    private void StartLogAnew()
+    // The same bytes once more, so that the kernel has them to write again. Left out, they would be a hole after a power cut, up to which the log is read:
+    // what stands behind it would be lost with it, however well that was flushed. Nobody adds to the log meanwhile, nor begins it anew.
+    private void WriteAgain()
     {
-        using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = database, Mode = SqliteOpenMode.ReadWrite, Pooling = false, DefaultTimeout = 1 }.ToString());
+        using var connection = Connect(busyTimeout: 300);
+        Execute(connection, "BEGIN IMMEDIATE");
+        var failed = _failed;
+        using (var file = Open())
+        {
+            if (file is not null)
+            {
+                var part = new byte[64 * 1024];
+                for (long at = 0; RandomAccess.Read(file, part, at) is > 0 and var read; at += read) RandomAccess.Write(file, part.AsSpan(..read), at);
+                Flush(file);
+            }
+        }
+
+        _madeGood = failed;
+        Execute(connection, "ROLLBACK");
+    }
+
+    // The engine would do it by itself in somebody's commit, and keep to itself that a flush has failed.
+    private void MoveToDatabase(long length)
+    {
+        if (length < _moveAt) return;
+        _moveAt = length + MoveAt; // should somebody read or write on and on
+        try
+        {
+            using var connection = Connect(busyTimeout: 50);
+            Execute(connection, "PRAGMA wal_checkpoint(PASSIVE)"); // most of it, while others write
+            if (Execute(connection, "PRAGMA wal_checkpoint(TRUNCATE)") is 0L) _moveAt = MoveAt; // its first column: whether anybody was in the way
+        }
+        catch (Exception e) // whatever it is: those it is for have their answer, and this thread goes on
+        {
+            // The log was flushed once more first, and that may be what has failed.
+            if (e is SqliteException { SqliteErrorCode: SQLitePCL.raw.SQLITE_IOERR }) Interlocked.Increment(ref _failed);
+        }
+    }
+
+    private SqliteConnection Connect(int busyTimeout)
+    {
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = database, Mode = SqliteOpenMode.ReadWrite, Pooling = false, DefaultTimeout = 1 }.ToString());
         connection.Open();
+        Execute(connection, string.Create(CultureInfo.InvariantCulture, $"PRAGMA busy_timeout = {busyTimeout}"));
+        return connection;
+    }
+
+    private static object? Execute(SqliteConnection connection, string sql)
+    {
         using var command = connection.CreateCommand();
-        command.CommandText = "PRAGMA busy_timeout = 300";
-        command.ExecuteNonQuery();
-        command.CommandText = "PRAGMA wal_checkpoint(TRUNCATE)"; // its first column: whether somebody was in the way
-        if (command.ExecuteScalar() is not 0L) throw new IOException("The log is being read or written by others, and couldn't be moved to the database.");
-        _doubted = false;
+        command.CommandText = sql;
+        return command.ExecuteScalar();
     }
 
     // Where it was in vain, those who come after don't wait as well.
