@@ -13,6 +13,7 @@ internal static class FrameModule
         services.AddScoped<FormAnswer>();
         services.AddSingleton<Told>();
         services.AddRazorComponents().AddInteractiveServerComponents();
+        CircuitJson.Add(services);
         services.AddCascadingAuthenticationState();
         // The framework's own two services would leave a kilobyte of protected state in every page, interactive or not;
         // none of our islands reads it. What a component persists by itself is untouched.
