@@ -43,6 +43,21 @@ public sealed class GatewayConfigTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_host_that_is_given_away_is_no_longer_ours_and_comes_back_with_the_routes_that_leave_it()
+    {
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync("/api/users/currentuser", "shop.example.test"));
+        Write($$"""{"Path":"/cart","Host":"shop.example.test","Destinations":["{{_echo.Address}}"],"Public":true}""");
+        await _app.Services.GetRequiredService<GatewayConfig>().ReloadAsync();
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync("/cart", "shop.example.test"));
+        Assert.Equal(HttpStatusCode.NotFound, await StatusAsync("/api/users/currentuser", "shop.example.test"));
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync("/api/users/currentuser", "localhost"));
+
+        Write(Public("/one"));
+        await _app.Services.GetRequiredService<GatewayConfig>().ReloadAsync();
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync("/api/users/currentuser", "shop.example.test"));
+    }
+
+    [Fact]
     public async Task A_settings_file_that_changes_has_them_read_anew()
     {
         // A mounted file is often a link, which is turned around to the next one.
@@ -107,7 +122,12 @@ public sealed class GatewayConfigTests : IAsyncLifetime
         Assert.Contains(refused.Faults, f => f.Contains(fault, StringComparison.Ordinal));
     }
 
-    private async Task<HttpStatusCode> StatusAsync(string path) => (await _app.Client.GetAsync(path)).StatusCode;
+    private async Task<HttpStatusCode> StatusAsync(string path, string? host = null)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path) { Headers = { Host = host } };
+        using var answer = await _app.Client.SendAsync(request);
+        return answer.StatusCode;
+    }
 
     private string Public(string path) => $$"""{"Path":"{{path}}","Destinations":["{{_echo.Address}}"],"Public":true}""";
 

@@ -30,6 +30,7 @@ public sealed class GatewayTests : IAsyncLifetime
             ("Gateway:Routes:4:Path", "/gone"), ("Gateway:Routes:4:Destinations:0", "http://127.0.0.1:1"), ("Gateway:Routes:4:Destinations:1", _echo.Address), ("Gateway:Routes:4:Public", "true"), ("Gateway:Routes:4:Retries", "3"),
             ("Gateway:Routes:5:Host", "wiki.example.test"), ("Gateway:Routes:5:Destinations:0", _echo.Address),
             ("Gateway:Routes:6:Path", "/nobody"), ("Gateway:Routes:6:Destinations:0", "http://127.0.0.1:1"), ("Gateway:Routes:6:Public", "true"),
+            ("Gateway:Routes:7:Host", "shop.example.test"), ("Gateway:Routes:7:Path", "/cart"), ("Gateway:Routes:7:Destinations:0", _echo.Address),
             ("Gateway:AllowedOrigins:0", "http://wiki.example.test"),
             ("Services:0:Id", "orders"), ("Services:0:Secret", new string('s', 40)), ("Services:0:Audience", "https://orders.example.test"));
         var credentials = new { email = "ada@example.test", password = Password };
@@ -180,6 +181,43 @@ public sealed class GatewayTests : IAsyncLifetime
         Assert.Equal("/account/sign-in", (await EchoService.ReadAsync(answer)).Target);
         using var person = await SendAsync(HttpMethod.Get, "/page", ("Host", "wiki.example.test"), ("Accept", "text/html"));
         Assert.Contains("returnUrl=http%3A%2F%2Fwiki.example.test%2Fpage", person.Headers.Location!.OriginalString, StringComparison.Ordinal);
+    }
+
+    [Theory] // What is of one origin with a service's pages, its scripts can read and do in their reader's name.
+    [InlineData("/auth/verify")]
+    [InlineData("/auth/verify?audience=orders")]
+    [InlineData("/api/users/currentuser")]
+    [InlineData("/api/sessions")]
+    [InlineData("/connect/token")]
+    [InlineData("/account/sessions")]
+    [InlineData("/health/ready")]
+    [InlineData("/nothing/here")]
+    [InlineData("/")]
+    public async Task On_a_host_of_its_own_nothing_of_ours_is_found_beside_its_path(string ours)
+    {
+        foreach (var (name, value) in new[] { ("Authorization", $"Bearer {_token}"), ("Cookie", _cookies) })
+            foreach (var accept in new[] { "*/*", "text/html" })
+            {
+                using var answer = await SendAsync(HttpMethod.Get, ours, ("Host", "SHOP.example.test:8080"), (name, value), ("Accept", accept));
+                Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+                Assert.DoesNotContain("eyJ", $"{answer.Headers} {await answer.Content.ReadAsStringAsync()}", StringComparison.Ordinal);
+            }
+
+        Assert.Equal(0, _echo.Requests);
+        foreach (var theirs in new[] { "/cart/7", "/orders/7" })
+        {
+            using var answer = await SendAsync(HttpMethod.Get, theirs, ("Host", "shop.example.test"), ("Cookie", _cookies));
+            Assert.Equal(theirs, (await EchoService.ReadAsync(answer)).Target);
+        }
+    }
+
+    [Fact] // Its own /error/403 would be asked for, with the form's body, and be what the browser gets.
+    public async Task On_a_host_of_its_own_a_refused_form_is_refused_by_us()
+    {
+        using var answer = await SendAsync(HttpMethod.Post, "/page", new FormUrlEncodedContent([new("a", "b")]), ("Host", "wiki.example.test"), ("Accept", "text/html"), ("Cookie", _cookies), ("Origin", "https://evil.test"));
+        Assert.Equal((HttpStatusCode.Forbidden, "text/html"), (answer.StatusCode, answer.Content.Headers.ContentType?.MediaType));
+        Assert.Contains("<h1>", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Equal(0, _echo.Requests);
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using App.OAuth;
 using App.Ops;
 using App.Sessions;
+using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
 using Yarp.ReverseProxy.Model;
@@ -26,6 +27,8 @@ internal sealed partial class Gate(BoundTokens bound, SharedTokens shared, SignI
 
     public async Task InvokeAsync(HttpContext http, RequestDelegate next)
     {
+        // Our error page, where all of the host is a service's: it would be asked for it, and its answer stand for the error.
+        if (http.Features.Get<IStatusCodeReExecuteFeature>() is not null) return;
         var proxy = http.GetReverseProxyFeature();
         var rules = proxy.Route.Config.Metadata!;
         if (!SafePath.Is(http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget))

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using App.Ops;
 using Yarp.ReverseProxy.Configuration;
 using Yarp.ReverseProxy.Forwarder;
@@ -11,6 +12,7 @@ namespace App.Gateway;
 internal sealed partial class GatewayConfig(IConfiguration configuration, PublicUrl publicUrl, IServiceProvider services, ILogger<GatewayConfig> logger) : IDisposable
 {
     private readonly SemaphoreSlim _turn = new(1);
+    private volatile FrozenSet<string> _hosts = [];
 
     /// <summary>What the proxy goes by.</summary>
     public InMemoryConfigProvider Provider { get; } = new([], []);
@@ -22,7 +24,16 @@ internal sealed partial class GatewayConfig(IConfiguration configuration, Public
     }
 
     /// <summary>Those of the start, which were checked with all other settings.</summary>
-    public void Begin(GatewayRoutes routes) => Provider.Update([.. routes.Select(RouteOf)], [.. routes.Select(ClusterOf)]);
+    public void Begin(GatewayRoutes routes)
+    {
+        _hosts = routes.Select(route => route.Host).OfType<string>().ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+        Provider.Update([.. routes.Select(RouteOf)], [.. routes.Select(ClusterOf)]);
+    }
+
+    /// <summary>Whether it is a service's own.</summary>
+    public bool IsGivenAway(string host) => _hosts.Contains(host);
+
+    public bool GivesHostsAway => _hosts.Count > 0;
 
     /// <summary>Requests under way end by the routes that they began with.</summary>
     public async Task<Outcome> ReloadAsync()
@@ -94,7 +105,7 @@ internal sealed partial class GatewayConfig(IConfiguration configuration, Public
         {
             RouteId = route.Id,
             ClusterId = route.Id,
-            // A host given to a service is all that service's; elsewhere our own pages come first.
+            // Where all of a host is a service's, it comes before our own pages; elsewhere these come first.
             Order = route.Host is null ? 0 : -1,
             Match = new RouteMatch { Path = path + "/{**rest}", Hosts = route.Host is null ? null : [route.Host] },
             Transforms = route.StripPath && path.Length > 0 ? [new Dictionary<string, string> { ["PathRemovePrefix"] = path }] : null,

@@ -23,6 +23,7 @@ internal static class GatewayModule
         services.AddSingleton<Gate>();
         services.AddSingleton<OpenStreams>();
         services.AddSingleton<GatewayConfig>();
+        services.AddSingleton<MatcherPolicy, GivenHosts>();
         services.AddHostedService<FollowSettings>();
         services.AddSingleton(ProvideRoutes);
         services.AddReverseProxy().ConfigureHttpClient((_, handler) => handler.ConnectTimeout = ConnectsWithin).AddTransforms(context =>

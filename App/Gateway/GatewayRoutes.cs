@@ -10,7 +10,7 @@ public sealed partial class GatewayRoute : IValidatableObject
     /// <summary>The path that it and all below it is matched by, in any case; <c>/</c> takes everything of its host.</summary>
     public string Path { get; set; } = "/";
 
-    /// <summary>The host that it is for; null for every host, where no route of that host takes the path.</summary>
+    /// <summary>The host that it is for, on which nothing of ours is found then; null for every host, where no route of that host takes the path.</summary>
     public string? Host { get; set; }
 
     /// <summary>Where it goes: base addresses, http or https. Several share the load.</summary>
